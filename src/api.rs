@@ -1,0 +1,66 @@
+//! The four kinds of `certcourier.io/v1alpha1`, as data and nothing else.
+//!
+//! The doc comment of a field is what `kubectl explain` prints; it gives the meaning, the default, what leaving the
+//! field out means, and the bounds. Rules about these objects live in `policy` and `lifecycle`; the rules that the API
+//! server itself enforces (CEL) stand here, on the field they speak of.
+
+mod certificate;
+mod common;
+pub mod condition;
+mod policy;
+mod receipt;
+mod request;
+
+pub use certificate::{
+    Certificate, CertificateSpec, CertificateStatus, Environment, EnvironmentStatus, SecretKeys, SecretReference,
+};
+pub use common::{
+    Approver, CertificateReference, DateTime, Decision, Duration, Format, Pkcs12Profile, Requester, condition_rank,
+};
+pub use policy::{
+    ApprovalRules, ApprovalScope, CertificatePolicy, CertificatePolicySpec, KeyExport, PassphraseRules, Pkcs12Rules,
+    TokenRules, UnattendedKeyFormats, UnattendedRules,
+};
+pub use receipt::{
+    Artifact, ConsumedBy, DownloadReceipt, DownloadReceiptSpec, DownloadReceiptStatus, Outcome, ReceiptReference,
+    RequestReference,
+};
+pub use request::{
+    Approval, ApprovalCount, Delivery, DownloadRequest, DownloadRequestSpec, DownloadRequestStatus,
+    PassphraseReference, Phase, Pkcs12Request, PreviousToken, Review, Token, TokenEnd,
+};
+
+/// The API group of every kind.
+pub const GROUP: &str = "certcourier.io";
+/// The only version.
+pub const VERSION: &str = "v1alpha1";
+
+/// Names of annotations, labels and objects that people and programs meet.
+pub mod names {
+    /// Annotation on a `DownloadRequest`: a new value asks for a new token (delivery Secret).
+    pub const MINT: &str = "certcourier.io/mint";
+    /// Annotation on a `DownloadRequest`: why it is withdrawn. Once set it stays.
+    pub const REVOKE: &str = "certcourier.io/revoke";
+    /// Label on a token Secret; its value is the token's generation.
+    pub const TOKEN: &str = "certcourier.io/token";
+    /// Label on requests that the HTTP API made; they are removed when they are finished.
+    pub const CREATED_BY: &str = "certcourier.io/created-by";
+    /// Value of [`CREATED_BY`] for the HTTP API.
+    pub const CREATED_BY_API: &str = "api";
+    /// Label that every admission policy refuses: the guard proves by it that the policies are alive.
+    pub const GUARD_PROBE: &str = "certcourier.io/guard-probe";
+    /// Label that keeps token Secrets out of Velero's backups.
+    pub const VELERO_EXCLUDE: &str = "velero.io/exclude-from-backup";
+    /// Name of the guard's ConfigMap, and of the `DownloadRequest` that it probes the status policy on.
+    pub const GUARD: &str = "certcourier-guard";
+    /// What a token Secret, its Role and its RoleBinding are called, behind the request's name.
+    pub const TOKEN_SECRET_SUFFIX: &str = "-download-token";
+    /// The longest name of a `DownloadRequest`, so that the names made from it stay within 253 characters.
+    pub const MAX_REQUEST_NAME: usize = 200;
+
+    /// The name that a request's token Secret, Role and RoleBinding share.
+    #[must_use]
+    pub fn token_secret(request: &str) -> String {
+        format!("{request}{TOKEN_SECRET_SUFFIX}")
+    }
+}

@@ -1,0 +1,293 @@
+//! What several kinds share: references, formats, people, durations, times.
+
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::KubeSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// A point in time, as Kubernetes writes it (RFC 3339, whole seconds).
+pub type DateTime = Time;
+
+/// A length of time as people type it: hours, minutes and seconds, such as `90s`, `5m`, `1h30m`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Duration(std::time::Duration);
+
+impl Duration {
+    /// A duration of whole seconds.
+    #[must_use]
+    pub const fn from_seconds(seconds: u64) -> Self {
+        Self(std::time::Duration::from_secs(seconds))
+    }
+
+    /// The same length of time for the standard library.
+    #[must_use]
+    pub const fn get(self) -> std::time::Duration {
+        self.0
+    }
+
+    /// Its whole seconds, for arithmetic on timestamps.
+    #[must_use]
+    pub fn seconds(self) -> i64 {
+        i64::try_from(self.0.as_secs()).unwrap_or(i64::MAX)
+    }
+}
+
+/// A duration that is not of the form `1h30m15s`.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is no duration: write hours, minutes and seconds, such as 90s, 5m or 1h30m")]
+pub struct DurationError(String);
+
+impl FromStr for Duration {
+    type Err = DurationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refuse = || DurationError(text.chars().take(32).collect());
+        let (mut rest, mut seconds, mut last) = (text, 0_u64, u64::MAX);
+        while !rest.is_empty() {
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(refuse)?;
+            let number: u64 = rest[..digits].parse().map_err(|_| refuse())?;
+            let unit = match rest.as_bytes()[digits] {
+                b'h' => 3600,
+                b'm' => 60,
+                b's' => 1,
+                _ => return Err(refuse()),
+            };
+            if unit >= last {
+                return Err(refuse());
+            }
+            last = unit;
+            seconds = number.checked_mul(unit).and_then(|n| seconds.checked_add(n)).ok_or_else(refuse)?;
+            rest = &rest[digits + 1..];
+        }
+        if text.is_empty() { Err(refuse()) } else { Ok(Self::from_seconds(seconds)) }
+    }
+}
+
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total = self.0.as_secs();
+        let (hours, minutes, seconds) = (total / 3600, total / 60 % 60, total % 60);
+        if hours > 0 {
+            write!(f, "{hours}h")?;
+        }
+        if minutes > 0 {
+            write!(f, "{minutes}m")?;
+        }
+        if seconds > 0 || total == 0 {
+            write!(f, "{seconds}s")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Duration {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Duration {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Duration {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // The pattern is a subset of Go's durations, so that CEL's `duration()` reads it too.
+        json_schema!({
+            "type": "string",
+            "minLength": 2,
+            "maxLength": 24,
+            "pattern": "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$"
+        })
+    }
+}
+
+/// The file to deliver.
+///
+/// Formats without a key: `cert` (leaf, PEM), `chain` (intermediates, PEM), `fullchain` (leaf and intermediates, PEM),
+/// `ca` (the Secret's ca.crt, PEM), `der` (leaf, DER), `der-zip` (the leaf of every environment, DER, zipped).
+/// Formats with the private key: `key` (PKCS#8 PEM), `pkcs12`, `combined` (leaf, chain and key in one PEM), `zip` (all of them).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+#[expect(missing_docs, reason = "the variants are listed above, where `kubectl explain` shows them")]
+pub enum Format {
+    Cert,
+    Chain,
+    Fullchain,
+    Ca,
+    Der,
+    DerZip,
+    Key,
+    Pkcs12,
+    Combined,
+    Zip,
+}
+
+impl Format {
+    /// Every format, in the order in which people read of them.
+    pub const ALL: [Self; 10] = [
+        Self::Cert,
+        Self::Chain,
+        Self::Fullchain,
+        Self::Ca,
+        Self::Der,
+        Self::DerZip,
+        Self::Key,
+        Self::Pkcs12,
+        Self::Combined,
+        Self::Zip,
+    ];
+
+    /// As people type it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cert => "cert",
+            Self::Chain => "chain",
+            Self::Fullchain => "fullchain",
+            Self::Ca => "ca",
+            Self::Der => "der",
+            Self::DerZip => "der-zip",
+            Self::Key => "key",
+            Self::Pkcs12 => "pkcs12",
+            Self::Combined => "combined",
+            Self::Zip => "zip",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A format that certcourier does not know.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "format `{0}` is not known; choose one of cert, chain, fullchain, ca, der, der-zip, key, pkcs12, combined, zip"
+)]
+pub struct UnknownFormat(String);
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|format| format.name() == text)
+            .ok_or_else(|| UnknownFormat(text.chars().take(32).collect()))
+    }
+}
+
+/// How a PKCS#12 file is encrypted: `Modern` (AES-256, HMAC-SHA-256) or `Legacy` (3DES and SHA-1, for Windows Server 2016 and older).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+#[expect(missing_docs, reason = "the variants are explained above, where `kubectl explain` shows them")]
+pub enum Pkcs12Profile {
+    #[default]
+    Modern,
+    Legacy,
+}
+
+/// A Certificate of the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct CertificateReference {
+    /// Name of the Certificate (`kubectl get certificates.certcourier.io`). Required, at most 253 characters.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// A caller as the API server authenticated it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct Requester {
+    /// User name, such as `alice@example.com` or `system:serviceaccount:ci:deployer`. At most 1,024 characters.
+    #[serde(default)]
+    #[schemars(length(max = 1024))]
+    pub username: String,
+    /// The authenticator's id for this user. Empty when it gives none. At most 1,024 characters.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub uid: String,
+    /// The user's groups at the time of the request. At most 1,024 groups of at most 1,024 characters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1024), inner(length(max = 1024)))]
+    pub groups: Vec<String>,
+}
+
+/// A vote: `Approve` counts towards the required number; one `Deny` ends the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+#[expect(missing_docs, reason = "the variants are explained above, where `kubectl explain` shows them")]
+pub enum Decision {
+    Approve,
+    Deny,
+}
+
+/// Who agreed to a delivery, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct Approver {
+    /// User name of the approver. At most 512 characters.
+    #[schemars(length(max = 512))]
+    pub username: String,
+    /// The reason that the approver gave. At most 1,024 characters.
+    #[schemars(length(max = 1024))]
+    pub reason: String,
+}
+
+/// The order in which conditions are listed, so that a status reads the same each time.
+#[must_use]
+pub fn condition_rank(kind: &str) -> usize {
+    use super::condition::{APPROVED, FINISHED, READY, STALLED, TOKEN_ISSUED};
+    [READY, APPROVED, TOKEN_ISSUED, FINISHED, STALLED].iter().position(|known| *known == kind).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_and_written_as_people_type_them() {
+        for (text, seconds) in [("90s", 90), ("5m", 300), ("1h", 3600), ("1h30m15s", 5415), ("720h", 2_592_000)] {
+            let duration: Duration = text.parse().unwrap();
+            assert_eq!(duration.seconds(), seconds, "{text}");
+        }
+        assert_eq!(Duration::from_seconds(90).to_string(), "1m30s");
+        assert_eq!(Duration::from_seconds(0).to_string(), "0s");
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused_with_an_example() {
+        for text in ["", "5", "m", "5d", "5m1h", "-5m", "1.5h", "5m5m", "99999999999999999999h"] {
+            let error = text.parse::<Duration>().unwrap_err().to_string();
+            assert!(error.contains("1h30m"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn format_names_are_those_of_the_schema() {
+        for format in Format::ALL {
+            assert_eq!(serde_json::to_value(format).unwrap(), format.name());
+            assert_eq!(format.name().parse::<Format>().unwrap(), format);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The `CertificatePolicy` kind. A field that is left out takes no part in the merge, so no field has a schema default.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Duration, Format};
+
+/// What may leave the cluster, who must agree, how long a token lives.
+///
+/// All policies that match a request merge to the strictest value of each field, together with the operator's own
+/// (--cluster-policy). A field that is left out takes no part; what no policy says has the default given at the field.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "certcourier.io",
+    version = "v1alpha1",
+    kind = "CertificatePolicy",
+    plural = "certificatepolicies",
+    namespaced,
+    derive = "PartialEq",
+    shortname = "ccpol",
+    category = "certcourier",
+    doc = "Says what of this namespace's Certificates may leave the cluster, who must agree and how long a token lives. All policies that match a request merge to the strictest value of each field: adding a policy never allows more.",
+    printcolumn(name = "Key Export", type_ = "string", json_path = ".spec.allowKeyExport"),
+    printcolumn(name = "Approval", type_ = "string", json_path = ".spec.approval.requiredFor"),
+    printcolumn(name = "Approvals", type_ = "integer", json_path = ".spec.approval.approvals"),
+    printcolumn(name = "TTL", type_ = "string", json_path = ".spec.token.ttl"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificatePolicySpec {
+    /// Names of the Certificates that this policy speaks of, `*` standing for any characters: `prod-*`. Omitted: all of the namespace. 1 to 64 entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
+    pub certificates: Option<Vec<String>>,
+    /// Names of the environments that this policy speaks of, `*` as in certificates. Omitted: all. 1 to 64 entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
+    pub environments: Option<Vec<String>>,
+    /// Whether formats that hold the private key (key, pkcs12, combined, zip) may leave: `Never`, `WithApproval` (at least one approval), `Always`. When no policy says: Never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_key_export: Option<KeyExport>,
+    /// Whether the private key of a certificate that may itself sign certificates may leave. When no policy says: false.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "allowCAKeyExport")]
+    pub allow_ca_key_export: Option<bool>,
+    /// The formats that may leave. Several policies allow what all of them list. When no policy says: every format (those with a key still need allowKeyExport). 1 to 10 entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 10), extend("x-kubernetes-list-type" = "set"))]
+    pub allowed_formats: Option<Vec<Format>>,
+    /// Who must agree before a token is issued. Omitted: this policy takes no part in that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalRules>,
+    /// What ServiceAccounts, which act unattended, may have of the formats with a key. Omitted: this policy takes no part in that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unattended: Option<UnattendedRules>,
+    /// How long a token lives and who may use it. Omitted: this policy takes no part in that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenRules>,
+    /// Rules for passphrases of pkcs12 and zip. Omitted: this policy takes no part in that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passphrase: Option<PassphraseRules>,
+    /// Rules for PKCS#12 files. Omitted: this policy takes no part in that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pkcs12: Option<Pkcs12Rules>,
+    /// Whether a request must carry spec.reason. Several policies: true wins. When no policy says: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason_required: Option<bool>,
+    /// How long a DownloadReceipt is kept after the delivery. Several policies: the longest. At least 24h, at most 87600h. When no policy says: 720h.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('24h') && duration(self) <= duration('87600h')").message("receiptRetention must be between 24h and 87600h (10 years)"))]
+    pub receipt_retention: Option<Duration>,
+    /// How long a finished DownloadRequest stays before it is deleted. Several policies: the longest; and when one of them leaves it out, finished requests stay (what GitOps wants). At most 87600h.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "finishedRequestTTL")]
+    #[x_kube(validation = Rule::new("duration(self) <= duration('87600h')").message("finishedRequestTTL must be at most 87600h (10 years)"))]
+    pub finished_request_ttl: Option<Duration>,
+}
+
+/// Whether formats that hold a key may leave; later is looser.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+#[expect(missing_docs, reason = "explained at CertificatePolicySpec.allowKeyExport, where `kubectl explain` shows it")]
+pub enum KeyExport {
+    #[default]
+    Never,
+    WithApproval,
+    Always,
+}
+
+/// Who must agree.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalRules {
+    /// Which requests need approval: `None`, `Keys` (formats with a private key) or `All`. Several policies: the widest. When no policy says: None.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required_for: Option<ApprovalScope>,
+    /// How many distinct people must approve, 1 to 8; the requester is never one of them. Several policies: the largest. When no policy says: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 8))]
+    pub approvals: Option<i32>,
+    /// How long a request waits for approval before it expires. Several policies: the shortest. 1s to 720h. When no policy says: 1h.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "pendingTTL")]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('720h')").message("pendingTTL must be between 1s and 720h"))]
+    pub pending_ttl: Option<Duration>,
+    /// How long after its approval (without one: after its creation) a request can be used. Several policies: the shortest. 1s to 720h. When no policy says: 24h.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('720h')").message("validity must be between 1s and 720h"))]
+    pub validity: Option<Duration>,
+}
+
+/// Which requests need approval; later is stricter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+#[expect(missing_docs, reason = "explained at ApprovalRules.requiredFor, where `kubectl explain` shows it")]
+pub enum ApprovalScope {
+    #[default]
+    None,
+    Keys,
+    All,
+}
+
+/// Rules for requesters that are ServiceAccounts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnattendedRules {
+    /// Whether a ServiceAccount may have formats with a key: `Deny`, or `WithApproval` by at least `approvals` people. Several policies: Deny wins. When no policy says: Deny.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_formats: Option<UnattendedKeyFormats>,
+    /// How many distinct people must approve a key for a ServiceAccount, 2 to 8. Several policies: the largest. When no policy says: 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2, max = 8))]
+    pub approvals: Option<i32>,
+}
+
+/// Whether ServiceAccounts may have formats that hold a key; later is looser.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+#[expect(missing_docs, reason = "explained at UnattendedRules.keyFormats, where `kubectl explain` shows it")]
+pub enum UnattendedKeyFormats {
+    #[default]
+    Deny,
+    WithApproval,
+}
+
+/// How long a token lives and who may use it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.ttl) || !has(self.maxTTL) || duration(self.ttl) <= duration(self.maxTTL)").message("token.ttl must not be longer than token.maxTTL"))]
+pub struct TokenRules {
+    /// How long a token lives when the request does not say. Several policies: the shortest. 1s to 24h. When no policy says: 5m (and never longer than maxTTL).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("token.ttl must be between 1s and 24h"))]
+    pub ttl: Option<Duration>,
+    /// The longest tokenTTL that a request may ask for. Several policies: the shortest. 1s to 24h. When no policy says: 1h.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "maxTTL")]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("token.maxTTL must be between 1s and 24h"))]
+    pub max_ttl: Option<Duration>,
+    /// Whether a token works only together with the requester's own bearer token. Several policies: true wins. When no policy says: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bind_to_requester: Option<bool>,
+}
+
+/// Rules for passphrases.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PassphraseRules {
+    /// The shortest passphrase that is accepted, in characters, 1 to 128. Several policies: the largest. When no policy says: 12.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 128))]
+    pub min_length: Option<i32>,
+}
+
+/// Rules for PKCS#12 files.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Pkcs12Rules {
+    /// Whether the Legacy profile (3DES and SHA-1, for Windows Server 2016 and older) may be asked for. Several policies: false wins. When no policy says: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_legacy: Option<bool>,
+}

@@ -1,0 +1,27 @@
+//! The command line: what each subcommand is for, and its exit code. The work is done in the module of each.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Takes certificates out of a Kubernetes cluster under policy, with approval, through a single-use link, on the record.
+#[derive(Debug, Parser)]
+#[command(name = "certcourier", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print the CustomResourceDefinitions, as kept in crds/.
+    Crds(crate::manifests::CrdsArgs),
+}
+
+/// Runs what the command line asks for.
+#[must_use]
+pub fn run() -> ExitCode {
+    match Cli::parse().command {
+        Command::Crds(args) => crate::manifests::print_crds(&args),
+    }
+}
