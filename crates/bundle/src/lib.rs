@@ -1,0 +1,1 @@
+//! Turns certificate material into the file a person asked for.
