@@ -1,0 +1,174 @@
+//! `test-cluster`: the control plane of the tests from the shell.
+
+use std::{
+    ffi::OsString,
+    process::{ExitCode, ExitStatus},
+};
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use test_cluster::{ATTACH_VARIABLE, ControlPlane, Options, Version, binaries::Binaries};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Starts a real Kubernetes control plane (etcd, kube-apiserver, kube-controller-manager) on loopback ports and stops
+/// it again. No nodes: objects, RBAC, admission policies and garbage collection are real, pods never run.
+///
+/// Try it:
+///   test-cluster up                              # prints a kubeconfig; stays until Ctrl-C
+///   test-cluster run -- sh -c '$KUBECTL get ns'  # starts, runs, stops; exits as the command did
+///   test-cluster run -- cargo test               # one control plane for all test binaries
+///
+/// The first start builds the programs with Go, once per version, which takes some minutes; KUBEBUILDER_ASSETS names
+/// a folder with prebuilt ones instead.
+#[derive(Parser)]
+#[command(name = "test-cluster", verbatim_doc_comment, version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts a control plane and keeps it until Ctrl-C or SIGTERM.
+    ///
+    /// Prints where the kubeconfigs are: one with all rights, and one for each person of the fixed list (alice, bob,
+    /// carol …), who have no rights until a RoleBinding gives them some.
+    Up(StartArguments),
+    /// Starts a control plane, runs a command with it, stops it, and exits with the command's code.
+    ///
+    /// The command finds KUBECONFIG (all rights), KUBECTL (the matching kubectl), and CERTCOURIER_TEST_CLUSTER, by
+    /// which tests attach to this control plane instead of starting their own.
+    Run {
+        #[command(flatten)]
+        start: StartArguments,
+        /// The command with its arguments, after `--`.
+        #[arg(last = true, required = true, value_name = "CMD")]
+        command: Vec<OsString>,
+    },
+    /// Builds the programs, or finds them, and prints the folder they are in. Starts nothing.
+    Build {
+        #[command(flatten)]
+        version: VersionArgument,
+    },
+}
+
+#[derive(Args)]
+struct StartArguments {
+    #[command(flatten)]
+    version: VersionArgument,
+    /// Keeps the API server's audit log: who did what, and how it ended.
+    #[arg(long)]
+    audit_log: bool,
+    /// Lets etcd wait for the disk, as in production; for benchmarks.
+    #[arg(long)]
+    fsync: bool,
+}
+
+#[derive(Args)]
+struct VersionArgument {
+    /// The version of Kubernetes: 1.33, 1.36, 1.37, or any with its patch, such as 1.35.2.
+    #[arg(long = "k8s", env = "K8S", default_value = "1.36", value_name = "VERSION")]
+    version: Version,
+}
+
+impl StartArguments {
+    fn options(&self) -> Options {
+        Options::default().kubernetes(self.version.version).audit_log(self.audit_log).fsync(self.fsync)
+    }
+}
+
+fn main() -> ExitCode {
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("start the async runtime")
+        .and_then(|runtime| runtime.block_on(run(Cli::parse().command)));
+    outcome.unwrap_or_else(|error| {
+        eprintln!("test-cluster: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Build { version } => {
+            let binaries = tokio::task::spawn_blocking(move || Binaries::obtain(version.version)).await??;
+            println!("{}", binaries.directory().display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Up(start) => up(start.options()).await,
+        Command::Run { start, command } => run_command(start.options(), &command).await,
+    }
+}
+
+async fn up(options: Options) -> anyhow::Result<ExitCode> {
+    let stop = stop_signal()?;
+    tokio::pin!(stop);
+    let plane = tokio::select! {
+        plane = ControlPlane::start(options) => plane?,
+        () = &mut stop => return Ok(ExitCode::FAILURE),
+    };
+    let mut people = Vec::new();
+    for person in test_cluster::people::all() {
+        people.push(plane.person(&person.name, &[]).await?);
+    }
+    println!("Kubernetes {} is ready at {}", plane.version(), plane.url());
+    println!("  all rights   export KUBECONFIG={}", plane.admin_kubeconfig().display());
+    println!("  as a person  export KUBECONFIG={}/people/alice.kubeconfig", plane.directory().display());
+    println!("  kubectl      {}", plane.kubectl().display());
+    println!("  tests        export {ATTACH_VARIABLE}={}", plane.description().display());
+    println!("  logs         {}/logs", plane.directory().display());
+    println!("  to stop      Ctrl-C here, or: kill {}", std::process::id());
+    stop.await;
+    eprintln!("test-cluster: stopping");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run_command(options: Options, command: &[OsString]) -> anyhow::Result<ExitCode> {
+    let stop = stop_signal()?;
+    tokio::pin!(stop);
+    let plane = tokio::select! {
+        plane = ControlPlane::start(options) => plane?,
+        () = &mut stop => return Ok(ExitCode::FAILURE),
+    };
+    let Some((program, arguments)) = command.split_first() else { return Ok(ExitCode::FAILURE) };
+    let mut child = tokio::process::Command::new(program)
+        .args(arguments)
+        .env("KUBECONFIG", plane.admin_kubeconfig())
+        .env("KUBECTL", plane.kubectl())
+        .env(ATTACH_VARIABLE, plane.description())
+        .spawn()
+        .with_context(|| format!("run {}", program.to_string_lossy()))?;
+    let status = tokio::select! {
+        status = child.wait() => status?,
+        () = stop => {
+            // Ctrl-C reached the command too; a SIGTERM to us alone did not.
+            if let Some(id) = child.id() {
+                let _ = tokio::process::Command::new("kill").arg(id.to_string()).status().await;
+            }
+            child.wait().await?
+        }
+    };
+    Ok(exit_code(status))
+}
+
+/// The command's own code, or 128 and the signal that ended it, as shells have it.
+fn exit_code(status: ExitStatus) -> ExitCode {
+    use std::os::unix::process::ExitStatusExt as _;
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+/// Ends with the first Ctrl-C, SIGTERM, or closed terminal. Listening starts at once.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for Ctrl-C")?;
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let mut hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    })
+}

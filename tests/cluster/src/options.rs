@@ -1,0 +1,59 @@
+//! How a control plane is to be started. Holds choices only.
+
+use crate::version::Version;
+
+/// Choices for [`crate::ControlPlane::start`]; the default is what most tests want: Kubernetes as the environment
+/// variable `K8S` says (else 1.36), no audit log, no fsync.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub(crate) kubernetes: Option<Version>,
+    pub(crate) audit: AuditLevel,
+    pub(crate) fsync: bool,
+    pub(crate) apiserver_arguments: Vec<String>,
+}
+
+/// How much of each API call the audit log keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum AuditLevel {
+    #[default]
+    Off,
+    Metadata,
+    RequestResponse,
+}
+
+impl Options {
+    /// Runs this version whatever `K8S` says.
+    #[must_use]
+    pub fn kubernetes(mut self, version: Version) -> Self {
+        self.kubernetes = Some(version);
+        self
+    }
+
+    /// Keeps who did what, and how it ended, of every API call; read it with [`crate::ControlPlane::audit_events`].
+    #[must_use]
+    pub fn audit_log(mut self, on: bool) -> Self {
+        self.audit = if on { AuditLevel::Metadata } else { AuditLevel::Off };
+        self
+    }
+
+    /// Like [`Options::audit_log`], with the bodies of requests and answers, Secrets included.
+    #[must_use]
+    pub fn audit_bodies(mut self) -> Self {
+        self.audit = AuditLevel::RequestResponse;
+        self
+    }
+
+    /// Lets etcd wait for the disk, as it does in production. For benchmarks; tests are faster without.
+    #[must_use]
+    pub fn fsync(mut self, on: bool) -> Self {
+        self.fsync = on;
+        self
+    }
+
+    /// One more argument for kube-apiserver, for example `--runtime-config=…`; it is added last and so wins.
+    #[must_use]
+    pub fn apiserver_argument(mut self, argument: impl Into<String>) -> Self {
+        self.apiserver_arguments.push(argument.into());
+        self
+    }
+}

@@ -1,0 +1,139 @@
+//! The keys and certificates of one control plane: its CA, the API server's serving certificate, client certificates,
+//! and the key that signs `ServiceAccount` tokens. Made anew for each control plane.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose,
+};
+
+use crate::private_file;
+
+/// Why keys or certificates could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PkiError {
+    #[error("make the certificate of {subject}")]
+    Sign {
+        subject: String,
+        #[source]
+        source: rcgen::Error,
+    },
+    #[error("write {}", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("read {}", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A private key with its certificate, both PEM.
+pub(crate) struct KeyAndCertificate {
+    pub(crate) key_pem: String,
+    pub(crate) certificate_pem: String,
+}
+
+/// Where the files of the control plane lie.
+pub(crate) struct Pki {
+    directory: PathBuf,
+}
+
+impl Pki {
+    /// The files below `directory`; [`Pki::create`] makes them.
+    pub(crate) fn at(directory: &Path) -> Self {
+        Self { directory: directory.to_owned() }
+    }
+
+    pub(crate) fn ca(&self) -> PathBuf {
+        self.directory.join("ca.crt")
+    }
+
+    fn ca_key(&self) -> PathBuf {
+        self.directory.join("ca.key")
+    }
+
+    pub(crate) fn serving_certificate(&self) -> PathBuf {
+        self.directory.join("apiserver.crt")
+    }
+
+    pub(crate) fn serving_key(&self) -> PathBuf {
+        self.directory.join("apiserver.key")
+    }
+
+    pub(crate) fn service_account_key(&self) -> PathBuf {
+        self.directory.join("service-account.key")
+    }
+
+    pub(crate) fn service_account_public_key(&self) -> PathBuf {
+        self.directory.join("service-account.pub")
+    }
+
+    /// Makes and writes everything that the three programs need; returns the CA certificate as PEM.
+    pub(crate) fn create(&self) -> Result<String, PkiError> {
+        let sign = |source| PkiError::Sign { subject: "the API server".to_owned(), source };
+        let mut ca = CertificateParams::default();
+        ca.distinguished_name = subject("certcourier test control plane", None);
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+        let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate().map_err(sign)?).map_err(sign)?;
+
+        let names = ["localhost", "127.0.0.1", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
+        let mut serving = CertificateParams::new(names.map(str::to_owned)).map_err(sign)?;
+        serving.distinguished_name = subject("kube-apiserver", None);
+        serving.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let serving = issue(serving, &ca).map_err(sign)?;
+        let service_account = KeyPair::generate().map_err(sign)?;
+
+        for (path, content) in [
+            (self.ca(), ca.pem()),
+            (self.ca_key(), ca.key().serialize_pem()),
+            (self.serving_certificate(), serving.certificate_pem),
+            (self.serving_key(), serving.key_pem),
+            (self.service_account_key(), service_account.serialize_pem()),
+            (self.service_account_public_key(), service_account.public_key_pem()),
+        ] {
+            private_file::write(&path, content.as_bytes()).map_err(|source| PkiError::Write { path, source })?;
+        }
+        Ok(ca.pem())
+    }
+
+    /// A client certificate: Kubernetes takes the common name for the user and the organization for the group (rcgen
+    /// writes one organization per certificate).
+    pub(crate) fn client(&self, user: &str, group: Option<&str>) -> Result<KeyAndCertificate, PkiError> {
+        let read = |path: PathBuf| {
+            std::fs::read_to_string(&path).map_err(|source| PkiError::Read { path: path.clone(), source })
+        };
+        let sign = |source| PkiError::Sign { subject: user.to_owned(), source };
+        let ca_key = KeyPair::from_pem(&read(self.ca_key())?).map_err(sign)?;
+        let ca = Issuer::from_ca_cert_pem(&read(self.ca())?, ca_key).map_err(sign)?;
+        let mut client = CertificateParams::default();
+        client.distinguished_name = subject(user, group);
+        client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        issue(client, &ca).map_err(sign)
+    }
+}
+
+fn issue(mut parameters: CertificateParams, ca: &Issuer<'_, KeyPair>) -> Result<KeyAndCertificate, rcgen::Error> {
+    parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    let key = KeyPair::generate()?;
+    let certificate = parameters.signed_by(&key, ca)?;
+    Ok(KeyAndCertificate { key_pem: key.serialize_pem(), certificate_pem: certificate.pem() })
+}
+
+fn subject(common_name: &str, organization: Option<&str>) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, common_name);
+    if let Some(organization) = organization {
+        name.push(DnType::OrganizationName, organization);
+    }
+    name
+}
