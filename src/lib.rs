@@ -4,5 +4,5 @@
 pub mod api;
 pub mod cli;
 pub mod manifests;
-
+pub mod policy;
 pub mod token;
