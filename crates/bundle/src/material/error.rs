@@ -1,0 +1,201 @@
+//! What can be wrong with material, each with what to do about it. Never says anything about the
+//! content of a key.
+
+use std::fmt;
+
+/// One of the three files that material is made of, named as in a Secret of type `kubernetes.io/tls`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The leaf and its chain.
+    Certificate,
+    /// The private key of the leaf.
+    PrivateKey,
+    /// The certificates of the authority.
+    Ca,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Part::Certificate => "the certificate file (tls.crt)",
+            Part::PrivateKey => "the private key file (tls.key)",
+            Part::Ca => "the CA file (ca.crt)",
+        })
+    }
+}
+
+/// Why material cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MaterialError {
+    /// A part is larger than [`super::Limits::bytes_per_part`].
+    #[error(
+        "{part} has {bytes} bytes, at most {limit_bytes} are read: keep only the PEM blocks that belong to this certificate"
+    )]
+    TooLarge {
+        /// Which part.
+        part: Part,
+        /// Its size.
+        bytes: usize,
+        /// The largest size that is read.
+        limit_bytes: usize,
+    },
+    /// A part holds more certificates than [`super::Limits::certificates_per_part`].
+    #[error("{part} has {count} certificates, at most {limit} are read: keep only the chain of this certificate")]
+    TooManyCertificates {
+        /// Which part.
+        part: Part,
+        /// How many it holds.
+        count: usize,
+        /// How many are read.
+        limit: usize,
+    },
+    /// A part has no `CERTIFICATE` block at all.
+    #[error("no certificate found in {part}: {found}")]
+    NoCertificate {
+        /// Which part.
+        part: Part,
+        /// What it looks like instead, and what to do.
+        found: Misfit,
+    },
+    /// One certificate of a part cannot be read.
+    #[error("certificate {number} in {part} {error}")]
+    BadCertificate {
+        /// Which part.
+        part: Part,
+        /// Its place, from 1.
+        number: usize,
+        /// What is wrong with it.
+        error: CertificateError,
+    },
+    /// The private key cannot be read.
+    #[error(transparent)]
+    BadPrivateKey(#[from] PrivateKeyError),
+}
+
+impl MaterialError {
+    /// A short constant for conditions, metrics and tests.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "TooLarge",
+            Self::TooManyCertificates { .. } => "TooManyCertificates",
+            Self::NoCertificate { .. } => "NoCertificate",
+            Self::BadCertificate { .. } => "BadCertificate",
+            Self::BadPrivateKey(error) => error.reason(),
+        }
+    }
+}
+
+/// What a file without certificates looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// Nothing in it.
+    Empty,
+    /// Binary DER instead of PEM.
+    Der,
+    /// UTF-16, as some Windows editors save text.
+    Utf16,
+    /// PEM, but with other blocks only.
+    OtherPem,
+    /// Anything else.
+    Unknown,
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Misfit::Empty => "it is empty; store the certificate as PEM",
+            Misfit::Der => "it looks like DER; convert it with `openssl x509 -inform DER` and store the PEM",
+            Misfit::Utf16 => "it looks like UTF-16; save it as UTF-8 or ASCII",
+            Misfit::OtherPem => {
+                "it has PEM blocks of other kinds only; store the blocks that begin with `-----BEGIN CERTIFICATE-----`"
+            }
+            Misfit::Unknown => "it is not PEM; store the text that begins with `-----BEGIN CERTIFICATE-----`",
+        })
+    }
+}
+
+/// What is wrong with one certificate. Reads on after "certificate 2 in …".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateError {
+    /// There is no `END` line.
+    #[error("is cut off, its END line is missing: store the whole file again")]
+    CutOff,
+    /// The block is not base64.
+    #[error("is not valid base64: store the file again, unchanged")]
+    NotBase64,
+    /// The bytes are no certificate.
+    #[error("is not an X.509 certificate: look at it with `openssl x509 -text`, and store it again")]
+    NotX509,
+    /// Something follows the certificate inside its block.
+    #[error("is followed by other bytes in its block: write it anew with `openssl x509`")]
+    TrailingBytes,
+}
+
+/// Why a private key cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PrivateKeyError {
+    /// No block in the file is a private key.
+    #[error(
+        "no private key found in the private key file (tls.key): store the key as PEM, beginning with `-----BEGIN PRIVATE KEY-----`"
+    )]
+    Missing,
+    /// There is more than one.
+    #[error("the private key file (tls.key) has several private keys: keep only the one of the leaf certificate")]
+    Several,
+    /// The key is under a passphrase.
+    #[error(
+        "the private key (tls.key) is encrypted: store it without passphrase, `openssl pkey -in tls.key` removes it"
+    )]
+    Encrypted,
+    /// There is no `END` line.
+    #[error("the private key (tls.key) is cut off, its END line is missing: store the whole file again")]
+    CutOff,
+    /// The block is not base64.
+    #[error("the private key (tls.key) is not valid base64: store the file again, unchanged")]
+    NotBase64,
+    /// The bytes are no key of the kind that the label says.
+    #[error("the private key (tls.key) cannot be read: look at it with `openssl pkey -check`, and store it again")]
+    Malformed,
+    /// A kind of file that is not read here.
+    #[error(
+        "the private key (tls.key) is in a format that is not supported: convert it with `openssl pkcs8 -topk8 -nocrypt`"
+    )]
+    UnsupportedFormat,
+    /// A key in OpenSSH's own format.
+    #[error("the private key (tls.key) is in OpenSSH format: convert a copy with `ssh-keygen -p -m PKCS8`")]
+    OpenSsh,
+    /// An elliptic curve key that names no curve, or spells one out.
+    #[error(
+        "the private key (tls.key) does not name its curve: make it anew on P-256, P-384 or P-521 with `openssl genpkey`"
+    )]
+    UnnamedCurve,
+}
+
+impl PrivateKeyError {
+    /// A short constant for conditions, metrics and tests.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Missing => "NoPrivateKey",
+            Self::Several => "SeveralPrivateKeys",
+            Self::Encrypted => "EncryptedPrivateKey",
+            Self::CutOff | Self::NotBase64 | Self::Malformed => "BadPrivateKey",
+            Self::UnsupportedFormat | Self::OpenSsh | Self::UnnamedCurve => "UnsupportedPrivateKey",
+        }
+    }
+}
+
+/// Why the certificates of `tls.crt` are not one chain. The leaf can still be handed out alone.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the chain in tls.crt is broken: `{subject}` (certificate {number}) signed none of the others; the issuer that is missing is `{missing_issuer}`: add it, or remove what does not belong"
+)]
+pub struct ChainError {
+    /// The subject of the certificate that does not link.
+    pub subject: String,
+    /// Its place in `tls.crt`, from 1.
+    pub number: usize,
+    /// The issuer at which the chain ends.
+    pub missing_issuer: String,
+}

@@ -1,0 +1,191 @@
+//! Reads a private key of any usual encoding, gives PKCS#8, and says which public key it has.
+
+use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, ECDH_P521};
+use aws_lc_rs::rsa;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use der::asn1::{ObjectIdentifier, OctetStringRef};
+use der::{Decode as _, Encode as _};
+use pkcs8::PrivateKeyInfoRef;
+use sec1::{EcParameters, EcPrivateKey};
+use zeroize::Zeroizing;
+
+use super::certificate::bit_length;
+use super::error::PrivateKeyError;
+use super::key_algorithm::{Curve, EC, ED25519, KeyAlgorithm, RSA};
+use crate::der_writer::{self, Der};
+use crate::pem::{Block, BlockError, blocks};
+
+/// A private key. No `Debug`.
+pub(super) struct PrivateKey {
+    /// `PrivateKeyInfo`, as `openssl pkcs8 -topk8 -nocrypt -outform DER` writes it.
+    pub(super) pkcs8: Der,
+    pub(super) algorithm: KeyAlgorithm,
+    pub(super) public_key: PublicHalf,
+}
+
+/// What is known of the public key that belongs to a private key.
+pub(super) enum PublicHalf {
+    /// Computed from the private key, in the encoding of a certificate.
+    Proven(Vec<u8>),
+    /// Only what the file says of itself, if it does.
+    Claimed(Option<Vec<u8>>),
+}
+
+/// Reads the one private key of a PEM file.
+pub(super) fn parse(text: &[u8]) -> Result<PrivateKey, PrivateKeyError> {
+    let mut keys = blocks(text).filter(|block| block.label.ends_with("PRIVATE KEY"));
+    let block = keys.next().ok_or(PrivateKeyError::Missing)?;
+    if keys.next().is_some() {
+        return Err(PrivateKeyError::Several);
+    }
+    if block.label == "ENCRYPTED PRIVATE KEY" || block.has_encryption_header() {
+        return Err(PrivateKeyError::Encrypted);
+    }
+    match block.label {
+        "PRIVATE KEY" => from_pkcs8(&decode(&block)?),
+        "RSA PRIVATE KEY" => from_pkcs1(&decode(&block)?),
+        "EC PRIVATE KEY" => from_sec1(&decode(&block)?, curve_beside(text)),
+        "OPENSSH PRIVATE KEY" => Err(PrivateKeyError::OpenSsh),
+        _ => Err(PrivateKeyError::UnsupportedFormat),
+    }
+}
+
+fn decode(block: &Block<'_>) -> Result<Der, PrivateKeyError> {
+    block.decode().map_err(|error| match error {
+        BlockError::CutOff => PrivateKeyError::CutOff,
+        BlockError::NotBase64 => PrivateKeyError::NotBase64,
+    })
+}
+
+/// The curve that an `EC PARAMETERS` block names, as `openssl ecparam -genkey` writes one.
+fn curve_beside(text: &[u8]) -> Option<ObjectIdentifier> {
+    let parameters = blocks(text).find(|block| block.label == "EC PARAMETERS")?.decode().ok()?;
+    ObjectIdentifier::from_der(&parameters).ok()
+}
+
+fn from_pkcs8(der: &[u8]) -> Result<PrivateKey, PrivateKeyError> {
+    let info = PrivateKeyInfoRef::from_der(der).map_err(|_| PrivateKeyError::Malformed)?;
+    let key = info.private_key.as_bytes();
+    match info.algorithm.oid {
+        RSA => from_pkcs1(key),
+        EC => {
+            let curve = info.algorithm.parameters.and_then(|any| any.decode_as().ok());
+            from_sec1(key, Some(curve.ok_or(PrivateKeyError::UnnamedCurve)?))
+        }
+        ED25519 => from_ed25519(key),
+        other => {
+            let parameters = match info.algorithm.parameters {
+                Some(any) => any.to_der().map_err(|_| PrivateKeyError::Malformed)?,
+                None => Vec::new(),
+            };
+            Ok(PrivateKey {
+                pkcs8: private_key_info(&other, &parameters, key),
+                algorithm: KeyAlgorithm::Other(Some(other)),
+                public_key: PublicHalf::Claimed(None),
+            })
+        }
+    }
+}
+
+/// Version 1 of the structure, without attributes or public key: what OpenSSL writes, and what every
+/// importer reads.
+fn private_key_info(algorithm: &ObjectIdentifier, parameters: &[u8], key: &[u8]) -> Der {
+    der_writer::sequence(&[
+        &der_writer::integer(0),
+        &der_writer::sequence(&[&der_writer::object_identifier(algorithm), parameters]),
+        &der_writer::octet_string(key),
+    ])
+}
+
+fn from_pkcs1(der: &[u8]) -> Result<PrivateKey, PrivateKeyError> {
+    let key = pkcs1::RsaPrivateKeyRef::from_der(der).map_err(|_| PrivateKeyError::Malformed)?;
+    let claimed = key.public_key().to_der().map_err(|_| PrivateKeyError::Malformed)?;
+    // Refuses numbers that do not belong together, so that the modulus proves the whole key.
+    let consistent = rsa::KeyPair::from_der(der).is_ok();
+    Ok(PrivateKey {
+        pkcs8: private_key_info(&RSA, &der_writer::null(), der),
+        algorithm: KeyAlgorithm::Rsa { bits: bit_length(key.modulus.as_bytes()) },
+        public_key: if consistent { PublicHalf::Proven(claimed) } else { PublicHalf::Claimed(Some(claimed)) },
+    })
+}
+
+fn from_sec1(der: &[u8], named_outside: Option<ObjectIdentifier>) -> Result<PrivateKey, PrivateKeyError> {
+    let key = EcPrivateKey::from_der(der).map_err(|_| PrivateKeyError::Malformed)?;
+    let named_inside = key.parameters.and_then(EcParameters::named_curve);
+    let oid = named_inside.or(named_outside).ok_or(PrivateKeyError::UnnamedCurve)?;
+    if named_outside.is_some_and(|outside| outside != oid) {
+        return Err(PrivateKeyError::Malformed);
+    }
+    let Some(curve) = Curve::from_oid(&oid) else {
+        return Ok(PrivateKey {
+            pkcs8: ec_private_key_info(&oid, key.private_key, key.public_key),
+            algorithm: KeyAlgorithm::Other(Some(oid)),
+            public_key: PublicHalf::Claimed(key.public_key.map(<[u8]>::to_vec)),
+        });
+    };
+    let scalar = fixed_length(key.private_key, curve.scalar_bytes())?;
+    let point = public_point(curve, &scalar)?;
+    if key.public_key.is_some_and(|claimed| !same_point(claimed, &point)) {
+        return Err(PrivateKeyError::Malformed);
+    }
+    Ok(PrivateKey {
+        pkcs8: ec_private_key_info(&oid, &scalar, key.public_key),
+        algorithm: KeyAlgorithm::Ec(curve),
+        public_key: PublicHalf::Proven(point),
+    })
+}
+
+/// The curve goes into the algorithm and out of the key; a public key is there if it was there.
+fn ec_private_key_info(curve: &ObjectIdentifier, scalar: &[u8], public_key: Option<&[u8]>) -> Der {
+    let public_key =
+        public_key.map_or_else(Der::default, |point| der_writer::context(1, &[&der_writer::bit_string(point)]));
+    let key = der_writer::sequence(&[&der_writer::integer(1), &der_writer::octet_string(scalar), &public_key]);
+    private_key_info(&EC, &der_writer::object_identifier(curve), &key)
+}
+
+/// Some writers drop leading zeros, or add one.
+fn fixed_length(scalar: &[u8], length: usize) -> Result<Der, PrivateKeyError> {
+    let zeros = scalar.iter().take_while(|byte| **byte == 0).count();
+    let significant = &scalar[zeros..];
+    let padding = length.checked_sub(significant.len()).ok_or(PrivateKeyError::Malformed)?;
+    let mut fixed = Zeroizing::new(vec![0; length]);
+    fixed[padding..].copy_from_slice(significant);
+    Ok(fixed)
+}
+
+/// The uncompressed point that belongs to a private key.
+fn public_point(curve: Curve, scalar: &[u8]) -> Result<Vec<u8>, PrivateKeyError> {
+    let algorithm = match curve {
+        Curve::P256 => &ECDH_P256,
+        Curve::P384 => &ECDH_P384,
+        Curve::P521 => &ECDH_P521,
+    };
+    agreement::PrivateKey::from_private_key(algorithm, scalar)
+        .map_err(|_| PrivateKeyError::Malformed)?
+        .compute_public_key()
+        .map(|point| point.as_ref().to_vec())
+        .map_err(|_| PrivateKeyError::Malformed)
+}
+
+/// Whether a point, compressed or not, is the uncompressed one.
+pub(super) fn same_point(any: &[u8], uncompressed: &[u8]) -> bool {
+    if any == uncompressed {
+        return true;
+    }
+    let coordinate_bytes = uncompressed.len() / 2;
+    let Some((form @ (2 | 3), x)) = any.split_first() else {
+        return false;
+    };
+    let y_is_odd = uncompressed.last().is_some_and(|byte| byte & 1 == 1);
+    uncompressed.get(1..=coordinate_bytes) == Some(x) && (*form == 3) == y_is_odd
+}
+
+fn from_ed25519(key: &[u8]) -> Result<PrivateKey, PrivateKeyError> {
+    let seed = <&OctetStringRef>::from_der(key).map_err(|_| PrivateKeyError::Malformed)?;
+    let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_bytes()).map_err(|_| PrivateKeyError::Malformed)?;
+    Ok(PrivateKey {
+        pkcs8: private_key_info(&ED25519, &[], key),
+        algorithm: KeyAlgorithm::Ed25519,
+        public_key: PublicHalf::Proven(pair.public_key().as_ref().to_vec()),
+    })
+}
