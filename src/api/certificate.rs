@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::DateTime;
+use super::{DateTime, condition};
 
 /// What the certificate is: one or more named environments, each a Secret of this namespace.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -130,7 +130,7 @@ pub struct CertificateStatus {
     pub environments: Vec<EnvironmentStatus>,
     /// `Ready`: True when every environment can be delivered; otherwise its message names the environment and what to mend.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
 }
 

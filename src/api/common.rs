@@ -157,6 +157,13 @@ impl Format {
         Self::Zip,
     ];
 
+    /// Whether the file holds no private key. A closed list: a format that is added later counts as one with a key
+    /// until it is written here.
+    #[must_use]
+    pub const fn is_public(self) -> bool {
+        matches!(self, Self::Cert | Self::Chain | Self::Fullchain | Self::Ca | Self::Der | Self::DerZip)
+    }
+
     /// As people type it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -220,9 +227,8 @@ pub struct CertificateReference {
 /// A caller as the API server authenticated it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct Requester {
-    /// User name, such as `alice@example.com` or `system:serviceaccount:ci:deployer`. At most 1,024 characters.
-    #[serde(default)]
-    #[schemars(length(max = 1024))]
+    /// User name, such as `alice@example.com` or `system:serviceaccount:ci:deployer`. Required, at most 1,024 characters.
+    #[schemars(length(min = 1, max = 1024))]
     pub username: String,
     /// The authenticator's id for this user. Empty when it gives none. At most 1,024 characters.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -1,5 +1,7 @@
 //! Condition types and reasons: a closed set, each explained in docs/troubleshooting.md.
 
+use schemars::{Schema, SchemaGenerator, json_schema};
+
 /// `Certificate`: every environment can be delivered.
 pub const READY: &str = "Ready";
 /// `DownloadRequest`: nobody's agreement is missing.
@@ -10,6 +12,51 @@ pub const TOKEN_ISSUED: &str = "TokenIssued";
 pub const FINISHED: &str = "Finished";
 /// `DownloadRequest`: it cannot go on until somebody mends something.
 pub const STALLED: &str = "Stalled";
+
+/// The longest message of a condition, in characters; whoever writes one cuts it to this.
+pub const MAX_MESSAGE_CHARS: usize = 4096;
+
+/// The schema of a list of conditions: as Kubernetes defines it, with bounds that every string needs and with words that
+/// speak to a reader of `kubectl explain`.
+pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 16,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "description": "One aspect of where the object stands.",
+            "type": "object",
+            "required": ["type", "status", "lastTransitionTime", "reason", "message"],
+            "properties": {
+                "type": {
+                    "description": "Name of the aspect, one CamelCase word. At most 64 characters.",
+                    "type": "string", "minLength": 1, "maxLength": 64
+                },
+                "status": {
+                    "description": "`True`, `False` or `Unknown`.",
+                    "type": "string", "enum": ["True", "False", "Unknown"]
+                },
+                "reason": {
+                    "description": "Why, one CamelCase word of a fixed list. At most 64 characters.",
+                    "type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z][A-Za-z0-9]*$"
+                },
+                "message": {
+                    "description": "The same in a sentence that says what to do, or an empty text. At most 4,096 characters.",
+                    "type": "string", "maxLength": MAX_MESSAGE_CHARS
+                },
+                "lastTransitionTime": {
+                    "description": "When status last changed (RFC 3339).",
+                    "type": "string", "format": "date-time"
+                },
+                "observedGeneration": {
+                    "description": "The metadata.generation that this condition speaks of.",
+                    "type": "integer", "format": "int64", "minimum": 0
+                }
+            }
+        }
+    })
+}
 
 /// Reasons of conditions.
 #[expect(missing_docs, reason = "each is one CamelCase word that docs/troubleshooting.md explains")]

@@ -31,7 +31,8 @@ use super::{Approver, CertificateReference, DateTime, Format, Pkcs12Profile, Req
     selectable = ".spec.format",
     selectable = ".spec.requestRef.name",
     selectable = ".spec.requestedBy.username",
-    selectable = ".status.outcome"
+    selectable = ".status.outcome",
+    validation = Rule::new("!has(oldSelf.status) || has(self.status)").message("the outcome of a delivery is written once")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self == oldSelf").message("a receipt is immutable: it records what happened"))]

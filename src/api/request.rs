@@ -5,7 +5,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CertificateReference, DateTime, Decision, Duration, Format, Pkcs12Profile, ReceiptReference, Requester};
+use super::{
+    CertificateReference, DateTime, Decision, Duration, Format, Pkcs12Profile, ReceiptReference, Requester, condition,
+};
 
 /// What is asked for. Immutable: a request is one delivery of one file to one requester.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -32,7 +34,8 @@ use super::{CertificateReference, DateTime, Decision, Duration, Format, Pkcs12Pr
     selectable = ".spec.certificateRef.name",
     selectable = ".spec.format",
     selectable = ".spec.requestedBy.username",
-    selectable = ".status.phase"
+    selectable = ".status.phase",
+    validation = Rule::new("!has(oldSelf.status) || has(self.status)").message("status, once written, is never removed")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self == oldSelf")
@@ -148,7 +151,7 @@ pub struct DownloadRequestStatus {
     pub receipt_ref: Option<ReceiptReference>,
     /// `Approved`, `TokenIssued`, `Finished`, `Stalled`. Finished becomes True in every outcome.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
 }
 
