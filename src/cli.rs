@@ -14,7 +14,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Print the CustomResourceDefinitions, as kept in crds/.
+    /// Print the CRDs, as kept in crds/.
     Crds(crate::manifests::CrdsArgs),
 }
 

@@ -1,5 +1,7 @@
 //! The `Certificate` kind.
 
+#![expect(clippy::duplicated_attributes, reason = "each printer column has a type of its own")]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};

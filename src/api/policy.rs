@@ -1,5 +1,7 @@
 //! The `CertificatePolicy` kind. A field that is left out takes no part in the merge, so no field has a schema default.
 
+#![expect(clippy::duplicated_attributes, reason = "each printer column has a type of its own")]
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! The CustomResourceDefinitions, from the Rust types. Finishes what the derive leaves open; invents no field.
+//! The CRDs, from the Rust types. Finishes what the derive leaves open; invents no field.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
