@@ -9,7 +9,9 @@ use std::{
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::sync::OnceCell;
 
-use crate::{Kubectl, Options, Program, VersionError, audit, binaries::BinariesError, description::Description};
+use crate::{
+    Kubectl, KubectlError, Options, Program, VersionError, audit, binaries::BinariesError, description::Description,
+};
 
 mod access;
 mod owned;
@@ -100,6 +102,18 @@ pub enum Error {
         #[source]
         source: Box<kube::Error>,
     },
+    /// kubectl failed, where the caller turned its error into this one.
+    #[error(transparent)]
+    Kubectl(#[from] KubectlError),
+    /// The manifests of [`Options::apply`] were not accepted.
+    #[error("apply {} before the controllers start", manifests.display())]
+    Apply {
+        /// The file or folder.
+        manifests: PathBuf,
+        /// The cause.
+        #[source]
+        source: KubectlError,
+    },
     /// A client could not be made from a kubeconfig.
     #[error("make a client for {name}")]
     Client {
@@ -168,9 +182,17 @@ impl ControlPlane {
     /// # Errors
     /// [`Error`]; see [`ControlPlane::start`].
     pub async fn attach() -> Result<Self, Error> {
+        Self::attach_or_start(Options::default()).await
+    }
+
+    /// Like [`ControlPlane::attach`]; the options are for the case that there is none to attach to.
+    ///
+    /// # Errors
+    /// [`Error`]; see [`ControlPlane::start`].
+    pub async fn attach_or_start(options: Options) -> Result<Self, Error> {
         match std::env::var_os(ATTACH_VARIABLE) {
             Some(file) if !file.is_empty() => Self::attach_to(Path::new(&file)).await,
-            _ => Self::start(Options::default()).await,
+            _ => Self::start(options).await,
         }
     }
 
@@ -183,14 +205,14 @@ impl ControlPlane {
         Self::new(description, None).await
     }
 
-    /// One control plane for all tests of this process: attached to or, by the first caller, started. It stops when
-    /// the process ends.
+    /// One control plane for all tests of this process: attached to or, by the first caller, started with these
+    /// options. It stops when the process ends.
     ///
     /// # Errors
     /// [`Error`]; see [`ControlPlane::attach`].
-    pub async fn shared() -> Result<&'static Self, Error> {
+    pub async fn shared(options: Options) -> Result<&'static Self, Error> {
         static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
-        SHARED.get_or_try_init(Self::attach).await
+        SHARED.get_or_try_init(|| Self::attach_or_start(options)).await
     }
 
     async fn new(description: Description, owned: Option<Owned>) -> Result<Self, Error> {

@@ -26,7 +26,6 @@ pub struct Kubectl {
 
 /// How a kubectl run ended.
 #[derive(Clone, Debug)]
-#[must_use]
 pub struct Output {
     /// What it printed.
     pub stdout: String,
@@ -94,6 +93,13 @@ impl Kubectl {
         self
     }
 
+    /// The same with another kubeconfig, for example of [`crate::ControlPlane::certificate_kubeconfig`].
+    #[must_use]
+    pub fn kubeconfig(mut self, kubeconfig: &Path) -> Self {
+        kubeconfig.clone_into(&mut self.kubeconfig);
+        self
+    }
+
     /// The command with kubeconfig and request timeout set, to be started by the caller; it ends when its handle is
     /// dropped.
     pub fn command<I: IntoIterator<Item: AsRef<OsStr>>>(&self, arguments: I) -> Command {
@@ -129,7 +135,7 @@ impl Kubectl {
         input: &str,
     ) -> Result<Output, KubectlError> {
         let arguments: Vec<OsString> = arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
-        let shown = arguments.join(OsStr::new(" ")).to_string_lossy().into_owned();
+        let shown = shown(&arguments);
         let run = async {
             let mut command = self.command(&arguments);
             let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
@@ -154,15 +160,40 @@ impl Kubectl {
         }
     }
 
+    /// Like [`Kubectl::run`], and anything but success is an error.
+    ///
+    /// # Errors
+    /// [`KubectlError`], with what kubectl complained about.
+    pub async fn check<I: IntoIterator<Item: AsRef<OsStr>>>(&self, arguments: I) -> Result<Output, KubectlError> {
+        self.check_with(arguments, "").await
+    }
+
+    /// Like [`Kubectl::run_with`], and anything but success is an error.
+    ///
+    /// # Errors
+    /// [`KubectlError`], with what kubectl complained about.
+    pub async fn check_with<I: IntoIterator<Item: AsRef<OsStr>>>(
+        &self,
+        arguments: I,
+        input: &str,
+    ) -> Result<Output, KubectlError> {
+        let arguments: Vec<OsString> = arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
+        let output = self.run_with(&arguments, input).await?;
+        if output.succeeded() {
+            return Ok(output);
+        }
+        Err(KubectlError::Failed { arguments: shown(&arguments), code: output.code, stderr: output.stderr })
+    }
+
     /// `kubectl apply -f -` with these manifests; anything but success is an error.
     ///
     /// # Errors
     /// [`KubectlError`], with what kubectl complained about.
     pub async fn apply(&self, manifests: &str) -> Result<(), KubectlError> {
-        let output = self.run_with(["apply", "-f", "-"], manifests).await?;
-        if output.succeeded() {
-            return Ok(());
-        }
-        Err(KubectlError::Failed { arguments: "apply -f -".to_owned(), code: output.code, stderr: output.stderr })
+        self.check_with(["apply", "-f", "-"], manifests).await.map(drop)
     }
+}
+
+fn shown(arguments: &[OsString]) -> String {
+    arguments.join(OsStr::new(" ")).to_string_lossy().into_owned()
 }

@@ -1,7 +1,9 @@
 //! `test-cluster`: the control plane of the tests from the shell.
+#![expect(clippy::doc_markdown, reason = "doc comments are help texts here")]
 
 use std::{
     ffi::OsString,
+    path::PathBuf,
     process::{ExitCode, ExitStatus},
 };
 
@@ -10,16 +12,18 @@ use clap::{Args, Parser, Subcommand};
 use test_cluster::{ATTACH_VARIABLE, ControlPlane, Options, Version, binaries::Binaries};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Starts a real Kubernetes control plane (etcd, kube-apiserver, kube-controller-manager) on loopback ports and stops
-/// it again. No nodes: objects, RBAC, admission policies and garbage collection are real, pods never run.
+/// Starts a real Kubernetes control plane on loopback ports and stops it again.
+///
+/// etcd, kube-apiserver and kube-controller-manager: objects, RBAC, admission
+/// policies and garbage collection are real; there are no nodes, pods never run.
 ///
 /// Try it:
-///   test-cluster up                              # prints a kubeconfig; stays until Ctrl-C
-///   test-cluster run -- sh -c '$KUBECTL get ns'  # starts, runs, stops; exits as the command did
-///   test-cluster run -- cargo test               # one control plane for all test binaries
+///   test-cluster up                              # stays until Ctrl-C
+///   test-cluster run -- sh -c '$KUBECTL get ns'  # starts, runs, stops
+///   test-cluster run -- cargo test               # one for all test binaries
 ///
-/// The first start builds the programs with Go, once per version, which takes some minutes; KUBEBUILDER_ASSETS names
-/// a folder with prebuilt ones instead.
+/// The first start builds the programs with Go, once per version, which takes
+/// some minutes. KUBEBUILDER_ASSETS names a folder with prebuilt ones instead.
 #[derive(Parser)]
 #[command(name = "test-cluster", verbatim_doc_comment, version)]
 struct Cli {
@@ -62,6 +66,10 @@ struct StartArguments {
     /// Lets etcd wait for the disk, as in production; for benchmarks.
     #[arg(long)]
     fsync: bool,
+    /// Applies this file or folder of CRDs before the controllers start, so that the garbage collector knows them at
+    /// once and not only after half a minute. May be given more than once.
+    #[arg(long, value_name = "PATH")]
+    apply: Vec<PathBuf>,
 }
 
 #[derive(Args)]
@@ -73,16 +81,22 @@ struct VersionArgument {
 
 impl StartArguments {
     fn options(&self) -> Options {
-        Options::default().kubernetes(self.version.version).audit_log(self.audit_log).fsync(self.fsync)
+        let options = Options::default().kubernetes(self.version.version).audit_log(self.audit_log).fsync(self.fsync);
+        self.apply.iter().fold(options, Options::apply)
     }
 }
 
 fn main() -> ExitCode {
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("start the async runtime")
-        .and_then(|runtime| runtime.block_on(run(Cli::parse().command)));
+    let command = Cli::parse().command;
+    let outcome =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the async runtime").and_then(
+            |runtime| {
+                let outcome = runtime.block_on(run(command));
+                // A build that nobody waits for any more must not keep the process.
+                runtime.shutdown_background();
+                outcome
+            },
+        );
     outcome.unwrap_or_else(|error| {
         eprintln!("test-cluster: {error:#}");
         ExitCode::FAILURE

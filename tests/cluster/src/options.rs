@@ -1,5 +1,7 @@
 //! How a control plane is to be started. Holds choices only.
 
+use std::path::PathBuf;
+
 use crate::version::Version;
 
 /// Choices for [`crate::ControlPlane::start`]; the default is what most tests want: Kubernetes as the environment
@@ -10,6 +12,7 @@ pub struct Options {
     pub(crate) audit: AuditLevel,
     pub(crate) fsync: bool,
     pub(crate) apiserver_arguments: Vec<String>,
+    pub(crate) manifests: Vec<PathBuf>,
 }
 
 /// How much of each API call the audit log keeps.
@@ -54,6 +57,14 @@ impl Options {
     #[must_use]
     pub fn apiserver_argument(mut self, argument: impl Into<String>) -> Self {
         self.apiserver_arguments.push(argument.into());
+        self
+    }
+
+    /// Applies a file of manifests, or all files of a folder, before kube-controller-manager starts. For CRDs: its
+    /// garbage collector looks for new resource types every 30 s only, and knows these from the start.
+    #[must_use]
+    pub fn apply(mut self, manifests: impl Into<PathBuf>) -> Self {
+        self.manifests.push(manifests.into());
         self
     }
 }

@@ -81,8 +81,13 @@ pub(crate) fn token_file(tokens: &BTreeMap<String, Token>) -> String {
     all().iter().fold(String::new(), |mut file, person| {
         if let Some(token) = tokens.get(&person.name) {
             let uid = person.uid.as_deref().unwrap_or_default();
+            let groups = match person.groups.as_slice() {
+                // An empty field would be a group without a name.
+                [] => String::new(),
+                groups => format!(",\"{}\"", groups.join(",")),
+            };
             // Writing to a String cannot fail.
-            let _ = writeln!(file, "{},{},{uid},\"{}\"", token.as_str(), person.name, person.groups.join(","));
+            let _ = writeln!(file, "{},{},{uid}{groups}", token.as_str(), person.name);
         }
         file
     })
@@ -105,6 +110,8 @@ mod tests {
         assert!(file.lines().any(|line| line == bob), "no line for BOB");
         let nameless = format!("{},{WITHOUT_UID},,\"users\"", tokens[WITHOUT_UID].as_str());
         assert!(file.lines().any(|line| line == nameless), "no line without uid");
+        let groupless = format!("{},mallory,uid-mallory", tokens["mallory"].as_str());
+        assert!(file.lines().any(|line| line == groupless), "no line without groups");
     }
 
     #[test]

@@ -94,17 +94,7 @@ impl Process {
     /// Starts `path`; its output is appended to `log`.
     pub(crate) fn spawn(program: Program, path: &Path, arguments: &[String], log: &Path) -> io::Result<Self> {
         let output = fs::OpenOptions::new().create(true).append(true).open(log)?;
-        let mut supervisor = Command::new("/bin/sh")
-            .args(["-c", include_str!("supervise.sh"), "supervise"])
-            .arg(GRACE.as_secs().to_string())
-            .arg(path)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(output)
-            // Ctrl-C in a terminal goes to the caller alone, who then stops things in order.
-            .process_group(0)
-            .spawn()?;
+        let mut supervisor = supervised(path).args(arguments).stdout(Stdio::piped()).stderr(output).spawn()?;
         let signals = supervisor.stdin.take();
         let mut line = String::new();
         if let Some(stdout) = supervisor.stdout.take() {
@@ -144,18 +134,31 @@ impl Process {
         self.signals = None;
     }
 
-    /// Ends it and waits until it is gone.
-    pub(crate) fn stop(&mut self) {
+    /// Ends it, if it still runs, and waits until it is gone.
+    fn stop(&mut self) {
         self.begin_stop();
-        // The shell sends SIGKILL after the grace; the rest is time for a busy machine.
-        let deadline = Instant::now() + GRACE + Duration::from_secs(10);
-        while Instant::now() < deadline {
+        if self.await_end(GRACE + Duration::from_secs(3)) {
+            return;
+        }
+        // The supervising shell itself was disturbed. The process id is still the program's: nobody has awaited it.
+        let _ = Command::new("kill").args(["-s", "KILL", &self.id.to_string()]).status();
+        if !self.await_end(Duration::from_secs(1)) {
+            eprintln!("test-cluster: {} (process {}) does not end: end it by hand", self.program, self.id);
+        }
+    }
+
+    /// Whether it ended within this time.
+    pub(crate) fn await_end(&mut self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        loop {
             if !matches!(self.ended(), Ok(None)) {
-                return;
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
             }
             std::thread::sleep(POLL);
         }
-        eprintln!("test-cluster: {} (process {}) does not end; log: {}", self.program, self.id, self.log.display());
     }
 }
 
@@ -163,6 +166,21 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// A command that runs `program` under a shell which ends it when the stdin of the command closes. What the program
+/// prints goes to the stderr of the command.
+pub(crate) fn supervised(program: &Path) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", include_str!("supervise.sh"), "supervise"])
+        .arg(GRACE.as_secs().to_string())
+        .arg(program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        // Ctrl-C in a terminal goes to the caller alone, who then stops things in order.
+        .process_group(0);
+    command
 }
 
 /// The line of a log that most likely says why a program failed: the last with an error, else the last.
@@ -180,4 +198,46 @@ pub(crate) fn last_error_line(log: &Path) -> String {
 /// Whether a log says that a port was taken.
 pub(crate) fn port_was_taken(log: &Path) -> bool {
     fs::read(log).is_ok_and(|content| String::from_utf8_lossy(&content).contains("address already in use"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spawn(script: &str, directory: &Path) -> Process {
+        let arguments = ["-c".to_owned(), script.to_owned()];
+        Process::spawn(Program::Etcd, Path::new("/bin/sh"), &arguments, &directory.join("log")).unwrap()
+    }
+
+    fn exists(process: &Process) -> bool {
+        Path::new("/proc").join(process.id().to_string()).exists()
+    }
+
+    #[test]
+    fn a_program_that_ignores_sigterm_is_killed_after_the_grace() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut process = spawn("trap '' TERM; echo deaf; while :; do sleep 0.1; done", directory.path());
+        while !fs::read_to_string(process.log()).unwrap().contains("deaf") {
+            std::thread::sleep(POLL);
+        }
+        let start = Instant::now();
+        process.stop();
+        assert!(start.elapsed() >= GRACE, "{:?}", start.elapsed());
+        assert!(!exists(&process));
+    }
+
+    #[test]
+    fn the_reason_is_the_last_line_with_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("log");
+        for (content, expected) in [
+            ("I1 fine\nE1 bad\nI1 bye\n", "E1 bad"),
+            ("Error: unknown flag: --x\n\n", "Error: unknown flag: --x"),
+            ("one\ntwo\n", "two"),
+            ("", "its log is empty"),
+        ] {
+            fs::write(&log, content).unwrap();
+            assert_eq!(last_error_line(&log), expected);
+        }
+    }
 }

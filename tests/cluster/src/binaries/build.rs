@@ -12,7 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Program, Version, process::last_error_line};
+use crate::{
+    Program, Version,
+    process::{last_error_line, supervised},
+};
 
 /// The module of the default version, resolved and checked in.
 const DEFAULT_GO_MOD: &str = include_str!("../../binaries/go.mod");
@@ -148,13 +151,12 @@ impl Module {
         let failed = |reason| BuildError::Step { step: step.to_owned(), reason, log: self.log.clone() };
         let log = |source| BuildError::File { path: self.log.clone(), source };
         let output = fs::File::create(&self.log).map_err(log)?;
-        let mut child = Command::new("go")
+        // Supervised: a build of minutes ends with the process that wanted it.
+        let mut child = supervised(Path::new("go"))
             .args(arguments)
             .current_dir(&self.directory)
             .env("GOWORK", "off")
             .env("GOFLAGS", "")
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().map_err(log)?)
             .stderr(output)
             .spawn()
             .map_err(|error| failed(error.to_string()))?;

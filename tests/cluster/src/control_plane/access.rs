@@ -25,7 +25,9 @@ use crate::{
 };
 
 /// Longer than any test; `TokenRequest` allows 10 minutes at least.
-const SERVICE_ACCOUNT_TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
+const SERVICE_ACCOUNT_TOKEN_LIFETIME: Duration = Duration::from_hours(1);
+/// How many kubeconfigs this process has written for `ServiceAccount`s: makes their names distinct.
+static TOKENS_GIVEN: AtomicU32 = AtomicU32::new(0);
 
 impl ControlPlane {
     /// A person of the fixed list ([`people::all`]), for example `alice`. `groups` are those that the caller counts on
@@ -50,6 +52,19 @@ impl ControlPlane {
         self.bearer(name, name, token.clone()).await
     }
 
+    /// A new namespace whose name begins with `prefix`, so that tests on a shared control plane keep apart.
+    ///
+    /// # Errors
+    /// [`Error::Api`].
+    pub async fn namespace(&self, prefix: &str) -> Result<String, Error> {
+        let metadata = ObjectMeta { generate_name: Some(format!("{prefix}-")), ..ObjectMeta::default() };
+        let namespace = Namespace { metadata, ..Namespace::default() };
+        match Api::all(self.admin()).create(&PostParams::default(), &namespace).await {
+            Ok(created) => Ok(created.name_any()),
+            Err(source) => Err(Error::Api { call: format!("create Namespace {prefix}-…"), source: Box::new(source) }),
+        }
+    }
+
     /// A `ServiceAccount` with a token of its own, valid for an hour; namespace and `ServiceAccount` are created where
     /// missing. No audience means the API server's own.
     ///
@@ -69,8 +84,8 @@ impl ControlPlane {
             .map_err(api_error(format!("create ServiceAccount {namespace}/{name}")))?;
         let token = self.service_account_token(namespace, name, audiences, SERVICE_ACCOUNT_TOKEN_LIFETIME).await?;
         // Another token of the same ServiceAccount must not take the place of this one.
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let file = format!("{namespace}.{name}.{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let file =
+            format!("{namespace}.{name}.{}-{}", std::process::id(), TOKENS_GIVEN.fetch_add(1, Ordering::Relaxed));
         self.bearer(&format!("system:serviceaccount:{namespace}:{name}"), &file, token).await
     }
 

@@ -4,7 +4,7 @@ use std::{
     io,
     process::{Child, Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use std::os::unix::process::CommandExt as _;
@@ -25,6 +25,8 @@ use crate::{
 
 /// How often an ending program is looked at.
 const POLL: Duration = Duration::from_millis(10);
+/// How long the programs may take to end cleanly when the control plane is dropped.
+const DROP_GRACE: Duration = Duration::from_millis(100);
 /// Removes the directory given to it when its stdin closes without a word: when the test process was killed. By then
 /// the programs have had their grace of 2 s.
 const JANITOR: &str = r#"read -r word || { sleep 3; rm -rf -- "$1"; }"#;
@@ -126,8 +128,14 @@ impl Owned {
 impl Drop for Owned {
     fn drop(&mut self) {
         let mut processes = std::mem::take(&mut *self.processes());
-        // All at once: each is awaited when it is dropped.
-        processes.iter_mut().for_each(Process::begin_stop);
+        // The API server would take a second to end cleanly, and more without its etcd; nothing is left to be saved.
+        for signal in [Signal::Term, Signal::Kill] {
+            for process in &mut processes {
+                let _ = process.signal(signal);
+            }
+            let deadline = Instant::now() + DROP_GRACE;
+            processes.retain_mut(|process| !process.await_end(deadline.saturating_duration_since(Instant::now())));
+        }
         drop(processes);
         if let Some(mut janitor) = self.janitor.take() {
             // The directory is removed by its own destructor.

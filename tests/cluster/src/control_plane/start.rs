@@ -16,7 +16,7 @@ use super::{
     programs::{self, Ports},
 };
 use crate::{
-    Options, Program, Version,
+    KubectlError, Options, Program, Version,
     binaries::Binaries,
     description::Description,
     kubeconfig::{self, Credential},
@@ -30,7 +30,7 @@ use crate::{
 /// How often another process may be faster in taking a port.
 const TRIES: usize = 5;
 /// Ten times what a free machine needs.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 /// How often readiness is asked for.
 const POLL: Duration = Duration::from_millis(25);
 
@@ -45,7 +45,11 @@ pub(super) async fn start(options: Options) -> Result<ControlPlane, Error> {
     let mut tries = 1;
     loop {
         match try_start(&options, &binaries).await {
-            Err(Error::Died { log, .. }) if tries < TRIES && port_was_taken(&log) => tries += 1,
+            Err(Error::Died { log, .. }) if tries < TRIES && port_was_taken(&log) => {
+                tries += 1;
+                // Kept for a message that is not needed.
+                let _ = log.parent().map(std::fs::remove_dir_all);
+            }
             outcome => return outcome,
         }
     }
@@ -114,6 +118,9 @@ async fn bring_up(plane: &mut ControlPlane) -> Result<(), Error> {
     }
     let client = plane.admin();
     await_apiserver(&client, owned, &plane.description).await?;
+    for manifests in &owned.options.manifests {
+        apply(plane, manifests).await.map_err(|source| Error::Apply { manifests: manifests.clone(), source })?;
+    }
     owned.spawn(Program::ControllerManager, &plane.description)?;
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
     wait(owned, &plane.description, "the ServiceAccount of the namespace default", async || {
@@ -131,6 +138,17 @@ async fn bring_up(plane: &mut ControlPlane) -> Result<(), Error> {
     plane.description.version = version.git_version;
     let file = plane.description.file();
     plane.description.write().map_err(|source| Error::File { path: file, source })
+}
+
+/// Applies manifests and waits until every CRD among them is served.
+async fn apply(plane: &ControlPlane, manifests: &Path) -> Result<(), KubectlError> {
+    let kubectl = plane.admin_kubectl();
+    kubectl.check(["apply", "--server-side", "-f", &manifests.to_string_lossy()]).await?;
+    // Not --all: there may be none among them, which would be an error.
+    let names = kubectl.check(["get", "crd", "-o", "name"]).await?.stdout;
+    let mut wait = vec!["wait", "--for=condition=Established", "--timeout=20s"];
+    wait.extend(names.lines());
+    if names.is_empty() { Ok(()) } else { kubectl.check(wait).await.map(drop) }
 }
 
 /// Waits until `/readyz` is good.
