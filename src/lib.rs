@@ -3,6 +3,10 @@
 
 pub mod api;
 pub mod cli;
+pub mod kube;
 pub mod manifests;
 pub mod policy;
 pub mod token;
+pub mod metrics;
+pub mod redact;
+pub mod telemetry;

@@ -1,0 +1,21 @@
+//! The API server as certcourier uses it: each submodule is one kind of call, typed and bounded in time.
+//!
+//! Decides nothing: what it reads goes to `policy` and `lifecycle`, and what those decide comes back here to be written.
+//! Called by the controller, the server and the plugin. The library of the same name is `::kube` in here.
+//!
+//! # Layout
+//! - [`client`] connects; [`clock`] keeps the API server's time; [`error`] says what a failed call means.
+//! - [`lease`] elects the controller that acts.
+//! - [`access`] asks what a stored requester may do now.
+//! - [`secrets`] reads and writes single Secrets without ever logging them.
+//! - [`receipts`] and [`status`] write the two things that must be written once; [`events`] tells people.
+
+pub mod access;
+pub mod client;
+pub mod clock;
+pub mod error;
+pub mod events;
+pub mod lease;
+pub mod receipts;
+pub mod secrets;
+pub mod status;

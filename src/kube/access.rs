@@ -1,0 +1,71 @@
+//! What a requester may do now, asked of the API server by SubjectAccessReview.
+//!
+//! The requester is the one stored in the request: name, uid and groups as they were authenticated then. Decides
+//! nothing: the answer is a fact for `policy::decide`.
+
+use ::kube::{Api, Client, api::PostParams};
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
+
+use super::error::{ApiError, During as _};
+use crate::api::{GROUP, Requester};
+
+/// Whether the requester holds `verb` on `certificates.certcourier.io/<name>`.
+///
+/// # Errors
+/// [`ApiError`] when the API server refuses or does not answer.
+pub async fn holds_verb(
+    client: &Client,
+    requester: &Requester,
+    namespace: &str,
+    certificate: &str,
+    verb: &str,
+) -> Result<bool, ApiError> {
+    allowed(client, requester, attributes(GROUP, "certificates", namespace, certificate, verb)).await
+}
+
+/// Whether the requester may `get` a Secret.
+///
+/// # Errors
+/// [`ApiError`] when the API server refuses or does not answer.
+pub async fn may_get_secret(
+    client: &Client,
+    requester: &Requester,
+    namespace: &str,
+    secret: &str,
+) -> Result<bool, ApiError> {
+    allowed(client, requester, attributes("", "secrets", namespace, secret, "get")).await
+}
+
+fn attributes(group: &str, resource: &str, namespace: &str, name: &str, verb: &str) -> ResourceAttributes {
+    ResourceAttributes {
+        group: Some(group.to_owned()),
+        resource: Some(resource.to_owned()),
+        namespace: Some(namespace.to_owned()),
+        name: Some(name.to_owned()),
+        verb: Some(verb.to_owned()),
+        ..ResourceAttributes::default()
+    }
+}
+
+async fn allowed(client: &Client, requester: &Requester, resource: ResourceAttributes) -> Result<bool, ApiError> {
+    // Groups alone must not be enough: a request without a requester is nobody's.
+    if requester.username.is_empty() {
+        return Ok(false);
+    }
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let review = SubjectAccessReview {
+        spec: SubjectAccessReviewSpec {
+            user: some(&requester.username),
+            uid: some(&requester.uid),
+            groups: (!requester.groups.is_empty()).then(|| requester.groups.clone()),
+            resource_attributes: Some(resource),
+            ..SubjectAccessReviewSpec::default()
+        },
+        ..SubjectAccessReview::default()
+    };
+    let answer = Api::all(client.clone())
+        .create(&PostParams::default(), &review)
+        .await
+        .during("review the access of", || format!("user `{}`", requester.username))?;
+    Ok(answer.status.is_some_and(|status| status.allowed && !status.denied.unwrap_or(false)))
+}

@@ -1,0 +1,150 @@
+//! What a failed call to the API server means for the caller: try again, look again, or give up.
+
+use std::time::Duration;
+
+use hyper::StatusCode;
+
+/// A call to the API server that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{action} {object}")]
+pub struct ApiError {
+    /// What was tried: `read`, `write the status of`, …
+    pub action: &'static str,
+    /// What it was tried on: `Secret payments/api-tls`.
+    pub object: String,
+    /// Why it failed.
+    #[source]
+    pub source: ::kube::Error,
+}
+
+/// What the failure of a call means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// The object is not there, or the kind is not.
+    NotFound,
+    /// It changed meanwhile, or it is there already: look again.
+    Conflict,
+    /// The operator may not do that: its roles or an admission policy are in the way.
+    Forbidden,
+    /// The API server refuses the object as it is; the same call will fail again.
+    Invalid,
+    /// Too many calls; the API server may say how long to wait.
+    Throttled(Option<Duration>),
+    /// No answer, or one that says that the API server cannot answer now. The call may have been done all the same.
+    Unavailable,
+}
+
+impl Failure {
+    /// Its name, for a metric's label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Forbidden => "forbidden",
+            Self::Invalid => "invalid",
+            Self::Throttled(_) => "throttled",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl ApiError {
+    /// What the failure means.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        failure(&self.source)
+    }
+
+    /// What the API server said, or what went wrong on the way: one sentence, for a status or a log line.
+    #[must_use]
+    pub fn cause(&self) -> String {
+        match &self.source {
+            ::kube::Error::Api(status) => status.message.clone(),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// What the failure of a call means.
+#[must_use]
+pub fn failure(error: &::kube::Error) -> Failure {
+    let ::kube::Error::Api(status) = error else {
+        return match error {
+            ::kube::Error::BuildRequest(_) | ::kube::Error::SerdeError(_) => Failure::Invalid,
+            _ => Failure::Unavailable,
+        };
+    };
+    match StatusCode::from_u16(status.code) {
+        Ok(StatusCode::NOT_FOUND | StatusCode::GONE) => Failure::NotFound,
+        Ok(StatusCode::CONFLICT) => Failure::Conflict,
+        Ok(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Failure::Forbidden,
+        Ok(StatusCode::TOO_MANY_REQUESTS) => Failure::Throttled(
+            status
+                .details
+                .as_ref()
+                .filter(|details| details.retry_after_seconds > 0)
+                .map(|details| Duration::from_secs(u64::from(details.retry_after_seconds))),
+        ),
+        Ok(code) if code.is_client_error() => Failure::Invalid,
+        _ => Failure::Unavailable,
+    }
+}
+
+/// Puts a call's action and object beside its error.
+pub(crate) trait During<T> {
+    /// `during("read", || "Secret a/b")`.
+    fn during(self, action: &'static str, object: impl FnOnce() -> String) -> Result<T, ApiError>;
+}
+
+impl<T> During<T> for Result<T, ::kube::Error> {
+    fn during(self, action: &'static str, object: impl FnOnce() -> String) -> Result<T, ApiError> {
+        self.map_err(|source| ApiError { action, object: object(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ::kube::core::{Status, response::StatusDetails};
+
+    use super::*;
+
+    fn answered(code: u16, retry_after_seconds: u32) -> ::kube::Error {
+        let details: StatusDetails =
+            serde_json::from_value(serde_json::json!({"retryAfterSeconds": retry_after_seconds})).unwrap();
+        ::kube::Error::Api(Box::new(Status {
+            code,
+            message: "no".to_owned(),
+            details: Some(details),
+            ..Status::default()
+        }))
+    }
+
+    #[test]
+    fn each_answer_has_one_meaning() {
+        for (code, meaning) in [
+            (400, Failure::Invalid),
+            (401, Failure::Forbidden),
+            (403, Failure::Forbidden),
+            (404, Failure::NotFound),
+            (409, Failure::Conflict),
+            (410, Failure::NotFound),
+            (422, Failure::Invalid),
+            (429, Failure::Throttled(None)),
+            (500, Failure::Unavailable),
+            (503, Failure::Unavailable),
+            (504, Failure::Unavailable),
+        ] {
+            assert_eq!(failure(&answered(code, 0)), meaning, "{code}");
+        }
+        assert_eq!(failure(&answered(429, 7)), Failure::Throttled(Some(Duration::from_secs(7))));
+        assert_eq!(failure(&::kube::Error::Service("reset".into())), Failure::Unavailable);
+    }
+
+    #[test]
+    fn the_cause_is_what_the_api_server_said() {
+        let error = Err::<(), _>(answered(403, 0)).during("read", || "Secret a/b".to_owned()).unwrap_err();
+        assert_eq!(error.to_string(), "read Secret a/b");
+        assert_eq!(error.cause(), "no");
+    }
+}

@@ -1,0 +1,147 @@
+//! Events (events.k8s.io) beside the objects that people look at with `kubectl describe`.
+//!
+//! An Event is told once: its name is made from what it says, so a restart, a second replica or a repeated pass does not
+//! tell it again while the API server keeps it (an hour by default). Events are a courtesy: one that cannot be written is
+//! logged, and nothing fails for it.
+
+use std::fmt::Write as _;
+
+use ::kube::{Api, Client, Resource, api::PostParams};
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{core::v1::ObjectReference, events::v1::Event},
+    apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
+};
+use sha2::{Digest as _, Sha256};
+
+use super::error::{Failure, failure};
+
+/// The API server refuses longer notes.
+const LONGEST_NOTE: usize = 1024;
+/// So much of the object's name fits into an Event's, in front of a dot and 16 digits.
+const LONGEST_NAME: usize = 230;
+
+/// Whether something went as it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// It did.
+    Normal,
+    /// Somebody should look.
+    Warning,
+}
+
+/// What is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note<'a> {
+    /// Whether somebody should look.
+    pub mood: Mood,
+    /// One CamelCase word, such as `CertDownloaded`.
+    pub reason: &'a str,
+    /// What the operator was doing, one CamelCase word, such as `Mint`.
+    pub action: &'a str,
+    /// A sentence; cut after 1,024 bytes.
+    pub text: String,
+}
+
+/// Writes Events in the name of one program.
+#[derive(Clone)]
+pub struct Events {
+    client: Client,
+    controller: &'static str,
+    instance: String,
+}
+
+impl Events {
+    /// `client` must be one that never retries; `controller` is `certcourier.io/<program>`, `instance` the pod.
+    #[must_use]
+    pub fn new(client: Client, controller: &'static str, instance: impl Into<String>) -> Self {
+        Self { client, controller, instance: instance.into() }
+    }
+
+    /// Tells a note about an object, unless it has been told already.
+    pub async fn tell<K: Resource<DynamicType = ()>>(&self, about: &K, note: Note<'_>, now: Timestamp) {
+        let reference = about.object_ref(&());
+        let Some(namespace) = reference.namespace.clone() else { return };
+        let event = self.event(reference, note, now);
+        match Api::<Event>::namespaced(self.client.clone(), &namespace).create(&PostParams::default(), &event).await {
+            Ok(_) => {}
+            Err(error) if failure(&error) == Failure::Conflict => {}
+            Err(error) => tracing::warn!(
+                event.reason = event.reason.as_deref(),
+                namespace,
+                error = %error,
+                "an Event could not be written"
+            ),
+        }
+    }
+
+    fn event(&self, regarding: ObjectReference, note: Note<'_>, now: Timestamp) -> Event {
+        let text = cut(&note.text, LONGEST_NOTE);
+        Event {
+            metadata: ObjectMeta {
+                name: Some(name(&regarding, &note, self.controller)),
+                namespace: regarding.namespace.clone(),
+                ..ObjectMeta::default()
+            },
+            action: Some(note.action.to_owned()),
+            reason: Some(note.reason.to_owned()),
+            note: Some(text.to_owned()),
+            type_: Some(if note.mood == Mood::Normal { "Normal" } else { "Warning" }.to_owned()),
+            event_time: Some(MicroTime(now)),
+            reporting_controller: Some(self.controller.to_owned()),
+            reporting_instance: Some(cut(&self.instance, 128).to_owned()),
+            regarding: Some(regarding),
+            ..Event::default()
+        }
+    }
+}
+
+/// The same for the same words about the same object.
+fn name(regarding: &ObjectReference, note: &Note<'_>, controller: &str) -> String {
+    let mut hash = Sha256::new();
+    for part in [regarding.uid.as_deref().unwrap_or_default(), controller, note.reason, note.action, &note.text] {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part);
+    }
+    let object = cut(regarding.name.as_deref().unwrap_or("certcourier"), LONGEST_NAME).trim_end_matches(['.', '-']);
+    hash.finalize()[..8].iter().fold(format!("{object}."), |mut name, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(name, "{byte:02x}");
+        name
+    })
+}
+
+fn cut(text: &str, longest: usize) -> &str {
+    &text[..text.floor_char_boundary(longest)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about(name: &str) -> ObjectReference {
+        ObjectReference { name: Some(name.to_owned()), uid: Some("u".to_owned()), ..ObjectReference::default() }
+    }
+
+    fn note(text: &str) -> Note<'_> {
+        Note { mood: Mood::Normal, reason: "R", action: "A", text: text.to_owned() }
+    }
+
+    #[test]
+    fn the_same_words_have_the_same_name_and_others_another() {
+        let first = name(&about("api"), &note("one"), "c");
+        assert_eq!(first, name(&about("api"), &note("one"), "c"));
+        assert_ne!(first, name(&about("api"), &note("two"), "c"));
+        let other = ObjectReference { uid: Some("v".to_owned()), ..about("api") };
+        assert_ne!(first, name(&other, &note("one"), "c"));
+    }
+
+    #[test]
+    fn names_and_notes_stay_within_what_the_api_server_takes() {
+        let long = format!("{}.{}", "a".repeat(229), "b".repeat(23));
+        let event_name = name(&about(&long), &note("x"), "c");
+        assert!(event_name.len() <= 253 && !event_name.contains(".."), "{event_name}");
+        assert_eq!(cut(&"ü".repeat(600), LONGEST_NOTE).len(), 1024);
+        assert_eq!(cut("short", LONGEST_NOTE), "short");
+    }
+}

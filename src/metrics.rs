@@ -1,0 +1,104 @@
+//! Metrics in OpenMetrics text, and the port on which they and the probes are served.
+//!
+//! Names and labels are fixed at compile time: a label's value is the name of an enum's variant, never something that
+//! came with a request. Each program registers what it counts; this module counts nothing itself.
+
+mod endpoint;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric as _},
+    metrics::{gauge::ConstGauge, info::Info},
+    registry::{Metric, Registry},
+};
+
+pub use endpoint::{Endpoint, Readiness, serve};
+
+/// The content type of [`Metrics::text`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Everything one program counts. Clones share it.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Mutex<Registry>>,
+}
+
+impl Metrics {
+    /// A registry whose names begin with `certcourier_`, with the build in `certcourier_build_info`.
+    #[must_use]
+    pub fn new(program: &'static str) -> Self {
+        let mut registry = Registry::with_prefix("certcourier");
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION")), ("program", program)]);
+        registry.register("build", "Which program and version this is", build);
+        Self { registry: Arc::new(Mutex::new(registry)) }
+    }
+
+    /// Adds a metric and returns it. `name` is without prefix and without `_total`; `help` has no full stop.
+    #[must_use]
+    pub fn register<M: Metric + Clone>(&self, name: &'static str, help: &'static str, metric: M) -> M {
+        self.locked(|registry| registry.register(name, help, metric.clone()));
+        metric
+    }
+
+    /// Adds a gauge whose value is asked for when the metrics are read.
+    pub fn observe(&self, name: &'static str, help: &'static str, value: impl Fn() -> f64 + Send + Sync + 'static) {
+        let observed = Observed { name, help, value: Box::new(value) };
+        self.locked(|registry| registry.register_collector(Box::new(observed)));
+    }
+
+    /// All of it as text; see [`CONTENT_TYPE`].
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        self.locked(|registry| {
+            let _ = prometheus_client::encoding::text::encode(&mut text, registry);
+        });
+        text
+    }
+
+    fn locked<R>(&self, act: impl FnOnce(&mut Registry) -> R) -> R {
+        act(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+struct Observed {
+    name: &'static str,
+    help: &'static str,
+    value: Box<dyn Fn() -> f64 + Send + Sync>,
+}
+
+impl std::fmt::Debug for Observed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Collector for Observed {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let gauge = ConstGauge::new((self.value)());
+        gauge.encode(encoder.encode_descriptor(self.name, self.help, None, gauge.metric_type())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::metrics::counter::Counter;
+
+    use super::*;
+
+    #[test]
+    fn what_is_registered_is_in_the_text() {
+        let metrics = Metrics::new("controller");
+        let counter: Counter = metrics.register("mints", "Tokens that were minted", Counter::default());
+        counter.inc();
+        metrics.observe("clock_skew_seconds", "How far the API server is ahead", || 1.5);
+        let text = metrics.text();
+        assert!(text.contains("certcourier_mints_total 1\n"), "{text}");
+        assert!(text.contains("certcourier_clock_skew_seconds 1.5\n"), "{text}");
+        assert!(text.contains("certcourier_build_info{version="), "{text}");
+        assert!(text.ends_with("# EOF\n"), "{text}");
+    }
+}
