@@ -7,7 +7,7 @@
 //! - [`client`] connects; [`clock`] keeps the API server's time; [`error`] says what a failed call means.
 //! - [`lease`] elects the controller that acts.
 //! - [`access`] asks what a stored requester may do now.
-//! - [`secrets`] reads and writes single Secrets without ever logging them.
+//! - [`secrets`] reads and writes single Secrets without ever logging them; [`material`] reads one environment.
 //! - [`receipts`] and [`status`] write the two things that must be written once; [`events`] tells people.
 
 pub mod access;
@@ -16,6 +16,7 @@ pub mod clock;
 pub mod error;
 pub mod events;
 pub mod lease;
+pub mod material;
 pub mod receipts;
 pub mod secrets;
 pub mod status;

@@ -1,4 +1,4 @@
-//! Metrics in OpenMetrics text, and the port on which they and the probes are served.
+//! Metrics in `OpenMetrics` text, and the port on which they and the probes are served.
 //!
 //! Names and labels are fixed at compile time: a label's value is the name of an enum's variant, never something that
 //! came with a request. Each program registers what it counts; this module counts nothing itself.

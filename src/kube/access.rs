@@ -1,4 +1,4 @@
-//! What a requester may do now, asked of the API server by SubjectAccessReview.
+//! What a requester may do now, asked of the API server by `SubjectAccessReview`.
 //!
 //! The requester is the one stored in the request: name, uid and groups as they were authenticated then. Decides
 //! nothing: the answer is a fact for `policy::decide`.

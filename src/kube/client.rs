@@ -30,7 +30,7 @@ const RETRIES: u32 = 4;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "API server")]
 pub struct ClientArgs {
-    /// The kubeconfig to use. Omitted: $KUBECONFIG, then ~/.kube/config, then the pod's own ServiceAccount.
+    /// The kubeconfig to use. Omitted: $KUBECONFIG, then ~/.kube/config, then the pod's own service account.
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
     /// The context of the kubeconfig. Omitted: its current one.
@@ -84,7 +84,7 @@ pub enum ConnectError {
         source: Box<::kube::config::KubeconfigError>,
     },
     /// There is no kubeconfig, and this is no pod.
-    #[error("find the API server: set KUBECONFIG or --kubeconfig, or run in a pod with a ServiceAccount")]
+    #[error("find the API server: set KUBECONFIG or --kubeconfig, or run in a pod with a service account")]
     Infer(#[source] Box<::kube::config::InferConfigError>),
     /// The kubeconfig's credentials or certificates cannot be used.
     #[error("prepare the connection to {url}")]

@@ -62,7 +62,7 @@ impl Events {
     pub async fn tell<K: Resource<DynamicType = ()>>(&self, about: &K, note: Note<'_>, now: Timestamp) {
         let reference = about.object_ref(&());
         let Some(namespace) = reference.namespace.clone() else { return };
-        let event = self.event(reference, note, now);
+        let event = self.event(reference, &note, now);
         match Api::<Event>::namespaced(self.client.clone(), &namespace).create(&PostParams::default(), &event).await {
             Ok(_) => {}
             Err(error) if failure(&error) == Failure::Conflict => {}
@@ -75,11 +75,11 @@ impl Events {
         }
     }
 
-    fn event(&self, regarding: ObjectReference, note: Note<'_>, now: Timestamp) -> Event {
+    fn event(&self, regarding: ObjectReference, note: &Note<'_>, now: Timestamp) -> Event {
         let text = cut(&note.text, LONGEST_NOTE);
         Event {
             metadata: ObjectMeta {
-                name: Some(name(&regarding, &note, self.controller)),
+                name: Some(name(&regarding, note, self.controller)),
                 namespace: regarding.namespace.clone(),
                 ..ObjectMeta::default()
             },

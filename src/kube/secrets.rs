@@ -35,6 +35,16 @@ impl SecretObject {
         self.values.get(key)
     }
 
+    #[cfg(test)]
+    pub(crate) fn of(type_name: &str, values: &[(&str, &[u8])]) -> Self {
+        let value = |bytes: &[u8]| Redacted::new(Zeroizing::new(bytes.to_vec()));
+        Self {
+            metadata: ObjectMeta::default(),
+            type_name: type_name.to_owned(),
+            values: values.iter().map(|(key, bytes)| ((*key).to_owned(), value(bytes))).collect(),
+        }
+    }
+
     /// Takes the bytes under a key out.
     pub fn take(&mut self, key: &str) -> Option<SecretBytes> {
         self.values.remove(key)
