@@ -4,6 +4,7 @@
 pub mod api;
 pub mod cli;
 pub mod kube;
+pub mod lifecycle;
 pub mod manifests;
 pub mod metrics;
 pub mod policy;

@@ -1,0 +1,210 @@
+//! Where a request goes next: the state table of the design as one pure function.
+//!
+//! Controller and server observe, call [`next`] (or [`redeem`], [`claim`], which stand on it), and act on what it says.
+//! Nothing here reads the cluster, the clock or randomness.
+
+mod draft;
+mod redeem;
+mod retire;
+mod review;
+mod table;
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{DownloadRequest, DownloadRequestStatus, Outcome, PreviousToken, Token, TokenEnd},
+    policy::Decision,
+};
+
+pub use draft::set_condition;
+pub use redeem::{ClaimRefusal, Refusal, claim, present, redeem};
+pub use retire::{Retention, outcome_overdue, receipt_expiry, request_expiry};
+pub use review::{digest, voters};
+pub use table::{next, stall};
+
+/// How many ended tokens a request remembers.
+pub const REMEMBERED_TOKENS: usize = 4;
+
+/// Everything a step depends on, as of one moment.
+#[derive(Clone, Debug)]
+pub struct Observed<'a> {
+    /// The request, as read from the API server.
+    pub request: &'a DownloadRequest,
+    /// What the Secrets hold.
+    pub material: Material,
+    /// What the policies and the requester's rights say. `None`: the Certificate is gone, so nothing can be decided.
+    pub decision: Option<Decision>,
+    /// The request's receipt, if it exists.
+    pub receipt: Option<ReceiptSeen>,
+    /// Whether the admission policies are known to stand.
+    pub guard: Guard,
+    /// Intervals and names that the operator was started with.
+    pub settings: Settings,
+}
+
+/// What the operator was started with, as far as a step depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether `--external-url` is known, so that the token Secret can hold a link.
+    pub external_url: bool,
+    /// How long a new request waits for its Certificate and Secret to appear.
+    pub certificate_wait: std::time::Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { external_url: true, certificate_wait: std::time::Duration::from_secs(30) }
+    }
+}
+
+/// What the Secrets of the environments asked for hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Material {
+    /// The Certificate or a Secret is not there (yet).
+    Missing {
+        /// One CamelCase word, such as `CertificateNotFound`.
+        word: &'static str,
+        /// What is missing, and what to do.
+        message: String,
+    },
+    /// It is there and cannot be delivered.
+    Unusable {
+        /// One CamelCase word, such as `KeyMismatch` or `UnknownEnvironment`.
+        word: &'static str,
+        /// What is wrong, in which environment, and what to do.
+        message: String,
+    },
+    /// It can be delivered.
+    Usable {
+        /// SHA-256 fingerprints of the leaves, in the order of the environments.
+        fingerprints: Vec<String>,
+    },
+}
+
+/// What is known of a receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiptSeen {
+    /// Its name.
+    pub name: String,
+    /// How the delivery ended, once that is known.
+    pub outcome: Option<Outcome>,
+    /// How many bytes were handed out, once that is known.
+    pub bytes_sent: Option<i64>,
+}
+
+/// What is known of the admission policies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// Nobody watches them: nothing waits for the guard.
+    Unwatched,
+    /// They stand, and were proven to refuse.
+    Intact {
+        /// Hash over the policies and bindings.
+        epoch: String,
+        /// The first intact look of this epoch, API-server time.
+        since: Timestamp,
+    },
+    /// They do not stand, or nothing proves that they do.
+    Broken {
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// What to do now. Sweep first, then mint, then write the status.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Step {
+    /// The status to write; `None`: it is right as it is.
+    pub status: Option<Box<DownloadRequestStatus>>,
+    /// A token to mint on top of that status.
+    pub mint: Option<Mint>,
+    /// Whether the token's Secret, Role and RoleBinding are to be removed first.
+    pub sweep: bool,
+    /// When to look again though nothing changed.
+    pub wake_at: Option<Timestamp>,
+    /// What people should hear of.
+    pub notes: Vec<Note>,
+}
+
+/// A token to mint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mint {
+    /// Its number.
+    pub generation: i64,
+    /// The round of review it belongs to.
+    pub round: i32,
+    /// Now.
+    pub issued_at: Timestamp,
+    /// After this moment it is refused.
+    pub expires_at: Timestamp,
+    /// The value of the mint annotation that it answers.
+    pub observed_mint: Option<String>,
+    /// The Secret that shall hold it; `None` for delivery Claim.
+    pub secret_name: Option<String>,
+    /// Whether the Secret can hold a link.
+    pub external_url: bool,
+}
+
+/// Something people should hear of: an Event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// One CamelCase word.
+    pub reason: &'static str,
+    /// A sentence.
+    pub message: String,
+    /// Whether it is a warning.
+    pub warning: bool,
+}
+
+/// What a mint made: the hash of the token and the sealed passphrase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Minted {
+    /// SHA-256 over the whole token.
+    pub hash: String,
+    /// The passphrase, sealed under the token, for formats that need one.
+    pub sealed_passphrase: Option<String>,
+}
+
+impl Mint {
+    /// The status that says the token was minted: the old one is dead from this write on.
+    #[must_use]
+    pub fn complete(
+        &self,
+        request: &DownloadRequest,
+        base: &DownloadRequestStatus,
+        minted: Minted,
+    ) -> DownloadRequestStatus {
+        let mut status = base.clone();
+        let mut previous = status.token.as_ref().map(|token| token.previous.clone()).unwrap_or_default();
+        if let Some(hash) = status.token.as_ref().and_then(|token| token.hash.clone()) {
+            remember(&mut previous, hash, TokenEnd::Replaced, self.issued_at);
+        }
+        status.token = Some(Token {
+            hash: Some(minted.hash),
+            generation: self.generation,
+            round: self.round,
+            issued_at: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(self.issued_at)),
+            expires_at: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(self.expires_at)),
+            secret_name: self.secret_name.clone(),
+            observed_mint: self.observed_mint.clone(),
+            sealed_passphrase: minted.sealed_passphrase,
+            previous,
+        });
+        table::minted(&mut status, request, self);
+        status
+    }
+}
+
+/// Adds an ended token to those that are remembered; the oldest is forgotten.
+fn remember(previous: &mut Vec<PreviousToken>, hash: String, why: TokenEnd, now: Timestamp) {
+    previous.push(PreviousToken { hash, ended: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now), why });
+    let too_many = previous.len().saturating_sub(REMEMBERED_TOKENS);
+    previous.drain(..too_many);
+}
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod machine_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! When finished things go: requests, receipts, and deliveries nobody reported the end of.
+
+use jiff::Timestamp;
+
+use super::draft::after;
+use crate::api::{DownloadReceipt, DownloadRequest, condition::FINISHED, names};
+
+/// How long finished requests stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// What the policies say (`finishedRequestTTL`); `None`: they stay.
+    pub by_policy: Option<std::time::Duration>,
+    /// For requests that the HTTP API made, where no policy says.
+    pub made_by_api: std::time::Duration,
+}
+
+/// When a finished request is due for deletion. `None`: it is open, or it stays.
+#[must_use]
+pub fn request_expiry(request: &DownloadRequest, retention: Retention) -> Option<Timestamp> {
+    let finished = finished_at(request)?;
+    let by_api = request
+        .metadata
+        .labels
+        .as_ref()
+        .and_then(|labels| labels.get(names::CREATED_BY))
+        .is_some_and(|value| value == names::CREATED_BY_API);
+    let stay = retention.by_policy.or(by_api.then_some(retention.made_by_api))?;
+    Some(after(finished, stay))
+}
+
+/// When a receipt is due for deletion: not before its retention is over, and not while its request is still open.
+/// `None`: it stays for now.
+#[must_use]
+pub fn receipt_expiry(receipt: &DownloadReceipt, request: Option<&DownloadRequest>) -> Option<Timestamp> {
+    let same = request.filter(|request| request.metadata.uid.as_deref() == Some(receipt.spec.request_ref.uid.as_str()));
+    match same {
+        Some(request) if finished_at(request).is_none() => None,
+        _ => Some(receipt.spec.retain_until.0),
+    }
+}
+
+/// When the outcome of a delivery becomes Unknown, because no server reported it. `None`: it was reported.
+#[must_use]
+pub fn outcome_overdue(receipt: &DownloadReceipt, patience: std::time::Duration) -> Option<Timestamp> {
+    match receipt.status.as_ref().and_then(|status| status.outcome) {
+        Some(_) => None,
+        None => Some(after(receipt.spec.consumed_at.0, patience)),
+    }
+}
+
+fn finished_at(request: &DownloadRequest) -> Option<Timestamp> {
+    let conditions = &request.status.as_ref()?.conditions;
+    conditions.iter().find(|c| c.type_ == FINISHED && c.status == "True").map(|c| c.last_transition_time.0)
+}

@@ -1,0 +1,489 @@
+//! The state table.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{
+    Guard, Material, Mint, Observed, Step,
+    draft::{Draft, after, set_condition},
+    review::{digest, voters},
+};
+use crate::{
+    api::{
+        ApprovalCount, Decision as Vote, Delivery, DownloadRequest, DownloadRequestStatus, Outcome, Phase,
+        ReceiptReference, Review, TokenEnd,
+        condition::{APPROVED, FINISHED, STALLED, TOKEN_ISSUED, reason},
+        names,
+    },
+    policy::{Decision, Grant, Reason, holds_key},
+};
+
+/// Decides the next step of one request. Pure and idempotent: on the status it returned, with nothing else changed, it
+/// returns no further change.
+#[must_use]
+pub fn next(seen: &Observed<'_>, now: Timestamp) -> Step {
+    let mut draft = Draft::new(seen, now);
+    if seen.request.metadata.deletion_timestamp.is_some() {
+        return Step::default();
+    }
+    if let Some(receipt) = &seen.receipt {
+        consume(&mut draft, &receipt.name, receipt.outcome, receipt.bytes_sent);
+        return draft.finish();
+    }
+    if !draft.phase().is_open() {
+        return Step::default();
+    }
+    if !ended_by_people(&mut draft) && !ended_by_epoch(&mut draft) {
+        if draft.phase() == Phase::Pending {
+            begin(&mut draft);
+        } else {
+            proceed(&mut draft);
+        }
+    }
+    draft.finish()
+}
+
+/// Writes into a status that something of this name is in the way, or that the API server forbids what is needed.
+#[must_use]
+pub fn stall(
+    request: &DownloadRequest,
+    base: &DownloadRequestStatus,
+    why: &'static str,
+    message: &str,
+    now: Timestamp,
+) -> DownloadRequestStatus {
+    let mut status = base.clone();
+    set_condition(&mut status.conditions, STALLED, ("True", why), message.to_owned(), request.metadata.generation, now);
+    status
+}
+
+/// The receipt wins over everything, closed phases included.
+fn consume(draft: &mut Draft<'_>, receipt: &str, outcome: Option<Outcome>, bytes_sent: Option<i64>) {
+    draft.end_token(TokenEnd::Used);
+    if draft.phase() != Phase::Consumed {
+        draft.status.phase = Some(Phase::Consumed);
+        draft.status.reason = None;
+        draft.note("Consumed", format!("the token was used; receipt {receipt}"), false);
+    }
+    draft.status.receipt_ref.get_or_insert_with(|| ReceiptReference { name: receipt.to_owned() });
+    draft.condition(TOKEN_ISSUED, ("False", reason::CLOSED), "the token was used");
+    let bytes = bytes_sent.map(|bytes| format!(" ({bytes} bytes sent)")).unwrap_or_default();
+    let finished = match outcome {
+        None => (("False", reason::OPEN), format!("the delivery is under way; receipt {receipt}")),
+        Some(Outcome::Delivered) => (("True", reason::DELIVERED), format!("delivered{bytes}; receipt {receipt}")),
+        Some(Outcome::Aborted) => (
+            ("True", reason::ABORTED),
+            format!("the client went away before the end{bytes}; receipt {receipt}. Create another request"),
+        ),
+        Some(Outcome::Unknown) => (
+            ("True", reason::UNKNOWN),
+            format!(
+                "the server ended before it could say whether all arrived; receipt {receipt}. Create another request if the file is missing"
+            ),
+        ),
+    };
+    draft.condition(FINISHED, finished.0, finished.1);
+    draft.clear_stall();
+}
+
+/// Revocation by whoever may, and any Deny whatever its digest.
+fn ended_by_people(draft: &mut Draft<'_>) -> bool {
+    if let Some(why) = draft.annotation(names::REVOKE) {
+        let message = format!("revoked: {why}");
+        draft.close(Phase::Revoked, reason::REVOKED, &message);
+        return true;
+    }
+    let votes = draft.status.approvals.clone().unwrap_or_default();
+    if let Some(vote) = votes.iter().find(|vote| vote.decision == Vote::Deny) {
+        let message = format!("denied by {}: {}", vote.username, vote.reason);
+        draft.condition(APPROVED, ("False", reason::DENIED), message.as_str());
+        draft.close(Phase::Denied, reason::DENIED, &message);
+        return true;
+    }
+    false
+}
+
+/// A request for a key that was created before the guard stood may be forged.
+fn ended_by_epoch(draft: &mut Draft<'_>) -> bool {
+    if let Guard::Intact { since, .. } = &draft.seen.guard
+        && holds_key(draft.request().spec.format)
+        && draft.created() <= *since
+    {
+        let message = format!(
+            "the admission policies changed or were not proven to stand until {since}, after this request was created; create it again"
+        );
+        draft.fail("EpochChanged", &message);
+        return true;
+    }
+    false
+}
+
+/// New → Approved, AwaitingApproval or Failed; or it waits for its Certificate.
+fn begin(draft: &mut Draft<'_>) {
+    draft.status.phase = Some(Phase::Pending);
+    if let Some(Decision::Refuse(reasons)) = &draft.seen.decision {
+        let (word, message) = in_words(reasons);
+        return draft.fail(word, &message);
+    }
+    match &draft.seen.material {
+        Material::Missing { word, message } => {
+            let until = after(draft.created(), draft.seen.settings.certificate_wait);
+            if draft.now >= until {
+                return draft.fail(word, message);
+            }
+            draft.condition(APPROVED, ("Unknown", reason::WAITING_FOR_CERTIFICATE), message.as_str());
+            draft.condition(TOKEN_ISSUED, ("False", reason::NOT_YET), "waiting for the certificate");
+            draft.condition(FINISHED, ("False", reason::OPEN), "waiting for the certificate");
+            draft.wake(until);
+        }
+        Material::Unusable { word, message } => draft.fail(word, message),
+        Material::Usable { .. } => {
+            if let Some(Decision::Grant(grant)) = &draft.seen.decision {
+                draft.condition(FINISHED, ("False", reason::OPEN), "not delivered yet");
+                open_review(draft, grant, 1);
+                if draft.phase() == Phase::Approved {
+                    use_approval(draft, grant);
+                } else {
+                    wait_for_people(draft, grant);
+                }
+            }
+        }
+    }
+}
+
+/// Refusals in words: the first one's word, and all their sentences.
+pub(super) fn in_words(reasons: &[Reason]) -> (&'static str, String) {
+    let sentences: Vec<String> = reasons.iter().map(Reason::to_string).collect();
+    (reasons.first().map_or("PolicyRefused", Reason::word), sentences.join("; "))
+}
+
+/// AwaitingApproval, Approved and TokenIssued.
+fn proceed(draft: &mut Draft<'_>) {
+    let seen = draft.seen;
+    if let Some(Decision::Refuse(reasons)) = &seen.decision {
+        let (word, message) = in_words(reasons);
+        return draft.fail("PolicyRefused", &format!("{word}: {message}"));
+    }
+    let grant = match &seen.decision {
+        Some(Decision::Grant(grant)) => Some(grant.as_ref()),
+        _ => None,
+    };
+    if expired(draft, grant) {
+        return;
+    }
+    match (&seen.material, grant) {
+        (Material::Usable { fingerprints }, Some(grant)) => {
+            draft.clear_stall_of(reason::MATERIAL_UNUSABLE);
+            review_again(draft, grant, fingerprints);
+            expire_token(draft);
+            if matches!(draft.phase(), Phase::Approved | Phase::TokenIssued) {
+                use_approval(draft, grant);
+            } else {
+                wait_for_people(draft, grant);
+            }
+        }
+        (Material::Missing { message, .. } | Material::Unusable { message, .. }, _) => {
+            expire_token(draft);
+            draft.stall(reason::MATERIAL_UNUSABLE, message);
+            wake_for_end(draft, grant);
+        }
+        (Material::Usable { .. }, None) => wake_for_end(draft, grant),
+    }
+}
+
+/// Whether the time of the request is over.
+fn expired(draft: &mut Draft<'_>, grant: Option<&Grant>) -> bool {
+    let message = if draft.phase() == Phase::AwaitingApproval {
+        let deadline = draft.request().spec.deadline.as_ref().is_some_and(|deadline| draft.now >= deadline.0);
+        let pending = pending_until(draft, grant);
+        if draft.now >= pending {
+            format!(
+                "not enough people agreed until {pending} (pendingTTL); create another request and tell the approvers"
+            )
+        } else if deadline {
+            "not enough people agreed before its deadline; create another request".to_owned()
+        } else {
+            return false;
+        }
+    } else {
+        let end = draft.end_of_use(grant.map(|grant| &grant.effective));
+        if draft.now < end {
+            return false;
+        }
+        format!("not used until {end} (validity or deadline); create another request")
+    };
+    draft.close(Phase::Expired, reason::EXPIRED, &message);
+    true
+}
+
+fn pending_until(draft: &Draft<'_>, grant: Option<&Grant>) -> Timestamp {
+    let opened = draft.status.review.as_ref().map_or(draft.created(), |review| review.opened_at.0);
+    grant.map_or(Timestamp::MAX, |grant| after(opened, grant.effective.pending_ttl.value.get()))
+}
+
+/// Opens a round of review, or finds that none is needed.
+fn open_review(draft: &mut Draft<'_>, grant: &Grant, round: i32) {
+    let fingerprints = match &draft.seen.material {
+        Material::Usable { fingerprints } => fingerprints.clone(),
+        _ => Vec::new(),
+    };
+    let epoch = epoch(draft).map(str::to_owned);
+    draft.status.review = Some(Review {
+        digest: digest(draft.request(), round, &fingerprints, &grant.effective.granting(), epoch.as_deref()),
+        round,
+        opened_at: Time(draft.now),
+        fingerprints,
+        policies: grant.effective.policy_names(),
+        approvals: count(grant.approvals, &[]),
+        approved_at: None,
+        epoch,
+    });
+    // A missing list is made here, so that people can append to it with a JSON patch.
+    draft.status.approvals.get_or_insert_default();
+    if grant.approvals == 0 {
+        draft.status.phase = Some(Phase::Approved);
+        draft.condition(APPROVED, ("True", reason::NOT_REQUIRED), "no policy asks for an approval");
+    } else {
+        draft.status.phase = Some(Phase::AwaitingApproval);
+        let message = awaiting(draft, grant.approvals, 0);
+        draft.condition(APPROVED, ("False", reason::AWAITING_APPROVAL), message.as_str());
+        draft.condition(TOKEN_ISSUED, ("False", reason::NOT_YET), "waiting for approval");
+        draft.note("ApprovalRequested", message, false);
+    }
+}
+
+/// The guard's epoch as of now; while it is not known, the one under review stays.
+fn epoch<'a>(draft: &'a Draft<'_>) -> Option<&'a str> {
+    match &draft.seen.guard {
+        Guard::Intact { epoch, .. } => Some(epoch),
+        Guard::Unwatched | Guard::Broken { .. } => draft.status.review.as_ref()?.epoch.as_deref(),
+    }
+}
+
+fn count(required: i32, people: &[&str]) -> ApprovalCount {
+    let given = i32::try_from(people.len()).unwrap_or(i32::MAX);
+    ApprovalCount {
+        required,
+        given,
+        by: people.iter().map(ToString::to_string).collect(),
+        summary: if required == 0 { String::new() } else { format!("{given}/{required}") },
+    }
+}
+
+fn awaiting(draft: &Draft<'_>, required: i32, given: i32) -> String {
+    let by = requester(draft.request());
+    format!(
+        "{given} of {required} approvals given for {} of {} to {by}",
+        draft.request().spec.format,
+        draft.request().spec.certificate_ref.name
+    )
+}
+
+/// The requester's user name.
+pub(super) fn requester(request: &DownloadRequest) -> &str {
+    request.spec.requested_by.as_ref().map_or("", |by| by.username.as_str())
+}
+
+/// Compares what was reviewed with what is there now, and counts the votes for it.
+fn review_again(draft: &mut Draft<'_>, grant: &Grant, fingerprints: &[String]) {
+    let Some(review) = draft.status.review.clone() else {
+        // A status without its review was not written by us: begin again, with nothing granted.
+        draft.end_token(TokenEnd::ReviewChanged);
+        return open_review(draft, grant, 1);
+    };
+    let involved = grant.approvals > 0 || review.approvals.required > 0;
+    if !involved {
+        return;
+    }
+    let now = digest(draft.request(), review.round, fingerprints, &grant.effective.granting(), epoch(draft));
+    if now != review.digest {
+        return change_review(draft, grant, &review);
+    }
+    let votes = draft.status.approvals.clone().unwrap_or_default();
+    let people = voters(&votes, &review.digest, requester(draft.request()));
+    let approvals = count(grant.approvals, &people);
+    let enough = approvals.given >= grant.approvals;
+    let more = approvals.given > review.approvals.given;
+    if let Some(review) = &mut draft.status.review {
+        review.approvals = approvals.clone();
+    }
+    match (draft.phase(), enough) {
+        (Phase::AwaitingApproval, true) => {
+            if let Some(review) = &mut draft.status.review {
+                review.approved_at = Some(Time(draft.now));
+            }
+            draft.status.phase = Some(Phase::Approved);
+            let message = format!("approved by {}", approvals.by.join(", "));
+            draft.condition(APPROVED, ("True", reason::BY_PEOPLE), message.as_str());
+            draft.note("Approved", message, false);
+        }
+        (Phase::AwaitingApproval, false) => {
+            let message = awaiting(draft, grant.approvals, approvals.given);
+            if more {
+                draft.note("ApprovalGranted", message.as_str(), false);
+            }
+            let why = match draft.status.conditions.iter().find(|condition| condition.type_ == APPROVED) {
+                Some(condition) if condition.reason == reason::REVIEW_CHANGED => reason::REVIEW_CHANGED,
+                _ => reason::AWAITING_APPROVAL,
+            };
+            if more || why == reason::AWAITING_APPROVAL {
+                draft.condition(APPROVED, ("False", reason::AWAITING_APPROVAL), message);
+            }
+        }
+        (_, true) => {}
+        (_, false) => {
+            // Approved on paper, without the votes for it.
+            draft.end_token(TokenEnd::ReviewChanged);
+            draft.status.phase = Some(Phase::AwaitingApproval);
+            let message = awaiting(draft, grant.approvals, approvals.given);
+            draft.condition(APPROVED, ("False", reason::AWAITING_APPROVAL), message);
+            draft.condition(TOKEN_ISSUED, ("False", reason::NOT_YET), "waiting for approval");
+        }
+    }
+}
+
+/// What was reviewed is no longer what would be delivered: earlier votes are void, visibly.
+fn change_review(draft: &mut Draft<'_>, grant: &Grant, before: &Review) {
+    draft.end_token(TokenEnd::ReviewChanged);
+    open_review(draft, grant, before.round.saturating_add(1));
+    let what = match (&draft.seen.material, &draft.seen.guard) {
+        (Material::Usable { fingerprints }, _) if *fingerprints != before.fingerprints => "the certificate",
+        (_, Guard::Intact { epoch, .. }) if Some(epoch) != before.epoch.as_ref() => "the admission policies",
+        _ => "a policy",
+    };
+    let message = format!("{what} changed since round {}; earlier votes are void", before.round);
+    if draft.phase() == Phase::AwaitingApproval {
+        draft.condition(APPROVED, ("False", reason::REVIEW_CHANGED), message.as_str());
+    }
+    draft.note(reason::REVIEW_CHANGED, message, true);
+}
+
+/// A token whose time is over. Until when another can be had, its message says.
+fn expire_token(draft: &mut Draft<'_>) {
+    let expiry = draft.status.token.as_ref().and_then(|token| token.expires_at.as_ref()).map(|time| time.0);
+    let alive = draft.status.token.as_ref().is_some_and(|token| token.hash.is_some());
+    if draft.phase() != Phase::TokenIssued || (alive && expiry.is_some_and(|at| draft.now < at)) {
+        return;
+    }
+    draft.end_token(TokenEnd::Expired);
+    draft.status.phase = Some(Phase::Approved);
+    let grant = match &draft.seen.decision {
+        Some(Decision::Grant(grant)) => Some(&grant.effective),
+        _ => None,
+    };
+    let until = draft.end_of_use(grant);
+    let name = draft.name();
+    let how = match draft.request().spec.delivery.unwrap_or_default() {
+        Delivery::Secret => format!("kubectl annotate dlr {name} --overwrite {}=$(date +%s)", names::MINT),
+        Delivery::Claim => format!("claim it again: POST …/requests/{name}/token"),
+    };
+    let message = format!("token expired; until {until} you get another by: {how}");
+    draft.condition(TOKEN_ISSUED, ("False", reason::TOKEN_EXPIRED), message.as_str());
+    draft.note(reason::TOKEN_EXPIRED, message, false);
+}
+
+/// Approved or TokenIssued: mint where a token is due, and look again when the next time is over.
+fn use_approval(draft: &mut Draft<'_>, grant: &Grant) {
+    wake_for_end(draft, Some(grant));
+    if draft.request().spec.delivery.unwrap_or_default() == Delivery::Claim {
+        if draft.status.token.as_ref().is_none_or(|token| token.generation == 0) || !token_of_this_round(draft) {
+            let message = format!("claim the token: POST …/requests/{}/token with your own bearer token", draft.name());
+            draft.condition(TOKEN_ISSUED, ("False", reason::AWAITING_CLAIM), message);
+        }
+        return;
+    }
+    let asked = mint_asked(draft);
+    let observed = draft.status.token.as_ref().and_then(|token| token.observed_mint.as_ref());
+    if token_of_this_round(draft) && asked.as_ref().is_none_or(|asked| observed == Some(asked)) {
+        return;
+    }
+    if let Some(mint) = plan_mint(draft, grant) {
+        draft.step.wake_at = Some(mint.expires_at);
+        draft.step.mint = Some(mint);
+    }
+}
+
+/// The value of the mint annotation. The schema bounds what is kept of it; a longer one is compared by its beginning.
+fn mint_asked(draft: &Draft<'_>) -> Option<String> {
+    draft.annotation(names::MINT).filter(|value| !value.is_empty()).map(|value| value.chars().take(1024).collect())
+}
+
+fn token_of_this_round(draft: &Draft<'_>) -> bool {
+    match (&draft.status.token, &draft.status.review) {
+        (Some(token), Some(review)) => token.round == review.round,
+        _ => false,
+    }
+}
+
+/// The next token, unless the guard forbids it.
+pub(super) fn plan_mint(draft: &mut Draft<'_>, grant: &Grant) -> Option<Mint> {
+    if let Guard::Broken { reason: why } = &draft.seen.guard
+        && holds_key(draft.request().spec.format)
+    {
+        if draft.phase() != Phase::TokenIssued {
+            let message = format!("no key leaves while the admission policies are not proven to stand: {why}; retried");
+            draft.condition(TOKEN_ISSUED, ("False", reason::GUARD_FAILED), message);
+        }
+        return None;
+    }
+    let by_secret = draft.request().spec.delivery.unwrap_or_default() == Delivery::Secret;
+    let end = draft.end_of_use(Some(&grant.effective));
+    Some(Mint {
+        generation: draft.status.token.as_ref().map_or(0, |token| token.generation) + 1,
+        round: draft.status.review.as_ref().map_or(1, |review| review.round),
+        issued_at: draft.now,
+        expires_at: after(draft.now, grant.token_ttl.get()).min(end),
+        observed_mint: mint_asked(draft),
+        secret_name: by_secret.then(|| names::token_secret(draft.name())),
+        external_url: draft.seen.settings.external_url,
+    })
+}
+
+/// What the conditions say once a token was minted.
+pub(super) fn minted(status: &mut DownloadRequestStatus, request: &DownloadRequest, mint: &Mint) {
+    status.phase = Some(Phase::TokenIssued);
+    let until = mint.expires_at;
+    let (why, message) = match &mint.secret_name {
+        Some(secret) if mint.external_url => {
+            (reason::MINTED, format!("read the link from Secret {secret}, key url; it works once, until {until}"))
+        }
+        Some(secret) => (
+            reason::NO_EXTERNAL_URL,
+            format!(
+                "the token is in Secret {secret}, until {until}; the operator knows no external URL, so use `kubectl certcourier claim` or ask for --external-url"
+            ),
+        ),
+        None => (reason::MINTED, format!("claimed; the token works once, until {until}")),
+    };
+    let generation = request.metadata.generation;
+    let now = mint.issued_at;
+    set_condition(&mut status.conditions, TOKEN_ISSUED, ("True", why), message, generation, now);
+    if status.conditions.iter().any(|condition| condition.type_ == STALLED && condition.status == "True") {
+        let message = "nothing stands in the way any more".to_owned();
+        set_condition(&mut status.conditions, STALLED, ("False", reason::NOT_STALLED), message, generation, now);
+    }
+}
+
+/// AwaitingApproval: look again when its time is over.
+fn wait_for_people(draft: &mut Draft<'_>, grant: &Grant) {
+    let pending = pending_until(draft, Some(grant));
+    draft.wake(pending);
+    if let Some(deadline) = &draft.request().spec.deadline {
+        draft.wake(deadline.0);
+    }
+}
+
+fn wake_for_end(draft: &mut Draft<'_>, grant: Option<&Grant>) {
+    let end = draft.end_of_use(grant.map(|grant| &grant.effective));
+    draft.wake(end);
+    if draft.phase() == Phase::TokenIssued
+        && let Some(at) = draft.status.token.as_ref().and_then(|token| token.expires_at.as_ref())
+    {
+        let at = at.0;
+        draft.wake(at);
+    }
+    if draft.phase() == Phase::AwaitingApproval {
+        let pending = pending_until(draft, grant);
+        draft.wake(pending);
+    }
+}
