@@ -4,6 +4,7 @@
 pub mod api;
 pub mod cli;
 pub mod kube;
+mod hex;
 pub mod lifecycle;
 pub mod manifests;
 pub mod metrics;

@@ -16,6 +16,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::hex;
+
 /// What every token begins with, so that secret scanners know one. Never change it.
 pub const PREFIX: &str = "ccd_";
 /// Random bytes in a token.
@@ -115,7 +117,7 @@ impl Token {
     /// SHA-256 over the whole text, lower-case hexadecimal: what status holds.
     #[must_use]
     pub fn hash(&self) -> String {
-        hex(&Sha256::digest(self.text.as_bytes()))
+        hex::encode(&Sha256::digest(self.text.as_bytes()))
     }
 }
 
@@ -186,15 +188,6 @@ fn is_object_name(text: &str, longest: usize) -> bool {
     !text.is_empty()
         && text.len() <= longest
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.')
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

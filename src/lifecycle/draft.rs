@@ -146,7 +146,7 @@ impl<'a> Draft<'a> {
     /// creation, and its deadline.
     pub(super) fn end_of_use(&self, effective: Option<&Effective>) -> Timestamp {
         // Where no policy can be read (the Certificate is gone), the longest that any policy may say.
-        const LONGEST: std::time::Duration = std::time::Duration::from_secs(720 * 3600);
+        const LONGEST: std::time::Duration = std::time::Duration::from_hours(720);
         let validity = effective.map_or(LONGEST, |effective| effective.validity.value.get());
         let approved = self.status.review.as_ref().and_then(|review| review.approved_at.as_ref());
         let end = after(approved.map_or(self.created(), |time| time.0), validity);

@@ -129,12 +129,11 @@ pub fn redeem(seen: &Observed<'_>, hash: &str, now: Timestamp) -> Result<(), Ref
             return Err(Refusal::CertificateChanged(round(Some(status))));
         }
         Phase::TokenIssued => {}
-        Phase::Expired => return Err(Refusal::TokenExpired(now)),
+        Phase::Expired | Phase::Approved => return Err(Refusal::TokenExpired(now)),
         Phase::AwaitingApproval | Phase::Pending => {
             let given = status.review.as_ref().map(|review| review.approvals.summary.clone()).unwrap_or_default();
             return Err(Refusal::ApprovalRequired(given));
         }
-        Phase::Approved => return Err(Refusal::TokenExpired(now)),
         Phase::Consumed => return Err(Refusal::TokenUsed),
         Phase::Denied | Phase::Revoked | Phase::Failed => return Err(closed(status)),
     }

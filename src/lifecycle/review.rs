@@ -2,7 +2,10 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::api::{Approval, Decision, DownloadRequest};
+use crate::{
+    api::{Approval, Decision, DownloadRequest},
+    hex,
+};
 
 /// SHA-256 over what people agree to: this very request, the round, the certificates, the policy values that grant, and
 /// the guard's epoch. Lower-case hexadecimal. Each part is led by its length, so that no two lists read the same.
@@ -27,7 +30,7 @@ pub fn digest(
     part(&fingerprints.join(","));
     part(granting);
     part(epoch.unwrap_or_default());
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&hash.finalize())
 }
 
 /// The distinct people whose approval counts for this digest, in the order of their votes: never the requester, never a

@@ -118,7 +118,7 @@ fn ended_by_epoch(draft: &mut Draft<'_>) -> bool {
     false
 }
 
-/// New → Approved, AwaitingApproval or Failed; or it waits for its Certificate.
+/// New → `Approved`, `AwaitingApproval` or `Failed`; or it waits for its Certificate.
 fn begin(draft: &mut Draft<'_>) {
     draft.status.phase = Some(Phase::Pending);
     if let Some(Decision::Refuse(reasons)) = &draft.seen.decision {
@@ -157,7 +157,7 @@ pub(super) fn in_words(reasons: &[Reason]) -> (&'static str, String) {
     (reasons.first().map_or("PolicyRefused", Reason::word), sentences.join("; "))
 }
 
-/// AwaitingApproval, Approved and TokenIssued.
+/// `AwaitingApproval`, `Approved` and `TokenIssued`.
 fn proceed(draft: &mut Draft<'_>) {
     let seen = draft.seen;
     if let Some(Decision::Refuse(reasons)) = &seen.decision {
@@ -382,7 +382,7 @@ fn expire_token(draft: &mut Draft<'_>) {
     draft.note(reason::TOKEN_EXPIRED, message, false);
 }
 
-/// Approved or TokenIssued: mint where a token is due, and look again when the next time is over.
+/// `Approved` or `TokenIssued`: mint where a token is due, and look again when the next time is over.
 fn use_approval(draft: &mut Draft<'_>, grant: &Grant) {
     wake_for_end(draft, Some(grant));
     if draft.request().spec.delivery.unwrap_or_default() == Delivery::Claim {
@@ -464,7 +464,7 @@ pub(super) fn minted(status: &mut DownloadRequestStatus, request: &DownloadReque
     }
 }
 
-/// AwaitingApproval: look again when its time is over.
+/// `AwaitingApproval`: look again when its time is over.
 fn wait_for_people(draft: &mut Draft<'_>, grant: &Grant) {
     let pending = pending_until(draft, Some(grant));
     draft.wake(pending);
