@@ -169,7 +169,8 @@ pub enum Error {
 
 impl ControlPlane {
     /// Starts a control plane and waits until it is of use: `/readyz` is good, and the `ServiceAccount` of the
-    /// namespace `default` exists, which means that the controllers work too.
+    /// namespace `default` exists, which means that the controllers work too. Admission policies take effect a second
+    /// or two after they are created, as on any cluster; waiting for that is the caller's part.
     ///
     /// # Errors
     /// [`Error`]. What was started is stopped again; the logs are kept, and the message says where.

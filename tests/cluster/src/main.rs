@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use test_cluster::{ATTACH_VARIABLE, ControlPlane, Options, Version, binaries::Binaries};
+use test_cluster::{ATTACH_VARIABLE, ControlPlane, Options, Version, VersionError, binaries::Binaries};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Starts a real Kubernetes control plane on loopback ports and stops it again.
@@ -74,15 +74,24 @@ struct StartArguments {
 
 #[derive(Args)]
 struct VersionArgument {
-    /// The version of Kubernetes: 1.33, 1.36, 1.37, or any with its patch, such as 1.35.2.
-    #[arg(long = "k8s", env = "K8S", default_value = "1.36", value_name = "VERSION")]
-    version: Version,
+    /// The version of Kubernetes: 1.33, 1.36, 1.37, or any with its patch, such as 1.35.2. The default is what the
+    /// environment variable K8S says, else 1.36.
+    #[arg(long = "k8s", value_name = "VERSION")]
+    version: Option<Version>,
+}
+
+impl VersionArgument {
+    // Not by clap: to make and to shells an empty K8S is as good as none.
+    fn version(&self) -> Result<Version, VersionError> {
+        self.version.map_or_else(Version::from_environment, Ok)
+    }
 }
 
 impl StartArguments {
-    fn options(&self) -> Options {
-        let options = Options::default().kubernetes(self.version.version).audit_log(self.audit_log).fsync(self.fsync);
-        self.apply.iter().fold(options, Options::apply)
+    fn options(&self) -> Result<Options, VersionError> {
+        let options = Options::default().audit_log(self.audit_log).fsync(self.fsync);
+        let options = options.kubernetes(self.version.version()?);
+        Ok(self.apply.iter().fold(options, Options::apply))
     }
 }
 
@@ -106,12 +115,13 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Build { version } => {
-            let binaries = tokio::task::spawn_blocking(move || Binaries::obtain(version.version)).await??;
+            let version = version.version()?;
+            let binaries = tokio::task::spawn_blocking(move || Binaries::obtain(version)).await??;
             println!("{}", binaries.directory().display());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Up(start) => up(start.options()).await,
-        Command::Run { start, command } => run_command(start.options(), &command).await,
+        Command::Up(start) => up(start.options()?).await,
+        Command::Run { start, command } => run_command(start.options()?, &command).await,
     }
 }
 

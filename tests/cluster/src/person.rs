@@ -1,6 +1,6 @@
 //! Someone who talks to the API server with a bearer token: a person of the fixed list, or a `ServiceAccount`.
 
-use std::{ffi::OsStr, fmt, path::PathBuf};
+use std::{ffi::OsStr, fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -12,7 +12,9 @@ use crate::kubectl::{Kubectl, KubectlError, Output};
 pub struct Token(Zeroizing<String>);
 
 impl Token {
-    pub(crate) fn new(text: String) -> Self {
+    /// A token that came from elsewhere, or that is none, for [`crate::ControlPlane::with_token`].
+    #[must_use]
+    pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 
@@ -60,6 +62,12 @@ impl Person {
     /// kubectl as this person, to be started by the caller; see [`Kubectl::command`].
     pub fn kubectl<I: IntoIterator<Item: AsRef<OsStr>>>(&self, arguments: I) -> tokio::process::Command {
         self.kubectl.command(arguments)
+    }
+
+    /// kubectl as this person with another limit than 30 s, for example for `kubectl wait`.
+    #[must_use]
+    pub fn kubectl_within(&self, limit: Duration) -> Kubectl {
+        self.kubectl.clone().timeout(limit)
     }
 
     /// Runs kubectl as this person and waits for it; see [`Kubectl::run`].

@@ -142,12 +142,14 @@ fn a_folder_that_lacks_a_program_is_named_with_what_to_do() {
 }
 
 /// `test-cluster build` with an empty cache and only these programs on the PATH.
-fn build(cache: &Path, path: &Path, version: &str) -> Output {
+fn build(cache: &Path, path: &Path, arguments: &[&str]) -> Output {
     test_cluster()
-        .args(["build", "--k8s", version])
+        .arg("build")
+        .args(arguments)
         .env_remove("KUBEBUILDER_ASSETS")
         .env("XDG_CACHE_HOME", cache)
         .env("PATH", path)
+        .env("K8S", "")
         .output()
         .unwrap()
 }
@@ -155,7 +157,7 @@ fn build(cache: &Path, path: &Path, version: &str) -> Output {
 #[test]
 fn without_go_it_says_what_to_install() {
     let cache = tempfile::tempdir().unwrap();
-    let output = build(cache.path(), cache.path(), "1.36");
+    let output = build(cache.path(), cache.path(), &[]);
     let stderr = text(&output.stderr);
     assert!(stderr.contains("Kubernetes 1.36.3 must be built once and `go` is not on the PATH"), "{stderr}");
     assert!(stderr.contains("https://go.dev/dl"), "{stderr}");
@@ -167,7 +169,7 @@ fn without_go_it_says_what_to_install() {
 fn a_failed_build_names_the_step_the_reason_and_the_log() {
     let cache = tempfile::tempdir().unwrap();
     script(&cache.path().join("go"), "[ \"$1\" = version ] && exit\necho 'error: disk full'\nexit 1\n");
-    let output = build(cache.path(), cache.path(), "1.36");
+    let output = build(cache.path(), cache.path(), &["--k8s", "1.36"]);
     let stderr = text(&output.stderr);
     let log = cache.path().join("certcourier/control-plane/1.36.3/build.log");
     let expected = format!(
@@ -197,7 +199,7 @@ fn each_program_is_built_once_and_another_version_from_a_generated_module() {
     );
     script(&cache.path().join("go"), &go);
     for _ in 0..2 {
-        let output = build(cache.path(), cache.path(), "1.33");
+        let output = build(cache.path(), cache.path(), &["--k8s", "1.33"]);
         let directory = cache.path().join("certcourier/control-plane/1.33.13");
         assert_eq!(text(&output.stdout).trim(), directory.to_string_lossy(), "{}", text(&output.stderr));
         for program in Program::ALL {
@@ -212,6 +214,13 @@ fn each_program_is_built_once_and_another_version_from_a_generated_module() {
     assert_eq!(built.len(), 4, "{calls}");
     assert!(built[0].contains("gitVersion=v1.33.13") && built[0].ends_with("cmd/kube-apiserver"), "{calls}");
     assert!(calls.contains("mod download k8s.io/kubernetes@v1.33.13") && calls.contains("mod tidy"), "{calls}");
+}
+
+#[test]
+fn a_version_that_is_none_is_answered_with_what_to_write() {
+    let output = test_cluster().arg("build").env("K8S", "latest").output().unwrap();
+    let expected = "test-cluster: `latest` is no Kubernetes version: write K8S=1.36 or, with its patch, K8S=1.36.3\n";
+    assert_eq!(text(&output.stderr), expected);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a running control plane does for its callers.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeMap, os::unix::fs::PermissionsExt as _};
+use std::{collections::BTreeMap, os::unix::fs::PermissionsExt as _, time::Duration};
 
 use k8s_openapi::{
     api::{
@@ -16,7 +16,7 @@ use kube::{
     api::{ApiResource, DeleteParams, DynamicObject, ListParams, ObjectMeta, PostParams, PropagationPolicy},
     core::GroupVersionKind,
 };
-use test_cluster::{ControlPlane, Error, Options, Program, people};
+use test_cluster::{ControlPlane, Error, Options, Program, Token, people};
 
 use tokio::sync::OnceCell;
 use waiting::eventually;
@@ -127,6 +127,14 @@ async fn a_service_account_is_itself_for_its_audiences_only() {
     assert_ne!(other.kubeconfig, account.kubeconfig);
     let refused = Api::all(other.client).create(&PostParams::default(), &SelfSubjectReview::default()).await;
     assert_eq!(code(refused), 401);
+}
+
+#[tokio::test]
+async fn a_token_that_nobody_gave_is_refused() {
+    let stranger = plane().await.with_token("carol", Token::new("forged".to_owned())).await.unwrap();
+    let answer = stranger.kubectl_within(Duration::from_secs(10)).run(["get", "namespaces"]).await.unwrap();
+    assert_eq!(answer.code, Some(1));
+    assert!(answer.stderr.contains("Unauthorized") || answer.stderr.contains("must be logged in"), "{}", answer.stderr);
 }
 
 #[tokio::test]

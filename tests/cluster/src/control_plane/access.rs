@@ -83,10 +83,19 @@ impl ControlPlane {
             .await
             .map_err(api_error(format!("create ServiceAccount {namespace}/{name}")))?;
         let token = self.service_account_token(namespace, name, audiences, SERVICE_ACCOUNT_TOKEN_LIFETIME).await?;
-        // Another token of the same ServiceAccount must not take the place of this one.
-        let file =
-            format!("{namespace}.{name}.{}-{}", std::process::id(), TOKENS_GIVEN.fetch_add(1, Ordering::Relaxed));
-        self.bearer(&format!("system:serviceaccount:{namespace}:{name}"), &file, token).await
+        self.with_token(&format!("system:serviceaccount:{namespace}:{name}"), token).await
+    }
+
+    /// Whoever this token stands for, for example one of [`ControlPlane::service_account_token`] that expires soon.
+    /// The name is only for the kubeconfig; the API server goes by the token.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub async fn with_token(&self, name: &str, token: Token) -> Result<Person, Error> {
+        // Another token of the same name must not take the place of this one.
+        let number = TOKENS_GIVEN.fetch_add(1, Ordering::Relaxed);
+        let file = format!("{}.{}-{number}", name.replace(['/', ':'], "."), std::process::id());
+        self.bearer(name, &file, token).await
     }
 
     /// A token of an existing `ServiceAccount`, by `TokenRequest`. The API server gives at least 10 minutes.
