@@ -3,10 +3,9 @@
 use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, ECDH_P521};
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
-use der::asn1::{ObjectIdentifier, OctetStringRef};
-use der::{Decode as _, Encode as _};
+use der::asn1::{AnyRef, BitStringRef, ContextSpecific, ObjectIdentifier, OctetStringRef};
+use der::{Decode as _, Encode as _, Reader as _, SliceReader, TagMode, TagNumber};
 use pkcs8::PrivateKeyInfoRef;
-use sec1::{EcParameters, EcPrivateKey};
 use zeroize::Zeroizing;
 
 use super::certificate::bit_length;
@@ -109,9 +108,42 @@ fn from_pkcs1(der: &[u8]) -> Result<PrivateKey, PrivateKeyError> {
     })
 }
 
+/// `ECPrivateKey`. Source: RFC 5915 §3.
+struct EcPrivateKey<'a> {
+    private_key: &'a [u8],
+    /// A named curve, or one that is spelled out.
+    parameters: Option<AnyRef<'a>>,
+    public_key: Option<&'a [u8]>,
+}
+
+impl<'a> EcPrivateKey<'a> {
+    fn from_der(der: &'a [u8]) -> der::Result<Self> {
+        let mut reader = SliceReader::new(der)?;
+        let key = reader.sequence(|fields| {
+            if fields.decode::<u8>()? != 1 {
+                return Err(fields.error(der::Tag::Integer.value_error()));
+            }
+            Ok(Self {
+                private_key: fields.decode::<&OctetStringRef>()?.as_bytes(),
+                parameters: ContextSpecific::<AnyRef<'_>>::decode_explicit(fields, TagNumber(0))?
+                    .map(|parameters| parameters.value),
+                public_key: fields
+                    .context_specific::<BitStringRef<'_>>(TagNumber(1), TagMode::Explicit)?
+                    .map(|bits| bits.as_bytes().ok_or_else(|| der::Tag::BitString.value_error()))
+                    .transpose()?,
+            })
+        })?;
+        reader.finish()?;
+        Ok(key)
+    }
+}
+
 fn from_sec1(der: &[u8], named_outside: Option<ObjectIdentifier>) -> Result<PrivateKey, PrivateKeyError> {
     let key = EcPrivateKey::from_der(der).map_err(|_| PrivateKeyError::Malformed)?;
-    let named_inside = key.parameters.and_then(EcParameters::named_curve);
+    let named_inside = match key.parameters {
+        Some(parameters) => Some(parameters.decode_as().map_err(|_| PrivateKeyError::UnnamedCurve)?),
+        None => None,
+    };
     let oid = named_inside.or(named_outside).ok_or(PrivateKeyError::UnnamedCurve)?;
     if named_outside.is_some_and(|outside| outside != oid) {
         return Err(PrivateKeyError::Malformed);
