@@ -3,8 +3,8 @@
 
 pub mod api;
 pub mod cli;
-pub mod kube;
 mod hex;
+pub mod kube;
 pub mod lifecycle;
 pub mod manifests;
 pub mod metrics;

@@ -1,1 +1,526 @@
+use super::{fixtures::*, *};
+use crate::{
+    api::{Decision as Vote, Format, Phase, TokenEnd, names},
+    policy::Access,
+};
 
+fn approved_by_people() -> World {
+    let mut world = World::new(Format::Key, policy(2));
+    world.step(0);
+    world.vote("bob", Vote::Approve);
+    world.vote("frank", Vote::Approve);
+    world
+}
+
+#[test]
+fn without_approval_a_token_is_minted_in_the_first_step() {
+    let mut world = World::new(Format::Fullchain, vec![]);
+    let step = world.step(1);
+    let mint = step.mint.unwrap();
+    assert_eq!((mint.generation, mint.round, mint.secret_name.as_deref()), (1, 1, Some("api-download-token")));
+    assert_eq!(mint.expires_at, at(301));
+    assert_eq!(world.phase(), Phase::TokenIssued);
+    assert_eq!(world.condition("Approved"), "True/NotRequired");
+    assert_eq!(world.condition("TokenIssued"), "True/Minted");
+    assert_eq!(world.condition("Finished"), "False/Open");
+    assert_eq!(step.wake_at, Some(at(301)));
+    let settled = world.step(2);
+    assert_eq!((settled.status, settled.mint), (None, None), "a second look changes nothing");
+}
+
+#[test]
+fn a_refused_request_fails_at_once_and_says_which_rule_and_what_to_do() {
+    let mut world = World::new(Format::Key, vec![]);
+    world.step(0);
+    assert_eq!((world.phase(), world.status().reason.as_deref()), (Phase::Failed, Some("KeyExportDisabled")));
+    assert!(world.message("Finished").contains("key export disabled"), "{}", world.message("Finished"));
+    assert_eq!(world.condition("Approved"), "False/Refused");
+    assert_eq!(world.condition("TokenIssued"), "False/Closed");
+    assert_eq!(world.condition("Finished"), "True/Failed");
+}
+
+#[test]
+fn a_missing_certificate_is_waited_for_thirty_seconds() {
+    let mut world = World::new(Format::Cert, vec![]);
+    world.material = missing();
+    assert_eq!(world.step(0).wake_at, Some(at(30)));
+    assert_eq!(
+        (world.phase(), world.condition("Approved").as_str()),
+        (Phase::Pending, "Unknown/WaitingForCertificate")
+    );
+    let mut late = world.clone();
+    late.step(30);
+    assert_eq!((late.phase(), late.status().reason.as_deref()), (Phase::Failed, Some("SecretNotFound")));
+    world.renew("f1");
+    world.step(29);
+    assert_eq!(world.phase(), Phase::TokenIssued);
+}
+
+#[test]
+fn unusable_material_fails_a_new_request_but_only_stalls_one_that_is_under_way() {
+    let mut new = World::new(Format::Key, policy(0));
+    new.material = unusable();
+    new.step(0);
+    assert_eq!((new.phase(), new.status().reason.as_deref()), (Phase::Failed, Some("KeyMismatch")));
+
+    let mut world = World::new(Format::Key, policy(0));
+    world.step(0);
+    world.material = unusable();
+    world.step(1);
+    assert_eq!((world.phase(), world.condition("Stalled").as_str()), (Phase::TokenIssued, "True/MaterialUnusable"));
+    assert!(world.status().token.as_ref().unwrap().hash.is_some(), "the token stays alive");
+    world.renew("f2");
+    world.step(2);
+    assert_eq!(world.condition("Stalled"), "False/NotStalled");
+}
+
+#[test]
+fn enough_distinct_people_approve() {
+    let mut world = World::new(Format::Key, policy(2));
+    let step = world.step(0);
+    assert_eq!((world.phase(), step.mint), (Phase::AwaitingApproval, None));
+    assert_eq!(world.condition("Approved"), "False/AwaitingApproval");
+    assert_eq!(step.wake_at, Some(at(3600)), "pendingTTL");
+    for (who, summary) in [("bob", "1/2"), ("BOB", "1/2"), ("Alice", "1/2"), ("system:serviceaccount:a:b", "1/2")] {
+        world.vote(who, Vote::Approve);
+        world.step(1);
+        assert_eq!(world.status().review.as_ref().unwrap().approvals.summary, summary, "{who}");
+        assert_eq!(world.phase(), Phase::AwaitingApproval);
+    }
+    world.vote("frank", Vote::Approve);
+    world.step(2);
+    assert_eq!((world.phase(), world.condition("Approved").as_str()), (Phase::TokenIssued, "True/ByPeople"));
+    assert_eq!(world.message("Approved"), "approved by bob, frank");
+}
+
+#[test]
+fn any_deny_ends_the_request_whatever_its_digest() {
+    for (minted, digest) in [(false, "old"), (true, "old"), (true, "")] {
+        let mut world = World::new(Format::Key, policy(1));
+        world.step(0);
+        if minted {
+            world.vote("bob", Vote::Approve);
+            world.step(1);
+            assert_eq!(world.phase(), Phase::TokenIssued);
+        }
+        world.vote_for("frank", Vote::Deny, digest);
+        let step = world.step(2);
+        assert_eq!((world.phase(), step.sweep), (Phase::Denied, minted));
+        assert_eq!(world.message("Finished"), "denied by frank: because");
+        assert!(world.status().token.as_ref().is_none_or(|token| token.hash.is_none()));
+    }
+}
+
+#[test]
+fn a_renewed_certificate_voids_votes_and_token_of_a_reviewed_request_only() {
+    let mut world = approved_by_people();
+    world.step(1);
+    let first = world.status().review.clone().unwrap();
+    world.renew("f2");
+    let step = world.step(2);
+    let review = world.status().review.clone().unwrap();
+    assert_eq!((world.phase(), review.round, review.approvals.given), (Phase::AwaitingApproval, 2, 0));
+    assert_ne!(review.digest, first.digest);
+    assert_eq!((world.condition("Approved").as_str(), step.sweep), ("False/ReviewChanged", true));
+    assert_eq!(world.status().token.as_ref().unwrap().previous[0].why, TokenEnd::ReviewChanged);
+    world.renew("f1");
+    world.step(3);
+    assert_eq!(world.status().review.as_ref().unwrap().round, 3, "back to the first certificate: still void");
+    assert_eq!(world.phase(), Phase::AwaitingApproval);
+
+    let mut plain = World::new(Format::Fullchain, vec![]);
+    plain.step(0);
+    plain.renew("f2");
+    assert_eq!(plain.step(1).status, None, "nobody reviewed it: the current certificate is delivered");
+}
+
+#[test]
+fn a_policy_flipped_there_and_back_leaves_old_votes_void() {
+    let mut world = World::new(Format::Key, policy(2));
+    world.step(0);
+    world.vote("bob", Vote::Approve);
+    world.vote("frank", Vote::Approve);
+    world.policies = policy(3);
+    world.step(1);
+    assert_eq!(world.phase(), Phase::AwaitingApproval);
+    world.policies = policy(2);
+    world.step(2);
+    assert_eq!((world.phase(), world.status().review.as_ref().unwrap().round), (Phase::AwaitingApproval, 3));
+}
+
+#[test]
+fn what_grants_nothing_changes_no_review() {
+    let mut world = approved_by_people();
+    world.step(1);
+    world.policies[0].spec.receipt_retention = Some(crate::api::Duration::from_seconds(48 * 3600));
+    assert_eq!(world.step(2).status, None);
+}
+
+#[test]
+fn votes_for_the_object_of_the_same_name_that_was_deleted_do_not_count() {
+    let mut world = approved_by_people();
+    let votes = world.status().approvals.clone();
+    let mut again = World::new(Format::Key, policy(2));
+    again.request.metadata.uid = Some("uid-2".into());
+    again.step(0);
+    again.request.status.as_mut().unwrap().approvals = votes;
+    again.step(1);
+    assert_eq!(again.phase(), Phase::AwaitingApproval);
+    world.step(1);
+    assert_eq!(world.phase(), Phase::TokenIssued);
+}
+
+#[test]
+fn approval_that_is_no_longer_required_lets_the_request_go_on_in_a_new_round() {
+    let mut world = World::new(Format::Key, policy(2));
+    world.step(0);
+    world.policies = policy(0);
+    world.step(1);
+    assert_eq!((world.phase(), world.status().review.as_ref().unwrap().round), (Phase::TokenIssued, 2));
+    assert_eq!(world.condition("Approved"), "True/NotRequired");
+}
+
+#[test]
+fn a_policy_or_a_right_that_now_refuses_ends_the_request_and_its_token() {
+    let mut tightened = World::new(Format::Key, policy(0));
+    tightened.step(0);
+    tightened.policies.clear();
+    let mut unbound = World::new(Format::Cert, vec![]);
+    unbound.step(0);
+    unbound.access = Access::VerbRefused;
+    for (mut world, word) in [(tightened, "KeyExportDisabled"), (unbound, "AccessRefused")] {
+        let step = world.step(1);
+        assert_eq!((world.phase(), world.status().reason.as_deref()), (Phase::Failed, Some("PolicyRefused")));
+        assert!(world.message("Finished").contains(word) && step.sweep, "{}", world.message("Finished"));
+        assert_eq!(world.status().token.as_ref().unwrap().hash, None);
+    }
+}
+
+#[test]
+fn an_expired_token_can_be_had_again_by_annotation_until_the_request_expires() {
+    let mut world = World::new(Format::Fullchain, vec![]);
+    world.step(0);
+    assert!(world.step(300).sweep);
+    assert_eq!((world.phase(), world.condition("TokenIssued").as_str()), (Phase::Approved, "False/TokenExpired"));
+    assert!(world.message("TokenIssued").contains("certcourier.io/mint"), "{}", world.message("TokenIssued"));
+    assert_eq!(world.step(301).mint, None, "not minted again by itself");
+    world.annotate(names::MINT, "again");
+    assert_eq!(world.step(302).mint.unwrap().generation, 2);
+    assert_eq!(world.step(303).mint, None, "one annotation, one token");
+    let mut late = world.clone();
+    late.step(24 * 3600);
+    assert_eq!((late.phase(), late.condition("Finished").as_str()), (Phase::Expired, "True/Expired"));
+}
+
+#[test]
+fn a_new_mint_kills_the_old_token_and_four_are_remembered() {
+    let mut world = World::new(Format::Fullchain, vec![]);
+    world.step(0);
+    for value in 1..=6 {
+        world.annotate(names::MINT, &value.to_string());
+        world.step(value);
+    }
+    let token = world.status().token.clone().unwrap();
+    assert_eq!((token.generation, token.hash.unwrap()), (7, hash(7)));
+    let previous: Vec<_> = token.previous.iter().map(|ended| ended.hash.clone()).collect();
+    assert_eq!(previous, [hash(3), hash(4), hash(5), hash(6)]);
+    world.annotate(names::MINT, "");
+    assert_eq!(world.step(8).mint, None, "an empty annotation asks for nothing");
+    world.annotate(names::MINT, &"x".repeat(5000));
+    assert!(world.step(9).mint.is_some());
+    assert_eq!(world.step(10).mint, None, "a long annotation is answered once, too");
+}
+
+#[test]
+fn tokens_end_with_validity_and_deadline() {
+    let mut world = World::new(Format::Fullchain, vec![]);
+    world.request.spec.deadline = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(100)));
+    assert_eq!(world.step(0).mint.unwrap().expires_at, at(100));
+    world.step(100);
+    assert_eq!(world.phase(), Phase::Expired);
+
+    let mut copied = World::new(Format::Fullchain, vec![]);
+    copied.request.spec.deadline = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(-1)));
+    let step = copied.step(0);
+    assert_eq!((copied.phase(), copied.status().reason.as_deref()), (Phase::Failed, Some("DeadlinePassed")));
+    assert_eq!(step.mint, None, "a copy made after its deadline does nothing");
+}
+
+#[test]
+fn pending_ends_after_its_time_counted_from_the_round() {
+    let mut world = World::new(Format::Key, policy(1));
+    world.step(0);
+    world.renew("f2");
+    world.step(1000);
+    world.step(3600);
+    assert_eq!(world.phase(), Phase::AwaitingApproval, "the round began at 1000");
+    world.step(4600);
+    assert_eq!((world.phase(), world.condition("Finished").as_str()), (Phase::Expired, "True/Expired"));
+    assert!(world.message("Finished").contains("pendingTTL"));
+}
+
+#[test]
+fn validity_counts_from_the_approval() {
+    let mut world = World::new(Format::Key, policy(1));
+    world.step(0);
+    world.vote("bob", Vote::Approve);
+    world.step(1800);
+    world.step(24 * 3600 + 1);
+    assert_eq!(world.phase(), Phase::Approved, "the token is over, the request is not");
+    world.step(24 * 3600 + 1800);
+    assert_eq!(world.phase(), Phase::Expired);
+}
+
+#[test]
+fn whoever_may_revokes_and_it_stays() {
+    for seconds in [0, 1] {
+        let mut world = World::new(Format::Fullchain, vec![]);
+        if seconds == 1 {
+            world.step(0);
+        }
+        world.annotate(names::REVOKE, "leaked");
+        world.step(seconds);
+        assert_eq!((world.phase(), world.message("Finished").as_str()), (Phase::Revoked, "revoked: leaked"));
+        assert_eq!(world.step(9), Step::default());
+    }
+}
+
+#[test]
+fn a_broken_guard_holds_keys_back_and_lets_public_formats_go_on() {
+    let broken = Guard::Broken { reason: "binding tokens is gone".into() };
+    let mut key = World::new(Format::Key, policy(0));
+    key.guard = broken.clone();
+    assert_eq!(key.step(0).mint, None);
+    assert_eq!((key.phase(), key.condition("TokenIssued").as_str()), (Phase::Approved, "False/GuardFailed"));
+    key.guard = Guard::Intact { epoch: "e1".into(), since: at(-10) };
+    assert!(key.step(1).mint.is_some(), "goes on once the guard is proven");
+
+    let mut public = World::new(Format::Fullchain, vec![]);
+    public.guard = broken;
+    assert!(public.step(0).mint.is_some());
+}
+
+#[test]
+fn a_key_request_from_before_the_guard_stood_is_closed() {
+    for (since, phase) in [(at(0), Phase::Failed), (at(1), Phase::Failed), (at(-1), Phase::TokenIssued)] {
+        let mut world = World::new(Format::Key, policy(0));
+        world.guard = Guard::Intact { epoch: "e2".into(), since };
+        world.step(2);
+        assert_eq!(world.phase(), phase, "{since}");
+        if phase == Phase::Failed {
+            assert_eq!(world.status().reason.as_deref(), Some("EpochChanged"));
+        }
+    }
+}
+
+#[test]
+fn votes_of_another_epoch_do_not_count() {
+    let mut world = World::new(Format::Fullchain, policy(1));
+    world.guard = Guard::Intact { epoch: "e1".into(), since: at(-10) };
+    world.step(0);
+    world.vote("bob", Vote::Approve);
+    world.guard = Guard::Intact { epoch: "e2".into(), since: at(1) };
+    world.step(2);
+    assert_eq!((world.phase(), world.status().review.as_ref().unwrap().round), (Phase::AwaitingApproval, 2));
+}
+
+#[test]
+fn the_receipt_wins_over_every_phase() {
+    let receipt = |outcome| Some(ReceiptSeen { name: "r-1".into(), outcome, bytes_sent: None });
+    for close in [Phase::TokenIssued, Phase::Expired, Phase::Revoked] {
+        let mut world = World::new(Format::Fullchain, vec![]);
+        world.step(0);
+        match close {
+            Phase::Expired => drop(world.step(90_000)),
+            Phase::Revoked => {
+                world.annotate(names::REVOKE, "x");
+                world.step(1);
+            }
+            _ => {}
+        }
+        assert_eq!(world.phase(), close);
+        world.receipt = receipt(None);
+        let finished_before = world.condition("Finished");
+        world.step(90_001);
+        assert_eq!(
+            (world.phase(), world.condition("Finished").as_str()),
+            (Phase::Consumed, "False/Open"),
+            "{finished_before}"
+        );
+        assert_eq!(world.status().receipt_ref.as_ref().unwrap().name, "r-1");
+        world.receipt = receipt(Some(Outcome::Aborted));
+        world.step(90_002);
+        assert_eq!(world.condition("Finished"), "True/Aborted");
+        assert_eq!(world.step(90_003).status, None);
+    }
+}
+
+#[test]
+fn a_request_that_is_being_deleted_is_left_alone() {
+    let mut world = World::new(Format::Fullchain, vec![]);
+    world.request.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(noon()));
+    assert_eq!(world.step(0), Step::default());
+}
+
+#[test]
+fn approval_on_paper_without_votes_yields_no_token() {
+    let mut world = World::new(Format::Key, policy(1));
+    world.step(0);
+    world.request.status.as_mut().unwrap().phase = Some(Phase::Approved);
+    assert_eq!(world.step(1).mint, None);
+    assert_eq!(world.phase(), Phase::AwaitingApproval);
+}
+
+#[test]
+fn a_status_that_nobody_of_us_wrote_grants_nothing() {
+    let mut world = World::new(Format::Key, policy(1));
+    world.request.status = Some(DownloadRequestStatus { phase: Some(Phase::Approved), ..Default::default() });
+    assert_eq!(world.step(0).mint, None);
+    assert_eq!(world.phase(), Phase::AwaitingApproval);
+}
+
+#[test]
+fn claims_wait_for_their_claimer() {
+    let mut world = World::new(Format::Key, policy(0)).claimed();
+    assert_eq!(world.step(0).mint, None);
+    assert_eq!((world.phase(), world.condition("TokenIssued").as_str()), (Phase::Approved, "False/AwaitingClaim"));
+    let (base, mint) = claim(&world.observed(), at(1)).unwrap();
+    assert_eq!((mint.generation, mint.secret_name.clone()), (1, None));
+    let status = mint.complete(&world.request, &base, Minted { hash: hash(1), sealed_passphrase: None });
+    world.request.status = Some(status);
+    assert_eq!(world.phase(), Phase::TokenIssued);
+    assert_eq!(world.step(2).status, None);
+    assert_eq!(claim(&world.observed(), at(3)).unwrap().1.generation, 2, "a second claim replaces the token");
+
+    let secret = World::new(Format::Key, policy(0));
+    assert!(matches!(claim(&secret.observed(), at(0)), Err(ClaimRefusal::WrongDelivery(_))));
+    let mut waiting = World::new(Format::Key, policy(2)).claimed();
+    waiting.step(0);
+    assert_eq!(
+        claim(&waiting.observed(), at(1)),
+        Err(ClaimRefusal::ApprovalRequired("0/2 approvals are given".into()))
+    );
+    let mut refused = World::new(Format::Key, policy(0)).claimed();
+    refused.policies.clear();
+    assert!(matches!(claim(&refused.observed(), at(0)), Err(ClaimRefusal::Refused(_))));
+    let mut guarded = World::new(Format::Key, policy(0)).claimed();
+    guarded.guard = Guard::Broken { reason: "x".into() };
+    assert!(matches!(claim(&guarded.observed(), at(0)), Err(ClaimRefusal::GuardFailed(_))));
+    world.annotate(names::REVOKE, "x");
+    assert!(matches!(claim(&world.observed(), at(4)), Err(ClaimRefusal::Closed(_))));
+}
+
+#[test]
+fn each_cause_stops_a_redemption_with_its_own_refusal() {
+    let issued = |format, policies| {
+        let mut world = World::new(format, policies);
+        world.step(0);
+        world
+    };
+    let reviewed = || {
+        let mut world = approved_by_people();
+        world.step(1);
+        world
+    };
+    type Case = (&'static str, World, fn(&mut World), i64, fn(&Refusal) -> bool);
+    let cases: Vec<Case> = vec![
+        ("expired", issued(Format::Cert, vec![]), |_| {}, 300, |r| matches!(r, Refusal::TokenExpired(_))),
+        ("policy", issued(Format::Key, policy(0)), |w| w.policies.clear(), 1, |r| matches!(r, Refusal::Refused(_))),
+        (
+            "rights",
+            issued(Format::Cert, vec![]),
+            |w| w.access = Access::VerbRefused,
+            1,
+            |r| matches!(r, Refusal::Refused(_)),
+        ),
+        ("deny", reviewed(), |w| w.vote("grace", Vote::Deny), 2, |r| matches!(r, Refusal::TokenRevoked(_))),
+        ("renewed", reviewed(), |w| w.renew("f2"), 2, |r| *r == Refusal::CertificateChanged(2)),
+        ("revoked", reviewed(), |w| w.annotate(names::REVOKE, "x"), 2, |r| matches!(r, Refusal::TokenRevoked(_))),
+        ("unusable", reviewed(), |w| w.material = unusable(), 2, |r| matches!(r, Refusal::MaterialUnusable(_))),
+        ("secret gone", reviewed(), |w| w.material = missing(), 2, |r| matches!(r, Refusal::CertificateGone(_))),
+        (
+            "guard",
+            reviewed(),
+            |w| w.guard = Guard::Broken { reason: "x".into() },
+            2,
+            |r| matches!(r, Refusal::GuardFailed(_)),
+        ),
+        (
+            "epoch",
+            reviewed(),
+            |w| w.guard = Guard::Intact { epoch: "e".into(), since: at(1) },
+            2,
+            |r| matches!(r, Refusal::TokenRevoked(_)),
+        ),
+        (
+            "certificate gone",
+            issued(Format::Cert, vec![]),
+            |w| {
+                w.certificate_gone = true;
+                w.material = missing();
+            },
+            1,
+            |r| matches!(r, Refusal::CertificateGone(_)),
+        ),
+        (
+            "used",
+            issued(Format::Cert, vec![]),
+            |w| w.receipt = Some(ReceiptSeen { name: "r".into(), outcome: None, bytes_sent: None }),
+            1,
+            |r| *r == Refusal::TokenUsed,
+        ),
+        (
+            "votes",
+            reviewed(),
+            |w| w.request.status.as_mut().unwrap().approvals = Some(vec![]),
+            2,
+            |r| matches!(r, Refusal::ApprovalRequired(_)),
+        ),
+    ];
+    for (name, mut world, change, seconds, expected) in cases {
+        assert_eq!(redeem(&world.observed(), &hash(1), at(2)), Ok(()), "{name}: before");
+        change(&mut world);
+        let refusal = redeem(&world.observed(), &hash(1), at(seconds)).unwrap_err();
+        assert!(expected(&refusal), "{name}: {refusal:?}");
+    }
+}
+
+#[test]
+fn every_hash_that_was_ever_known_says_why_it_no_longer_works() {
+    let mut world = World::new(Format::Cert, vec![]);
+    assert_eq!(present(&world.request, &hash(1), at(0)), Err(Refusal::TokenUnknown), "no status yet");
+    world.step(0);
+    assert_eq!(present(&world.request, &hash(9), at(0)), Err(Refusal::TokenUnknown));
+    world.annotate(names::MINT, "1");
+    world.step(1);
+    assert_eq!(present(&world.request, &hash(1), at(2)), Err(Refusal::TokenReplaced(at(1))));
+    assert_eq!(present(&world.request, &hash(2), at(2)), Ok(()));
+    world.step(301);
+    assert_eq!(present(&world.request, &hash(2), at(302)), Err(Refusal::TokenExpired(at(301))));
+    world.receipt = Some(ReceiptSeen { name: "r".into(), outcome: None, bytes_sent: None });
+    world.step(303);
+    for generation in [1, 2] {
+        assert_eq!(present(&world.request, &hash(generation), at(304)), Err(Refusal::TokenUsed));
+    }
+    let mut revoked = World::new(Format::Cert, vec![]);
+    revoked.step(0);
+    revoked.annotate(names::REVOKE, "x");
+    revoked.step(1);
+    assert_eq!(present(&revoked.request, &hash(1), at(2)), Err(Refusal::TokenRevoked("Revoked".into())));
+}
+
+#[test]
+fn finished_requests_go_when_their_time_is_over_and_no_sooner() {
+    let mut world = World::new(Format::Cert, vec![]);
+    world.step(0);
+    let hour = std::time::Duration::from_hours(1);
+    let stay = Retention { by_policy: None, made_by_api: hour };
+    let short = Retention { by_policy: Some(hour / 2), made_by_api: hour };
+    assert_eq!(request_expiry(&world.request, short), None, "open");
+    world.annotate(names::REVOKE, "x");
+    world.step(10);
+    assert_eq!(request_expiry(&world.request, stay), None, "no policy says: it stays");
+    assert_eq!(request_expiry(&world.request, short), Some(at(1810)));
+    world.request.metadata.labels = Some([(names::CREATED_BY.to_owned(), "api".to_owned())].into());
+    assert_eq!(request_expiry(&world.request, stay), Some(at(3610)));
+}
