@@ -141,6 +141,10 @@ fn begin(draft: &mut Draft<'_>) {
             if let Some(Decision::Grant(grant)) = &draft.seen.decision {
                 draft.condition(FINISHED, ("False", reason::OPEN), "not delivered yet");
                 open_review(draft, grant, 1);
+                // The operator may have been away for longer than the request was good for.
+                if expired(draft, Some(grant)) {
+                    return;
+                }
                 if draft.phase() == Phase::Approved {
                     use_approval(draft, grant);
                 } else {
@@ -175,6 +179,10 @@ fn proceed(draft: &mut Draft<'_>) {
         (Material::Usable { fingerprints }, Some(grant)) => {
             draft.clear_stall_of(reason::MATERIAL_UNUSABLE);
             review_again(draft, grant, fingerprints);
+            // Without an approval the validity counts from the creation: it may be over in a new round.
+            if expired(draft, Some(grant)) {
+                return;
+            }
             expire_token(draft);
             if matches!(draft.phase(), Phase::Approved | Phase::TokenIssued) {
                 use_approval(draft, grant);
