@@ -4,6 +4,7 @@
 //! Nothing here reads the cluster, the clock or randomness.
 
 mod draft;
+mod mint;
 mod redeem;
 mod retire;
 mod review;
@@ -17,10 +18,11 @@ use crate::{
 };
 
 pub use draft::set_condition;
+pub use mint::stall;
 pub use redeem::{ClaimRefusal, Refusal, claim, present, redeem};
 pub use retire::{Retention, outcome_overdue, receipt_expiry, request_expiry};
 pub use review::{digest, voters};
-pub use table::{next, stall};
+pub use table::next;
 
 /// How many ended tokens a request remembers.
 pub const REMEMBERED_TOKENS: usize = 4;
@@ -190,7 +192,7 @@ impl Mint {
             sealed_passphrase: minted.sealed_passphrase,
             previous,
         });
-        table::minted(&mut status, request, self);
+        mint::minted(&mut status, request, self);
         status
     }
 }

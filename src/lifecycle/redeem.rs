@@ -2,12 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{
-    Guard, Material, Mint, Observed,
-    draft::Draft,
-    next,
-    table::{in_words, plan_mint},
-};
+use super::{Guard, Material, Mint, Observed, draft::Draft, mint::plan_mint, next, table::in_words};
 use crate::{
     api::{Delivery, DownloadRequest, DownloadRequestStatus, Phase, TokenEnd},
     policy::{Decision, Reason, holds_key},

@@ -4,15 +4,16 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    Guard, Material, Mint, Observed, Step,
-    draft::{Draft, after, set_condition},
+    Guard, Material, Observed, Step,
+    draft::{Draft, after},
+    mint::{expire_token, use_approval},
     review::{digest, voters},
 };
 use crate::{
     api::{
-        ApprovalCount, Decision as Vote, Delivery, DownloadRequest, DownloadRequestStatus, Outcome, Phase,
+        ApprovalCount, Decision as Vote, DownloadRequest, Outcome, Phase,
         ReceiptReference, Review, TokenEnd,
-        condition::{APPROVED, FINISHED, STALLED, TOKEN_ISSUED, reason},
+        condition::{APPROVED, FINISHED, TOKEN_ISSUED, reason},
         names,
     },
     policy::{Decision, Grant, Reason, holds_key},
@@ -41,20 +42,6 @@ pub fn next(seen: &Observed<'_>, now: Timestamp) -> Step {
         }
     }
     draft.finish()
-}
-
-/// Writes into a status that something of this name is in the way, or that the API server forbids what is needed.
-#[must_use]
-pub fn stall(
-    request: &DownloadRequest,
-    base: &DownloadRequestStatus,
-    why: &'static str,
-    message: &str,
-    now: Timestamp,
-) -> DownloadRequestStatus {
-    let mut status = base.clone();
-    set_condition(&mut status.conditions, STALLED, ("True", why), message.to_owned(), request.metadata.generation, now);
-    status
 }
 
 /// The receipt wins over everything, closed phases included.
@@ -366,112 +353,6 @@ fn change_review(draft: &mut Draft<'_>, grant: &Grant, before: &Review) {
     draft.note(reason::REVIEW_CHANGED, message, true);
 }
 
-/// A token whose time is over. Until when another can be had, its message says.
-fn expire_token(draft: &mut Draft<'_>) {
-    let expiry = draft.status.token.as_ref().and_then(|token| token.expires_at.as_ref()).map(|time| time.0);
-    let alive = draft.status.token.as_ref().is_some_and(|token| token.hash.is_some());
-    if draft.phase() != Phase::TokenIssued || (alive && expiry.is_some_and(|at| draft.now < at)) {
-        return;
-    }
-    draft.end_token(TokenEnd::Expired);
-    draft.status.phase = Some(Phase::Approved);
-    let grant = match &draft.seen.decision {
-        Some(Decision::Grant(grant)) => Some(&grant.effective),
-        _ => None,
-    };
-    let until = draft.end_of_use(grant);
-    let name = draft.name();
-    let how = match draft.request().spec.delivery.unwrap_or_default() {
-        Delivery::Secret => format!("kubectl annotate dlr {name} --overwrite {}=$(date +%s)", names::MINT),
-        Delivery::Claim => format!("claim it again: POST …/requests/{name}/token"),
-    };
-    let message = format!("token expired; until {until} you get another by: {how}");
-    draft.condition(TOKEN_ISSUED, ("False", reason::TOKEN_EXPIRED), message.as_str());
-    draft.note(reason::TOKEN_EXPIRED, message, false);
-}
-
-/// `Approved` or `TokenIssued`: mint where a token is due, and look again when the next time is over.
-fn use_approval(draft: &mut Draft<'_>, grant: &Grant) {
-    wake_for_end(draft, Some(grant));
-    if draft.request().spec.delivery.unwrap_or_default() == Delivery::Claim {
-        if draft.status.token.as_ref().is_none_or(|token| token.generation == 0) || !token_of_this_round(draft) {
-            let message = format!("claim the token: POST …/requests/{}/token with your own bearer token", draft.name());
-            draft.condition(TOKEN_ISSUED, ("False", reason::AWAITING_CLAIM), message);
-        }
-        return;
-    }
-    let asked = mint_asked(draft);
-    let observed = draft.status.token.as_ref().and_then(|token| token.observed_mint.as_ref());
-    if token_of_this_round(draft) && asked.as_ref().is_none_or(|asked| observed == Some(asked)) {
-        return;
-    }
-    if let Some(mint) = plan_mint(draft, grant) {
-        draft.step.wake_at = Some(mint.expires_at);
-        draft.step.mint = Some(mint);
-    }
-}
-
-/// The value of the mint annotation. The schema bounds what is kept of it; a longer one is compared by its beginning.
-fn mint_asked(draft: &Draft<'_>) -> Option<String> {
-    draft.annotation(names::MINT).filter(|value| !value.is_empty()).map(|value| value.chars().take(1024).collect())
-}
-
-fn token_of_this_round(draft: &Draft<'_>) -> bool {
-    match (&draft.status.token, &draft.status.review) {
-        (Some(token), Some(review)) => token.round == review.round,
-        _ => false,
-    }
-}
-
-/// The next token, unless the guard forbids it.
-pub(super) fn plan_mint(draft: &mut Draft<'_>, grant: &Grant) -> Option<Mint> {
-    if let Guard::Broken { reason: why } = &draft.seen.guard
-        && holds_key(draft.request().spec.format)
-    {
-        if draft.phase() != Phase::TokenIssued {
-            let message = format!("no key leaves while the admission policies are not proven to stand: {why}; retried");
-            draft.condition(TOKEN_ISSUED, ("False", reason::GUARD_FAILED), message);
-        }
-        return None;
-    }
-    let by_secret = draft.request().spec.delivery.unwrap_or_default() == Delivery::Secret;
-    let end = draft.end_of_use(Some(&grant.effective));
-    Some(Mint {
-        generation: draft.status.token.as_ref().map_or(0, |token| token.generation) + 1,
-        round: draft.status.review.as_ref().map_or(1, |review| review.round),
-        issued_at: draft.now,
-        expires_at: after(draft.now, grant.token_ttl.get()).min(end),
-        observed_mint: mint_asked(draft),
-        secret_name: by_secret.then(|| names::token_secret(draft.name())),
-        external_url: draft.seen.settings.external_url,
-    })
-}
-
-/// What the conditions say once a token was minted.
-pub(super) fn minted(status: &mut DownloadRequestStatus, request: &DownloadRequest, mint: &Mint) {
-    status.phase = Some(Phase::TokenIssued);
-    let until = mint.expires_at;
-    let (why, message) = match &mint.secret_name {
-        Some(secret) if mint.external_url => {
-            (reason::MINTED, format!("read the link from Secret {secret}, key url; it works once, until {until}"))
-        }
-        Some(secret) => (
-            reason::NO_EXTERNAL_URL,
-            format!(
-                "the token is in Secret {secret}, until {until}; the operator knows no external URL, so use `kubectl certcourier claim` or ask for --external-url"
-            ),
-        ),
-        None => (reason::MINTED, format!("claimed; the token works once, until {until}")),
-    };
-    let generation = request.metadata.generation;
-    let now = mint.issued_at;
-    set_condition(&mut status.conditions, TOKEN_ISSUED, ("True", why), message, generation, now);
-    if status.conditions.iter().any(|condition| condition.type_ == STALLED && condition.status == "True") {
-        let message = "nothing stands in the way any more".to_owned();
-        set_condition(&mut status.conditions, STALLED, ("False", reason::NOT_STALLED), message, generation, now);
-    }
-}
-
 /// `AwaitingApproval`: look again when its time is over.
 fn wait_for_people(draft: &mut Draft<'_>, grant: &Grant) {
     let pending = pending_until(draft, Some(grant));
@@ -481,7 +362,7 @@ fn wait_for_people(draft: &mut Draft<'_>, grant: &Grant) {
     }
 }
 
-fn wake_for_end(draft: &mut Draft<'_>, grant: Option<&Grant>) {
+pub(super) fn wake_for_end(draft: &mut Draft<'_>, grant: Option<&Grant>) {
     let end = draft.end_of_use(grant.map(|grant| &grant.effective));
     draft.wake(end);
     if draft.phase() == Phase::TokenIssued

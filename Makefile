@@ -1,0 +1,65 @@
+# Commands for people and CI. `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/certcourier
+TOOLS := $(CACHE)/tools
+CARGO_DENY_VERSION := 0.20.2
+CLUSTER := target/debug/test-cluster
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: build ## the main job on a real API server, start to end, in under a minute
+	@$(CLUSTER) run --apply crds -- demo/run.sh
+
+dev: build ## the same stage, left standing until Ctrl-C; then `. .dev/env` in another shell
+	@$(CLUSTER) run --apply crds -- demo/dev.sh
+
+test: requirements check generated deny machine integration demo ## everything that CI runs
+
+check: ## format, clippy, unit tests
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	cargo test --workspace --lib --bins --quiet
+	cargo test --quiet --test architecture --test crds
+
+machine: ## the state table under 100,000 random stories
+	PROPTEST_CASES=100000 cargo test --quiet --lib machine_tests
+
+# One control plane for all test binaries; each test has a namespace of its own.
+integration: build ## the tests on a real control plane
+	$(CLUSTER) run --apply crds --audit-log -- cargo test --workspace --tests
+
+build: control-plane
+	@cargo build --quiet --workspace --bins
+
+control-plane: requirements ## build etcd, kube-apiserver, kube-controller-manager and kubectl once (about 7 minutes)
+	@cargo build --quiet --package test-cluster --bins
+	@$(CLUSTER) build >/dev/null
+
+generate: ## write crds/ from the Rust types
+	cargo run --quiet -- crds --directory crds
+
+generated: generate ## fail where what is committed is not what is generated
+	@git diff --exit-code -- crds || { echo "run \`make generate\` and commit what it changes"; exit 1; }
+
+# The advisory database lies where this command may not reach it; bans, licences and sources need no network.
+deny: $(TOOLS)/bin/cargo-deny ## licences, bans and sources of every dependency
+	$(TOOLS)/bin/cargo-deny --log-level error --all-features check bans licenses sources
+
+$(TOOLS)/bin/cargo-deny:
+	cargo install --quiet --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY_VERSION)
+
+bench: ## figures: each a ratio of two things measured in the same run
+	cargo bench --package certcourier-bundle
+
+fuzz: ## 30 seconds of each fuzz target
+	@for target in $$(cd fuzz && cargo +nightly fuzz list); do (cd fuzz && cargo +nightly fuzz run $$target -- -max_total_time=30) || exit 1; done
+
+requirements:
+	@for tool in cargo go openssl curl python3; do command -v $$tool >/dev/null || { \
+	  case $$tool in cargo) how="rustup, from https://rustup.rs";; go) how="Go 1.26 or later, from https://go.dev/dl";; *) how="apt-get install $$tool";; esac; \
+	  echo "\`$$tool\` is missing: install $$how"; exit 1; }; done
+
+.PHONY: help demo dev test check machine integration build control-plane generate generated deny bench fuzz requirements

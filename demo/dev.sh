@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# `make dev`: the stage of the demo, left standing until Ctrl-C. Writes .dev/env for your shell.
+set -uo pipefail
+# shellcheck source=demo/stage.sh
+. "$(dirname "$0")/stage.sh"
+
+set_the_stage || exit 1
+as dave apply -f "$here/examples/00-certificate.yaml" -f "$here/examples/03-keys-allowed.yaml" >/dev/null || exit 1
+
+mkdir -p "$here/.dev"
+(
+    umask 077
+    {
+        echo "export KUBECONFIG=$KUBECONFIG"
+        echo "export KUBECTL=$KUBECTL"
+        echo "export CERTCOURIER_URL=$url"
+        echo "export CERTCOURIER_CA=$work/ca.crt"
+        echo "export NAMESPACE=$namespace"
+        for person in alice bob frank carol dave erin mallory; do
+            upper=$(tr '[:lower:]' '[:upper:]' <<<"$person")
+            file=$people/$person.kubeconfig
+            echo "export KUBECONFIG_$upper=$file"
+            echo "export TOKEN_$upper=$("$KUBECTL" config view --raw --kubeconfig "$file" -o 'jsonpath={.users[0].user.token}')"
+        done
+    } >"$here/.dev/env"
+)
+trap 'rm -f "$here/.dev/env"; strike' EXIT
+cat <<EOF
+certcourier is running. In another shell:
+  . .dev/env
+  \$KUBECTL --kubeconfig \$KUBECONFIG_CAROL -n \$NAMESPACE create -f examples/01-first-download.yaml
+People: alice (operator), bob and frank (approvers), carol (downloader), dave (admin), erin (auditor), mallory (nothing).
+Server: $url     Logs: $work/controller.log, $work/server.log
+Ctrl-C stops everything.
+EOF
+wait

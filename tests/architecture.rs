@@ -1,0 +1,147 @@
+//! The layers, as far as Cargo does not enforce them: who may name whom. See docs/architecture.md.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A layer, and what its code may not name. Test modules are not looked at.
+struct Rule {
+    files: &'static [&'static str],
+    never: &'static [&'static str],
+    why: &'static str,
+}
+
+const RULES: [Rule; 6] = [
+    Rule {
+        files: &["src/policy", "src/lifecycle", "src/token", "src/redact"],
+        never: &[
+            "tokio",
+            "async ",
+            ".await",
+            "std::fs",
+            "std::net",
+            "std::env",
+            "SystemTime",
+            "Instant::now",
+            "Timestamp::now",
+            "getrandom",
+            "kube::",
+            "reqwest",
+            "hyper",
+            "axum",
+            "println!",
+            "tracing::",
+        ],
+        why: "the pure core does no I/O and takes time and randomness as arguments",
+    },
+    Rule {
+        files: &["src/api"],
+        never: &["crate::policy", "crate::lifecycle", "crate::token", "tokio", "async ", "Timestamp::now"],
+        why: "the kinds are data",
+    },
+    Rule { files: &["src/policy"], never: &["crate::lifecycle", "crate::token"], why: "policy stands on api alone" },
+    Rule {
+        files: &["src/controller"],
+        never: &["crate::server", "crate::plugin"],
+        why: "programs meet in the API server",
+    },
+    Rule {
+        files: &["src/server"],
+        never: &["crate::controller", "crate::plugin"],
+        why: "programs meet in the API server",
+    },
+    Rule {
+        files: &["src/kube", "src/audit", "src/metrics", "src/telemetry"],
+        never: &["crate::controller", "crate::server", "crate::plugin"],
+        why: "edges are used by programs and know none",
+    },
+];
+
+/// Code may name these although the rule's words are in them.
+const ALLOWED: [&str; 2] = ["use kube::{CustomResource", "use kube::KubeSchema"];
+
+fn sources(path: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for candidate in [path.with_extension("rs"), path.to_path_buf()] {
+        if candidate.is_file() {
+            found.push(candidate);
+        } else if candidate.is_dir() {
+            for entry in fs::read_dir(&candidate).unwrap() {
+                let entry = entry.unwrap().path();
+                if entry.is_dir() {
+                    found.extend(sources(&entry));
+                } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                    found.push(entry);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Whether a file holds tests only.
+fn is_test(path: &Path) -> bool {
+    let name = path.file_stem().unwrap().to_string_lossy();
+    name == "tests"
+        || name == "fixtures"
+        || name.ends_with("_tests")
+        || name.starts_with("test_")
+        || path.components().any(|part| part.as_os_str() == "tests")
+}
+
+/// The lines of a file before its tests, without comments.
+fn code(path: &Path) -> Vec<(usize, String)> {
+    fs::read_to_string(path)
+        .unwrap()
+        .lines()
+        .take_while(|line| !line.starts_with("#[cfg(test)]"))
+        .enumerate()
+        .map(|(number, line)| (number + 1, line.split("//").next().unwrap_or_default().to_owned()))
+        .collect()
+}
+
+#[test]
+fn layers_name_only_what_lies_below_them() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut broken = Vec::new();
+    let mut looked_at = 0;
+    for rule in &RULES {
+        for path in rule.files.iter().flat_map(|layer| sources(&root.join(layer))).filter(|path| !is_test(path)) {
+            looked_at += 1;
+            for (number, line) in code(&path) {
+                let allowed = ALLOWED.iter().any(|allowed| line.contains(allowed));
+                if let Some(word) = rule.never.iter().find(|word| line.contains(**word) && !allowed) {
+                    broken.push(format!("{}:{number}: `{word}`: {}", path.display(), rule.why));
+                }
+            }
+        }
+    }
+    assert!(looked_at > 20, "only {looked_at} files found: have the folders moved?");
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn the_file_writer_depends_on_no_cluster_no_runtime_and_no_clock() {
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/bundle/Cargo.toml")).unwrap();
+    let dependencies = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+    for name in ["kube", "k8s-openapi", "tokio", "axum", "hyper", "getrandom", "rand", "jiff", "chrono", "time"] {
+        let found = dependencies.lines().any(|line| line.split(['=', '.', ' ']).next() == Some(name));
+        assert!(!found, "certcourier-bundle must stay free of {name}");
+    }
+}
+
+#[test]
+fn files_stay_small_enough_to_be_read() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut large = Vec::new();
+    for folder in ["src", "crates/bundle/src", "tests/cluster/src"] {
+        for path in sources(&root.join(folder)).into_iter().filter(|path| !is_test(path)) {
+            let lines = code(&path).len();
+            if lines > 450 {
+                large.push(format!("{}: {lines} lines without its tests", path.display()));
+            }
+        }
+    }
+    assert!(large.is_empty(), "{}", large.join("\n"));
+}
