@@ -11,8 +11,7 @@ use super::{
 };
 use crate::{
     api::{
-        ApprovalCount, Decision as Vote, DownloadRequest, Outcome, Phase,
-        ReceiptReference, Review, TokenEnd,
+        ApprovalCount, Decision as Vote, DownloadRequest, Outcome, Phase, ReceiptReference, Review, TokenEnd,
         condition::{APPROVED, FINISHED, TOKEN_ISSUED, reason},
         names,
     },

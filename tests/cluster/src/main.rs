@@ -41,7 +41,8 @@ enum Command {
     /// Starts a control plane, runs a command with it, stops it, and exits with the command's code.
     ///
     /// The command finds KUBECONFIG (all rights), KUBECTL (the matching kubectl), and CERTCOURIER_TEST_CLUSTER, by
-    /// which tests attach to this control plane instead of starting their own.
+    /// which tests attach to this control plane instead of starting their own. Each person's kubeconfig lies in the
+    /// folder `people` beside the file that the last one names.
     Run {
         #[command(flatten)]
         start: StartArguments,
@@ -132,10 +133,7 @@ async fn up(options: Options) -> anyhow::Result<ExitCode> {
         plane = ControlPlane::start(options) => plane?,
         () = &mut stop => return Ok(ExitCode::FAILURE),
     };
-    let mut people = Vec::new();
-    for person in test_cluster::people::all() {
-        people.push(plane.person(&person.name, &[]).await?);
-    }
+    write_kubeconfigs(&plane).await?;
     println!("Kubernetes {} is ready at {}", plane.version(), plane.url());
     println!("  all rights   export KUBECONFIG={}", plane.admin_kubeconfig().display());
     println!("  as a person  export KUBECONFIG={}/people/alice.kubeconfig", plane.directory().display());
@@ -155,6 +153,7 @@ async fn run_command(options: Options, command: &[OsString]) -> anyhow::Result<E
         plane = ControlPlane::start(options) => plane?,
         () = &mut stop => return Ok(ExitCode::FAILURE),
     };
+    write_kubeconfigs(&plane).await?;
     let Some((program, arguments)) = command.split_first() else { return Ok(ExitCode::FAILURE) };
     let mut child = tokio::process::Command::new(program)
         .args(arguments)
@@ -174,6 +173,14 @@ async fn run_command(options: Options, command: &[OsString]) -> anyhow::Result<E
         }
     };
     Ok(exit_code(status))
+}
+
+/// A kubeconfig for each person of the list, in the folder `people` beside the description of the control plane.
+async fn write_kubeconfigs(plane: &ControlPlane) -> anyhow::Result<()> {
+    for person in test_cluster::people::all() {
+        plane.person(&person.name, &[]).await?;
+    }
+    Ok(())
 }
 
 /// The command's own code, or 128 and the signal that ended it, as shells have it.
