@@ -8,6 +8,7 @@
 //! - [`lease`] elects the controller that acts.
 //! - [`access`] asks what a stored requester may do now.
 //! - [`secrets`] reads and writes single Secrets without ever logging them; [`material`] reads one environment.
+//! - [`policies`] reads the namespace's policies and the operator's own.
 //! - [`receipts`] and [`status`] write the two things that must be written once; [`events`] tells people.
 
 pub mod access;
@@ -17,6 +18,7 @@ pub mod error;
 pub mod events;
 pub mod lease;
 pub mod material;
+pub mod policies;
 pub mod receipts;
 pub mod secrets;
 pub mod status;
