@@ -16,6 +16,8 @@ pub struct Cli {
 enum Command {
     /// Print the CRDs, as kept in crds/.
     Crds(crate::manifests::CrdsArgs),
+    /// Run the controller: it decides about requests, mints tokens into Secrets and keeps the record tidy.
+    Controller(Box<crate::controller::ControllerArgs>),
 }
 
 /// Runs what the command line asks for.
@@ -23,5 +25,6 @@ enum Command {
 pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Crds(args) => crate::manifests::print_crds(&args),
+        Command::Controller(args) => crate::controller::run(&args),
     }
 }

@@ -8,7 +8,7 @@
 //! - [`lease`] elects the controller that acts.
 //! - [`access`] asks what a stored requester may do now.
 //! - [`secrets`] reads and writes single Secrets without ever logging them; [`material`] reads one environment.
-//! - [`policies`] reads the namespace's policies and the operator's own.
+//! - [`facts`] gathers all that a decision depends on; [`policies`] reads the policies of a namespace and the operator's.
 //! - [`receipts`] and [`status`] write the two things that must be written once; [`events`] tells people.
 
 pub mod access;
@@ -16,6 +16,7 @@ pub mod client;
 pub mod clock;
 pub mod error;
 pub mod events;
+pub mod facts;
 pub mod lease;
 pub mod material;
 pub mod policies;

@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod cli;
+pub mod controller;
 mod hex;
 pub mod kube;
 pub mod lifecycle;

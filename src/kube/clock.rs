@@ -36,6 +36,13 @@ impl ApiClock {
         self.correct(Timestamp::now())
     }
 
+    /// The API server's time in whole seconds, as objects carry it: what goes into a status comes back the same.
+    #[must_use]
+    pub fn second(&self) -> Timestamp {
+        let now = self.now();
+        Timestamp::from_second(now.as_second()).unwrap_or(now)
+    }
+
     /// How far the API server is ahead of this machine; negative when it is behind.
     #[must_use]
     pub fn skew(&self) -> SignedDuration {

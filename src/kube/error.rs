@@ -1,6 +1,6 @@
 //! What a failed call to the API server means for the caller: try again, look again, or give up.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use hyper::StatusCode;
 
@@ -59,11 +59,33 @@ impl ApiError {
     /// What the API server said, or what went wrong on the way: one sentence, for a status or a log line.
     #[must_use]
     pub fn cause(&self) -> String {
-        match &self.source {
-            ::kube::Error::Api(status) => status.message.clone(),
-            other => other.to_string(),
+        in_one_line(&self.source)
+    }
+}
+
+/// An error and its causes, in one line for the log. Of what the API server said, its message alone.
+#[must_use]
+pub fn in_one_line(error: &(dyn Error + 'static)) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        next = error.source();
+        let said = match error.downcast_ref::<::kube::Error>() {
+            Some(::kube::Error::Api(status)) => {
+                next = None;
+                status.message.clone()
+            }
+            _ => error.to_string(),
+        };
+        // Some errors repeat their cause.
+        if !said.is_empty() && !text.ends_with(&said) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&said);
         }
     }
+    text
 }
 
 /// What the failure of a call means.
@@ -146,5 +168,6 @@ mod tests {
         let error = Err::<(), _>(answered(403, 0)).during("read", || "Secret a/b".to_owned()).unwrap_err();
         assert_eq!(error.to_string(), "read Secret a/b");
         assert_eq!(error.cause(), "no");
+        assert_eq!(in_one_line(&error), "read Secret a/b: no");
     }
 }

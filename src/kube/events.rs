@@ -4,8 +4,6 @@
 //! tell it again while the API server keeps it (an hour by default). Events are a courtesy: one that cannot be written is
 //! logged, and nothing fails for it.
 
-use std::fmt::Write as _;
-
 use ::kube::{Api, Client, Resource, api::PostParams};
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -14,7 +12,8 @@ use k8s_openapi::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::error::{Failure, failure};
+use super::error::{Failure, failure, in_one_line};
+use crate::hex;
 
 /// The API server refuses longer notes.
 const LONGEST_NOTE: usize = 1024;
@@ -69,7 +68,7 @@ impl Events {
             Err(error) => tracing::warn!(
                 event.reason = event.reason.as_deref(),
                 namespace,
-                error = %error,
+                error = in_one_line(&error),
                 "an Event could not be written"
             ),
         }
@@ -104,11 +103,7 @@ fn name(regarding: &ObjectReference, note: &Note<'_>, controller: &str) -> Strin
         hash.update(part);
     }
     let object = cut(regarding.name.as_deref().unwrap_or("certcourier"), LONGEST_NAME).trim_end_matches(['.', '-']);
-    hash.finalize()[..8].iter().fold(format!("{object}."), |mut name, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(name, "{byte:02x}");
-        name
-    })
+    format!("{object}.{}", hex::encode(&hash.finalize()[..8]))
 }
 
 fn cut(text: &str, longest: usize) -> &str {

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     client::Clients,
     clock::ApiClock,
-    error::{ApiError, During as _, Failure},
+    error::{ApiError, During as _, Failure, in_one_line},
 };
 
 /// Two replicas' ideas of the API server's time differ by at most this.
@@ -38,6 +38,17 @@ pub struct Candidacy {
     pub identity: String,
     /// How long the Lease is ours after a renewal; whole seconds.
     pub duration: Duration,
+}
+
+/// Where a candidate stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It holds the Lease: it acts.
+    Leading,
+    /// Somebody else does.
+    Following,
+    /// The API server has not said for so long that nothing is known.
+    Unknown,
 }
 
 /// Takes part in an election until it is cancelled.
@@ -70,10 +81,10 @@ impl Election {
         Self { api, clock: clients.clock().clone(), candidacy, seen: None }
     }
 
-    /// Campaigns, renews, and says through `leading` whether we lead. When cancelled it gives the Lease back.
-    pub async fn run(mut self, leading: watch::Sender<bool>, cancelled: CancellationToken) {
+    /// Campaigns, renews, and says through `standing` where we stand. When cancelled it gives the Lease back.
+    pub async fn run(mut self, standing: watch::Sender<Standing>, cancelled: CancellationToken) {
         let pace = self.candidacy.duration / 3;
-        let mut renewed: Option<Instant> = None;
+        let mut heard: Option<(Instant, bool)> = None;
         loop {
             let started = Instant::now();
             let step = tokio::time::timeout(pace, self.step());
@@ -82,24 +93,23 @@ impl Election {
                 outcome = step => outcome,
             };
             match outcome {
-                Ok(Ok(true)) => renewed = Some(started),
-                Ok(Ok(false)) => renewed = None,
+                Ok(Ok(ours)) => heard = Some((started, ours)),
                 Ok(Err(error)) => {
-                    tracing::warn!(error = %error, cause = error.cause(), "the Lease could not be renewed or read");
+                    tracing::warn!(error = in_one_line(&error), "the Lease could not be renewed or read");
                 }
                 Err(_) => tracing::warn!("the API server did not answer about the Lease in time"),
             }
-            let leads = renewed.is_some_and(|renewed| renewed.elapsed() < pace * 2);
-            if !leads {
-                renewed = None;
+            let now = stands(heard.map(|(at, ours)| (at.elapsed(), ours)), pace);
+            if now == Standing::Unknown {
+                heard = None;
             }
-            leading.send_if_modified(|before| std::mem::replace(before, leads) != leads);
+            standing.send_if_modified(|before| std::mem::replace(before, now) != now);
             tokio::select! {
                 () = cancelled.cancelled() => break,
                 () = tokio::time::sleep(pace.saturating_sub(started.elapsed())) => {}
             }
         }
-        leading.send_replace(false);
+        standing.send_replace(Standing::Following);
         self.release().await;
     }
 
@@ -174,8 +184,17 @@ impl Election {
         spec.renew_time = None;
         spec.lease_duration_seconds = None;
         if let Err(error) = self.api.replace(&self.candidacy.name, &PostParams::default(), &lease).await {
-            tracing::info!(%error, "the Lease could not be given back; it runs out by itself");
+            tracing::info!(error = in_one_line(&error), "the Lease could not be given back; it runs out by itself");
         }
+    }
+}
+
+/// What the last answer is worth: how long ago it was asked for, and whether the Lease was ours then.
+fn stands(heard: Option<(Duration, bool)>, pace: Duration) -> Standing {
+    match heard {
+        Some((ago, true)) if ago < pace * 2 => Standing::Leading,
+        Some((ago, false)) if ago < pace * 3 => Standing::Following,
+        _ => Standing::Unknown,
     }
 }
 
@@ -257,6 +276,20 @@ mod tests {
             (lease(Some("other"), None), fresh, Move::Take),
         ] {
             assert_eq!(judge(&lease, &candidacy(), unchanged_for, now()), expected, "{lease:?}");
+        }
+    }
+
+    #[test]
+    fn a_leader_without_an_answer_stops_before_anybody_else_may_begin() {
+        let pace = candidacy().duration / 3;
+        for (heard, standing) in [
+            (None, Standing::Unknown),
+            (Some((Duration::from_secs(9), true)), Standing::Leading),
+            (Some((Duration::from_secs(10), true)), Standing::Unknown),
+            (Some((Duration::from_secs(14), false)), Standing::Following),
+            (Some((Duration::from_secs(15), false)), Standing::Unknown),
+        ] {
+            assert_eq!(stands(heard, pace), standing, "{heard:?}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Where policies come from: the namespace's CertificatePolicies, read live, and the operator's own file.
+//! Where policies come from: the namespace's `CertificatePolicy` objects, read live, and the operator's own file.
 //!
 //! A policy that cannot be read stops everything it might speak of: leaving it out would allow more than it allows.
 
@@ -168,7 +168,7 @@ const fn seconds(seconds: u64) -> Duration {
     Duration::from_seconds(seconds)
 }
 
-fn outside<T: PartialOrd + Display>(field: &str, value: Option<T>, least: T, most: T) -> Option<String> {
+fn outside<T: PartialOrd + Display + Copy>(field: &str, value: Option<T>, least: T, most: T) -> Option<String> {
     let value = value?;
     let counted = if field.ends_with('s') && !field.contains('.') { "entries of " } else { "" };
     (value < least || value > most)

@@ -3,8 +3,6 @@
 //! The name is made from the request's uid, so one request has at most one receipt, whoever tries to create it and how
 //! often. That `create` is the only compare-and-set of a delivery.
 
-use std::fmt::Write as _;
-
 use ::kube::{
     Api, Client, ResourceExt as _,
     api::{DeleteParams, PostParams, Preconditions},
@@ -15,7 +13,10 @@ use super::{
     error::{ApiError, During as _, Failure},
     status::{self, Written},
 };
-use crate::api::{DownloadReceipt, DownloadReceiptStatus};
+use crate::{
+    api::{DownloadReceipt, DownloadReceiptStatus},
+    hex,
+};
 
 /// 160 bits of the hash: enough that nobody makes two uids meet, short enough to be read.
 const HASH_BYTES: usize = 20;
@@ -23,12 +24,7 @@ const HASH_BYTES: usize = 20;
 /// The name of the receipt of the request with this uid.
 #[must_use]
 pub fn name_of(request_uid: &str) -> String {
-    let hash = Sha256::digest(request_uid.as_bytes());
-    hash[..HASH_BYTES].iter().fold("r-".to_owned(), |mut name, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(name, "{byte:02x}");
-        name
-    })
+    format!("r-{}", hex::encode(&Sha256::digest(request_uid.as_bytes())[..HASH_BYTES]))
 }
 
 /// How the creation of a receipt ended.

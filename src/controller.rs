@@ -1,0 +1,22 @@
+//! `certcourier controller`: the leader observes, decides and acts; the other replicas wait to take over.
+//!
+//! Reconcile reads as three verbs: observe the cluster, decide with pure functions (`lifecycle`, `policy`), act with
+//! guarded writes. No state is kept that a restart could lose. Delivers nothing: that is the server's.
+//!
+//! # Layout
+//! - [`args`] is the command line; [`run`] the process: election, probes, shutdown.
+//! - [`scope`] watches one namespace (or all) and queues what is to be looked at; [`pass`] bounds and classifies each look.
+//! - [`certificate`], [`request`], [`receipt`] are the three reconcilers.
+
+pub mod args;
+mod certificate;
+mod context;
+mod counters;
+mod pass;
+mod receipt;
+mod request;
+mod run;
+mod scope;
+
+pub use args::ControllerArgs;
+pub use run::run;

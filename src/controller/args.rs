@@ -1,0 +1,132 @@
+//! The command line of `certcourier controller`: every interval and limit is a flag.
+
+use std::{net::SocketAddr, path::PathBuf, str::FromStr as _};
+
+use crate::{api::Duration, kube::client::ClientArgs, telemetry::LogArgs};
+
+/// Flags of `certcourier controller`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ControllerArgs {
+    /// The operator's own namespace: its Lease and the guard's state live here. Omitted: the pod's, or the kubeconfig's.
+    #[arg(long, value_name = "NAMESPACE", env = "POD_NAMESPACE")]
+    pub namespace: Option<String>,
+    /// The namespaces whose Certificates and requests are served, such as `payments,web`. Omitted: all of the cluster,
+    /// which needs the roles bound cluster-wide.
+    #[arg(long, value_name = "NAMESPACES", value_delimiter = ',')]
+    pub watch_namespaces: Vec<String>,
+    /// The operator's own policy, a ceiling that no namespace can pass: YAML with the fields of `kubectl explain
+    /// ccpol.spec`. A mistake in it stops the start. Give the server the same file.
+    #[arg(long, value_name = "FILE")]
+    pub cluster_policy: Option<PathBuf>,
+    /// Where people reach the server, such as `https://certs.example.com`. It begins the link in each token Secret.
+    /// Omitted: the Secret holds no link, and its token is used through the kubectl plugin.
+    #[arg(long, value_name = "URL", value_parser = external_url)]
+    pub external_url: Option<String>,
+    /// The certificates (PEM) by which clients know the server behind --external-url; they go into each token Secret as
+    /// ca.crt. Omitted: the server's certificate is one that clients know anyway.
+    #[arg(long, value_name = "FILE")]
+    pub external_ca: Option<PathBuf>,
+    /// Where /healthz, /readyz and /metrics are served. Not for the open network.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8081")]
+    pub metrics_address: SocketAddr,
+    /// Intervals.
+    #[command(flatten)]
+    pub intervals: Intervals,
+    /// Leader election.
+    #[command(flatten)]
+    pub election: ElectionArgs,
+    /// The API server.
+    #[command(flatten)]
+    pub client: ClientArgs,
+    /// Logs.
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+/// How often, how long, how many.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Intervals and limits")]
+pub struct Intervals {
+    /// How often the Secrets of each Certificate are read again. They are not watched: that would need the right to list
+    /// all Secrets.
+    #[arg(long, value_name = "DURATION", default_value = "10m")]
+    pub certificate_interval: Duration,
+    /// How long a new request waits for its Certificate and Secret to appear before it fails.
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub certificate_wait: Duration,
+    /// The longest pause before something that failed is tried again; the first one is 200 ms, and each is twice the
+    /// one before.
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub retry_interval: Duration,
+    /// How long a freshly made Role may take to let the requester read the token Secret before the token counts as
+    /// issued all the same.
+    #[arg(long, value_name = "DURATION", default_value = "2s")]
+    pub reader_wait: Duration,
+    /// How long after its beginning a delivery whose end no server has reported counts as Unknown.
+    #[arg(long, value_name = "DURATION", default_value = "90s")]
+    pub outcome_wait: Duration,
+    /// How long a finished request that the HTTP API made stays, where no policy sets finishedRequestTTL.
+    #[arg(long, value_name = "DURATION", default_value = "24h")]
+    pub api_request_ttl: Duration,
+    /// How many objects are worked on at once.
+    #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub concurrency: u16,
+    /// How long work under way may take to end after SIGTERM.
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    pub shutdown_timeout: Duration,
+}
+
+/// Which replica acts.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Leader election")]
+pub struct ElectionArgs {
+    /// The Lease, in the operator's namespace, whose holder acts.
+    #[arg(long, value_name = "NAME", default_value = "certcourier-controller")]
+    pub lease_name: String,
+    /// How long the Lease is held after a renewal, 2s to 10m. A leader that died is replaced after about this time; one
+    /// that cannot renew stops acting after two thirds of it.
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = lease_duration)]
+    pub lease_duration: Duration,
+    /// The name under which this replica holds the Lease; no other may have the same. Omitted: host name and a random
+    /// part.
+    #[arg(long, value_name = "NAME")]
+    pub identity: Option<String>,
+}
+
+fn external_url(text: &str) -> Result<String, String> {
+    let url: hyper::Uri = text.parse().map_err(|error| format!("{error}: write it like https://certs.example.com"))?;
+    match (url.scheme_str(), url.authority(), url.query()) {
+        (Some("https" | "http"), Some(_), None) => Ok(text.trim_end_matches('/').to_owned()),
+        _ => Err("write scheme and host, such as https://certs.example.com".to_owned()),
+    }
+}
+
+fn lease_duration(text: &str) -> Result<Duration, String> {
+    let duration = Duration::from_str(text).map_err(|error| error.to_string())?;
+    if (2..=600).contains(&duration.seconds()) { Ok(duration) } else { Err("it must be between 2s and 10m".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_external_url_is_scheme_host_and_perhaps_a_path() {
+        for (text, url) in [
+            ("https://certs.example.com", "https://certs.example.com"),
+            ("https://certs.example.com/", "https://certs.example.com"),
+            ("http://127.0.0.1:8443/x", "http://127.0.0.1:8443/x"),
+        ] {
+            assert_eq!(external_url(text).as_deref(), Ok(url));
+        }
+        for text in ["certs.example.com", "ftp://x", "https://", "https://x?y", "/downloads", "https://x y"] {
+            assert!(external_url(text).unwrap_err().contains("https://certs.example.com"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_lease_is_neither_too_short_nor_too_long() {
+        assert!(lease_duration("2s").is_ok() && lease_duration("10m").is_ok());
+        assert!(lease_duration("1s").is_err() && lease_duration("601s").is_err() && lease_duration("x").is_err());
+    }
+}

@@ -1,0 +1,82 @@
+//! Certificates: what each environment's Secret holds, as status and condition Ready.
+//!
+//! Secrets are read by name and never watched, so every Certificate is looked at again after an interval. The status is
+//! written only when it changes.
+
+mod findings;
+
+use futures::future::join_all;
+
+use super::{
+    context::Context,
+    pass::{Again, PassError},
+};
+use crate::{
+    api::{Certificate, CertificateStatus, Environment, condition::READY},
+    kube::{
+        error::{ApiError, Failure},
+        events::{Mood, Note},
+        material::{self, Parts, ReadError},
+        status::{self, Written},
+    },
+};
+use findings::{Finding, status_of};
+
+/// Observes every environment, and writes what was found.
+pub(super) async fn reconcile(context: &Context, certificate: &Certificate) -> Result<Again, PassError> {
+    if certificate.metadata.deletion_timestamp.is_some() {
+        return Ok(Again::OnChange);
+    }
+    let namespace = certificate.metadata.namespace.clone().unwrap_or_default();
+    let environments = &certificate.spec.environments;
+    let read = environments.iter().map(|environment| observe(context, &namespace, environment));
+    let found = join_all(read).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let now = context.clients.clock().second();
+    let status = status_of(certificate, &found, now);
+    let interval = Again::In(context.intervals.certificate_interval.get());
+    if certificate.status.as_ref() == Some(&status) {
+        return Ok(interval);
+    }
+    let changed = Certificate { status: Some(status), ..certificate.clone() };
+    match status::write(context.clients.writes(), &changed).await? {
+        // The event of the change may still be on its way: the next look must not come before it.
+        Written::Conflict => {
+            context.counters.conflicts.inc();
+            Ok(Again::In(context.intervals.reader_wait.get()))
+        }
+        Written::Done(_) => {
+            if let Some(note) = note(certificate.status.as_ref(), changed.status.as_ref()) {
+                context.events.tell(certificate, note, now).await;
+            }
+            Ok(interval)
+        }
+    }
+}
+
+async fn observe(context: &Context, namespace: &str, environment: &Environment) -> Result<Finding, ApiError> {
+    match material::read(context.clients.reads(), namespace, environment, Parts::Everything).await {
+        Ok(material) => Ok(Finding::Material(Box::new(material))),
+        Err(ReadError::Problem(problem)) => Ok(Finding::Problem(problem)),
+        Err(ReadError::Api(error)) if error.failure() == Failure::Forbidden => Ok(Finding::Forbidden(error.cause())),
+        Err(ReadError::Api(error)) => Err(error),
+    }
+}
+
+/// An Event when Ready says something else than before.
+fn note(before: Option<&CertificateStatus>, after: Option<&CertificateStatus>) -> Option<Note<'static>> {
+    let ready = |status: Option<&CertificateStatus>| {
+        let conditions = &status?.conditions;
+        conditions.iter().find(|condition| condition.type_ == READY).cloned()
+    };
+    let (before, after) = (ready(before), ready(after)?);
+    if before.is_some_and(|before| before.status == after.status && before.message == after.message) {
+        return None;
+    }
+    let usable = after.status == "True";
+    Some(Note {
+        mood: if usable { Mood::Normal } else { Mood::Warning },
+        reason: if usable { "Usable" } else { "Unusable" },
+        action: "Inspect",
+        text: after.message,
+    })
+}

@@ -1,0 +1,116 @@
+//! What every reconciler has at hand: clients, what the operator was started with, counters, and how often each object
+//! has failed in a row.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::{Semaphore, watch};
+
+use super::{args::Intervals, counters::Counters};
+use crate::{
+    api::DownloadRequest,
+    kube::{client::Clients, events::Events},
+    lifecycle::{self, Guard},
+    policy::NamedPolicy,
+};
+
+/// The first pause after a failure.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+/// Shared by all reconcilers of a process.
+pub(super) struct Context {
+    pub(super) clients: Clients,
+    pub(super) events: Events,
+    pub(super) counters: Counters,
+    pub(super) intervals: Intervals,
+    /// The operator's own policy.
+    pub(super) ceiling: Option<NamedPolicy>,
+    pub(super) external: External,
+    /// What is known of the admission policies.
+    pub(super) guard: watch::Receiver<Guard>,
+    /// Bounds how many objects are worked on at once, over all kinds and namespaces.
+    pub(super) permits: Semaphore,
+    failures: Mutex<HashMap<String, u32>>,
+    /// Uids of requests whose token objects could not be removed yet. Lost with the process: they hold a dead token.
+    unswept: Mutex<HashSet<String>>,
+}
+
+/// Where people reach the server, for token Secrets.
+#[derive(Clone, Debug, Default)]
+pub(super) struct External {
+    pub(super) url: Option<String>,
+    pub(super) ca: Option<String>,
+}
+
+impl Context {
+    pub(super) fn new(
+        clients: Clients,
+        events: Events,
+        counters: Counters,
+        intervals: Intervals,
+        ceiling: Option<NamedPolicy>,
+        external: External,
+        guard: watch::Receiver<Guard>,
+    ) -> Arc<Self> {
+        let permits = Semaphore::new(intervals.concurrency.into());
+        let (failures, unswept) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { clients, events, counters, intervals, ceiling, external, guard, permits, failures, unswept })
+    }
+
+    /// What a step of a request depends on besides what is observed.
+    pub(super) fn settings(&self) -> lifecycle::Settings {
+        lifecycle::Settings {
+            external_url: self.external.url.is_some(),
+            certificate_wait: self.intervals.certificate_wait.get(),
+        }
+    }
+
+    /// How long to wait after another failure of this object.
+    pub(super) fn pause_after_failure(&self, object: &str) -> Duration {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = failures.entry(object.to_owned()).or_default();
+        *count += 1;
+        pause(*count, self.intervals.retry_interval.get())
+    }
+
+    /// Whether token objects of this request are still to be removed.
+    pub(super) fn is_unswept(&self, request: &DownloadRequest) -> bool {
+        let unswept = self.unswept.lock().unwrap_or_else(PoisonError::into_inner);
+        !unswept.is_empty() && request.metadata.uid.as_ref().is_some_and(|uid| unswept.contains(uid))
+    }
+
+    /// Remembers that token objects of this request are still to be removed, or forgets it.
+    pub(super) fn remember_unswept(&self, request: &DownloadRequest, is_unswept: bool) {
+        let mut unswept = self.unswept.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(uid) = &request.metadata.uid else { return };
+        if is_unswept {
+            unswept.insert(uid.clone());
+        } else {
+            unswept.remove(uid);
+        }
+    }
+
+    /// Forgets the failures of an object.
+    pub(super) fn succeeded(&self, object: &str) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(object);
+    }
+}
+
+fn pause(failures: u32, longest: Duration) -> Duration {
+    FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(longest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let longest = Duration::from_secs(3);
+        let pauses: Vec<u128> = [1, 2, 3, 4, 5, 6, 40].map(|count| pause(count, longest).as_millis()).into();
+        assert_eq!(pauses, [200, 400, 800, 1600, 3000, 3000, 3000]);
+    }
+}

@@ -1,0 +1,211 @@
+//! DownloadRequests: observe, decide with `lifecycle::next`, act.
+//!
+//! A look at what the watches know costs little and mostly finds that nothing is to be done. Whatever would be changed is
+//! decided again on the request, Certificate, policies and receipt as the API server has them at that moment, and written
+//! only onto the very version of the request that was looked at.
+
+mod mint;
+mod owned;
+mod reader;
+mod retire;
+mod view;
+
+use ::kube::{Api, ResourceExt as _};
+use jiff::Timestamp;
+
+use super::{
+    context::Context,
+    pass::{Again, PassError},
+    scope::{Stores, is_open},
+};
+use crate::{
+    api::{DownloadRequest, DownloadRequestStatus, condition::reason, names},
+    kube::{
+        error::{ApiError, During as _, Failure},
+        events::{Mood, Note},
+        policies::PolicyError,
+        status::{self, Written},
+    },
+    lifecycle::{self, Step},
+};
+use mint::Mint;
+use view::View;
+
+/// How often a request may change under our hands within one look.
+const ATTEMPTS: usize = 5;
+
+/// Brings one request as far as it can go now.
+pub(super) async fn reconcile(
+    context: &Context,
+    stores: &Stores,
+    cached: &DownloadRequest,
+) -> Result<Again, PassError> {
+    // The guard probes the status policy on an object of this name; it is nobody's request.
+    if cached.metadata.deletion_timestamp.is_some() || cached.name_any() == names::GUARD {
+        return Ok(Again::OnChange);
+    }
+    if begun(cached) {
+        let known = view::known(context, stores, cached)?;
+        let now = context.clients.clock().second();
+        let view = View::of(context, cached, known).await?;
+        let step = view.decide(context, cached, now);
+        if step.status.is_none() && !step.sweep && !context.is_unswept(cached) {
+            return match step.wake_at {
+                Some(moment) => Ok(Again::At(moment)),
+                None => retire::reconcile(context, cached, &view, now).await,
+            };
+        }
+    }
+    match advance(context, cached).await {
+        Err(error) => stall_if_forbidden(context, cached, error).await,
+        again => again,
+    }
+}
+
+/// A request without a status will certainly be changed.
+fn begun(request: &DownloadRequest) -> bool {
+    request.status.as_ref().is_some_and(|status| status.phase.is_some())
+}
+
+/// Decides on what the API server has now, acts, and writes; again if somebody else was faster.
+async fn advance(context: &Context, cached: &DownloadRequest) -> Result<Again, PassError> {
+    let mut minted_before = false;
+    for _ in 0..ATTEMPTS {
+        let Some(request) = current(context, cached).await? else { return Ok(Again::OnChange) };
+        let view = View::live(context, &request).await?;
+        let now = context.clients.clock().second();
+        let step = view.decide(context, &request, now);
+        if minted_before && step.mint.is_none() {
+            // What was minted on an older version of the request is nobody's token.
+            let alive = request.status.as_ref().and_then(|status| status.token.as_ref()).map(|token| token.generation);
+            owned::sweep(context, &request, alive).await?;
+        }
+        minted_before |= step.mint.is_some();
+        match act(context, &request, step, now).await? {
+            Written::Done(again) => return Ok(again),
+            Written::Conflict => context.counters.conflicts.inc(),
+        };
+    }
+    Err(PassError::Restless)
+}
+
+/// The request as the API server has it, unless it is gone, going, or another one of the same name.
+async fn current(context: &Context, cached: &DownloadRequest) -> Result<Option<DownloadRequest>, ApiError> {
+    let (namespace, name) = (cached.namespace().unwrap_or_default(), cached.name_any());
+    let api: Api<DownloadRequest> = Api::namespaced(context.clients.reads().clone(), &namespace);
+    let found = api.get_opt(&name).await.during("read", || format!("DownloadRequest {namespace}/{name}"))?;
+    Ok(found.filter(|found| found.uid() == cached.uid() && found.metadata.deletion_timestamp.is_none()))
+}
+
+/// Sweeps, mints, writes, tells. `Conflict`: nothing was written, because the request has changed.
+async fn act(
+    context: &Context,
+    request: &DownloadRequest,
+    mut step: Step,
+    now: Timestamp,
+) -> Result<Written<Again>, PassError> {
+    let again = step.wake_at.map_or(Again::OnChange, Again::At);
+    let swept =
+        if step.sweep || context.is_unswept(request) { owned::sweep(context, request, None).await } else { Ok(()) };
+    context.remember_unswept(request, swept.is_err());
+    let Some(mut status) = step.status.take() else {
+        return swept.map(|()| Written::Done(again)).map_err(PassError::from);
+    };
+    let mut again = again;
+    if let Some(planned) = &step.mint {
+        // Two tokens must not lie about: the new one waits until the old one is gone.
+        swept?;
+        match mint::mint(context, request, planned).await? {
+            Mint::Minted(minted) => {
+                *status = planned.complete(request, &status, minted);
+                step.notes.push(issued(planned));
+            }
+            Mint::Taken { why, message } => {
+                again = Again::In(context.intervals.retry_interval.get());
+                *status = lifecycle::stall(request, &status, why, &message, now);
+                step.notes.push(lifecycle::Note { reason: why, message, warning: true });
+            }
+        }
+        return write(context, request, *status, &step.notes, again, now).await;
+    }
+    // A closed token must not live on because its Secret cannot be removed now; that is tried again.
+    let written = write(context, request, *status, &step.notes, again, now).await?;
+    match (swept, &written) {
+        (Err(error), Written::Done(_)) => Err(error.into()),
+        _ => Ok(written),
+    }
+}
+
+fn issued(planned: &lifecycle::Mint) -> lifecycle::Note {
+    lifecycle::Note {
+        reason: "TokenIssued",
+        message: format!(
+            "token {} is in Secret {}, until {}",
+            planned.generation,
+            planned.secret_name.as_deref().unwrap_or_default(),
+            planned.expires_at
+        ),
+        warning: false,
+    }
+}
+
+async fn write(
+    context: &Context,
+    request: &DownloadRequest,
+    status: DownloadRequestStatus,
+    notes: &[lifecycle::Note],
+    again: Again,
+    now: Timestamp,
+) -> Result<Written<Again>, PassError> {
+    if request.status.as_ref() == Some(&status) {
+        return Ok(Written::Done(again));
+    }
+    let minted = |status: Option<&DownloadRequestStatus>| {
+        status.and_then(|status| status.token.as_ref()).map_or(0, |token| token.generation)
+    };
+    let changed = DownloadRequest { status: Some(status), ..request.clone() };
+    match status::write(context.clients.writes(), &changed).await? {
+        Written::Conflict => Ok(Written::Conflict),
+        Written::Done(_) => {
+            if minted(changed.status.as_ref()) > minted(request.status.as_ref()) {
+                context.counters.mints.inc();
+            }
+            tell(context, request, notes, now).await;
+            Ok(Written::Done(again))
+        }
+    }
+}
+
+async fn tell(context: &Context, request: &DownloadRequest, notes: &[lifecycle::Note], now: Timestamp) {
+    for note in notes {
+        let name = request.name_any();
+        tracing::info!(
+            request.namespace = request.namespace(),
+            request.name = name,
+            reason = note.reason,
+            "DownloadRequest `{name}`: {}",
+            note.message
+        );
+        let mood = if note.warning { Mood::Warning } else { Mood::Normal };
+        let note = Note { mood, reason: note.reason, action: "Reconcile", text: note.message.clone() };
+        context.events.tell(request, note, now).await;
+    }
+}
+
+/// What the operator may not do is said in the request, where people look.
+async fn stall_if_forbidden(context: &Context, cached: &DownloadRequest, error: PassError) -> Result<Again, PassError> {
+    let (PassError::Api(cause) | PassError::Policy(PolicyError::Api(cause))) = &error else { return Err(error) };
+    if cause.failure() != Failure::Forbidden || !is_open(cached) {
+        return Err(error);
+    }
+    let message = format!("the operator may not {cause}: {}; bind its ClusterRoles in this namespace", cause.cause());
+    // If this cannot be written either, the log says it, and the next look tries again.
+    if let Some(request) = current(context, cached).await? {
+        let now = context.clients.clock().second();
+        let base = request.status.clone().unwrap_or_default();
+        let status = lifecycle::stall(&request, &base, reason::API_FORBIDDEN, &message, now);
+        let note = lifecycle::Note { reason: reason::API_FORBIDDEN, message, warning: true };
+        let _ = write(context, &request, status, &[note], Again::OnChange, now).await;
+    }
+    Err(error)
+}

@@ -1,0 +1,128 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::api::{CertificateReference, DownloadRequestSpec, Format, PassphraseReference};
+
+fn request(format: Format, passphrase: Option<PassphraseReference>) -> DownloadRequest {
+    let mut request = DownloadRequest::new(
+        "api-file",
+        DownloadRequestSpec {
+            certificate_ref: CertificateReference { name: "api".to_owned() },
+            environment: None,
+            format,
+            passphrase_secret_ref: passphrase,
+            pkcs12: None,
+            reason: None,
+            token_ttl: None,
+            deadline: None,
+            delivery: None,
+            requested_by: None,
+        },
+    );
+    request.metadata.namespace = Some("payments".to_owned());
+    request.metadata.uid = Some("uid-1".to_owned());
+    request
+}
+
+fn external(url: bool, ca: bool) -> External {
+    External {
+        url: url.then(|| "https://certs.example.com".to_owned()),
+        ca: ca.then(|| "-----BEGIN CERTIFICATE-----".to_owned()),
+    }
+}
+
+/// What a Secret made of these contents would hold.
+fn stored(contents: &Contents, request: &DownloadRequest, external: &External) -> BTreeMap<&'static str, String> {
+    values(contents, request, external).into_iter().map(|(key, value)| (key, value.expose().to_string())).collect()
+}
+
+fn found(stored: &BTreeMap<&'static str, String>) -> SecretObject {
+    let values: Vec<(&str, &[u8])> = stored.iter().map(|(key, value)| (*key, value.as_bytes())).collect();
+    SecretObject::of("Opaque", &values)
+}
+
+#[test]
+fn the_secret_holds_what_the_requester_needs() {
+    let passphrase = || Some(PassphraseReference { name: "p12".to_owned(), key: "passphrase".to_owned() });
+    for (request, external, keys) in [
+        (request(Format::Fullchain, None), external(true, true), vec!["ca.crt", "curl", "token", "url"]),
+        (request(Format::Fullchain, None), external(true, false), vec!["curl", "token", "url"]),
+        (request(Format::Fullchain, None), external(false, false), vec!["token"]),
+        (request(Format::Pkcs12, None), external(true, false), vec!["curl", "passphrase", "token", "url"]),
+        (request(Format::Zip, None), external(false, false), vec!["passphrase", "token"]),
+        (request(Format::Pkcs12, passphrase()), external(false, false), vec!["token"]),
+    ] {
+        let stored = stored(&contents(&request, "payments").unwrap(), &request, &external);
+        assert_eq!(stored.keys().copied().collect::<Vec<_>>(), keys);
+    }
+}
+
+#[test]
+fn the_link_and_the_command_fit_together() {
+    let request = request(Format::Fullchain, None);
+    let contents = contents(&request, "payments").unwrap();
+    let stored = stored(&contents, &request, &external(true, true));
+    let url = format!("https://certs.example.com/api/v1/downloads/{}", contents.token.expose());
+    assert_eq!(stored["url"], url);
+    assert_eq!(stored["curl"], format!("curl -fsS --cacert ca.crt '{url}' -o 'api-fullchain.pem'"));
+}
+
+#[test]
+fn what_an_earlier_attempt_left_is_adopted_only_if_it_is_whole_and_ours() {
+    let plain = request(Format::Fullchain, None);
+    let made = contents(&plain, "payments").unwrap();
+    let whole = stored(&made, &plain, &external(true, false));
+    let adopted = adopt(&found(&whole), &plain, &external(true, false)).unwrap();
+    assert_eq!(adopted.token.hash(), made.token.hash());
+    assert!(adopt(&found(&whole), &plain, &external(false, false)).is_none(), "a link that should not be there");
+    assert!(adopt(&found(&whole), &request(Format::Zip, None), &external(true, false)).is_none(), "no passphrase");
+    let altered =
+        BTreeMap::from([("token", made.token.expose().replace("ccd_", "ccd_A")), ("url", whole["url"].clone())]);
+    assert!(adopt(&found(&altered), &plain, &external(true, false)).is_none(), "no token");
+    let mut other = request(Format::Fullchain, None);
+    other.metadata.namespace = Some("web".to_owned());
+    assert!(adopt(&found(&whole), &other, &external(true, false)).is_none(), "another request's token");
+    let zip = request(Format::Zip, None);
+    let contents = contents(&zip, "payments").unwrap();
+    let adopted =
+        adopt(&found(&stored(&contents, &zip, &external(false, false))), &zip, &external(false, false)).unwrap();
+    assert_eq!(adopted.passphrase.unwrap().expose().as_str(), contents.passphrase.unwrap().expose().as_str());
+}
+
+#[test]
+fn the_passphrase_is_sealed_under_the_token() {
+    let request = request(Format::Pkcs12, None);
+    let contents = contents(&request, "payments").unwrap();
+    let planned = lifecycle::Mint {
+        generation: 2,
+        round: 1,
+        issued_at: jiff::Timestamp::UNIX_EPOCH,
+        expires_at: jiff::Timestamp::UNIX_EPOCH,
+        observed_mint: None,
+        secret_name: None,
+        external_url: false,
+    };
+    let minted = minted(&contents, &request, &planned).unwrap();
+    assert_eq!(minted.hash, contents.token.hash());
+    let opened = token::unseal(&contents.token, &minted.sealed_passphrase.unwrap(), "uid-1", 2).unwrap();
+    assert_eq!(opened.as_str(), contents.passphrase.unwrap().expose().as_str());
+}
+
+#[test]
+fn what_is_ours_bears_our_label_and_the_uid_of_the_request() {
+    let request = request(Format::Cert, None);
+    let ours = k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+        labels: Some(owned::labels(7)),
+        owner_references: Some(vec![owned::owner(&request)]),
+        ..Default::default()
+    };
+    assert!(owned::is_ours(&ours, &request));
+    assert_eq!(owned::generation(&ours), Some(7));
+    let mut unlabelled = ours.clone();
+    unlabelled.labels = None;
+    assert!(!owned::is_ours(&unlabelled, &request));
+    let mut namesake = request.clone();
+    namesake.metadata.uid = Some("uid-2".to_owned());
+    assert!(!owned::is_ours(&ours, &namesake));
+    assert!(owned::owner(&request).block_owner_deletion.is_none());
+}

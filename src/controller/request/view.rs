@@ -1,0 +1,93 @@
+//! What is seen of a request: by the watches, or by the API server at this moment.
+
+use ::kube::{Resource as _, ResourceExt as _, runtime::reflector::ObjectRef};
+use jiff::Timestamp;
+
+use super::super::{
+    context::Context,
+    scope::{Stores, is_open},
+};
+use crate::{
+    api::DownloadRequest,
+    kube::{
+        error::ApiError,
+        facts::{self, Gathered, Known},
+        policies::{self, PolicyError},
+        receipts,
+    },
+    lifecycle::{self, Material, Observed, Step},
+    policy::NamedPolicy,
+};
+
+/// What the watches know about a request's surroundings.
+pub(super) fn known(context: &Context, stores: &Stores, request: &DownloadRequest) -> Result<Known, PolicyError> {
+    let namespace = request.namespace().unwrap_or_default();
+    let certificate = ObjectRef::new(&request.spec.certificate_ref.name).within(&namespace);
+    let receipt = ObjectRef::new(&receipts::name_of(&request.uid().unwrap_or_default())).within(&namespace);
+    Ok(Known {
+        certificate: stores.certificates.get(&certificate).and_then(|certificate| certificate.0.clone().ok()),
+        policies: known_policies(context, stores, &namespace)?,
+        receipt: stores.receipts.get(&receipt).and_then(|receipt| receipt.0.clone().ok()),
+    })
+}
+
+fn known_policies(context: &Context, stores: &Stores, namespace: &str) -> Result<Vec<NamedPolicy>, PolicyError> {
+    let policies = stores.policies.state_filter(|policy| policy.meta().namespace.as_deref() == Some(namespace));
+    let mut policies =
+        policies.iter().map(|policy| policies::named(policy.as_ref().clone())).collect::<Result<Vec<_>, _>>()?;
+    policies.extend(context.ceiling.clone());
+    Ok(policies)
+}
+
+/// What is seen of a request's surroundings.
+pub(super) enum View {
+    /// All of it.
+    Whole(Box<Gathered>),
+    /// Only a receipt, or its absence, matters any more: neither Secrets nor rights are asked for.
+    Receipt(Box<Known>),
+}
+
+impl View {
+    pub(super) async fn of(context: &Context, request: &DownloadRequest, known: Known) -> Result<Self, ApiError> {
+        if known.receipt.is_some() || !is_open(request) {
+            return Ok(Self::Receipt(Box::new(known)));
+        }
+        Ok(Self::Whole(Box::new(facts::with(context.clients.reads(), request, known).await?)))
+    }
+
+    pub(super) async fn live(context: &Context, request: &DownloadRequest) -> Result<Self, PolicyError> {
+        let reads = context.clients.reads();
+        if is_open(request) {
+            return Ok(Self::Whole(Box::new(facts::live(reads, request, context.ceiling.as_ref()).await?)));
+        }
+        let uid = request.uid().unwrap_or_default();
+        let receipt = receipts::of(reads, &request.namespace().unwrap_or_default(), &uid).await?;
+        Ok(Self::Receipt(Box::new(Known { receipt, ..Known::default() })))
+    }
+
+    pub(super) fn known(&self) -> &Known {
+        match self {
+            Self::Whole(gathered) => &gathered.known,
+            Self::Receipt(known) => known,
+        }
+    }
+
+    pub(super) fn decide(&self, context: &Context, request: &DownloadRequest, now: Timestamp) -> Step {
+        let (material, decision) = match self {
+            Self::Whole(gathered) => {
+                (gathered.material.clone(), gathered.decision(request, facts::passphrase_of(request), now))
+            }
+            // Not looked at for a request that is closed or has a receipt.
+            Self::Receipt(_) => (Material::Usable { fingerprints: Vec::new() }, None),
+        };
+        let observed = Observed {
+            request,
+            material,
+            decision,
+            receipt: facts::receipt_seen(self.known().receipt.as_ref()),
+            guard: context.guard.borrow().clone(),
+            settings: context.settings(),
+        };
+        lifecycle::next(&observed, now)
+    }
+}

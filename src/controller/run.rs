@@ -1,0 +1,265 @@
+//! The process: election, work while leading, probes, and an end that leaves nothing half done.
+
+use std::{fs, path::PathBuf, process::ExitCode, sync::Arc};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    args::ControllerArgs,
+    context::{Context, External},
+    counters::Counters,
+    scope::{self, Awaited},
+};
+use crate::{
+    kube::{
+        client::{Clients, ConnectError, Role},
+        error::in_one_line,
+        events::Events,
+        lease::{self, Candidacy, Election, Standing},
+        policies::{self, PolicyFileError},
+    },
+    lifecycle::Guard,
+    metrics::{self, Endpoint, Metrics, Readiness},
+    telemetry::{self, LogError},
+};
+
+/// Who tells the Events.
+const REPORTER: &str = "certcourier.io/controller";
+
+/// Why the controller did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Policy(#[from] PolicyFileError),
+    #[error("read --external-ca {}", path.display())]
+    ReadCa {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("--external-ca {}: {problem}", path.display())]
+    Ca { path: PathBuf, problem: &'static str },
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("start the runtime")]
+    Runtime(#[source] std::io::Error),
+    #[error("listen for signals")]
+    Signals(#[source] std::io::Error),
+    #[error("serve metrics and probes on {address}: choose another --metrics-address")]
+    Endpoint {
+        address: std::net::SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Runs until SIGTERM or SIGINT. Exit code 0 after such an end, 1 when it could not start or go on.
+#[must_use]
+pub fn run(args: &ControllerArgs) -> ExitCode {
+    match start(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Not only to the log, which may not have been started.
+            eprintln!("certcourier controller: {}", in_one_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(args: &ControllerArgs) -> Result<(), RunError> {
+    telemetry::start(&args.logs)?;
+    let ceiling = args.cluster_policy.as_deref().map(policies::load).transpose()?;
+    let external = External { url: args.external_url.clone(), ca: args.external_ca.as_ref().map(read_ca).transpose()? };
+    let runtime = tokio::runtime::Runtime::new().map_err(RunError::Runtime)?;
+    runtime.block_on(async {
+        let clients = Clients::connect(&args.client, Role::Controller).await?;
+        let metrics = Metrics::new("controller");
+        let identity = args.election.identity.clone().unwrap_or_else(lease::identity);
+        let events = Events::new(clients.writes().clone(), REPORTER, identity.as_str());
+        // Nobody watches the admission policies yet: nothing waits for the guard.
+        let (_guard, guard) = watch::channel(Guard::Unwatched);
+        let counters = Counters::new(&metrics);
+        let context = Context::new(clients, events, counters, args.intervals.clone(), ceiling, external, guard);
+        supervise(args, context, metrics, identity).await
+    })
+}
+
+/// The certificates of `--external-ca`. The file goes into Secrets that people read, so it is looked at first.
+fn read_ca(path: &PathBuf) -> Result<String, RunError> {
+    let text = fs::read_to_string(path).map_err(|source| RunError::ReadCa { path: path.clone(), source })?;
+    let wrong = |problem| Err(RunError::Ca { path: path.clone(), problem });
+    if text.contains("PRIVATE KEY-----") {
+        return wrong("it holds a private key, and would be given to everyone; name a file with certificates only");
+    }
+    if !text.contains("-----BEGIN CERTIFICATE-----") {
+        return wrong("it holds no certificate; name a PEM file");
+    }
+    Ok(text)
+}
+
+/// Takes part in the election, works while leading, and serves the probes all the time.
+async fn supervise(
+    args: &ControllerArgs,
+    context: Arc<Context>,
+    metrics: Metrics,
+    identity: String,
+) -> Result<(), RunError> {
+    let (stop, quit) = (stop_signal()?, CancellationToken::new());
+    let (standing_out, standing) = watch::channel(Standing::Unknown);
+    let awaited = Awaited::default();
+    let clock = context.clients.clock().clone();
+    metrics
+        .observe("clock_skew_seconds", "How far the API server's clock is ahead", move || clock.skew().as_secs_f64());
+    let endpoint = Endpoint { metrics, readiness: readiness(&context, &standing, &awaited) };
+    let address = args.metrics_address;
+    let mut probes = tokio::spawn(metrics::serve(address, endpoint, quit.clone()));
+    let candidacy = Candidacy {
+        namespace: args.namespace.clone().unwrap_or_else(|| context.clients.default_namespace().to_owned()),
+        name: args.election.lease_name.clone(),
+        identity,
+        duration: args.election.lease_duration.get(),
+    };
+    tracing::info!(
+        identity = candidacy.identity,
+        lease = format!("{}/{}", candidacy.namespace, candidacy.name),
+        namespaces = if args.watch_namespaces.is_empty() { "all".to_owned() } else { args.watch_namespaces.join(",") },
+        "the controller takes part in the election"
+    );
+    let election = Election::new(&context.clients, candidacy);
+    let election = tokio::spawn(election.run(standing_out, quit.clone()));
+    let failed = tokio::select! {
+        () = work_while_leading(&context, args, standing, &awaited, &stop) => None,
+        ended = &mut probes => ended.ok().and_then(Result::err),
+    };
+    // The Lease is given back only now that nothing is under way any more.
+    quit.cancel();
+    let _ = election.await;
+    if let Some(source) = failed {
+        return Err(RunError::Endpoint { address, source });
+    }
+    let _ = probes.await;
+    tracing::info!("the controller has ended");
+    Ok(())
+}
+
+/// Until `stop`: waits for the lead, works, and drops everything at once when the lead is lost.
+async fn work_while_leading(
+    context: &Arc<Context>,
+    args: &ControllerArgs,
+    mut standing: watch::Receiver<Standing>,
+    awaited: &Awaited,
+    stop: &CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            led = standing.wait_for(|standing| *standing == Standing::Leading) => if led.is_err() { return },
+            () = stop.cancelled() => return,
+        }
+        tracing::info!("this replica leads");
+        context.counters.leading.set(1);
+        let lost = async {
+            // An election that has ended leads no more.
+            let _ = standing.wait_for(|standing| *standing != Standing::Leading).await;
+        };
+        tokio::select! {
+            () = lost => tracing::warn!("this replica no longer leads; what was under way is dropped"),
+            () = work(context, args, awaited, stop) => {}
+        }
+        context.counters.leading.set(0);
+        awaited.clear();
+        if stop.is_cancelled() {
+            return;
+        }
+    }
+}
+
+/// Works on every namespace until `stop`, then for at most the shutdown timeout. Dropping it drops all work.
+async fn work(context: &Arc<Context>, args: &ControllerArgs, awaited: &Awaited, stop: &CancellationToken) {
+    let mut scopes = JoinSet::new();
+    let namespaces = match args.watch_namespaces.as_slice() {
+        [] => vec![None],
+        named => named.iter().cloned().map(Some).collect(),
+    };
+    for namespace in namespaces {
+        scopes.spawn(scope::run(Arc::clone(context), namespace, awaited.clone(), stop.clone()));
+    }
+    let ended = async { while scopes.join_next().await.is_some() {} };
+    let late = async {
+        stop.cancelled().await;
+        tokio::time::sleep(args.intervals.shutdown_timeout.get()).await;
+    };
+    tokio::select! {
+        () = ended => {}
+        () = late => tracing::warn!("work under way did not end in time and is dropped"),
+    }
+}
+
+fn readiness(context: &Arc<Context>, standing: &watch::Receiver<Standing>, awaited: &Awaited) -> Readiness {
+    let (context, standing, awaited) = (Arc::clone(context), standing.clone(), awaited.clone());
+    Arc::new(move || {
+        let mut missing = Vec::new();
+        match *standing.borrow() {
+            Standing::Unknown => missing.push("the API server has not answered about the Lease".to_owned()),
+            Standing::Following => {}
+            Standing::Leading => {
+                missing.extend(awaited.list().into_iter().map(|kind| format!("the first list of {kind} is awaited")));
+            }
+        }
+        let clock = context.clients.clock();
+        if !clock.is_trustworthy() {
+            let skew = clock.skew();
+            missing.push(format!("this machine's clock is {skew:#} off the API server's; synchronise it"));
+        }
+        missing
+    })
+}
+
+/// Cancelled by SIGTERM or SIGINT; a second one ends the process at once.
+fn stop_signal() -> Result<CancellationToken, RunError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
+    let stop = CancellationToken::new();
+    let cancelled = stop.clone();
+    tokio::spawn(async move {
+        for again in [false, true] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if again {
+                std::process::exit(130);
+            }
+            tracing::info!("asked to end: work under way is finished first");
+            cancelled.cancel();
+        }
+    });
+    Ok(stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_ca_file_with_a_private_key_is_given_to_nobody() {
+        for (content, said) in [
+            ("-----BEGIN CERTIFICATE-----\n-----BEGIN EC PRIVATE KEY-----\n", "private key"),
+            ("hello", "no certificate"),
+        ] {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(content.as_bytes()).unwrap();
+            let error = read_ca(&file.path().to_owned()).unwrap_err();
+            assert!(error.to_string().contains(said), "{error}");
+        }
+        assert!(matches!(read_ca(&PathBuf::from("/nonexistent")), Err(RunError::ReadCa { .. })));
+    }
+}
