@@ -6,6 +6,8 @@
 mod encryption;
 mod key_derivation;
 mod options;
+mod pbkdf2;
+mod rehash;
 
 use der::asn1::ObjectIdentifier;
 use sha1::Sha1;

@@ -189,13 +189,13 @@ impl PrivateKeyError {
 /// Why the certificates of `tls.crt` are not one chain. The leaf can still be handed out alone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the chain in tls.crt is broken: `{subject}` (certificate {number}) signed none of the others; the issuer that is missing is `{missing_issuer}`: add it, or remove what does not belong"
+    "the chain in tls.crt is broken: certificate {number} (`{subject}`) does not link to the leaf, whose chain ends where `{missing_issuer}` is wanted: add the certificate that is missing, or remove the one that does not belong"
 )]
 pub struct ChainError {
     /// The subject of the certificate that does not link.
     pub subject: String,
     /// Its place in `tls.crt`, from 1.
     pub number: usize,
-    /// The issuer at which the chain ends.
+    /// The issuer at which the chain from the leaf ends.
     pub missing_issuer: String,
 }

@@ -14,6 +14,9 @@ use super::key_algorithm::{Curve, EC, ED25519, KeyAlgorithm, RSA};
 use crate::der_writer::{self, Der};
 use crate::pem::{Block, BlockError, blocks};
 
+/// Beyond, arithmetic on a key made up by an attacker takes seconds.
+const LARGEST_CHECKED_RSA_BITS: usize = 8192;
+
 /// A private key. No `Debug`.
 pub(super) struct PrivateKey {
     /// `PrivateKeyInfo`, as `openssl pkcs8 -topk8 -nocrypt -outform DER` writes it.
@@ -99,11 +102,12 @@ fn private_key_info(algorithm: &ObjectIdentifier, parameters: &[u8], key: &[u8])
 fn from_pkcs1(der: &[u8]) -> Result<PrivateKey, PrivateKeyError> {
     let key = pkcs1::RsaPrivateKeyRef::from_der(der).map_err(|_| PrivateKeyError::Malformed)?;
     let claimed = key.public_key().to_der().map_err(|_| PrivateKeyError::Malformed)?;
+    let bits = bit_length(key.modulus.as_bytes());
     // Refuses numbers that do not belong together, so that the modulus proves the whole key.
-    let consistent = rsa::KeyPair::from_der(der).is_ok();
+    let consistent = bits <= LARGEST_CHECKED_RSA_BITS && rsa::KeyPair::from_der(der).is_ok();
     Ok(PrivateKey {
         pkcs8: private_key_info(&RSA, &der_writer::null(), der),
-        algorithm: KeyAlgorithm::Rsa { bits: bit_length(key.modulus.as_bytes()) },
+        algorithm: KeyAlgorithm::Rsa { bits },
         public_key: if consistent { PublicHalf::Proven(claimed) } else { PublicHalf::Claimed(Some(claimed)) },
     })
 }

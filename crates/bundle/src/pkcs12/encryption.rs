@@ -8,10 +8,10 @@ use des::TdesEde3;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 use sha2::Sha256;
-use zeroize::Zeroizing;
 
 use super::key_derivation::{Purpose, derive, password};
 use super::options::Pkcs12Profile;
+use super::pbkdf2;
 use crate::der_writer::{Der, integer, null, object_identifier, octet_string, sequence};
 use crate::passphrase::Passphrase;
 use crate::randomness::{Randomness, RandomnessError};
@@ -60,8 +60,7 @@ impl<'a> Encryption<'a> {
         random.fill(&mut salt)?;
         let mut iv = [0_u8; 16];
         random.fill(&mut iv)?;
-        let mut key = Zeroizing::new([0_u8; 32]);
-        pbkdf2::pbkdf2_hmac::<Sha256>(self.passphrase.reveal().as_bytes(), &salt, self.iterations, key.as_mut_slice());
+        let key = pbkdf2::derive(self.passphrase.reveal().as_bytes(), &salt, self.iterations);
         let ciphertext =
             cbc::Encryptor::<Aes256>::new((&*key).into(), &iv.into()).encrypt_padded_vec::<Pkcs7>(plaintext);
         let derivation = sequence(&[

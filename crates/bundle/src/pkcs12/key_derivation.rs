@@ -4,8 +4,7 @@
 use sha1::digest::Digest;
 use zeroize::{Zeroize as _, Zeroizing};
 
-/// Bytes that SHA-1 and SHA-256 take at a time: `v/8` of the standard.
-const BLOCK: usize = 64;
+use super::rehash::{BLOCK, Rehash};
 
 /// What the derived bytes are for: the "ID byte".
 #[derive(Clone, Copy)]
@@ -17,8 +16,8 @@ pub(super) enum Purpose {
 
 /// Derives as many bytes as the caller's array has.
 ///
-/// `D` is SHA-1 or SHA-256; a hash with another block size would give wrong bytes.
-pub(super) fn derive<D: Digest, const N: usize>(
+/// `D` is SHA-1 or SHA-256, for which `v` of the standard is 64 bytes.
+pub(super) fn derive<D: Rehash, const N: usize>(
     purpose: Purpose,
     password: &[u8],
     salt: &[u8],
@@ -31,9 +30,7 @@ pub(super) fn derive<D: Digest, const N: usize>(
     let mut chunks = derived.chunks_mut(output_size).peekable();
     while let Some(chunk) = chunks.next() {
         let mut digest = D::new().chain_update([purpose as u8; BLOCK]).chain_update(input.as_slice()).finalize();
-        for _ in 1..iterations {
-            digest = D::digest(&digest);
-        }
+        D::rehash(&mut digest, iterations.saturating_sub(1));
         chunk.copy_from_slice(&digest[..chunk.len()]);
         if chunks.peek().is_some() {
             let addend: Zeroizing<Vec<u8>> = Zeroizing::new(digest.iter().copied().cycle().take(BLOCK).collect());
