@@ -12,7 +12,7 @@ pub struct ControllerArgs {
     pub namespace: Option<String>,
     /// The namespaces whose Certificates and requests are served, such as `payments,web`. Omitted: all of the cluster,
     /// which needs the roles bound cluster-wide.
-    #[arg(long, value_name = "NAMESPACES", value_delimiter = ',')]
+    #[arg(long, value_name = "NAMESPACES", value_delimiter = ',', value_parser = namespace)]
     pub watch_namespaces: Vec<String>,
     /// The operator's own policy, a ceiling that no namespace can pass: YAML with the fields of `kubectl explain
     /// ccpol.spec`. A mistake in it stops the start. Give the server the same file.
@@ -93,6 +93,16 @@ pub struct ElectionArgs {
     pub identity: Option<String>,
 }
 
+/// An empty one would mean all namespaces to the API server.
+fn namespace(text: &str) -> Result<String, String> {
+    let label =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if text.is_empty() || text.len() > 63 || !label(text) {
+        return Err("write names of namespaces such as payments,web, or leave it out for all".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 fn external_url(text: &str) -> Result<String, String> {
     let url: hyper::Uri = text.parse().map_err(|error| format!("{error}: write it like https://certs.example.com"))?;
     match (url.scheme_str(), url.authority(), url.query()) {
@@ -121,6 +131,14 @@ mod tests {
         }
         for text in ["certs.example.com", "ftp://x", "https://", "https://x?y", "/downloads", "https://x y"] {
             assert!(external_url(text).unwrap_err().contains("https://certs.example.com"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_namespace_is_refused() {
+        assert_eq!(namespace("payments").as_deref(), Ok("payments"));
+        for text in ["", "Payments", "a b", "*"] {
+            assert!(namespace(text).unwrap_err().contains("leave it out"), "{text}");
         }
     }
 

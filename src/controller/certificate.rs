@@ -9,7 +9,7 @@ use futures::future::join_all;
 
 use super::{
     context::Context,
-    pass::{Again, PassError},
+    pass::{AFTER_CONFLICT, Again, PassError},
 };
 use crate::{
     api::{Certificate, CertificateStatus, Environment, condition::READY},
@@ -39,10 +39,9 @@ pub(super) async fn reconcile(context: &Context, certificate: &Certificate) -> R
     }
     let changed = Certificate { status: Some(status), ..certificate.clone() };
     match status::write(context.clients.writes(), &changed).await? {
-        // The event of the change may still be on its way: the next look must not come before it.
         Written::Conflict => {
             context.counters.conflicts.inc();
-            Ok(Again::In(context.intervals.reader_wait.get()))
+            Ok(Again::In(AFTER_CONFLICT))
         }
         Written::Done(_) => {
             if let Some(note) = note(certificate.status.as_ref(), changed.status.as_ref()) {

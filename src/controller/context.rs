@@ -20,6 +20,9 @@ use crate::{
 /// The first pause after a failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
+/// How many failing objects are told apart; beyond it all begin anew with the first pause.
+const MOST_FAILURES: usize = 10_000;
+
 /// Shared by all reconcilers of a process.
 pub(super) struct Context {
     pub(super) clients: Clients,
@@ -71,6 +74,10 @@ impl Context {
     /// How long to wait after another failure of this object.
     pub(super) fn pause_after_failure(&self, object: &str) -> Duration {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        // Objects that failed and then went are never taken out one by one.
+        if failures.len() >= MOST_FAILURES {
+            failures.clear();
+        }
         let count = failures.entry(object.to_owned()).or_default();
         *count += 1;
         pause(*count, self.intervals.retry_interval.get())

@@ -20,6 +20,9 @@ const LATENESS: Duration = Duration::from_millis(20);
 /// What changes only when somebody acts is looked at again this often all the same, should an event have been lost.
 const LONGEST_SLEEP: Duration = Duration::from_hours(1);
 
+/// After a write that lost against another one: the news of that other one are on their way.
+pub(super) const AFTER_CONFLICT: Duration = Duration::from_millis(500);
+
 /// When to look again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Again {

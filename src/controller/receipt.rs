@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
     context::Context,
-    pass::{Again, PassError},
+    pass::{AFTER_CONFLICT, Again, PassError},
 };
 use crate::{
     api::{DownloadReceipt, DownloadReceiptStatus, DownloadRequest, Outcome},
@@ -31,7 +31,7 @@ pub(super) async fn reconcile(context: &Context, cached: &DownloadReceipt) -> Re
         // Written onto the version that was looked at: a server that reports at last wins.
         return match receipts::record_outcome(context.clients.writes(), cached, unknown).await? {
             Written::Done(_) => Ok(Again::OnChange),
-            Written::Conflict => Ok(Again::In(context.intervals.reader_wait.get())),
+            Written::Conflict => Ok(Again::In(AFTER_CONFLICT)),
         };
     }
     let retained = cached.spec.retain_until.0;

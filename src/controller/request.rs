@@ -19,7 +19,11 @@ use super::{
     scope::{Stores, is_open},
 };
 use crate::{
-    api::{DownloadRequest, DownloadRequestStatus, condition::reason, names},
+    api::{
+        DownloadRequest, DownloadRequestStatus,
+        condition::{APPROVED, STALLED, reason},
+        names,
+    },
     kube::{
         error::{ApiError, During as _, Failure},
         events::{Mood, Note},
@@ -33,6 +37,8 @@ use view::View;
 
 /// How often a request may change under our hands within one look.
 const ATTEMPTS: usize = 5;
+/// How often a new request looks for the Secret that it waits for.
+const LOOK_FOR_SECRET: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Brings one request as far as it can go now.
 pub(super) async fn reconcile(
@@ -50,10 +56,10 @@ pub(super) async fn reconcile(
         let view = View::of(context, cached, known).await?;
         let step = view.decide(context, cached, now);
         if step.status.is_none() && !step.sweep && !context.is_unswept(cached) {
-            return match step.wake_at {
-                Some(moment) => Ok(Again::At(moment)),
-                None => retire::reconcile(context, cached, &view, now).await,
-            };
+            if is_open(cached) {
+                return Ok(again(context, cached.status.as_ref(), step.wake_at, now));
+            }
+            return retire::reconcile(context, cached, &view, now).await;
         }
     }
     match advance(context, cached).await {
@@ -104,14 +110,13 @@ async fn act(
     mut step: Step,
     now: Timestamp,
 ) -> Result<Written<Again>, PassError> {
-    let again = step.wake_at.map_or(Again::OnChange, Again::At);
     let swept =
         if step.sweep || context.is_unswept(request) { owned::sweep(context, request, None).await } else { Ok(()) };
     context.remember_unswept(request, swept.is_err());
     let Some(mut status) = step.status.take() else {
+        let again = again(context, request.status.as_ref(), step.wake_at, now);
         return swept.map(|()| Written::Done(again)).map_err(PassError::from);
     };
-    let mut again = again;
     if let Some(planned) = &step.mint {
         // Two tokens must not lie about: the new one waits until the old one is gone.
         swept?;
@@ -121,15 +126,14 @@ async fn act(
                 step.notes.push(issued(planned));
             }
             Mint::Taken { why, message } => {
-                again = Again::In(context.intervals.retry_interval.get());
                 *status = lifecycle::stall(request, &status, why, &message, now);
                 step.notes.push(lifecycle::Note { reason: why, message, warning: true });
             }
         }
-        return write(context, request, *status, &step.notes, again, now).await;
+        return write(context, request, *status, &step, now).await;
     }
     // A closed token must not live on because its Secret cannot be removed now; that is tried again.
-    let written = write(context, request, *status, &step.notes, again, now).await?;
+    let written = write(context, request, *status, &step, now).await?;
     match (swept, &written) {
         (Err(error), Written::Done(_)) => Err(error.into()),
         _ => Ok(written),
@@ -149,14 +153,39 @@ fn issued(planned: &lifecycle::Mint) -> lifecycle::Note {
     }
 }
 
+/// When to look again, though no watch names the request: at the step's own time, and every now and then while it waits
+/// for a Secret, which no watch sees.
+fn again(
+    context: &Context,
+    status: Option<&DownloadRequestStatus>,
+    wake_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Again {
+    let waits = |kind: &str, value: &str, why: &str| {
+        let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
+        conditions.iter().any(|c| c.type_ == kind && c.status == value && (c.reason == why || why.is_empty()))
+    };
+    let pause = if waits(APPROVED, "Unknown", reason::WAITING_FOR_CERTIFICATE) {
+        Some(LOOK_FOR_SECRET)
+    } else {
+        waits(STALLED, "True", "").then(|| context.intervals.retry_interval.get())
+    };
+    match (pause, wake_at) {
+        (Some(pause), Some(moment)) => Again::At(now.saturating_add(pause).map_or(moment, |soon| soon.min(moment))),
+        (Some(pause), None) => Again::In(pause),
+        (None, Some(moment)) => Again::At(moment),
+        (None, None) => Again::OnChange,
+    }
+}
+
 async fn write(
     context: &Context,
     request: &DownloadRequest,
     status: DownloadRequestStatus,
-    notes: &[lifecycle::Note],
-    again: Again,
+    step: &Step,
     now: Timestamp,
 ) -> Result<Written<Again>, PassError> {
+    let again = again(context, Some(&status), step.wake_at, now);
     if request.status.as_ref() == Some(&status) {
         return Ok(Written::Done(again));
     }
@@ -170,7 +199,7 @@ async fn write(
             if minted(changed.status.as_ref()) > minted(request.status.as_ref()) {
                 context.counters.mints.inc();
             }
-            tell(context, request, notes, now).await;
+            tell(context, request, &step.notes, now).await;
             Ok(Written::Done(again))
         }
     }
@@ -205,7 +234,8 @@ async fn stall_if_forbidden(context: &Context, cached: &DownloadRequest, error: 
         let base = request.status.clone().unwrap_or_default();
         let status = lifecycle::stall(&request, &base, reason::API_FORBIDDEN, &message, now);
         let note = lifecycle::Note { reason: reason::API_FORBIDDEN, message, warning: true };
-        let _ = write(context, &request, status, &[note], Again::OnChange, now).await;
+        let step = Step { notes: vec![note], ..Step::default() };
+        let _ = write(context, &request, status, &step, now).await;
     }
     Err(error)
 }

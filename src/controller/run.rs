@@ -1,6 +1,6 @@
 //! The process: election, work while leading, probes, and an end that leaves nothing half done.
 
-use std::{fs, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{fs, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -30,6 +30,9 @@ use crate::{
 
 /// Who tells the Events.
 const REPORTER: &str = "certcourier.io/controller";
+
+/// Keeps a defect that comes at once from being met in a tight loop.
+const AFTER_DEFECT: Duration = Duration::from_secs(1);
 
 /// Why the controller did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -190,7 +193,15 @@ async fn work(context: &Arc<Context>, args: &ControllerArgs, awaited: &Awaited, 
     for namespace in namespaces {
         scopes.spawn(scope::run(Arc::clone(context), namespace, awaited.clone(), stop.clone()));
     }
-    let ended = async { while scopes.join_next().await.is_some() {} };
+    let ended = async {
+        // The first one that ends before it was asked to takes the others with it.
+        scopes.join_next().await;
+        if stop.is_cancelled() {
+            scope::all(scopes).await;
+        } else {
+            tokio::time::sleep(AFTER_DEFECT).await;
+        }
+    };
     let late = async {
         stop.cancelled().await;
         tokio::time::sleep(args.intervals.shutdown_timeout.get()).await;

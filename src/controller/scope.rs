@@ -147,7 +147,20 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>, awaite
         let context = Arc::clone(&context);
         look(context, Kind::DownloadReceipt, object, async |context, object| receipt::reconcile(context, object).await)
     }));
-    while working.join_next().await.is_some() {}
+    tokio::select! {
+        () = all(working) => {}
+        _ = watching.join_next() => tracing::error!("a watch ended, which none should; this is a defect"),
+    }
+}
+
+/// Until all have ended, or one of them by a panic.
+pub(super) async fn all(mut tasks: JoinSet<()>) {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "work ended by a defect and is begun anew");
+            return;
+        }
+    }
 }
 
 /// Takes objects from the queue, one look at a time for each object, until `stop`.

@@ -8,7 +8,7 @@ use super::super::{
     scope::{Stores, is_open},
 };
 use crate::{
-    api::DownloadRequest,
+    api::{Decision as Vote, DownloadRequest, names},
     kube::{
         error::ApiError,
         facts::{self, Gathered, Known},
@@ -39,6 +39,14 @@ fn known_policies(context: &Context, stores: &Stores, namespace: &str) -> Result
     Ok(policies)
 }
 
+/// Whether the request itself says how it ends, so that only a receipt could say otherwise. What people withdraw must
+/// end also while Secrets, policies or reviews cannot be read.
+fn is_settled(request: &DownloadRequest) -> bool {
+    let revoked = request.annotations().contains_key(names::REVOKE);
+    let votes = request.status.as_ref().and_then(|status| status.approvals.as_deref()).unwrap_or_default();
+    !is_open(request) || revoked || votes.iter().any(|vote| vote.decision == Vote::Deny)
+}
+
 /// What is seen of a request's surroundings.
 pub(super) enum View {
     /// All of it.
@@ -49,7 +57,7 @@ pub(super) enum View {
 
 impl View {
     pub(super) async fn of(context: &Context, request: &DownloadRequest, known: Known) -> Result<Self, ApiError> {
-        if known.receipt.is_some() || !is_open(request) {
+        if known.receipt.is_some() || is_settled(request) {
             return Ok(Self::Receipt(Box::new(known)));
         }
         Ok(Self::Whole(Box::new(facts::with(context.clients.reads(), request, known).await?)))
@@ -57,7 +65,7 @@ impl View {
 
     pub(super) async fn live(context: &Context, request: &DownloadRequest) -> Result<Self, PolicyError> {
         let reads = context.clients.reads();
-        if is_open(request) {
+        if !is_settled(request) {
             return Ok(Self::Whole(Box::new(facts::live(reads, request, context.ceiling.as_ref()).await?)));
         }
         let uid = request.uid().unwrap_or_default();

@@ -1,0 +1,234 @@
+//! How requests end, and what becomes of them and their receipts.
+
+use certcourier::api::{
+    Certificate, CertificatePolicy, DownloadReceipt, DownloadReceiptStatus, DownloadRequest, Outcome, Phase, names,
+};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::{
+    api::{
+        core::v1::Secret,
+        rbac::v1::{Role, RoleBinding},
+    },
+    apimachinery::pkg::apis::meta::v1::Time,
+};
+use kube::{ResourceExt as _, api::PostParams};
+use serde_json::{Value, json};
+
+use crate::world::{Pki, World, condition, hash, is, phase_of};
+
+const READER: &str = "full-download-token";
+
+/// Certificate, people, a controller, and a request with a token.
+async fn issued(world: &World, spec: Value) -> DownloadRequest {
+    world.certificate().await;
+    world.people().await;
+    world.request("full", "fullchain", spec).await;
+    world.until_phase("full", Phase::TokenIssued).await
+}
+
+async fn all_is_swept(world: &World) {
+    world.until_exists::<Secret>(READER, false).await;
+    world.until_exists::<Role>(READER, false).await;
+    world.until_exists::<RoleBinding>(READER, false).await;
+}
+
+#[tokio::test]
+async fn what_policy_or_input_forbids_fails_with_a_sentence() {
+    let world = World::new("endings").await;
+    world.certificate().await;
+    world.people().await;
+    let _controller = world.controller(&[]).await;
+    let past = (Timestamp::now() - SignedDuration::from_secs(5)).to_string();
+    let missing = json!({"certificateRef": {"name": "gone"}});
+    for (name, person, format, spec, reason, said) in [
+        ("key", "alice", "key", json!({}), "KeyExportDisabled", "key export disabled"),
+        ("verb", "mallory", "fullchain", json!({}), "AccessRefused", "lacks verb `download`"),
+        ("ttl", "carol", "fullchain", json!({"tokenTTL": "2h"}), "TokenTTLTooLong", "ask for less"),
+        ("past", "carol", "fullchain", json!({"deadline": past}), "DeadlinePassed", "later deadline"),
+        ("where", "carol", "fullchain", json!({"environment": "moon"}), "UnknownEnvironment", "it has production"),
+        ("ca", "carol", "ca", json!({}), "NoCa", "there is no ca.crt"),
+        ("gone", "carol", "fullchain", missing, "CertificateNotFound", "no Certificate `gone`"),
+    ] {
+        world.request_by(person, name, format, spec).await;
+        let failed = world.until_phase(name, Phase::Failed).await;
+        assert_eq!(failed.status.as_ref().unwrap().reason.as_deref(), Some(reason), "{name}");
+        assert!(is(&failed, "Finished", "True", "Failed") && is(&failed, "Approved", "False", "Refused"), "{name}");
+        let message = condition(&failed, "Finished").2;
+        assert!(message.contains(said), "{name}: {message}");
+        assert!(world.api::<Secret>().get_opt(&names::token_secret(name)).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_request_waits_a_while_for_its_certificate_and_secret() {
+    let world = World::new("endings").await;
+    world.people().await;
+    let _controller = world.controller(&[("--certificate-wait", "15s")]).await;
+    world.request("full", "fullchain", json!({})).await;
+    let waits = |request: &DownloadRequest| is(request, "Approved", "Unknown", "WaitingForCertificate");
+    let waiting = world.until("full", "waiting", waits).await;
+    assert!(condition(&waiting, "Approved").2.contains("no Certificate `api`"));
+    world.certificate_only().await;
+    let of_secret = |request: &DownloadRequest| condition(request, "Approved").2.contains("Secret `api-tls`");
+    world.until("full", "waiting for the Secret", of_secret).await;
+    world.tls_secret("api-tls", &Pki::new()).await;
+    world.until_phase("full", Phase::TokenIssued).await;
+}
+
+#[tokio::test]
+async fn a_token_runs_out_and_can_be_had_again_until_the_deadline() {
+    let world = World::new("endings").await;
+    let _controller = world.controller(&[]).await;
+    // Objects hold whole seconds.
+    let deadline = Timestamp::from_second(Timestamp::now().as_second() + 9).unwrap();
+    let first = issued(&world, json!({"tokenTTL": "2s", "deadline": deadline.to_string()})).await;
+    let expired = |request: &DownloadRequest| is(request, "TokenIssued", "False", "TokenExpired");
+    let over = world.until("full", "expired", expired).await;
+    assert_eq!(phase_of(&over), Phase::Approved);
+    assert!(hash(&over).is_none());
+    let message = condition(&over, "TokenIssued").2;
+    assert!(message.contains("kubectl annotate dlr full --overwrite certcourier.io/mint="), "{message}");
+    all_is_swept(&world).await;
+    world.merge::<DownloadRequest>("full", json!({"metadata": {"annotations": {names::MINT: "2"}}})).await;
+    let second = world.until_phase("full", Phase::TokenIssued).await;
+    assert_ne!(hash(&first), hash(&second));
+    let end = world.until_phase("full", Phase::Expired).await;
+    assert!(is(&end, "Finished", "True", "Expired"));
+    assert!(Timestamp::now() >= deadline);
+    all_is_swept(&world).await;
+}
+
+#[tokio::test]
+async fn a_token_that_ran_out_while_no_controller_was_there_is_found_dead() {
+    let world = World::new("endings").await;
+    let controller = world.controller(&[]).await;
+    issued(&world, json!({"tokenTTL": "2s"})).await;
+    controller.kill().await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let _controller = world.controller(&[]).await;
+    world.until("full", "expired", |request| is(request, "TokenIssued", "False", "TokenExpired")).await;
+    all_is_swept(&world).await;
+}
+
+#[tokio::test]
+async fn a_revoked_request_loses_its_token_at_once() {
+    let world = World::new("endings").await;
+    let _controller = world.controller(&[]).await;
+    issued(&world, json!({})).await;
+    world
+        .merge::<DownloadRequest>("full", json!({"metadata": {"annotations": {names::REVOKE: "laptop stolen"}}}))
+        .await;
+    let revoked = world.until_phase("full", Phase::Revoked).await;
+    assert!(hash(&revoked).is_none());
+    assert!(condition(&revoked, "Finished").2.contains("laptop stolen"));
+    all_is_swept(&world).await;
+}
+
+#[tokio::test]
+async fn a_policy_that_is_tightened_ends_a_request_that_it_refuses() {
+    let world = World::new("endings").await;
+    let _controller = world.controller(&[]).await;
+    issued(&world, json!({})).await;
+    world.policy("only-cert", json!({"allowedFormats": ["cert"]})).await;
+    let failed = world.until_phase("full", Phase::Failed).await;
+    assert_eq!(failed.status.as_ref().unwrap().reason.as_deref(), Some("PolicyRefused"));
+    assert!(condition(&failed, "Finished").2.contains("policy only-cert"));
+    all_is_swept(&world).await;
+}
+
+#[tokio::test]
+async fn material_that_becomes_unusable_stalls_a_request_and_mended_frees_it() {
+    let world = World::new("endings").await;
+    let _controller = world.controller(&[]).await;
+    let before = issued(&world, json!({})).await;
+    world.delete::<Secret>("api-tls").await;
+    let stalled = world.until("full", "stalled", |request| is(request, "Stalled", "True", "MaterialUnusable")).await;
+    assert_eq!((phase_of(&stalled), hash(&stalled)), (Phase::TokenIssued, hash(&before)));
+    assert!(condition(&stalled, "Stalled").2.contains("Secret `api-tls` does not exist"));
+    world.tls_secret("api-tls", &Pki::new()).await;
+    let mended = world.until("full", "not stalled", |request| is(request, "Stalled", "False", "NotStalled")).await;
+    assert_eq!(hash(&mended), hash(&before));
+    world.delete::<Certificate>("api").await;
+    world.until("full", "stalled again", |request| is(request, "Stalled", "True", "MaterialUnusable")).await;
+}
+
+#[tokio::test]
+async fn the_receipt_ends_a_request_and_its_outcome_finishes_it() {
+    let world = World::new("endings").await;
+    let _controller = world.controller(&[]).await;
+    let request = issued(&world, json!({})).await;
+    let receipt = world.receipt(&request, 0, 86_400).await;
+    let consumed = world.until_phase("full", Phase::Consumed).await;
+    assert_eq!(consumed.status.as_ref().unwrap().receipt_ref.as_ref().unwrap().name, receipt.name_any());
+    assert!(is(&consumed, "Finished", "False", "Open"));
+    all_is_swept(&world).await;
+    let outcome = DownloadReceiptStatus {
+        outcome: Some(Outcome::Delivered),
+        bytes_sent: Some(7),
+        finished_at: Some(Time(Timestamp::now())),
+    };
+    let delivered = DownloadReceipt { status: Some(outcome), ..receipt };
+    let api = world.api::<DownloadReceipt>();
+    api.replace_status(&delivered.name_any(), &PostParams::default(), &delivered).await.unwrap();
+    let finished = world.until("full", "finished", |request| is(request, "Finished", "True", "Delivered")).await;
+    assert!(condition(&finished, "Finished").2.contains("7 bytes"));
+}
+
+#[tokio::test]
+async fn the_receipt_wins_over_a_revocation_that_came_first() {
+    let world = World::new("endings").await;
+    let _controller = world.controller(&[]).await;
+    let request = issued(&world, json!({})).await;
+    world.merge::<DownloadRequest>("full", json!({"metadata": {"annotations": {names::REVOKE: "late"}}})).await;
+    world.until_phase("full", Phase::Revoked).await;
+    world.receipt(&request, 0, 86_400).await;
+    world.until_phase("full", Phase::Consumed).await;
+}
+
+#[tokio::test]
+async fn a_delivery_that_nobody_reports_on_is_unknown_after_a_while() {
+    let world = World::new("endings").await;
+    let _controller = world.controller(&[("--outcome-wait", "2s")]).await;
+    let request = issued(&world, json!({})).await;
+    let receipt = world.receipt(&request, 0, 86_400).await;
+    let unknown =
+        |receipt: &DownloadReceipt| receipt.status.as_ref().and_then(|status| status.outcome) == Some(Outcome::Unknown);
+    world.until_object::<DownloadReceipt>(&receipt.name_any(), "unknown", unknown).await;
+    world.until("full", "finished", |request| is(request, "Finished", "True", "Unknown")).await;
+}
+
+#[tokio::test]
+async fn a_receipt_goes_when_its_time_is_over_and_its_request_finished_and_not_before() {
+    let world = World::new("endings").await;
+    let _controller = world.controller(&[("--outcome-wait", "4s")]).await;
+    let request = issued(&world, json!({})).await;
+    // Its time is over long before the outcome is known.
+    let due = world.receipt(&request, 3600, 60).await;
+    let mut gone = request.clone();
+    gone.metadata.uid = Some("of-nobody".to_owned());
+    let retained = world.receipt(&gone, 10, 86_400).await;
+    world.until_exists::<DownloadReceipt>(&due.name_any(), false).await;
+    let request = world.get("full").await;
+    assert_eq!(condition(&request, "Finished").0, "True", "deleted before its request was finished");
+    assert!(world.api::<DownloadReceipt>().get_opt(&retained.name_any()).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn finished_requests_go_when_a_policy_says_so_and_stay_otherwise() {
+    let world = World::new("endings").await;
+    let _controller = world.controller(&[("--api-request-ttl", "1s")]).await;
+    world.certificate().await;
+    world.people().await;
+    world.request("stays", "key", json!({})).await;
+    world.until_phase("stays", Phase::Failed).await;
+    let made_by_api = json!({
+        "metadata": {"name": "api-made", "labels": {names::CREATED_BY: names::CREATED_BY_API}},
+        "spec": {"certificateRef": {"name": "api"}, "format": "key", "requestedBy": {"username": "carol"}},
+    });
+    world.create::<DownloadRequest>(made_by_api).await;
+    world.until_exists::<DownloadRequest>("api-made", false).await;
+    assert_eq!(phase_of(&world.get("stays").await), Phase::Failed);
+    world.policy("tidy", json!({"finishedRequestTTL": "1s"})).await;
+    world.until_exists::<DownloadRequest>("stays", false).await;
+    world.delete::<CertificatePolicy>("tidy").await;
+}

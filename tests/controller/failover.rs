@@ -1,0 +1,158 @@
+//! Crashes between any two steps, two replicas, and a leader that comes back too late.
+
+use certcourier::{
+    api::{DownloadRequest, DownloadRequestStatus, Phase, names},
+    kube::status::{self, Written},
+    token::Token,
+};
+use k8s_openapi::api::{coordination::v1::Lease, core::v1::Secret};
+use kube::ResourceExt as _;
+use serde_json::{Value, json};
+
+use crate::world::{World, generation, hash, phase_of};
+
+const READER: &str = "full-download-token";
+
+/// A token Secret as a controller that crashed would have left it.
+async fn left_behind(world: &World, request: &DownloadRequest, generation: i64, url: bool) -> Token {
+    let token = Token::mint(&world.namespace, "full", &[7; 32]);
+    let mut content = json!({"token": token.expose()});
+    if url {
+        content["url"] = Value::from(format!("https://certs.example.com/api/v1/downloads/{}", token.expose()));
+    }
+    let owner = json!([{
+        "apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadRequest", "name": "full", "uid": request.uid().unwrap(),
+    }]);
+    let labels = json!({names::TOKEN: generation.to_string()});
+    let metadata = json!({"name": READER, "labels": labels, "ownerReferences": owner});
+    world.create::<Secret>(json!({"metadata": metadata, "stringData": content})).await;
+    token
+}
+
+#[tokio::test]
+async fn a_secret_left_by_a_crash_is_adopted_or_replaced() {
+    for (generation, url, adopted) in [(1, true, true), (1, false, false), (2, true, false)] {
+        let world = World::new("failover").await;
+        world.certificate().await;
+        world.people().await;
+        let request = world.request("full", "fullchain", json!({})).await;
+        let left = left_behind(&world, &request, generation, url).await;
+        let _controller = world.controller(&[]).await;
+        let issued = world.until_phase("full", Phase::TokenIssued).await;
+        assert_eq!(hash(&issued) == Some(left.hash()), adopted, "generation {generation}, url {url}");
+        let token = Token::parse(&world.token_secret("full", "token").await.unwrap()).unwrap();
+        assert_eq!(Some(token.hash()), hash(&issued), "Secret and status are of one token");
+        assert_eq!(crate::world::generation(&issued), 1);
+    }
+}
+
+#[tokio::test]
+async fn killed_again_and_again_it_still_ends_with_one_token_for_each_request() {
+    let world = World::new("failover").await;
+    world.certificate().await;
+    world.people().await;
+    for number in 0..12 {
+        world.request(&format!("r{number}"), "fullchain", json!({})).await;
+    }
+    // Each controller is killed a little later after it began to act.
+    for pause_ms in [0, 15, 30, 45, 60, 90] {
+        let controller = world.controller(&[]).await;
+        tokio::time::sleep(std::time::Duration::from_millis(pause_ms)).await;
+        controller.kill().await;
+    }
+    let _controller = world.controller(&[]).await;
+    for number in 0..12 {
+        let name = format!("r{number}");
+        let issued = world.until_phase(&name, Phase::TokenIssued).await;
+        let token = Token::parse(&world.token_secret(&name, "token").await.unwrap()).unwrap();
+        assert_eq!(Some(token.hash()), hash(&issued), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_second_replica_takes_over_at_once_after_a_graceful_end() {
+    let world = World::new("failover").await;
+    world.certificate().await;
+    world.people().await;
+    let first = world.controller(&[("--lease-duration", "30s")]).await;
+    let second = world.waiting_controller(&[("--lease-duration", "6s")]).await;
+    second.says("takes part in the election").await;
+    assert!(!second.log().contains("this replica leads"));
+    let lease = world.api::<Lease>().get("certcourier-controller").await.unwrap();
+    assert!(lease.spec.unwrap().holder_identity.is_some());
+    assert_eq!(first.terminate().await, 0);
+    second.says("this replica leads").await;
+    world.request("full", "fullchain", json!({})).await;
+    world.until_phase("full", Phase::TokenIssued).await;
+    assert_eq!(second.terminate().await, 0);
+    let lease = world.api::<Lease>().get("certcourier-controller").await.unwrap();
+    assert_eq!(lease.spec.unwrap().holder_identity, None);
+}
+
+#[tokio::test]
+async fn the_second_replica_takes_over_when_the_first_one_dies() {
+    let world = World::new("failover").await;
+    let first = world.controller(&[]).await;
+    let second = world.waiting_controller(&[]).await;
+    second.says("takes part in the election").await;
+    first.kill().await;
+    second.says("this replica leads").await;
+}
+
+#[tokio::test]
+async fn a_leader_whose_lease_is_taken_stops_acting() {
+    let world = World::new("failover").await;
+    world.certificate().await;
+    world.people().await;
+    let controller = world.controller(&[]).await;
+    let taken = json!({"spec": {
+        "holderIdentity": "somebody-else", "leaseDurationSeconds": 600,
+        "renewTime": "2126-01-01T00:00:00.000000Z",
+    }});
+    world.merge::<Lease>("certcourier-controller", taken).await;
+    controller.says("no longer leads").await;
+    world.request("full", "fullchain", json!({})).await;
+    // Longer than everything that a leader does at an interval.
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert!(world.get("full").await.status.is_none());
+    world.merge::<Lease>("certcourier-controller", json!({"spec": {"holderIdentity": null}})).await;
+    world.until_phase("full", Phase::TokenIssued).await;
+}
+
+#[tokio::test]
+async fn a_delayed_write_of_an_old_leader_changes_nothing() {
+    let world = World::new("failover").await;
+    world.certificate().await;
+    world.people().await;
+    let _controller = world.controller(&[]).await;
+    let new = world.request("full", "fullchain", json!({})).await;
+    let first = world.until_phase("full", Phase::TokenIssued).await;
+    world.merge::<DownloadRequest>("full", json!({"metadata": {"annotations": {names::MINT: "2"}}})).await;
+    let second = world.until("full", "minted again", |request| generation(request) == 2).await;
+    for old in [new, first] {
+        let late = DownloadRequest { status: Some(DownloadRequestStatus::default()), ..old };
+        assert!(matches!(status::write(&world.admin, &late).await.unwrap(), Written::Conflict));
+    }
+    let mut unguarded = second.clone();
+    unguarded.metadata.resource_version = None;
+    assert!(matches!(status::write(&world.admin, &unguarded).await.unwrap(), Written::Conflict));
+    let now = world.get("full").await;
+    assert_eq!((hash(&now), phase_of(&now)), (hash(&second), Phase::TokenIssued));
+}
+
+#[tokio::test]
+async fn a_request_made_again_under_the_same_name_is_another_one() {
+    let world = World::new("failover").await;
+    world.certificate().await;
+    world.people().await;
+    let _controller = world.controller(&[]).await;
+    world.request("full", "fullchain", json!({})).await;
+    let first = world.until_phase("full", Phase::TokenIssued).await;
+    world.delete::<DownloadRequest>("full").await;
+    world.request("full", "fullchain", json!({})).await;
+    let second = world.until_phase("full", Phase::TokenIssued).await;
+    assert_ne!(hash(&first), hash(&second));
+    assert_eq!(generation(&second), 1);
+    let token = Token::parse(&world.token_secret("full", "token").await.unwrap()).unwrap();
+    assert_eq!(Some(token.hash()), hash(&second));
+}

@@ -1,0 +1,10 @@
+//! The controller as a process, with the rights that it is given, on a real control plane.
+#![cfg(test)]
+
+mod certificates;
+mod endings;
+mod failover;
+mod minting;
+mod process;
+mod rights;
+mod world;

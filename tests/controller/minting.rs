@@ -1,0 +1,195 @@
+//! From a new request to a token that its requester, and nobody else, can read.
+
+use certcourier::{
+    api::{DownloadRequest, Phase, names},
+    token::Token,
+};
+use k8s_openapi::api::{
+    core::v1::{ConfigMap, Secret},
+    rbac::v1::{Role, RoleBinding},
+};
+use kube::{Api, ResourceExt as _};
+use serde_json::json;
+
+use crate::world::{World, condition, generation, hash, is};
+
+const READER: &str = "full-download-token";
+
+async fn may_get(world: &World, person: &str, secret: &str) -> bool {
+    let person = world.plane.person(person, &[]).await.unwrap();
+    Api::<Secret>::namespaced(person.client, &world.namespace).get_opt(secret).await.is_ok_and(|found| found.is_some())
+}
+
+#[tokio::test]
+async fn the_requester_reads_the_token_and_nobody_reads_anything_else() {
+    let world = World::new("minting").await;
+    world.certificate().await;
+    world.people().await;
+    let _controller = world.controller(&[]).await;
+    let request = world.request("full", "fullchain", json!({})).await;
+    let issued = world.until_phase("full", Phase::TokenIssued).await;
+
+    let token = world.token_secret("full", "token").await.unwrap();
+    let parsed = Token::parse(&token).unwrap();
+    assert_eq!((parsed.namespace(), parsed.request()), (world.namespace.as_str(), "full"));
+    assert_eq!(hash(&issued), Some(parsed.hash()));
+    let url = format!("https://certs.example.com/api/v1/downloads/{token}");
+    assert_eq!(world.token_secret("full", "url").await, Some(url));
+    assert!(is(&issued, "TokenIssued", "True", "Minted"), "{:?}", condition(&issued, "TokenIssued"));
+    assert!(is(&issued, "Approved", "True", "NotRequired"));
+    assert!(is(&issued, "Finished", "False", "Open"));
+
+    let secret = world.api::<Secret>().get(READER).await.unwrap();
+    assert_eq!(secret.labels()[names::TOKEN], "1");
+    assert_eq!(secret.labels()[names::VELERO_EXCLUDE], "true");
+    let owner = &secret.owner_references()[0];
+    assert_eq!((owner.uid.as_str(), owner.block_owner_deletion), (request.uid().unwrap().as_str(), None));
+
+    assert!(may_get(&world, "carol", READER).await);
+    assert!(!may_get(&world, "carol", "api-tls").await);
+    assert!(!may_get(&world, "mallory", READER).await);
+
+    // What is owned goes with its owner, also in the foreground.
+    let foreground = kube::api::DeleteParams::foreground();
+    world.api::<DownloadRequest>().delete("full", &foreground).await.unwrap();
+    world.until_exists::<DownloadRequest>("full", false).await;
+    world.until_exists::<Secret>(READER, false).await;
+    world.until_exists::<RoleBinding>(READER, false).await;
+}
+
+#[tokio::test]
+async fn nothing_is_granted_to_somebody_who_may_read_secrets_anyway() {
+    let world = World::new("minting").await;
+    world.certificate().await;
+    world.people().await;
+    let rules = json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]);
+    world.create::<Role>(json!({"metadata": {"name": "reader"}, "rules": rules})).await;
+    world.bind("reader", "carol").await;
+    let _controller = world.controller(&[]).await;
+    world.request("full", "fullchain", json!({})).await;
+    world.until_phase("full", Phase::TokenIssued).await;
+    assert!(world.api::<Role>().get_opt(READER).await.unwrap().is_none());
+    assert!(world.api::<RoleBinding>().get_opt(READER).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_service_account_reads_its_token_through_a_binding_of_its_kind() {
+    let world = World::new("minting").await;
+    world.certificate().await;
+    let account = world.plane.service_account(&world.namespace, "deployer", &[]).await.unwrap();
+    world.people().await;
+    let subjects = json!([{"kind": "ServiceAccount", "name": "deployer", "namespace": world.namespace}]);
+    let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "carol"});
+    world.create::<RoleBinding>(json!({"metadata": {"name": "d"}, "roleRef": role, "subjects": subjects})).await;
+    let _controller = world.controller(&[]).await;
+    let deadline = (jiff::Timestamp::now() + jiff::SignedDuration::from_mins(5)).to_string();
+    world.request_by(&account.name, "full", "fullchain", json!({"deadline": deadline})).await;
+    world.until_phase("full", Phase::TokenIssued).await;
+    assert!(Api::<Secret>::namespaced(account.client, &world.namespace).get(READER).await.is_ok());
+
+    world.request_by(&account.name, "forever", "fullchain", json!({})).await;
+    let failed = world.until_phase("forever", Phase::Failed).await;
+    assert_eq!(failed.status.unwrap().reason.as_deref(), Some("DeadlineRequired"));
+}
+
+#[tokio::test]
+async fn a_pkcs12_request_gets_a_passphrase_beside_its_token() {
+    let world = World::new("minting").await;
+    world.certificate().await;
+    world.people().await;
+    world.policy("keys", json!({"allowKeyExport": "Always"})).await;
+    let _controller = world.controller(&[]).await;
+    let request = world.request_by("alice", "p12", "pkcs12", json!({})).await;
+    let issued = world.until_phase("p12", Phase::TokenIssued).await;
+    let passphrase = world.token_secret("p12", "passphrase").await.unwrap();
+    let token = Token::parse(&world.token_secret("p12", "token").await.unwrap()).unwrap();
+    let sealed = issued.status.unwrap().token.unwrap().sealed_passphrase.unwrap();
+    let opened = certcourier::token::unseal(&token, &sealed, &request.uid().unwrap(), 1).unwrap();
+    assert_eq!(opened.as_str(), passphrase);
+}
+
+#[tokio::test]
+async fn another_value_of_the_annotation_mints_another_token() {
+    let world = World::new("minting").await;
+    world.certificate().await;
+    world.people().await;
+    let _controller = world.controller(&[]).await;
+    world.request("full", "fullchain", json!({})).await;
+    let first = world.until_phase("full", Phase::TokenIssued).await;
+    world.merge::<DownloadRequest>("full", json!({"metadata": {"annotations": {names::MINT: "again"}}})).await;
+    let second = world.until("full", "minted again", |request| generation(request) == 2).await;
+    assert_ne!(hash(&first), hash(&second));
+    let previous = &second.status.as_ref().unwrap().token.as_ref().unwrap().previous;
+    assert_eq!(Some(previous[0].hash.clone()), hash(&first));
+    let token = Token::parse(&world.token_secret("full", "token").await.unwrap()).unwrap();
+    assert_eq!(Some(token.hash()), hash(&second));
+    assert_eq!(world.api::<Secret>().get(READER).await.unwrap().labels()[names::TOKEN], "2");
+    assert!(may_get(&world, "carol", READER).await);
+
+    // The same value again asks for nothing.
+    world.merge::<DownloadRequest>("full", json!({"metadata": {"labels": {"touched": "yes"}}})).await;
+    world.merge::<DownloadRequest>("full", json!({"metadata": {"annotations": {names::MINT: "third"}}})).await;
+    world.until("full", "minted a third time", |request| generation(request) == 3).await;
+}
+
+#[tokio::test]
+async fn what_is_somebody_elses_is_never_touched() {
+    let world = World::new("minting").await;
+    world.certificate().await;
+    world.people().await;
+    let foreign = json!({"metadata": {"name": READER, "labels": {names::TOKEN: "1"}}, "stringData": {"mine": "yes"}});
+    let secret: Secret = world.create(foreign).await;
+    let _controller = world.controller(&[]).await;
+    world.request("full", "fullchain", json!({})).await;
+    let stalled = world.until("full", "stalled", |request| is(request, "Stalled", "True", "SecretNameTaken")).await;
+    assert!(hash(&stalled).is_none());
+    let message = condition(&stalled, "Stalled").2;
+    assert!(message.contains(READER) && message.contains("rename or delete it"), "{message}");
+    let kept = world.api::<Secret>().get(READER).await.unwrap();
+    assert_eq!((kept.uid(), kept.data), (secret.uid(), secret.data));
+
+    world.delete::<Secret>(READER).await;
+    let rules = json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]);
+    let role: Role = world.create(json!({"metadata": {"name": READER}, "rules": rules})).await;
+    world.until("full", "stalled by a Role", |request| is(request, "Stalled", "True", "TokenReaderNameTaken")).await;
+    assert_eq!(world.api::<Role>().get(READER).await.unwrap().uid(), role.uid());
+    world.until_exists::<Secret>(READER, false).await;
+
+    world.delete::<Role>(READER).await;
+    let issued = world.until_phase("full", Phase::TokenIssued).await;
+    assert!(is(&issued, "Stalled", "False", "NotStalled"));
+    assert!(may_get(&world, "carol", READER).await);
+}
+
+#[tokio::test]
+async fn without_an_external_url_the_secret_has_no_link_and_the_condition_says_what_to_do() {
+    let world = World::new("minting").await;
+    world.certificate().await;
+    world.people().await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "allowedFormats: [cert, fullchain]\n").unwrap();
+    let path = file.path().to_string_lossy();
+    let _controller = world.controller(&[("--external-url", ""), ("--cluster-policy", &path)]).await;
+    world.request("full", "fullchain", json!({})).await;
+    let issued = world.until_phase("full", Phase::TokenIssued).await;
+    assert!(is(&issued, "TokenIssued", "True", "NoExternalURL"), "{:?}", condition(&issued, "TokenIssued"));
+    assert_eq!(world.token_secret("full", "url").await, None);
+
+    // The operator's own policy is in force.
+    world.request("chain", "chain", json!({})).await;
+    let failed = world.until_phase("chain", Phase::Failed).await;
+    assert!(condition(&failed, "Finished").2.contains("policy (operator)"), "{:?}", condition(&failed, "Finished"));
+}
+
+#[tokio::test]
+async fn a_request_named_like_the_guards_probe_is_left_alone() {
+    let world = World::new("minting").await;
+    world.certificate().await;
+    world.people().await;
+    let _controller = world.controller(&[]).await;
+    world.request(names::GUARD, "fullchain", json!({})).await;
+    world.request("full", "fullchain", json!({})).await;
+    world.until_phase("full", Phase::TokenIssued).await;
+    assert!(world.get(names::GUARD).await.status.is_none());
+    assert!(world.api::<ConfigMap>().get_opt(names::GUARD).await.unwrap().is_none());
+}
