@@ -47,5 +47,5 @@ pub use control_plane::{ATTACH_VARIABLE, ControlPlane, Error};
 pub use kubectl::{Kubectl, KubectlError, Output};
 pub use options::Options;
 pub use person::{Person, Token};
-pub use process::{Program, Signal};
+pub use process::{Process, Program, Signal};
 pub use version::{Version, VersionError};

@@ -79,10 +79,11 @@ impl Signal {
     }
 }
 
-/// A running program; ends when dropped.
+/// A running program; ends when dropped, and when the process that started it ends. `P` is what it is called: a
+/// [`Program`] of the control plane, or a name for what a test runs beside it.
 #[derive(Debug)]
-pub(crate) struct Process {
-    program: Program,
+pub struct Process<P: Copy + fmt::Display = Program> {
+    program: P,
     supervisor: Child,
     /// Closing it ends the program.
     signals: Option<ChildStdin>,
@@ -90,9 +91,12 @@ pub(crate) struct Process {
     log: PathBuf,
 }
 
-impl Process {
+impl<P: Copy + fmt::Display> Process<P> {
     /// Starts `path`; its output is appended to `log`.
-    pub(crate) fn spawn(program: Program, path: &Path, arguments: &[String], log: &Path) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When the log cannot be written or the program cannot be started.
+    pub fn spawn(program: P, path: &Path, arguments: &[String], log: &Path) -> io::Result<Self> {
         let output = fs::OpenOptions::new().create(true).append(true).open(log)?;
         let mut supervisor = supervised(path).args(arguments).stdout(Stdio::piped()).stderr(output).spawn()?;
         let signals = supervisor.stdin.take();
@@ -104,25 +108,36 @@ impl Process {
         Ok(Self { program, supervisor, signals, id, log: log.to_owned() })
     }
 
-    pub(crate) fn program(&self) -> Program {
+    /// What it is called.
+    pub fn program(&self) -> P {
         self.program
     }
 
     /// The process id of the program itself.
-    pub(crate) fn id(&self) -> u32 {
+    #[must_use]
+    pub fn id(&self) -> u32 {
         self.id
     }
 
-    pub(crate) fn log(&self) -> &Path {
+    /// Where its output goes.
+    #[must_use]
+    pub fn log(&self) -> &Path {
         &self.log
     }
 
     /// How it ended, if it did.
-    pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+    ///
+    /// # Errors
+    /// When the operating system cannot say.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.supervisor.try_wait()
     }
 
-    pub(crate) fn signal(&mut self, signal: Signal) -> io::Result<()> {
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn signal(&mut self, signal: Signal) -> io::Result<()> {
         match &mut self.signals {
             Some(pipe) => writeln!(pipe, "{}", signal.name()),
             None => Err(io::ErrorKind::BrokenPipe.into()),
@@ -148,7 +163,7 @@ impl Process {
     }
 
     /// Whether it ended within this time.
-    pub(crate) fn await_end(&mut self, limit: Duration) -> bool {
+    pub fn await_end(&mut self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         loop {
             if !matches!(self.ended(), Ok(None)) {
@@ -162,7 +177,7 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl<P: Copy + fmt::Display> Drop for Process<P> {
     fn drop(&mut self) {
         self.stop();
     }
