@@ -1,0 +1,13 @@
+//! The operator as two kinds of processes on a real control plane, used through the API server and HTTPS alone.
+//!
+//! One controller and two servers serve all tests of this binary; each test has a namespace of its own. Tests that
+//! stop or restart the operator start their own (`Stage::own`).
+
+mod arrows;
+mod bad_input;
+mod pki;
+mod race;
+mod redemption;
+mod restarts;
+mod stage;
+mod world;

@@ -1,0 +1,287 @@
+//! The operator on a control plane: manifests applied, ServiceAccounts with their real rights, processes running.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use test_cluster::{ControlPlane, Options, Process};
+use tokio::sync::OnceCell;
+
+use super::pki::Pki;
+
+/// The operator's own namespace.
+pub const SYSTEM: &str = "certcourier-system";
+
+/// A program of the operator.
+pub struct Program {
+    process: Mutex<Option<Process<&'static str>>>,
+    name: &'static str,
+    arguments: Vec<String>,
+    probe: SocketAddr,
+    log: PathBuf,
+}
+
+impl Program {
+    fn start(&self) {
+        let binary = Path::new(env!("CARGO_BIN_EXE_certcourier"));
+        *self.process.lock().unwrap() = Some(Process::spawn(self.name, binary, &self.arguments, &self.log).unwrap());
+    }
+
+    fn with_log(mut self, name: &str) -> Self {
+        self.log.set_file_name(name);
+        self
+    }
+
+    /// Starts it and waits until it says that it is ready.
+    pub async fn start_and_wait(&self) {
+        self.start();
+        self.wait_until_ready().await;
+    }
+
+    async fn wait_until_ready(&self) {
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build().unwrap();
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            let answer = client.get(format!("http://{}/readyz", self.probe)).send().await;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return;
+            }
+            let ended = self.process.lock().unwrap().as_mut().is_none_or(|process| !matches!(process.ended(), Ok(None)));
+            assert!(!ended && Instant::now() < end, "{} is not ready: {}", self.name, self.tail());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Ends it with SIGTERM, as a rollout does.
+    pub fn stop(&self) {
+        drop(self.process.lock().unwrap().take());
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: test_cluster::Signal) {
+        self.process.lock().unwrap().as_mut().unwrap().signal(signal).unwrap();
+    }
+
+    /// Where /metrics is.
+    pub fn probe(&self) -> SocketAddr {
+        self.probe
+    }
+
+    /// Everything it has logged.
+    pub fn output(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    fn tail(&self) -> String {
+        let output = self.output();
+        let lines: Vec<&str> = output.lines().rev().take(15).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// How a stage differs from the usual one.
+#[derive(Clone, Default)]
+pub struct Settings {
+    pub controller: Vec<String>,
+    pub server: Vec<String>,
+    /// Whether to start a control plane of its own, which the test may break.
+    pub own_plane: bool,
+}
+
+/// The operator, running.
+pub struct Stage {
+    pub plane: PlaneRef,
+    pub controller: Program,
+    pub servers: Vec<Program>,
+    /// `https://127.0.0.1:port` of each server.
+    pub urls: Vec<String>,
+    pub pki: Pki,
+    names: AtomicU32,
+    /// Kubeconfigs, serving certificate, logs.
+    directory: tempfile::TempDir,
+}
+
+/// The control plane that everybody shares, or one's own.
+pub enum PlaneRef {
+    Shared(&'static ControlPlane),
+    Own(Box<ControlPlane>),
+}
+
+impl std::ops::Deref for PlaneRef {
+    type Target = ControlPlane;
+
+    fn deref(&self) -> &ControlPlane {
+        match self {
+            Self::Shared(plane) => plane,
+            Self::Own(plane) => plane,
+        }
+    }
+}
+
+fn options() -> Options {
+    Options::default().audit_log(true).apply(Path::new(env!("CARGO_MANIFEST_DIR")).join("crds"))
+}
+
+impl Stage {
+    /// The stage that the tests of this binary share.
+    pub async fn shared() -> &'static Self {
+        static SHARED: OnceCell<Stage> = OnceCell::const_new();
+        SHARED.get_or_init(|| Self::start(Settings::default())).await
+    }
+
+    /// A stage of one's own on a control plane of one's own, to be stopped and broken.
+    pub async fn own(settings: Settings) -> Self {
+        Self::start(Settings { own_plane: true, ..settings }).await
+    }
+
+    async fn start(settings: Settings) -> Self {
+        let plane = if settings.own_plane {
+            PlaneRef::Own(Box::new(ControlPlane::start(options()).await.unwrap()))
+        } else {
+            PlaneRef::Shared(ControlPlane::shared(options()).await.unwrap())
+        };
+        let directory = tempfile::tempdir().unwrap();
+        install(&plane).await;
+        let pki = Pki::new();
+        let (certificate, key) = pki.serving();
+        fs::write(directory.path().join("tls.crt"), certificate).unwrap();
+        fs::write(directory.path().join("tls.key"), key).unwrap();
+        fs::write(directory.path().join("ca.crt"), pki.root()).unwrap();
+        let ports: Vec<u16> = free_ports(5);
+        let urls: Vec<String> = ports[..2].iter().map(|port| format!("https://127.0.0.1:{port}")).collect();
+        let controller = controller(&plane, directory.path(), &urls[0], ports[2], &settings.controller).await;
+        let mut servers = Vec::new();
+        for index in 0..2 {
+            servers.push(server(&plane, directory.path(), index, (ports[index], ports[index + 3]), &settings.server).await);
+        }
+        let stage =
+            Self { plane, controller, servers, urls, pki, names: AtomicU32::new(0), directory };
+        stage.controller.start();
+        for server in &stage.servers {
+            server.start();
+        }
+        stage.controller.wait_until_ready().await;
+        for server in &stage.servers {
+            server.wait_until_ready().await;
+        }
+        stage
+    }
+
+    /// A second replica of the controller, not started yet.
+    pub async fn another_controller(&self) -> Program {
+        let port = free_ports(1)[0];
+        controller(&self.plane, self.directory.path(), &self.urls[0], port, &[]).await.with_log("controller-2.log")
+    }
+
+    /// A number that no other test of this stage has.
+    pub fn number(&self) -> u32 {
+        self.names.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// An HTTP client that trusts the servers' certificate and follows nothing.
+    pub fn http(&self) -> reqwest::Client {
+        let root = reqwest::Certificate::from_pem(self.pki.root().as_bytes()).unwrap();
+        reqwest::Client::builder()
+            .no_proxy()
+            .tls_certs_only([root])
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(30))
+            .build()
+            .unwrap()
+    }
+}
+
+async fn controller(plane: &ControlPlane, directory: &Path, url: &str, port: u16, more: &[String]) -> Program {
+    let account = plane.service_account(SYSTEM, "controller", &[]).await.unwrap();
+    let probe = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut arguments: Vec<String> = ["controller", "--namespace", SYSTEM, "--external-url", url].map(str::to_owned).into();
+    arguments.extend(["--kubeconfig".into(), account.kubeconfig.display().to_string()]);
+    arguments.extend(["--external-ca".into(), directory.join("ca.crt").display().to_string()]);
+    arguments.extend(["--metrics-address".into(), probe.to_string()]);
+    for (flag, value) in [
+        ("--certificate-interval", "1s"),
+        ("--certificate-wait", "3s"),
+        ("--retry-interval", "1s"),
+        ("--outcome-wait", "5s"),
+        ("--lease-duration", "2s"),
+    ] {
+        arguments.extend([flag.to_owned(), value.to_owned()]);
+    }
+    arguments.extend(more.iter().cloned());
+    Program { process: Mutex::new(None), name: "controller", arguments, probe, log: directory.join("controller.log") }
+}
+
+async fn server(
+    plane: &ControlPlane,
+    directory: &Path,
+    index: usize,
+    (port, probe): (u16, u16),
+    more: &[String],
+) -> Program {
+    let account = plane.service_account(SYSTEM, "server", &[]).await.unwrap();
+    let probe = SocketAddr::from((Ipv4Addr::LOCALHOST, probe));
+    let mut arguments: Vec<String> = ["server", "--namespace", SYSTEM].map(str::to_owned).into();
+    arguments.extend(["--kubeconfig".into(), account.kubeconfig.display().to_string()]);
+    arguments.extend(["--listen".into(), format!("127.0.0.1:{port}"), "--probe-listen".into(), probe.to_string()]);
+    arguments.extend(["--tls-cert".into(), directory.join("tls.crt").display().to_string()]);
+    arguments.extend(["--tls-key".into(), directory.join("tls.key").display().to_string()]);
+    // Tests come from one address, in crowds.
+    for flag in ["--address-rate", "--address-burst"] {
+        arguments.extend([flag.to_owned(), "100000".to_owned()]);
+    }
+    arguments.extend(more.iter().cloned());
+    let log = directory.join(format!("server-{index}.log"));
+    Program { process: Mutex::new(None), name: "server", arguments, probe, log }
+}
+
+/// Applies what `certcourier manifests` prints, cluster-wide, and makes the operator's two ServiceAccounts. May be done
+/// again, by another test binary on the same control plane.
+async fn install(plane: &ControlPlane) {
+    let kubectl = plane.admin_kubectl();
+    let namespace = format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {SYSTEM}}}}}\n");
+    let accounts = ["controller", "server"].map(|name| {
+        format!("---\n{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: {name}, namespace: {SYSTEM}}}}}\n")
+    });
+    kubectl.apply(&format!("{namespace}{}", accounts.concat())).await.unwrap();
+    let user = |name: &str| format!("system:serviceaccount:{SYSTEM}:{name}");
+    let output = Command::new(env!("CARGO_BIN_EXE_certcourier"))
+        .args(["manifests", "--namespace", SYSTEM, "--controller", &user("controller"), "--server", &user("server")])
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    kubectl.apply(&String::from_utf8(output.stdout).unwrap()).await.unwrap();
+    policies_bite(plane).await;
+}
+
+/// A policy takes a second or so to bite after it was applied: the label that every one of them refuses tells.
+async fn policies_bite(plane: &ControlPlane) {
+    let probe = "apiVersion: certcourier.io/v1alpha1\nkind: DownloadRequest\n\
+        metadata: {name: probe, namespace: default, labels: {certcourier.io/guard-probe: 'yes'}}\n\
+        spec: {certificateRef: {name: x}, format: cert}\n";
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        let kubectl = plane.admin_kubectl();
+        let output = kubectl.run_with(["create", "--dry-run=server", "-f", "-"], probe).await.unwrap();
+        if output.stderr.contains("guard probe") {
+            return;
+        }
+        assert!(Instant::now() < end, "the admission policies do not bite: {}", output.stderr);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Ports that are free now, distinct. Another process may take one in between; the program then says so.
+fn free_ports(count: usize) -> Vec<u16> {
+    let listeners: Vec<TcpListener> =
+        (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
+    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+}
