@@ -18,6 +18,8 @@ enum Command {
     Crds(crate::manifests::CrdsArgs),
     /// Run the controller: it decides about requests, mints tokens into Secrets and keeps the record tidy.
     Controller(Box<crate::controller::ControllerArgs>),
+    /// Print everything that is applied before the operator runs: CRDs, roles, admission policies.
+    Manifests(crate::manifests::ManifestsArgs),
 }
 
 /// Runs what the command line asks for.
@@ -26,5 +28,6 @@ pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Crds(args) => crate::manifests::print_crds(&args),
         Command::Controller(args) => crate::controller::run(&args),
+        Command::Manifests(args) => crate::manifests::print_manifests(&args),
     }
 }

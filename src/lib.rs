@@ -1,6 +1,7 @@
 //! certcourier: takes certificates out of a Kubernetes cluster under policy, with approval, through a single-use link,
 //! on the record. `docs/architecture.md` says how the layers stand on each other.
 
+pub mod admission;
 pub mod api;
 pub mod cli;
 pub mod controller;

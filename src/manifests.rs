@@ -4,7 +4,12 @@
 
 mod command;
 mod crds;
+mod install;
+mod operator_roles;
+mod people_roles;
+mod rights;
 mod yaml;
 
-pub use command::{CrdsArgs, print_crds};
+pub use command::{CrdsArgs, ManifestsArgs, print_crds, print_manifests};
 pub use crds::crds;
+pub use install::{Installation, objects};

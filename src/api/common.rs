@@ -157,13 +157,6 @@ impl Format {
         Self::Zip,
     ];
 
-    /// Whether the file holds no private key. A closed list: a format that is added later counts as one with a key
-    /// until it is written here.
-    #[must_use]
-    pub const fn is_public(self) -> bool {
-        matches!(self, Self::Cert | Self::Chain | Self::Fullchain | Self::Ca | Self::Der | Self::DerZip)
-    }
-
     /// As people type it.
     #[must_use]
     pub const fn name(self) -> &'static str {

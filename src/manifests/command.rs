@@ -7,9 +7,16 @@ use std::{
     process::ExitCode,
 };
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use clap::ValueEnum;
+use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::{crds::crds, yaml};
+use super::{
+    crds::crds,
+    install::{self, Installation},
+    yaml,
+};
+use crate::admission::{Identity, IdentityError, is_dns_label};
 
 /// Flags of `certcourier crds`.
 #[derive(Debug, clap::Args)]
@@ -19,21 +26,56 @@ pub struct CrdsArgs {
     directory: Option<PathBuf>,
 }
 
+/// Flags of `certcourier manifests`.
+#[derive(Debug, clap::Args)]
+pub struct ManifestsArgs {
+    /// The namespace that the operator runs in.
+    #[arg(long, value_name = "NAMESPACE")]
+    namespace: String,
+    /// User name of the controller, such as system:serviceaccount:certcourier-system:certcourier.
+    #[arg(long, value_name = "USER")]
+    controller: String,
+    /// User name of the server; the same one when both run in one pod.
+    #[arg(long, value_name = "USER")]
+    server: String,
+    /// The namespaces that the operator works in, separated by commas. Omitted: all, by ClusterRoleBindings.
+    #[arg(long, value_name = "NAMESPACES", value_delimiter = ',')]
+    watch_namespaces: Vec<String>,
+    /// Whether to print the policy that writes spec.requestedBy, which needs Kubernetes 1.36 or later: with `never` clients
+    /// write the field themselves. `auto` prints it, because nothing is known of the cluster here.
+    #[arg(long, value_enum, default_value_t = Stamp::Auto)]
+    stamp: Stamp,
+    /// How to print.
+    #[arg(long, short, value_enum, default_value_t = Output::Yaml)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Stamp {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// One YAML document for each object.
+    Yaml,
+    /// One JSON object of kind List.
+    Json,
+}
+
 /// Why manifests could not be printed or written.
 #[derive(Debug, thiserror::Error)]
 enum CommandError {
-    #[error("write {name} as JSON")]
-    Json {
-        name: String,
-        #[source]
-        source: serde_json::Error,
-    },
-    #[error("write {name} as YAML")]
-    Yaml {
-        name: String,
-        #[source]
-        source: serde_saphyr::SerializeError,
-    },
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error("`{0}` in --watch-namespaces is no namespace: write their names separated by commas, as in payments,shop")]
+    WatchNamespace(String),
+    #[error("write the objects as JSON")]
+    Json(#[from] serde_json::Error),
+    #[error("write the objects as YAML")]
+    Yaml(#[from] serde_saphyr::SerializeError),
     #[error("write {}: does the directory exist, and may you write there?", path.display())]
     File {
         path: PathBuf,
@@ -47,43 +89,67 @@ enum CommandError {
 /// Prints the CRDs as one YAML stream, or writes them as files.
 #[must_use]
 pub fn print_crds(args: &CrdsArgs) -> ExitCode {
-    finish(match &args.directory {
+    exit_code(match &args.directory {
         Some(directory) => write_files(directory),
-        None => print_stream(),
+        None => stream(&crds()).and_then(|text| print(&text)),
     })
 }
 
-fn finish(result: Result<(), CommandError>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Standard error is closed: then the exit code alone must say it.
-            let _ = writeln!(io::stderr(), "certcourier: {:#}", anyhow::Error::new(error));
-            ExitCode::FAILURE
-        }
+/// Prints everything that is applied before the operator runs.
+#[must_use]
+pub fn print_manifests(args: &ManifestsArgs) -> ExitCode {
+    exit_code(manifests(args).and_then(|text| print(&text)))
+}
+
+fn manifests(args: &ManifestsArgs) -> Result<String, CommandError> {
+    if let Some(wrong) = args.watch_namespaces.iter().find(|namespace| !is_dns_label(namespace)) {
+        return Err(CommandError::WatchNamespace(wrong.clone()));
+    }
+    let objects = install::objects(&Installation {
+        identity: Identity::new(&args.namespace, &args.controller, &args.server)?,
+        watch_namespaces: args.watch_namespaces.clone(),
+        stamp: args.stamp != Stamp::Never,
+    })?;
+    match args.output {
+        Output::Yaml => stream(&objects),
+        Output::Json => list(&objects),
     }
 }
 
-fn print_stream() -> Result<(), CommandError> {
-    let mut out = io::stdout().lock();
-    for crd in crds() {
-        write!(out, "---\n{}", text(&crd)?).map_err(CommandError::Output)?;
-    }
-    Ok(())
+fn list(objects: &[Value]) -> Result<String, CommandError> {
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+    Ok(format!("{}\n", serde_json::to_string_pretty(&list)?))
+}
+
+fn stream(objects: &[impl Serialize]) -> Result<String, CommandError> {
+    objects.iter().map(|object| Ok(format!("---\n{}", document(object)?))).collect()
+}
+
+fn document(object: &impl Serialize) -> Result<String, CommandError> {
+    Ok(yaml::document(&yaml::value(object)?)?)
+}
+
+fn print(text: &str) -> Result<(), CommandError> {
+    io::stdout().lock().write_all(text.as_bytes()).map_err(CommandError::Output)
 }
 
 fn write_files(directory: &Path) -> Result<(), CommandError> {
     for crd in crds() {
         let path = directory.join(format!("{}.yaml", crd.spec.names.plural));
-        let content =
-            format!("# Made by `certcourier crds --directory crds`; change src/api/ instead.\n{}", text(&crd)?);
+        let head = "# Made by `certcourier crds --directory crds`; change src/api/ instead.";
+        let content = format!("{head}\n{}", document(&crd)?);
         fs::write(&path, content).map_err(|source| CommandError::File { path, source })?;
     }
     Ok(())
 }
 
-fn text(crd: &CustomResourceDefinition) -> Result<String, CommandError> {
-    let name = || crd.metadata.name.clone().unwrap_or_default();
-    let value = yaml::value(crd).map_err(|source| CommandError::Json { name: name(), source })?;
-    yaml::document(&value).map_err(|source| CommandError::Yaml { name: name(), source })
+fn exit_code(result: Result<(), CommandError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // When standard error is closed too, the exit code alone must say it.
+            let _ = writeln!(io::stderr(), "certcourier: {:#}", anyhow::Error::new(error));
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -55,9 +55,11 @@ async fn a_token_expires_and_another_is_had_by_annotation_and_the_old_one_says_s
     let answer = world.redeem(&first).await;
     assert_eq!((answer.status, answer.json("error").as_str()), (410, "token_expired"), "{}", answer.text());
     assert!(answer.json("error_description").starts_with("token expired"), "{}", answer.text());
-    world.until("the Secret is gone", || async {
-        world.api::<Secret>().get_opt("short-download-token").await.unwrap().is_none()
-    }).await;
+    world
+        .until("the Secret is gone", || async {
+            world.api::<Secret>().get_opt("short-download-token").await.unwrap().is_none()
+        })
+        .await;
 
     let long = world.issue("carol", "long", json!({"format": "cert"})).await;
     world.annotate("carol", "long", names::MINT, "1").await.unwrap();
@@ -99,7 +101,10 @@ async fn a_revoked_request_is_over_for_good() {
     let token = world.issue("carol", "leaked", json!({"format": "cert"})).await;
     world.annotate("bob", "leaked", names::REVOKE, "seen in a chat").await.unwrap();
     let (phase, request) = world.wait_finished("leaked").await;
-    assert_eq!((phase, message(request.status.as_ref().unwrap(), "Finished").as_str()), (Phase::Revoked, "revoked: seen in a chat"));
+    assert_eq!(
+        (phase, message(request.status.as_ref().unwrap(), "Finished").as_str()),
+        (Phase::Revoked, "revoked: seen in a chat")
+    );
     let answer = world.redeem(&token).await;
     assert_eq!((answer.status, answer.json("error").as_str()), (410, "token_revoked"), "{}", answer.text());
 }
@@ -121,7 +126,8 @@ async fn a_policy_that_tightens_ends_what_is_under_way() {
 async fn a_claim_waits_for_its_claimer() {
     let world = World::new(Stage::shared().await, "claim").await;
     world.request("carol", "claim", json!({"format": "cert", "delivery": "Claim"})).await;
-    let request = world.wait("claim", "awaiting a claim", |s| condition(s, "TokenIssued") == "False/AwaitingClaim").await;
+    let request =
+        world.wait("claim", "awaiting a claim", |s| condition(s, "TokenIssued") == "False/AwaitingClaim").await;
     assert_eq!(request.status.unwrap().phase, Some(Phase::Approved));
     assert!(world.api::<Secret>().get_opt("claim-download-token").await.unwrap().is_none());
 }
@@ -135,7 +141,7 @@ async fn a_receipt_without_an_outcome_becomes_unknown_and_wins_over_the_phase() 
     let server = world.stage.plane.service_account(super::stage::SYSTEM, "server", &[]).await.unwrap();
     let receipt: DownloadReceipt = serde_json::from_value(json!({
         "apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadReceipt",
-        "metadata": {"name": certcourier::kube::receipts::name(&request.metadata.uid.clone().unwrap())},
+        "metadata": {"name": certcourier::kube::receipts::name_of(&request.metadata.uid.clone().unwrap())},
         "spec": {
             "requestRef": {"name": "crashed", "uid": request.metadata.uid},
             "certificateRef": {"name": "api"}, "format": "cert", "attemptId": "a",
@@ -158,9 +164,11 @@ async fn finished_requests_and_old_receipts_are_removed_when_policy_says_and_not
     world.policy("tidy", json!({"finishedRequestTTL": "1s"})).await;
     let token = world.issue("carol", "tidy", json!({"format": "cert"})).await;
     assert_eq!(world.redeem(&token).await.status, 200);
-    world.until("the finished request is gone", || async {
-        world.api::<DownloadRequest>().get_opt("tidy").await.unwrap().is_none()
-    }).await;
+    world
+        .until("the finished request is gone", || async {
+            world.api::<DownloadRequest>().get_opt("tidy").await.unwrap().is_none()
+        })
+        .await;
     assert_eq!(world.receipts().await.len(), 1, "its receipt stays");
 
     world.policy("tidy", json!({"reasonRequired": false})).await;

@@ -37,11 +37,19 @@ async fn unusable_secrets_are_named_with_their_cause_in_certificate_and_request(
         ("type", "Opaque", leaf.chain(), leaf.key.clone(), "type"),
         ("mismatch", tls, leaf.chain(), other.key.clone(), "key"),
         ("encrypted", tls, leaf.chain(), encrypted.into(), "encrypted"),
-        ("garbage", tls, "-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n".into(), leaf.key.clone(), "certificate"),
+        (
+            "garbage",
+            tls,
+            "-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n".into(),
+            leaf.key.clone(),
+            "certificate",
+        ),
         ("huge", tls, huge.into(), leaf.key.clone(), "16"),
     ];
     for (name, kind, certificate, key, _) in &cases {
-        world.raw_secret(&format!("{name}-tls"), kind, &[("tls.crt", certificate.as_str()), ("tls.key", key.as_str())]).await;
+        world
+            .raw_secret(&format!("{name}-tls"), kind, &[("tls.crt", certificate.as_str()), ("tls.key", key.as_str())])
+            .await;
         world.certificate(name, &[("production", &format!("{name}-tls"))]).await;
         world.request("alice", name, json!({"format": "key", "certificateRef": {"name": name}})).await;
     }
@@ -75,7 +83,8 @@ async fn an_expired_leaf_can_still_be_had_and_a_chain_out_of_order_is_put_in_ord
     let turned = format!("{}{}", leaf.intermediate, leaf.leaf);
     world.raw_secret("turned-tls", "kubernetes.io/tls", &[("tls.crt", &turned), ("tls.key", &leaf.key)]).await;
     world.certificate("turned", &[("production", "turned-tls")]).await;
-    let token = world.issue("carol", "turned", json!({"format": "fullchain", "certificateRef": {"name": "turned"}})).await;
+    let token =
+        world.issue("carol", "turned", json!({"format": "fullchain", "certificateRef": {"name": "turned"}})).await;
     assert_eq!(world.redeem(&token).await.text(), leaf.chain());
 }
 
@@ -89,11 +98,9 @@ async fn what_a_format_needs_and_the_secret_lacks_is_said() {
     world.certificate("broken", &[("production", "broken-tls")]).await;
     world.raw_secret("bare-tls", "kubernetes.io/tls", &[("tls.crt", &leaf.leaf), ("tls.key", &leaf.key)]).await;
     world.certificate("bare", &[("production", "bare-tls")]).await;
-    for (certificate, format, words) in [
-        ("broken", "fullchain", "Test Intermediate"),
-        ("bare", "ca", "ca.crt"),
-        ("bare", "chain", "intermediate"),
-    ] {
+    for (certificate, format, words) in
+        [("broken", "fullchain", "Test Intermediate"), ("bare", "ca", "ca.crt"), ("bare", "chain", "intermediate")]
+    {
         let name = format!("{certificate}-{format}");
         world.request("carol", &name, json!({"format": format, "certificateRef": {"name": certificate}})).await;
         let (phase, request) = world.wait_finished(&name).await;
@@ -145,7 +152,7 @@ async fn admission_refuses_with_the_words_to_write_instead() {
     let refused = world.try_request("mallory", "x", json!({"format": "cert"})).await.unwrap_err();
     assert!(super::world::words(&refused).contains("cannot create resource"), "{refused}");
     world.request("carol", "fixed", json!({"format": "cert"})).await;
-    let patch = world.kubectl("carol", &["patch", "dlr", "fixed", "--type=merge", "-p", r#"{"spec":{"format":"der"}}"#]).await;
+    let patch =
+        world.kubectl("carol", &["patch", "dlr", "fixed", "--type=merge", "-p", r#"{"spec":{"format":"der"}}"#]).await;
     assert!(patch.stderr.contains("Create one with another metadata.name"), "{}", patch.stderr);
 }
-

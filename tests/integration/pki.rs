@@ -69,7 +69,12 @@ impl Pki {
         change(&mut params);
         let key = KeyPair::generate().unwrap();
         let leaf = params.signed_by(&key, &self.intermediate).unwrap();
-        Leaf { leaf: leaf.pem(), intermediate: self.intermediate.pem(), root: self.root.pem(), key: key.serialize_pem() }
+        Leaf {
+            leaf: leaf.pem(),
+            intermediate: self.intermediate.pem(),
+            root: self.root.pem(),
+            key: key.serialize_pem(),
+        }
     }
 
     /// A serving certificate for loopback, signed by the root.

@@ -1,7 +1,10 @@
 //! One delivery, and everything that must not be one.
 
 use certcourier::api::{DownloadReceipt, Outcome, Phase};
-use k8s_openapi::api::{core::v1::Secret, rbac::v1::{Role, RoleBinding}};
+use k8s_openapi::api::{
+    core::v1::Secret,
+    rbac::v1::{Role, RoleBinding},
+};
 use serde_json::json;
 
 use super::{
@@ -37,9 +40,15 @@ async fn carol_who_may_not_read_secrets_downloads_the_full_chain_once_and_it_is_
     assert_eq!(again.json("request_id"), again.header("x-request-id"));
 
     let (phase, request) = world.wait_finished("full").await;
-    assert_eq!((phase, condition(request.status.as_ref().unwrap(), "Finished").as_str()), (Phase::Consumed, "True/Delivered"));
+    assert_eq!(
+        (phase, condition(request.status.as_ref().unwrap(), "Finished").as_str()),
+        (Phase::Consumed, "True/Delivered")
+    );
     let receipt = world.receipt_of(&request).await.unwrap();
-    assert_eq!(request.status.as_ref().unwrap().receipt_ref.as_ref().unwrap().name, receipt.metadata.name.clone().unwrap());
+    assert_eq!(
+        request.status.as_ref().unwrap().receipt_ref.as_ref().unwrap().name,
+        receipt.metadata.name.clone().unwrap()
+    );
     assert_eq!(receipt.status.as_ref().unwrap().outcome, Some(Outcome::Delivered));
     assert_eq!(receipt.spec.artifact.bytes, i64::try_from(answer.body.len()).unwrap());
     assert_eq!(receipt.spec.reason.as_deref(), Some("INC-1"));
@@ -192,7 +201,11 @@ async fn what_happens_between_mint_and_redemption_is_seen() {
     let renewed = world.stage.pki.leaf("api.payments.example");
     world.secret("api-tls", &renewed).await;
     let answer = world.redeem(&rotated).await;
-    assert_eq!((answer.status, answer.text()), (200, renewed.leaf.clone()), "nobody reviewed it: the current one is delivered");
+    assert_eq!(
+        (answer.status, answer.text()),
+        (200, renewed.leaf.clone()),
+        "nobody reviewed it: the current one is delivered"
+    );
 
     run(&["delete", "rolebinding", "carol"]).await;
     let answer = world.redeem(&unbound).await;

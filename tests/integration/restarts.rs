@@ -71,7 +71,8 @@ async fn leaders(stage: &Stage, second: &super::stage::Program) -> usize {
         let answer = stage.http().get(format!("http://{}/metrics", program.probe())).send().await;
         if let Ok(answer) = answer {
             let text = answer.text().await.unwrap_or_default();
-            count += usize::from(text.lines().any(|line| line.starts_with("certcourier_leader") && line.ends_with(" 1")));
+            count +=
+                usize::from(text.lines().any(|line| line.starts_with("certcourier_leader") && line.ends_with(" 1")));
         }
     }
     count
@@ -110,7 +111,8 @@ async fn a_server_told_to_stop_finishes_what_it_began() {
     world
         .until("every receipt has its outcome", || async {
             let receipts = world.receipts().await;
-            receipts.iter().filter(|receipt| receipt.status.as_ref().is_some_and(|s| s.outcome.is_some())).count() == receipts.len()
+            receipts.iter().filter(|receipt| receipt.status.as_ref().is_some_and(|s| s.outcome.is_some())).count()
+                == receipts.len()
         })
         .await;
     let receipts = world.receipts().await;

@@ -54,7 +54,8 @@ impl Program {
             if answer.is_ok_and(|answer| answer.status().is_success()) {
                 return;
             }
-            let ended = self.process.lock().unwrap().as_mut().is_none_or(|process| !matches!(process.ended(), Ok(None)));
+            let ended =
+                self.process.lock().unwrap().as_mut().is_none_or(|process| !matches!(process.ended(), Ok(None)));
             assert!(!ended && Instant::now() < end, "{} is not ready: {}", self.name, self.tail());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -160,10 +161,11 @@ impl Stage {
         let controller = controller(&plane, directory.path(), &urls[0], ports[2], &settings.controller).await;
         let mut servers = Vec::new();
         for index in 0..2 {
-            servers.push(server(&plane, directory.path(), index, (ports[index], ports[index + 3]), &settings.server).await);
+            servers.push(
+                server(&plane, directory.path(), index, (ports[index], ports[index + 3]), &settings.server).await,
+            );
         }
-        let stage =
-            Self { plane, controller, servers, urls, pki, names: AtomicU32::new(0), directory };
+        let stage = Self { plane, controller, servers, urls, pki, names: AtomicU32::new(0), directory };
         stage.controller.start();
         for server in &stage.servers {
             server.start();
@@ -202,7 +204,8 @@ impl Stage {
 async fn controller(plane: &ControlPlane, directory: &Path, url: &str, port: u16, more: &[String]) -> Program {
     let account = plane.service_account(SYSTEM, "controller", &[]).await.unwrap();
     let probe = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut arguments: Vec<String> = ["controller", "--namespace", SYSTEM, "--external-url", url].map(str::to_owned).into();
+    let mut arguments: Vec<String> =
+        ["controller", "--namespace", SYSTEM, "--external-url", url].map(str::to_owned).into();
     arguments.extend(["--kubeconfig".into(), account.kubeconfig.display().to_string()]);
     arguments.extend(["--external-ca".into(), directory.join("ca.crt").display().to_string()]);
     arguments.extend(["--metrics-address".into(), probe.to_string()]);

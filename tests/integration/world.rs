@@ -106,11 +106,11 @@ impl<'a> World<'a> {
 
     /// Creates or replaces a Secret of type kubernetes.io/tls.
     pub async fn secret(&self, name: &str, leaf: &Leaf) {
-        self.raw_secret(name, "kubernetes.io/tls", &[
-            ("tls.crt", leaf.chain().as_str()),
-            ("tls.key", leaf.key.as_str()),
-            ("ca.crt", leaf.root.as_str()),
-        ])
+        self.raw_secret(
+            name,
+            "kubernetes.io/tls",
+            &[("tls.crt", leaf.chain().as_str()), ("tls.key", leaf.key.as_str()), ("ca.crt", leaf.root.as_str())],
+        )
         .await;
     }
 
@@ -120,7 +120,8 @@ impl<'a> World<'a> {
         for (key, text) in parts {
             data.insert((*key).to_owned(), Base64::encode_string(text.as_bytes()).into());
         }
-        let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": {"name": name}, "data": data});
+        let secret =
+            json!({"apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": {"name": name}, "data": data});
         // The type of a Secret cannot be changed.
         let _ = self.api::<Secret>().delete(name, &DeleteParams::default()).await;
         self.create_as_admin::<Secret>(secret).await;

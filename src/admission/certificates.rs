@@ -1,0 +1,54 @@
+//! Policy `certificates`: whoever points a Certificate at a Secret must be allowed to read that Secret.
+//!
+//! Otherwise a person who may write Certificates but not read Secrets would read any Secret through certcourier.
+
+use k8s_openapi::api::admissionregistration::v1::Validation;
+
+use super::{
+    Identity, cel,
+    draft::{Draft, on, right, saying},
+    name,
+};
+use crate::api::GROUP;
+
+/// As many as `spec.environments` can hold.
+const MAX_ENVIRONMENTS: usize = 16;
+
+pub(super) fn draft(identity: &Identity) -> Draft {
+    let matches = vec![
+        on(GROUP, "*", &["CREATE", "UPDATE"], &["certificates"]),
+        on(GROUP, "*", &["UPDATE"], &["certificates/status"]),
+    ];
+    let draft = Draft::new(name::CERTIFICATES, matches)
+        .variable("isStatus", "request.?subResource.orValue('') == 'status'")
+        .variable("old", "oldObject == null ? [] : oldObject.spec.?environments.orValue([])")
+        // An environment that is renamed or reads other keys counts as new: its policy may be another.
+        .variable(
+            "added",
+            "variables.isStatus ? [] : object.spec.?environments.orValue([]).filter(e, !(e in variables.old))",
+        )
+        .rule(right(
+            format!("!variables.isStatus || {}", cel::caller_in([identity.controller()])),
+            "the status of a Certificate is written by the certcourier controller alone",
+        ));
+    (0..MAX_ENVIRONMENTS).fold(draft, |draft, index| draft.rule(secret_is_readable(index)))
+}
+
+/// One rule for each place of the list: a rule may cost 1,000,000 units, and one look-up of a right costs 350,000.
+fn secret_is_readable(index: usize) -> Validation {
+    saying(
+        right(
+            format!(
+                "size(variables.added) <= {index} ||
+                 authorizer.group('').resource('secrets').namespace(request.namespace)
+                   .name(variables.added[{index}].secretRef.name).check('get').allowed()"
+            ),
+            "whoever names a Secret in a Certificate must be allowed to get it",
+        ),
+        format!(
+            "'environment ' + variables.added[{index}].name + ' refers to Secret ' +
+             variables.added[{index}].secretRef.name + ', which user ' + request.userInfo.username +
+             ' may not get: name a Secret that you may get, or let somebody who may get it write this'"
+        ),
+    )
+}

@@ -1,0 +1,190 @@
+//! Policy `downloadrequests`: a request names its caller, the caller holds the verb, and nobody else touches it.
+
+use k8s_openapi::api::admissionregistration::v1::{AuditAnnotation, Validation};
+
+use super::{
+    cel,
+    draft::{Draft, on, right, rule, saying},
+    name,
+};
+use crate::{
+    api::{
+        Format, GROUP,
+        names::{MAX_REQUEST_NAME, MINT, REVOKE},
+    },
+    policy,
+};
+
+/// What `kubectl apply` keeps for itself on every object.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// As many groups as `spec.requestedBy.groups` can hold.
+const MAX_GROUPS: usize = 1024;
+/// Above it the groups of a refused caller are not printed: a message holds at most 5 kB.
+const MAX_PRINTED_GROUPS: usize = 32;
+/// As long as `status.token.observedMint`, and plenty for a reason.
+const MAX_ANNOTATION: usize = 1024;
+
+pub(super) fn draft() -> Draft {
+    let public = cel::list(Format::ALL.into_iter().filter(|format| policy::is_public(*format)).map(Format::name));
+    let mut draft = Draft::new(name::REQUESTS, vec![on(GROUP, "*", &["CREATE", "UPDATE"], &["downloadrequests"])])
+        .variable("kubernetes", cel::caller_is_kubernetes())
+        .variable("groups", "request.userInfo.?groups.orValue([])")
+        .variable("by", "object.spec.?requestedBy.orValue({})")
+        // A closed list: whatever is not on it holds a key.
+        .variable("verb", format!("object.spec.format in {public} ? 'download' : 'exportkey'"))
+        .variable("annotations", "object.metadata.?annotations.orValue({})")
+        .variable("oldAnnotations", "oldObject == null ? {} : oldObject.metadata.?annotations.orValue({})")
+        .variable("free", cel::list([REVOKE, LAST_APPLIED]))
+        .rule(name_is_short())
+        .rule(groups_fit())
+        .rule(requester_is_caller())
+        .rule(spec_stays())
+        .rule(caller_holds_verb())
+        .rule(caller_may_get_passphrase())
+        .rule(others_may_only_revoke())
+        .rule(revocation_stays())
+        .rule(revocation_says_why())
+        .rule(mint_is_short());
+    draft.audit = vec![AuditAnnotation {
+        key: "reason".to_owned(),
+        value_expression: "string(object.spec.?reason.orValue(''))".to_owned(),
+    }];
+    draft
+}
+
+fn name_is_short() -> Validation {
+    rule(
+        format!("request.operation != 'CREATE' || size(object.metadata.name) <= {MAX_REQUEST_NAME}"),
+        &format!(
+            "metadata.name must be at most {MAX_REQUEST_NAME} characters, since the token Secret's name is made from it: \
+             choose a shorter one"
+        ),
+    )
+}
+
+fn groups_fit() -> Validation {
+    saying(
+        right(
+            format!("request.operation != 'CREATE' || size(variables.groups) <= {MAX_GROUPS}"),
+            &format!("the caller is in more than {MAX_GROUPS} groups, more than a request can record"),
+        ),
+        format!(
+            "'user ' + request.userInfo.username + ' is in ' + string(size(variables.groups)) + ' groups, and a request \
+             records at most {MAX_GROUPS}: let a user with fewer groups ask'"
+        ),
+    )
+}
+
+/// The stamp writes it where there is one; elsewhere the client does, and the refusal says what to write.
+fn requester_is_caller() -> Validation {
+    saying(
+        right(
+            "request.operation != 'CREATE' ||
+             (variables.by.?username.orValue('') == request.userInfo.username &&
+              variables.by.?uid.orValue('') in ['', request.userInfo.?uid.orValue('')] &&
+              variables.by.?groups.orValue([]) == variables.groups)",
+            "spec.requestedBy must be the caller: write username and groups as `kubectl auth whoami -o yaml` prints them",
+        ),
+        format!(
+            r#"'spec.requestedBy must be the caller: write requestedBy: {{username: "' + request.userInfo.username +
+            '", groups: [' + (size(variables.groups) <= {MAX_PRINTED_GROUPS}
+            ? variables.groups.map(g, '"' + string(g) + '"').join(', ')
+            : 'all ' + string(size(variables.groups)) + ' groups that `kubectl auth whoami -o yaml` prints, in that order')
+            + ']}}'"#
+        ),
+    )
+}
+
+/// The CRD says so too, and first; this holds where a CRD was replaced.
+fn spec_stays() -> Validation {
+    rule(
+        "request.operation != 'UPDATE' || object.spec == oldObject.spec",
+        "spec is immutable: a request is one delivery. Create one with another metadata.name, or delete this one first \
+         (its receipt stays)",
+    )
+}
+
+fn caller_holds_verb() -> Validation {
+    saying(
+        right(
+            "request.operation != 'CREATE' ||
+             authorizer.group('certcourier.io').resource('certificates').namespace(request.namespace)
+               .name(object.spec.certificateRef.name).check(variables.verb).allowed()",
+            "the caller lacks the verb for this format on this certificate",
+        ),
+        "'user ' + request.userInfo.username + ' lacks verb ' + variables.verb + ' on certificates.certcourier.io/' +
+         object.spec.certificateRef.name + ' in namespace ' + request.namespace + ': ask for ClusterRole ' +
+         (variables.verb == 'download' ? 'certcourier-downloader' : 'certcourier-operator') + ' there'",
+    )
+}
+
+fn caller_may_get_passphrase() -> Validation {
+    saying(
+        right(
+            "request.operation != 'CREATE' || !has(object.spec.passphraseSecretRef) ||
+             authorizer.group('').resource('secrets').namespace(request.namespace)
+               .name(object.spec.passphraseSecretRef.name).check('get').allowed()",
+            "the caller may not get the Secret named in spec.passphraseSecretRef",
+        ),
+        "'user ' + request.userInfo.username + ' may not get Secret ' + object.spec.passphraseSecretRef.name +
+         ', which spec.passphraseSecretRef names: name one of your own, or leave the field out and a passphrase is made'",
+    )
+}
+
+/// A stranger who withdraws a request, or re-applies it unchanged, harms nobody. Finalizers and owners of a request that
+/// is being deleted are free, so that it can go.
+fn others_may_only_revoke() -> Validation {
+    right(
+        format!(
+            "request.operation != 'UPDATE' || variables.kubernetes ||
+             request.userInfo.username == oldObject.spec.?requestedBy.?username.orValue('') ||
+             (variables.annotations.all(k, k in variables.free ||
+                (k in variables.oldAnnotations && variables.oldAnnotations[k] == variables.annotations[k])) &&
+              variables.oldAnnotations.all(k, k in variables.free || k in variables.annotations) &&
+              {labels} &&
+              (has(oldObject.metadata.deletionTimestamp) || ({finalizers} && {owners})))",
+            labels = cel::same_map("labels"),
+            finalizers = cel::same_list("finalizers"),
+            owners = cel::same_list("ownerReferences"),
+        ),
+        "only the requester changes this request's metadata; anyone else may only annotate it with certcourier.io/revoke",
+    )
+}
+
+fn revocation_stays() -> Validation {
+    let revoke = cel::text(REVOKE);
+    right(
+        format!(
+            "request.operation != 'UPDATE' || !({revoke} in variables.oldAnnotations) ||
+             ({revoke} in variables.annotations && variables.annotations[{revoke}] == variables.oldAnnotations[{revoke}])"
+        ),
+        "a revoked request stays revoked: create another one",
+    )
+}
+
+fn revocation_says_why() -> Validation {
+    let revoke = cel::text(REVOKE);
+    rule(
+        format!(
+            "{} || (size(variables.annotations[{revoke}]) > 0 && size(variables.annotations[{revoke}]) <= {MAX_ANNOTATION})",
+            is_not_new(REVOKE)
+        ),
+        &format!("annotation {REVOKE} must say why, in 1 to {MAX_ANNOTATION} characters: {REVOKE}=<why>"),
+    )
+}
+
+fn mint_is_short() -> Validation {
+    rule(
+        format!("{} || size(variables.annotations[{}]) <= {MAX_ANNOTATION}", is_not_new(MINT), cel::text(MINT)),
+        &format!("annotation {MINT} must be at most {MAX_ANNOTATION} characters: a time or a number is enough"),
+    )
+}
+
+/// Whether the annotation is absent or as it was: whatever an object already has must not keep it from being deleted.
+fn is_not_new(annotation: &str) -> String {
+    let key = cel::text(annotation);
+    format!(
+        "!({key} in variables.annotations) ||
+         ({key} in variables.oldAnnotations && variables.oldAnnotations[{key}] == variables.annotations[{key}])"
+    )
+}

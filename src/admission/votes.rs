@@ -1,0 +1,133 @@
+//! Policy `downloadrequests-status`: the operator writes everything but votes, people write one vote of their own.
+
+use k8s_openapi::api::admissionregistration::v1::Validation;
+
+use super::{
+    Identity, PROBE_DIGEST, PROBE_MESSAGE, cel,
+    draft::{Draft, on, right, rule, saying},
+    name,
+};
+use crate::api::{GROUP, Phase};
+
+pub(super) fn draft(identity: &Identity) -> Draft {
+    let closed = cel::list(Phase::ALL.into_iter().filter(|phase| !phase.is_open()).map(Phase::name));
+    Draft::new(name::VOTES, vec![on(GROUP, "*", &["UPDATE"], &["downloadrequests/status"])])
+        .variable("operator", cel::caller_in(identity.users()))
+        .variable("status", "object.?status.orValue({})")
+        .variable("oldStatus", "oldObject.?status.orValue({})")
+        .variable("votes", "object.?status.?approvals.orValue([])")
+        .variable("oldVotes", "oldObject.?status.?approvals.orValue([])")
+        .variable("added", "variables.votes.filter(v, !(v in variables.oldVotes))")
+        .variable("digest", "oldObject.?status.?review.?digest.orValue('')")
+        .rule(is_no_probe())
+        .rule(operator_does_not_vote())
+        .rule(voter_is_a_person())
+        .rule(voter_holds_verb())
+        .rule(voter_is_not_the_requester())
+        .rule(request_is_open(&closed))
+        .rule(one_vote_is_appended())
+        .rule(nothing_else_changes())
+        .rule(vote_is_own_and_current())
+        .rule(one_approval_each())
+}
+
+/// A status update leaves labels alone, so the probe shows itself by the digest of its review.
+fn is_no_probe() -> Validation {
+    rule(format!("object.?status.?review.?digest.orValue('') != {}", cel::text(PROBE_DIGEST)), PROBE_MESSAGE)
+}
+
+fn operator_does_not_vote() -> Validation {
+    right(
+        "!variables.operator || variables.votes == variables.oldVotes",
+        "the operator may not write status.approvals: votes are people's",
+    )
+}
+
+fn voter_is_a_person() -> Validation {
+    right(
+        "variables.operator || !request.userInfo.username.startsWith('system:')",
+        "approvers must be people: a ServiceAccount or another system user cannot vote; to withdraw the request, annotate \
+         it with certcourier.io/revoke",
+    )
+}
+
+fn voter_holds_verb() -> Validation {
+    saying(
+        right(
+            "variables.operator ||
+             authorizer.group('certcourier.io').resource('certificates').namespace(request.namespace)
+               .name(object.spec.certificateRef.name).check('approve').allowed()",
+            "the caller lacks verb approve on this certificate",
+        ),
+        "'user ' + request.userInfo.username + ' lacks verb approve on certificates.certcourier.io/' +
+         object.spec.certificateRef.name + ' in namespace ' + request.namespace +
+         ': ask for ClusterRole certcourier-approver there'",
+    )
+}
+
+/// Some authenticators ignore case, and then `BOB` is `bob`.
+fn voter_is_not_the_requester() -> Validation {
+    right(
+        "variables.operator ||
+         request.userInfo.username.lowerAscii() != object.spec.?requestedBy.?username.orValue('').lowerAscii()",
+        "no self-approval: somebody else must vote; to withdraw your own request, annotate it with certcourier.io/revoke",
+    )
+}
+
+fn request_is_open(closed: &str) -> Validation {
+    saying(
+        rule(
+            format!("variables.operator || !(variables.oldStatus.?phase.orValue('') in {closed})"),
+            "the request is closed: a vote changes nothing any more",
+        ),
+        "'the request is closed (' + string(variables.oldStatus.?phase.orValue('')) +
+         '): a vote changes nothing any more'",
+    )
+}
+
+fn one_vote_is_appended() -> Validation {
+    rule(
+        "variables.operator ||
+         (size(variables.votes) == size(variables.oldVotes) + 1 && size(variables.added) == 1 &&
+          variables.oldVotes.all(v, v in variables.votes))",
+        "append exactly one vote to status.approvals and change none",
+    )
+}
+
+fn nothing_else_changes() -> Validation {
+    right(
+        "variables.operator ||
+         (variables.status.all(k, k == 'approvals' ||
+            (k in variables.oldStatus && variables.status[k] == variables.oldStatus[k])) &&
+          variables.oldStatus.all(k, k == 'approvals' || k in variables.status))",
+        "a voter changes nothing of status but approvals",
+    )
+}
+
+/// An approval is for what is under review now; a Deny needs no digest, because it must never come too late.
+fn vote_is_own_and_current() -> Validation {
+    saying(
+        rule(
+            "variables.operator || (size(variables.added) == 1 &&
+             variables.added[0].username == request.userInfo.username &&
+             variables.added[0].?uid.orValue('') in ['', request.userInfo.?uid.orValue('')] &&
+             (variables.added[0].decision == 'Deny' ||
+              (variables.digest != '' && variables.added[0].digest == variables.digest)) &&
+             size(variables.added[0].?reason.orValue('')) > 0)",
+            "the vote must be your own, for what is under review now (status.review.digest), and with a reason",
+        ),
+        r#"'the vote must be your own, for what is under review now, and with a reason: write {username: "' +
+        request.userInfo.username + '", digest: "' +
+        (variables.digest == '' ? 'wait until status.review.digest is there' : string(variables.digest)) +
+        '", decision: Approve or Deny, reason: "why"}'"#,
+    )
+}
+
+fn one_approval_each() -> Validation {
+    rule(
+        "variables.operator || variables.added.all(v, v.decision == 'Deny') ||
+         !variables.oldVotes.exists(v, v.digest == variables.added[0].digest &&
+           v.username.lowerAscii() == request.userInfo.username.lowerAscii())",
+        "one vote per person and review: you have voted on what is under review now",
+    )
+}
