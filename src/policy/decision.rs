@@ -138,7 +138,7 @@ pub enum Reason {
     ReasonRequired { by: String },
     /// The passphrase is too short.
     #[error(
-        "the passphrase is shorter than the {least} characters that {by} asks for; use a longer one, or none and one is generated"
+        "the passphrase is shorter than {least} characters (passphrase.minLength by {by}); use a longer one, or none and one is generated"
     )]
     PassphraseTooShort { least: i32, by: String },
     /// The requester lacks the verb.

@@ -43,7 +43,7 @@ pub struct Sourced<T> {
 }
 
 impl<T> Sourced<T> {
-    /// The sources in words, such as `policy prod, policy (operator)`, or `the default` where no policy spoke.
+    /// The sources in words, such as `policy prod, policy (operator)`, or `default (no policy sets it)`.
     #[must_use]
     pub fn said_by(&self) -> String {
         said_by(&self.from)
@@ -54,7 +54,7 @@ impl<T> Sourced<T> {
 #[must_use]
 pub(super) fn said_by(sources: &[Source]) -> String {
     if sources.is_empty() {
-        return "the default (no policy speaks of it)".to_owned();
+        return "default (no policy sets it)".to_owned();
     }
     let names: Vec<String> = sources.iter().map(|source| format!("policy {source}")).collect();
     names.join(", ")
