@@ -95,16 +95,17 @@ impl Supplied {
     }
 
     /// The leaf is the first certificate that signed no other one; one that may not sign at all goes
-    /// before authorities. The key is not asked, so that a file has the same leaf with and without it.
+    /// before authorities, and those before roots. The key is not asked, so that a file has the same
+    /// leaf with and without it.
     fn leaf(&self) -> Option<usize> {
-        let signed_none: Vec<usize> = (0..self.entries.len())
-            .filter(|issuer| !(0..self.entries.len()).any(|child| self.signed(*issuer, child)))
-            .collect();
+        let all = 0..self.entries.len();
+        let signed_none = all.clone().filter(|issuer| !all.clone().any(|child| self.signed(*issuer, child)));
         signed_none
-            .iter()
-            .copied()
-            .find(|position| !self.entries[*position].certificate.facts.is_ca)
-            .or_else(|| signed_none.first().copied())
+            .min_by_key(|position| {
+                let entry = &self.entries[*position];
+                (entry.certificate.facts.is_ca, entry.self_signed)
+            })
+            // Authorities that signed each other in a circle.
             .or_else(|| (!self.entries.is_empty()).then_some(0))
     }
 
