@@ -3,7 +3,6 @@
 //! One controller and two servers serve all tests of this binary; each test has a namespace of its own. Tests that
 //! stop or restart the operator start their own (`Stage::own`).
 
-mod arrows;
 mod bad_input;
 mod pki;
 mod race;

@@ -1,6 +1,6 @@
 //! One delivery, and everything that must not be one.
 
-use certcourier::api::{DownloadReceipt, Outcome, Phase};
+use certcourier::api::{DownloadReceipt, Outcome, Phase, TokenEnd, names};
 use k8s_openapi::api::{
     core::v1::Secret,
     rbac::v1::{Role, RoleBinding},
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     stage::Stage,
-    world::{World, condition},
+    world::{World, condition, message},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -231,4 +231,46 @@ async fn a_secret_that_is_deleted_or_broken_leaves_the_token_alive_for_its_retur
     world.secret("api-tls", &other).await;
     let answer = world.redeem(&token).await;
     assert_eq!((answer.status, answer.text()), (200, other.key.clone()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_expires_and_another_is_had_by_annotation_and_the_old_one_says_so() {
+    let world = World::new(Stage::shared().await, "expiry").await;
+    let first = world.issue("carol", "short", json!({"format": "cert", "tokenTTL": "1s"})).await;
+    let request = world.wait("short", "expired", |s| condition(s, "TokenIssued") == "False/TokenExpired").await;
+    assert_eq!(request.status.as_ref().unwrap().phase, Some(Phase::Approved));
+    assert!(message(request.status.as_ref().unwrap(), "TokenIssued").contains(names::MINT));
+    let answer = world.redeem(&first).await;
+    assert_eq!((answer.status, answer.json("error").as_str()), (410, "token_expired"), "{}", answer.text());
+    assert!(answer.json("error_description").starts_with("token expired"), "{}", answer.text());
+    world
+        .until("the Secret is gone", || async {
+            world.api::<Secret>().get_opt("short-download-token").await.unwrap().is_none()
+        })
+        .await;
+
+    let long = world.issue("carol", "long", json!({"format": "cert"})).await;
+    world.annotate("carol", "long", names::MINT, "1").await.unwrap();
+    let request = world
+        .wait("long", "minted anew", |s| s.token.as_ref().is_some_and(|t| t.generation == 2 && t.hash.is_some()))
+        .await;
+    assert_eq!(request.status.unwrap().token.unwrap().previous[0].why, TokenEnd::Replaced);
+    let answer = world.redeem(&long).await;
+    assert_eq!((answer.status, answer.json("error").as_str()), (410, "token_replaced"), "{}", answer.text());
+    let new = world.token_part("carol", "long", "token").await.unwrap();
+    assert_eq!(world.redeem(&new).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_request_is_over_for_good() {
+    let world = World::new(Stage::shared().await, "revoke").await;
+    let token = world.issue("carol", "leaked", json!({"format": "cert"})).await;
+    world.annotate("bob", "leaked", names::REVOKE, "seen in a chat").await.unwrap();
+    let (phase, request) = world.wait_finished("leaked").await;
+    assert_eq!(
+        (phase, message(request.status.as_ref().unwrap(), "Finished").as_str()),
+        (Phase::Revoked, "revoked: seen in a chat")
+    );
+    let answer = world.redeem(&token).await;
+    assert_eq!((answer.status, answer.json("error").as_str()), (410, "token_revoked"), "{}", answer.text());
 }
