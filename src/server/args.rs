@@ -1,0 +1,247 @@
+//! The flags of `certcourier server`. Each can be given as an environment variable too; the help says what happens at
+//! each limit.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use super::{
+    client_address::{AddressBlock, ClientAddressHeader, TrustedProxies},
+    rate_limit::RateLimits,
+    tls::CertificateFiles,
+};
+use crate::api::Duration;
+
+/// Flags of `certcourier server`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ServerArgs {
+    /// Address and port of the API, for people, CI and proxies.
+    #[arg(long, env = "CERTCOURIER_LISTEN", default_value = "0.0.0.0:8443", value_name = "ADDRESS:PORT")]
+    pub listen: SocketAddr,
+    /// Address and port of /healthz, /readyz and /metrics, for the cluster only. Plain HTTP, no secrets.
+    #[arg(long, env = "CERTCOURIER_PROBE_LISTEN", default_value = "0.0.0.0:8081", value_name = "ADDRESS:PORT")]
+    pub probe_listen: SocketAddr,
+    /// File with the serving certificate: PEM, leaf first.
+    #[arg(long, env = "CERTCOURIER_TLS_CERT", value_name = "FILE", requires = "tls_key",
+        required_unless_present = "insecure_http")]
+    pub tls_cert: Option<PathBuf>,
+    /// File with its private key: PEM, unencrypted.
+    #[arg(long, env = "CERTCOURIER_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// How often both files are looked at; a changed pair serves new connections, a broken one leaves the old in use.
+    #[arg(long, env = "CERTCOURIER_TLS_RELOAD_INTERVAL", default_value = "5s", value_name = "DURATION",
+        value_parser = positive)]
+    pub tls_reload_interval: Duration,
+    /// Serve plain HTTP: tokens, files and keys cross the network readable. Only where something in front of this
+    /// server does TLS.
+    #[arg(long, env = "CERTCOURIER_INSECURE_HTTP", conflicts_with_all = ["tls_cert", "tls_key"])]
+    pub insecure_http: bool,
+    /// Proxies that may say on whose behalf they call, as comma-separated blocks: `10.0.0.0/8,fd00::/8`. From anyone
+    /// else such a header is ignored, and the other end of the connection is the client.
+    #[arg(long, env = "CERTCOURIER_TRUSTED_PROXIES", value_delimiter = ',', value_name = "BLOCKS")]
+    pub trusted_proxies: Vec<AddressBlock>,
+    /// The one header in which the trusted proxies name the client. They must set it themselves: the other header may
+    /// come from anybody and is never read.
+    #[arg(long, env = "CERTCOURIER_CLIENT_ADDRESS_HEADER", value_enum, default_value_t, value_name = "HEADER")]
+    pub client_address_header: ClientAddressHeader,
+    /// Limits on connections.
+    #[command(flatten)]
+    pub connections: ConnectionLimits,
+    /// Limits on requests.
+    #[command(flatten)]
+    pub requests: RequestLimits,
+    /// Limits on how often callers may ask.
+    #[command(flatten)]
+    pub rates: RateLimits,
+    /// Limits on deliveries.
+    #[command(flatten)]
+    pub deliveries: DeliveryLimits,
+}
+
+impl ServerArgs {
+    /// Where the serving certificate is; None for plain HTTP.
+    #[must_use]
+    pub fn certificate_files(&self) -> Option<CertificateFiles> {
+        let (certificate, key) = (self.tls_cert.clone()?, self.tls_key.clone()?);
+        Some(CertificateFiles { certificate, key })
+    }
+
+    /// Who may speak for others.
+    #[must_use]
+    pub fn proxies(&self) -> TrustedProxies {
+        TrustedProxies { blocks: self.trusted_proxies.clone(), header: self.client_address_header }
+    }
+}
+
+/// Limits on connections.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Limits on connections")]
+pub struct ConnectionLimits {
+    /// Connections at the same time. When all are taken, the one that has been quiet longest is closed for a new one;
+    /// when all are being answered, the new one is.
+    #[arg(long, env = "CERTCOURIER_MAX_CONNECTIONS", default_value_t = 1024, value_name = "CONNECTIONS",
+        value_parser = at_least_one)]
+    pub max_connections: usize,
+    /// How long a TLS handshake may take.
+    #[arg(long, env = "CERTCOURIER_TLS_HANDSHAKE_TIMEOUT", default_value = "10s", value_name = "DURATION",
+        value_parser = positive)]
+    pub tls_handshake_timeout: Duration,
+    /// How long a client may take from connecting to the end of its first request's header, and for each later header
+    /// from its first byte on.
+    #[arg(long, env = "CERTCOURIER_HEADER_TIMEOUT", default_value = "10s", value_name = "DURATION",
+        value_parser = positive)]
+    pub header_timeout: Duration,
+    /// How long a connection may be quiet between two requests. Keep it longer than a proxy in front keeps its own.
+    #[arg(long, env = "CERTCOURIER_IDLE_TIMEOUT", default_value = "75s", value_name = "DURATION",
+        value_parser = positive)]
+    pub idle_timeout: Duration,
+    /// The longest from the end of a request's header until its answer has been taken; then the connection is closed.
+    #[arg(long, env = "CERTCOURIER_REQUEST_TIMEOUT", default_value = "90s", value_name = "DURATION",
+        value_parser = positive)]
+    pub request_timeout: Duration,
+    /// Bytes of a request's line and header. Beyond it: 431.
+    #[arg(long, env = "CERTCOURIER_MAX_HEADER_BYTES", default_value_t = 16 * 1024, value_name = "BYTES",
+        value_parser = clap::value_parser!(u32).range(1024..=1024 * 1024))]
+    pub max_header_bytes: u32,
+    /// Requests at the same time on one HTTP/2 connection.
+    #[arg(long, env = "CERTCOURIER_MAX_HTTP2_STREAMS", default_value_t = 128, value_name = "STREAMS",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_http2_streams: u32,
+    /// How long running downloads may go on after the signal to stop. Give the pod a longer grace period.
+    #[arg(long, env = "CERTCOURIER_DRAIN", default_value = "50s", value_name = "DURATION", value_parser = positive)]
+    pub drain: Duration,
+}
+
+/// Limits on requests.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Limits on requests")]
+pub struct RequestLimits {
+    /// Bytes of a request's body. Beyond it: 413.
+    #[arg(long, env = "CERTCOURIER_MAX_BODY_BYTES", default_value_t = 16 * 1024, value_name = "BYTES",
+        value_parser = at_least_one)]
+    pub max_body_bytes: usize,
+    /// How long a request's body may take to arrive.
+    #[arg(long, env = "CERTCOURIER_BODY_TIMEOUT", default_value = "10s", value_name = "DURATION",
+        value_parser = positive)]
+    pub body_timeout: Duration,
+}
+
+/// Limits on deliveries.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Limits on deliveries")]
+pub struct DeliveryLimits {
+    /// Files that are made at the same time. Default: one for each processor.
+    #[arg(long, env = "CERTCOURIER_MAX_RENDERS", value_name = "FILES", value_parser = at_least_one)]
+    pub max_renders: Option<usize>,
+    /// Files that may wait to be made. Beyond it: 503, and the token stays good.
+    #[arg(long, env = "CERTCOURIER_MAX_WAITING_RENDERS", default_value_t = 64, value_name = "FILES")]
+    pub max_waiting_renders: usize,
+    /// How old the facts may be on which a delivery was decided when it begins. Beyond it: 503, and the token stays good.
+    #[arg(long, env = "CERTCOURIER_DECISION_TIMEOUT", default_value = "5s", value_name = "DURATION",
+        value_parser = positive)]
+    pub decision_timeout: Duration,
+    /// How long to find out what became of a receipt after a lost answer. Beyond it: 503, and nothing is delivered.
+    #[arg(long, env = "CERTCOURIER_RECEIPT_TIMEOUT", default_value = "3s", value_name = "DURATION",
+        value_parser = positive)]
+    pub receipt_timeout: Duration,
+    /// How long a client may take to fetch its file, at most 60s. Beyond it the delivery is Aborted, which is final.
+    #[arg(long, env = "CERTCOURIER_STREAM_TIMEOUT", default_value = "45s", value_name = "DURATION",
+        value_parser = stream_timeout)]
+    pub stream_timeout: Duration,
+}
+
+/// The controller writes outcome Unknown 90 s after a receipt without outcome: a stream must be over well before.
+const LONGEST_STREAM: Duration = Duration::from_seconds(60);
+
+fn positive(text: &str) -> Result<Duration, String> {
+    match text.parse::<Duration>() {
+        Ok(duration) if duration > Duration::from_seconds(0) => Ok(duration),
+        Ok(_) => Err("must be at least 1s".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn stream_timeout(text: &str) -> Result<Duration, String> {
+    positive(text)
+        .and_then(|timeout| if timeout <= LONGEST_STREAM { Ok(timeout) } else { Err("must be at most 60s".into()) })
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(0) => Err("must be at least 1".into()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod for_tests {
+    use clap::Parser;
+
+    use super::{ConnectionLimits, ServerArgs};
+
+    #[derive(Debug, Parser)]
+    struct CommandLine {
+        #[command(flatten)]
+        args: ServerArgs,
+    }
+
+    impl ServerArgs {
+        /// The flags as given, all others at their defaults, without TLS.
+        pub(in crate::server) fn for_tests(flags: &[&str]) -> Self {
+            Self::parse_flags(&[&["--insecure-http"], flags].concat()).unwrap()
+        }
+
+        pub(super) fn parse_flags(flags: &[&str]) -> Result<Self, clap::Error> {
+            CommandLine::try_parse_from([&["server"], flags].concat()).map(|line| line.args)
+        }
+    }
+
+    impl ConnectionLimits {
+        /// The defaults.
+        pub(in crate::server) fn for_tests() -> Self {
+            ServerArgs::for_tests(&[]).connections
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn either_tls_or_an_explicit_no_is_needed() {
+        for (flags, word) in [
+            (vec![], "--tls-cert"),
+            (vec!["--tls-cert", "a"], "--tls-key"),
+            (vec!["--tls-key", "a"], "--tls-cert"),
+            (vec!["--insecure-http", "--tls-cert", "a", "--tls-key", "b"], "cannot be used with"),
+        ] {
+            let error = ServerArgs::parse_flags(&flags).unwrap_err().to_string();
+            assert!(error.contains(word), "{flags:?}: {error}");
+        }
+        assert!(ServerArgs::for_tests(&[]).certificate_files().is_none());
+        let args = ServerArgs::parse_flags(&["--tls-cert", "a", "--tls-key", "b"]).unwrap();
+        assert_eq!(args.certificate_files().unwrap().key, PathBuf::from("b"));
+    }
+
+    #[test]
+    fn limits_that_would_stop_the_server_from_working_are_refused() {
+        for flags in [
+            ["--tls-reload-interval", "0s"],
+            ["--header-timeout", "5"],
+            ["--max-connections", "0"],
+            ["--max-header-bytes", "10"],
+            ["--stream-timeout", "61s"],
+            ["--rate-burst", "0"],
+            ["--trusted-proxies", "10.0.0.0/8,nonsense"],
+        ] {
+            let error = ServerArgs::parse_flags(&[&["--insecure-http"], &flags[..]].concat()).unwrap_err();
+            assert!(error.to_string().contains(flags[0]), "{error}");
+        }
+    }
+
+    #[test]
+    fn several_blocks_of_proxies_may_be_given() {
+        let args = ServerArgs::for_tests(&["--trusted-proxies", "10.0.0.0/8,fd00::/8"]);
+        assert_eq!(args.proxies().blocks.len(), 2);
+    }
+}

@@ -1,0 +1,109 @@
+//! The download routes: a token in, a file out, once.
+//!
+//! Here is what HTTP adds to a redemption: where the token stands in a request, and the many ways in which browsers,
+//! proxies and link previews ask without meaning to download. None of those consumes anything.
+
+mod page;
+mod presented;
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Router,
+    body::Body,
+    extract::{Path, State, rejection::PathRejection},
+    http::{HeaderMap, header},
+    response::Response,
+    routing::{get, post},
+};
+use zeroize::Zeroizing;
+
+use super::{
+    body,
+    client_address::ClientAddress,
+    error::{ErrorCode, ServerError},
+    router::only,
+    state::ServerState,
+};
+use crate::token::Token;
+
+/// The download routes.
+pub(super) fn routes() -> Router<Arc<ServerState>> {
+    Router::new()
+        .route("/api/v1/downloads", only("POST", post(download_by_body)))
+        .route("/api/v1/downloads/{token}", only("GET", get(download_by_path)))
+        .route("/api/v1/downloads/{token}/status", only("GET", get(status)))
+}
+
+async fn download_by_path(
+    State(state): State<Arc<ServerState>>,
+    Extension(client): Extension<ClientAddress>,
+    headers: HeaderMap,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Response, ServerError> {
+    state.rates.admit(client)?;
+    refuse_prefetch(&headers)?;
+    let token = token_of_path(path)?;
+    if wants_a_page(&headers) {
+        return Ok(page::download_page(&token));
+    }
+    todo_redeem(&state, &token)
+}
+
+async fn download_by_body(
+    State(state): State<Arc<ServerState>>,
+    Extension(client): Extension<ClientAddress>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ServerError> {
+    state.rates.admit(client)?;
+    refuse_prefetch(&headers)?;
+    let limits = &state.requests;
+    let body = body::read(&headers, body, limits.max_body_bytes, limits.body_timeout.get()).await?;
+    let token = presented::token_of_body(&body)?;
+    todo_redeem(&state, &token)
+}
+
+async fn status(
+    State(state): State<Arc<ServerState>>,
+    Extension(client): Extension<ClientAddress>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Response, ServerError> {
+    state.rates.admit(client)?;
+    let token = token_of_path(path)?;
+    todo_redeem(&state, &token)
+}
+
+fn token_of_path(path: Result<Path<String>, PathRejection>) -> Result<Token, ServerError> {
+    let Path(text) = path.map_err(|_| presented::unknown("this path holds no token: copy the link whole"))?;
+    presented::parse(&Zeroizing::new(text))
+}
+
+/// Browsers fetch ahead what a user might click; that is no wish to download.
+fn refuse_prefetch(headers: &HeaderMap) -> Result<(), ServerError> {
+    let says_prefetch = |name: &str| {
+        headers.get_all(name).iter().any(|value| value.to_str().is_ok_and(|value| value.contains("prefetch")))
+    };
+    if ["sec-purpose", "purpose", "x-moz", "x-purpose"].into_iter().any(says_prefetch) {
+        let words = "this link works once and is not fetched ahead; open it to download";
+        return Err(ServerError::new(ErrorCode::BadRequest, words));
+    }
+    Ok(())
+}
+
+/// Whether a browser navigates here: it gets a page with a button, because it would also follow links that somebody
+/// else made it follow.
+fn wants_a_page(headers: &HeaderMap) -> bool {
+    let accepts_html = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|range| range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/html"));
+    let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
+    accepts_html || navigates
+}
+
+fn todo_redeem(_: &ServerState, _: &Token) -> Result<Response, ServerError> {
+    Err(ServerError::new(ErrorCode::Unavailable, "not yet"))
+}

@@ -1,0 +1,31 @@
+//! All routes of the API, and what is answered where there is none.
+
+use std::sync::Arc;
+
+use axum::{Router, middleware, routing::MethodRouter};
+
+use super::{downloads, error::ServerError, exchange, state::ServerState};
+
+/// The whole API as one service; tests call it without a network.
+pub fn router(state: Arc<ServerState>) -> Router {
+    with_surroundings(downloads::routes(), state)
+}
+
+fn with_surroundings(routes: Router<Arc<ServerState>>, state: Arc<ServerState>) -> Router {
+    routes
+        .fallback(async || ServerError::no_route())
+        .layer(middleware::from_fn_with_state(Arc::clone(&state), exchange::surround))
+        .with_state(state)
+}
+
+/// A route that takes the given methods and no other. axum would answer HEAD with the handler of GET, which here would
+/// use up a token.
+pub(super) fn only<S>(allow: &'static str, methods: MethodRouter<S>) -> MethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    methods.head(async move || ServerError::method(allow)).fallback(async move || ServerError::method(allow))
+}
+
+#[cfg(test)]
+mod tests;
