@@ -12,5 +12,6 @@ pub mod manifests;
 pub mod metrics;
 pub mod policy;
 pub mod redact;
+pub mod server;
 pub mod telemetry;
 pub mod token;

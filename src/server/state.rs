@@ -33,3 +33,11 @@ impl ServerState {
         }
     }
 }
+
+#[cfg(test)]
+impl ServerState {
+    /// The state of a server whose API server never answers.
+    pub(super) fn for_tests(args: &ServerArgs, metrics: &Metrics) -> Self {
+        Self::new(args, metrics)
+    }
+}

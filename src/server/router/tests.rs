@@ -1,0 +1,256 @@
+use axum::{
+    body::{Body, to_bytes},
+    http::{Method, Request, Response, StatusCode},
+    routing::{get, post},
+};
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::{
+    metrics::Metrics,
+    server::{ServerArgs, connection::Peer},
+    token::Token,
+};
+
+fn state(flags: &[&str]) -> Arc<ServerState> {
+    Arc::new(ServerState::for_tests(&ServerArgs::for_tests(flags), &Metrics::new("server")))
+}
+
+fn app() -> Router {
+    router(state(&[]))
+}
+
+/// Routes of no use but to see what surrounds them.
+fn app_with_test_routes(flags: &[&str]) -> Router {
+    let routes = Router::new()
+        .route("/panic", get(async || -> &'static str { panic!("canary") }))
+        .route("/apiops/refusal", get(async || ServerError::no_route()))
+        .route("/post", only("POST", post(async || "posted")));
+    with_surroundings(routes, state(flags))
+}
+
+fn token() -> String {
+    Token::mint("payments", "api", &[7; 32]).expose().to_owned()
+}
+
+async fn send(app: &Router, request: Request<Body>) -> Response<Body> {
+    app.clone().oneshot(request).await.unwrap()
+}
+
+async fn ask(app: &Router, method: Method, path: &str) -> Response<Body> {
+    send(app, Request::builder().method(method).uri(path).body(Body::empty()).unwrap()).await
+}
+
+async fn text(answer: Response<Body>) -> String {
+    String::from_utf8(to_bytes(answer.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap()
+}
+
+async fn envelope(answer: Response<Body>) -> Value {
+    serde_json::from_str(&text(answer).await).unwrap()
+}
+
+#[tokio::test]
+async fn an_unknown_path_is_answered_in_the_envelope_with_the_request_id() {
+    let request = Request::get("/api/v2/nothing").header("x-request-id", "my-request-1").body(Body::empty()).unwrap();
+    let answer = send(&app(), request).await;
+    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+    assert_eq!(answer.headers()["x-request-id"], "my-request-1");
+    assert_eq!(answer.headers()["content-type"], "application/json");
+    for (name, value) in
+        [("cache-control", "no-store"), ("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer")]
+    {
+        assert_eq!(answer.headers()[name], value);
+    }
+    assert!(answer.headers()["content-security-policy"].to_str().unwrap().contains("sandbox"));
+    let body = envelope(answer).await;
+    assert_eq!(body["error"], "not_found");
+    assert_eq!(body["request_id"], "my-request-1");
+    assert!(!body["error_description"].as_str().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_refused_with_those_there_are_and_head_is_one() {
+    let token = token();
+    let (download, status) = (format!("/api/v1/downloads/{token}"), format!("/api/v1/downloads/{token}/status"));
+    for (method, path, allow) in [
+        (Method::HEAD, download.as_str(), "GET"),
+        (Method::POST, download.as_str(), "GET"),
+        (Method::DELETE, download.as_str(), "GET"),
+        (Method::OPTIONS, download.as_str(), "GET"),
+        (Method::HEAD, status.as_str(), "GET"),
+        (Method::GET, "/api/v1/downloads", "POST"),
+        (Method::HEAD, "/api/v1/downloads", "POST"),
+    ] {
+        let answer = ask(&app(), method.clone(), path).await;
+        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+        assert_eq!(answer.headers()["allow"], allow, "{method} {path}");
+        if method != Method::HEAD {
+            assert_eq!(envelope(answer).await["error"], "method_not_allowed", "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500_that_tells_nothing() {
+    let answer = ask(&app_with_test_routes(&[]), Method::GET, "/panic").await;
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let body = text(answer).await;
+    assert!(body.contains("internal_error") && !body.contains("canary"), "{body}");
+}
+
+#[tokio::test]
+async fn errors_of_the_older_api_have_its_two_fields_only() {
+    let answer = ask(&app_with_test_routes(&[]), Method::GET, "/apiops/refusal").await;
+    assert!(answer.headers().contains_key("x-request-id"));
+    let body = envelope(answer).await;
+    assert_eq!(body.as_object().unwrap().keys().collect::<Vec<_>>(), ["error", "error_description"]);
+}
+
+#[tokio::test]
+async fn a_header_beyond_the_limit_is_refused_with_its_size() {
+    let app = app_with_test_routes(&["--max-header-bytes", "1024"]);
+    for (filler, status) in [(900, StatusCode::OK), (1024, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)] {
+        let request = Request::post("/post").header("x-filler", "f".repeat(filler)).body(Body::empty()).unwrap();
+        let answer = send(&app, request).await;
+        assert_eq!(answer.status(), status);
+        assert!(text(answer).await.contains(if status == StatusCode::OK { "posted" } else { "headers_too_large" }));
+    }
+}
+
+#[tokio::test]
+async fn a_passphrase_in_a_url_is_refused_everywhere() {
+    for path in ["/post?passphrase=canary", "/post?a=b&Passphrase=canary", "/nowhere?passphrase"] {
+        let answer = ask(&app_with_test_routes(&[]), Method::POST, path).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{path}");
+        let body = text(answer).await;
+        assert!(body.contains("passphrase in a URL") && !body.contains("canary"), "{body}");
+    }
+    assert_eq!(ask(&app_with_test_routes(&[]), Method::POST, "/post?pass=1").await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_browser_gets_a_page_with_a_button_and_no_file() {
+    let token = token();
+    for (name, value) in [
+        ("accept", "text/html,application/xhtml+xml,*/*;q=0.8"),
+        ("accept", "application/json, Text/HTML;q=0.9"),
+        ("sec-fetch-mode", "navigate"),
+    ] {
+        let request = Request::get(format!("/api/v1/downloads/{token}")).header(name, value);
+        let answer = send(&app(), request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{name}: {value}");
+        assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
+        let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
+        assert!(policy.contains("form-action 'self'") && policy.contains("allow-forms"), "{policy}");
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+        let page = text(answer).await;
+        assert!(page.contains("<form method=\"post\" action=\"../downloads\">"), "{page}");
+        assert!(page.contains(&format!("name=\"token\" value=\"{token}\"")), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_is_not_fetched_ahead() {
+    for (name, value) in [
+        ("sec-purpose", "prefetch"),
+        ("sec-purpose", "prefetch;prerender"),
+        ("purpose", "prefetch"),
+        ("x-moz", "prefetch"),
+    ] {
+        let request = Request::get(format!("/api/v1/downloads/{}", token())).header(name, value);
+        let answer = send(&app(), request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{name}: {value}");
+        assert!(text(answer).await.contains("not fetched ahead"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_token_is_refused_without_being_repeated() {
+    for path in ["/api/v1/downloads/canary", "/api/v1/downloads/ccd_canary", "/api/v1/downloads/%FF%FEcanary"] {
+        for suffix in ["", "/status"] {
+            let answer = ask(&app(), Method::GET, &format!("{path}{suffix}")).await;
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}{suffix}");
+            let body = text(answer).await;
+            assert!(body.contains("token_unknown") && !body.contains("canary"), "{body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_beyond_the_limit_is_refused() {
+    let request = Request::post("/api/v1/downloads").body(Body::from("t".repeat(17 * 1024))).unwrap();
+    let answer = send(&app(), request).await;
+    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(envelope(answer).await["error"], "too_large");
+}
+
+#[tokio::test]
+async fn an_address_that_asks_too_often_is_told_when_to_come_back() {
+    let app = router(state(&["--rate-burst", "2", "--rate-per-address", "1", "--trusted-proxies", "10.0.0.0/8"]));
+    let from = |client: &'static str| {
+        let mut request =
+            Request::get("/api/v1/downloads/none").header("x-forwarded-for", client).body(Body::empty()).unwrap();
+        request.extensions_mut().insert(Peer("10.0.0.1:1234".parse().unwrap()));
+        request
+    };
+    for _ in 0..2 {
+        assert_eq!(send(&app, from("198.51.100.1")).await.status(), StatusCode::NOT_FOUND);
+    }
+    let answer = send(&app, from("198.51.100.1")).await;
+    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(answer.headers()["retry-after"], "1");
+    assert_eq!(envelope(answer).await["error"], "rate_limited");
+    // One of the others may share a budget with the first by chance, all of them cannot.
+    let mut others = Vec::new();
+    for client in ["198.51.100.2", "198.51.100.3", "198.51.100.4"] {
+        others.push(send(&app, from(client)).await.status());
+    }
+    assert!(others.contains(&StatusCode::NOT_FOUND), "{others:?}");
+}
+
+mod log {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn the_log_names_the_route_and_never_the_token() {
+        let lines = Lines::default();
+        let written = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(move || written.clone())
+            .finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let token = token();
+        let app = app();
+        ask(&app, Method::HEAD, &format!("/api/v1/downloads/{token}")).await;
+        ask(&app, Method::GET, &format!("/elsewhere/{token}?token={token}")).await;
+        let request = Request::post("/api/v1/downloads").header("referer", &token).body(Body::from("x")).unwrap();
+        send(&app, request).await;
+        let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert!(log.contains("HEAD /api/v1/downloads/{token} answered 405 method_not_allowed"), "{log}");
+        assert!(log.contains("GET (unknown) answered 404 not_found"), "{log}");
+        assert!(log.contains("POST /api/v1/downloads answered 404 token_unknown"), "{log}");
+        assert!(!log.contains(&token[..30]), "{log}");
+    }
+}
