@@ -20,6 +20,8 @@ enum Command {
     Controller(Box<crate::controller::ControllerArgs>),
     /// Print everything that is applied before the operator runs: CRDs, roles, admission policies.
     Manifests(crate::manifests::ManifestsArgs),
+    /// Run the HTTP API that redeems tokens. Any number of replicas.
+    Server(Box<crate::server::ServerArgs>),
 }
 
 /// Runs what the command line asks for.
@@ -29,5 +31,6 @@ pub fn run() -> ExitCode {
         Command::Crds(args) => crate::manifests::print_crds(&args),
         Command::Controller(args) => crate::controller::run(&args),
         Command::Manifests(args) => crate::manifests::print_manifests(&args),
+        Command::Server(args) => crate::server::run(&args),
     }
 }

@@ -6,24 +6,31 @@
 //! # Layout
 //! - [`args`] the flags; [`listener`], [`connection`] and [`tls`] the way in; [`exchange`] what surrounds every request.
 //! - [`router`] the routes; [`downloads`] theirs; [`error`] the one kind of refusal.
+//! - [`redemption`] the pipeline from token to receipt; [`delivery`] the file on its way and its outcome.
 //! - [`client_address`] and [`rate_limit`]: who asks, and how often.
 
 pub mod args;
 mod body;
 pub mod client_address;
 pub mod connection;
+pub mod delivery;
 pub mod downloads;
 pub mod error;
 pub mod exchange;
 mod headers;
+mod identity;
 pub mod listener;
 pub mod metrics;
 pub mod rate_limit;
+mod readiness;
+pub mod redemption;
 pub mod request_id;
 mod router;
+mod run;
 pub mod state;
 pub mod tls;
 
 pub use args::ServerArgs;
 pub use router::router;
+pub use run::run;
 pub use state::ServerState;

@@ -8,7 +8,7 @@ use super::{
     rate_limit::RateLimits,
     tls::CertificateFiles,
 };
-use crate::api::Duration;
+use crate::{api::Duration, kube::client::ClientArgs, telemetry::LogArgs};
 
 /// Flags of `certcourier server`.
 #[derive(Clone, Debug, clap::Args)]
@@ -16,9 +16,10 @@ pub struct ServerArgs {
     /// Address and port of the API, for people, CI and proxies.
     #[arg(long, env = "CERTCOURIER_LISTEN", default_value = "0.0.0.0:8443", value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
-    /// Address and port of /healthz, /readyz and /metrics, for the cluster only. Plain HTTP, no secrets.
-    #[arg(long, env = "CERTCOURIER_PROBE_LISTEN", default_value = "0.0.0.0:8081", value_name = "ADDRESS:PORT")]
-    pub probe_listen: SocketAddr,
+    /// Address and port of /healthz, /readyz and /metrics. Plain HTTP, not for the open network.
+    #[arg(long, visible_alias = "probe-listen", env = "CERTCOURIER_METRICS_ADDRESS", default_value = "0.0.0.0:8082",
+        value_name = "ADDRESS:PORT")]
+    pub metrics_address: SocketAddr,
     /// File with the serving certificate: PEM, leaf first.
     #[arg(long, env = "CERTCOURIER_TLS_CERT", value_name = "FILE", requires = "tls_key",
         required_unless_present = "insecure_http")]
@@ -42,6 +43,23 @@ pub struct ServerArgs {
     /// come from anybody and is never read.
     #[arg(long, env = "CERTCOURIER_CLIENT_ADDRESS_HEADER", value_enum, default_value_t, value_name = "HEADER")]
     pub client_address_header: ClientAddressHeader,
+    /// The operator's own namespace: the guard's state lives here. Omitted: the pod's, or the kubeconfig's.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// The namespaces whose requests are served, such as `payments,web`. Omitted: all of the cluster, which needs the
+    /// roles bound cluster-wide.
+    #[arg(long, env = "CERTCOURIER_WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACES")]
+    pub watch_namespaces: Vec<String>,
+    /// The operator's own policy, a ceiling that no namespace can pass: YAML with the fields of `kubectl explain
+    /// ccpol.spec`. A mistake in it stops the start. Give the controller the same file.
+    #[arg(long, env = "CERTCOURIER_CLUSTER_POLICY", value_name = "FILE")]
+    pub cluster_policy: Option<PathBuf>,
+    /// Name of this cluster, for receipts and the audit log. Omitted: they name none.
+    #[arg(long, env = "CERTCOURIER_CLUSTER_NAME", value_name = "NAME")]
+    pub cluster_name: Option<String>,
+    /// Name of this replica, for Events. Omitted: the host's.
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    pub instance: Option<String>,
     /// Limits on connections.
     #[command(flatten)]
     pub connections: ConnectionLimits,
@@ -54,9 +72,22 @@ pub struct ServerArgs {
     /// Limits on deliveries.
     #[command(flatten)]
     pub deliveries: DeliveryLimits,
+    /// The API server.
+    #[command(flatten)]
+    pub client: ClientArgs,
+    /// Logs.
+    #[command(flatten)]
+    pub logs: LogArgs,
 }
 
 impl ServerArgs {
+    /// Name of this replica.
+    #[must_use]
+    pub fn instance_name(&self) -> String {
+        let host = || std::fs::read_to_string("/etc/hostname").map(|name| name.trim().to_owned());
+        self.instance.clone().or_else(|| host().ok()).filter(|name| !name.is_empty()).unwrap_or_else(|| "server".into())
+    }
+
     /// Where the serving certificate is; None for plain HTTP.
     #[must_use]
     pub fn certificate_files(&self) -> Option<CertificateFiles> {
@@ -128,6 +159,11 @@ pub struct RequestLimits {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Limits on deliveries")]
 pub struct DeliveryLimits {
+    /// Downloads under way at the same time, from the moment their token was found good. Beyond it: 503, and the token
+    /// stays good.
+    #[arg(long, env = "CERTCOURIER_MAX_DELIVERIES", default_value_t = 256, value_name = "DOWNLOADS",
+        value_parser = at_least_one)]
+    pub max_deliveries: usize,
     /// Files that are made at the same time. Default: one for each processor.
     #[arg(long, env = "CERTCOURIER_MAX_RENDERS", value_name = "FILES", value_parser = at_least_one)]
     pub max_renders: Option<usize>,
@@ -176,7 +212,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 mod for_tests {
     use clap::Parser;
 
-    use super::{ConnectionLimits, ServerArgs};
+    use super::{ConnectionLimits, DeliveryLimits, ServerArgs};
 
     #[derive(Debug, Parser)]
     struct CommandLine {
@@ -192,6 +228,13 @@ mod for_tests {
 
         pub(super) fn parse_flags(flags: &[&str]) -> Result<Self, clap::Error> {
             CommandLine::try_parse_from([&["server"], flags].concat()).map(|line| line.args)
+        }
+    }
+
+    impl DeliveryLimits {
+        /// The flags as given, all others at their defaults.
+        pub(in crate::server) fn for_tests(flags: &[&str]) -> Self {
+            ServerArgs::for_tests(flags).deliveries
         }
     }
 

@@ -4,24 +4,30 @@
 //! proxies and link previews ask without meaning to download. None of those consumes anything.
 
 mod page;
-mod presented;
+pub(super) mod presented;
+mod status;
 
 use std::sync::Arc;
 
 use axum::{
-    Extension, Router,
+    Extension, Json, Router,
     body::Body,
-    extract::{Path, State, rejection::PathRejection},
-    http::{HeaderMap, header},
+    extract::{FromRequestParts, Path, State, rejection::PathRejection},
+    http::{HeaderMap, header, request::Parts},
     response::Response,
     routing::{get, post},
 };
 use zeroize::Zeroizing;
 
+use self::status::TokenStatus;
 use super::{
     body,
     client_address::ClientAddress,
+    connection::Connection,
     error::{ErrorCode, ServerError},
+    identity,
+    redemption::{self, Redeemer},
+    request_id::RequestId,
     router::only,
     state::ServerState,
 };
@@ -32,46 +38,63 @@ pub(super) fn routes() -> Router<Arc<ServerState>> {
     Router::new()
         .route("/api/v1/downloads", only("POST", post(download_by_body)))
         .route("/api/v1/downloads/{token}", only("GET", get(download_by_path)))
-        .route("/api/v1/downloads/{token}/status", only("GET", get(status)))
+        .route("/api/v1/downloads/{token}/status", only("GET", get(token_status)))
 }
 
 async fn download_by_path(
     State(state): State<Arc<ServerState>>,
-    Extension(client): Extension<ClientAddress>,
+    redeemer: Redeemer,
     headers: HeaderMap,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, ServerError> {
-    state.rates.admit(client)?;
+    state.rates.admit(redeemer.client)?;
     refuse_prefetch(&headers)?;
     let token = token_of_path(path)?;
     if wants_a_page(&headers) {
         return Ok(page::download_page(&token));
     }
-    todo_redeem(&state, &token)
+    redemption::redeem(&state, &token, redeemer).await
 }
 
 async fn download_by_body(
     State(state): State<Arc<ServerState>>,
-    Extension(client): Extension<ClientAddress>,
+    redeemer: Redeemer,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ServerError> {
-    state.rates.admit(client)?;
+    state.rates.admit(redeemer.client)?;
     refuse_prefetch(&headers)?;
     let limits = &state.requests;
     let body = body::read(&headers, body, limits.max_body_bytes, limits.body_timeout.get()).await?;
     let token = presented::token_of_body(&body)?;
-    todo_redeem(&state, &token)
+    redemption::redeem(&state, &token, redeemer).await
 }
 
-async fn status(
+async fn token_status(
     State(state): State<Arc<ServerState>>,
     Extension(client): Extension<ClientAddress>,
     path: Result<Path<String>, PathRejection>,
-) -> Result<Response, ServerError> {
+) -> Result<Json<TokenStatus>, ServerError> {
     state.rates.admit(client)?;
-    let token = token_of_path(path)?;
-    todo_redeem(&state, &token)
+    let found = redemption::find(&state, &token_of_path(path)?).await?;
+    TokenStatus::of(&found, state.clients.clock().now()).map(Json).ok_or_else(redemption::no_request)
+}
+
+impl<S: Sync> FromRequestParts<S> for Redeemer {
+    type Rejection = ServerError;
+
+    /// What the surroundings found out about the request; they always have.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ServerError> {
+        let known = (parts.extensions.get::<ClientAddress>(), parts.extensions.get::<RequestId>());
+        let (Some(client), Some(request_id)) = known else { return Err(ServerError::internal()) };
+        Ok(Self {
+            client: *client,
+            user_agent: parts.headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into()),
+            bearer: identity::bearer(&parts.headers),
+            request_id: request_id.clone(),
+            connection: parts.extensions.get::<Arc<Connection>>().cloned(),
+        })
+    }
 }
 
 fn token_of_path(path: Result<Path<String>, PathRejection>) -> Result<Token, ServerError> {
@@ -102,8 +125,4 @@ fn wants_a_page(headers: &HeaderMap) -> bool {
         .any(|range| range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/html"));
     let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
     accepts_html || navigates
-}
-
-fn todo_redeem(_: &ServerState, _: &Token) -> Result<Response, ServerError> {
-    Err(ServerError::new(ErrorCode::Unavailable, "not yet"))
 }

@@ -10,6 +10,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use crate::kube::error::in_one_line;
+
 /// Why a request was refused. Each is explained in docs/troubleshooting.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "each is one word of the API that docs/troubleshooting.md explains")]
@@ -221,15 +223,8 @@ impl ServerError {
     /// The causes, outermost first, in one line for the log. Empty without a cause.
     #[must_use]
     pub fn causes(&self) -> String {
-        std::error::Error::source(self).map(chain).unwrap_or_default()
+        std::error::Error::source(self).map(in_one_line).unwrap_or_default()
     }
-}
-
-/// An error and its causes in one line for the log.
-#[must_use]
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 impl IntoResponse for ServerError {

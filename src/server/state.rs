@@ -1,43 +1,101 @@
 //! What every handler of one server shares.
 
+use std::sync::Arc;
+
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_util::task::TaskTracker;
+
 use super::{
     args::{DeliveryLimits, RequestLimits, ServerArgs},
     client_address::TrustedProxies,
+    error::{ErrorCode, ServerError},
     metrics::ServerMetrics,
     rate_limit::RateLimiters,
+    redemption::Renders,
 };
-use crate::metrics::Metrics;
+use crate::{
+    kube::{client::Clients, events::Events},
+    lifecycle::Guard,
+    metrics::Metrics,
+    policy::NamedPolicy,
+};
 
 /// What every handler shares. Holds no state of any request: that is in the API server.
-#[derive(Debug)]
 pub struct ServerState {
+    pub(super) clients: Clients,
+    pub(super) events: Events,
+    pub(super) operator_policy: Option<NamedPolicy>,
+    pub(super) cluster_name: Option<String>,
     pub(super) proxies: TrustedProxies,
     pub(super) max_header_bytes: u32,
     pub(super) requests: RequestLimits,
     pub(super) deliveries: DeliveryLimits,
     pub(super) rates: RateLimiters,
+    pub(super) renders: Renders,
     pub(super) metrics: ServerMetrics,
+    /// What must be finished before the process ends: receipts under way and outcomes.
+    pub(super) tasks: TaskTracker,
+    pub(super) runtime: Handle,
+    /// Empty: all.
+    namespaces: Vec<String>,
+    delivery_places: Arc<Semaphore>,
 }
 
 impl ServerState {
-    /// The state of a server with these flags.
+    /// The state of a server with these flags. Must be called within a tokio runtime.
     #[must_use]
-    pub fn new(args: &ServerArgs, metrics: &Metrics) -> Self {
+    pub fn new(args: &ServerArgs, clients: Clients, operator_policy: Option<NamedPolicy>, metrics: &Metrics) -> Self {
+        let events = Events::new(clients.writes().clone(), "certcourier.io/server", args.instance_name());
         Self {
+            clients,
+            events,
+            operator_policy,
+            cluster_name: args.cluster_name.clone(),
             proxies: args.proxies(),
             max_header_bytes: args.connections.max_header_bytes,
             requests: args.requests.clone(),
             deliveries: args.deliveries.clone(),
             rates: RateLimiters::new(&args.rates),
+            renders: Renders::new(&args.deliveries),
             metrics: ServerMetrics::registered(metrics),
+            tasks: TaskTracker::new(),
+            runtime: Handle::current(),
+            namespaces: args.watch_namespaces.clone(),
+            delivery_places: Arc::new(Semaphore::new(args.deliveries.max_deliveries)),
         }
+    }
+
+    /// Whether this server serves the requests of a namespace.
+    pub(super) fn serves(&self, namespace: &str) -> bool {
+        self.namespaces.is_empty() || self.namespaces.iter().any(|served| served == namespace)
+    }
+
+    /// What is known of the admission policies.
+    #[expect(clippy::unused_self, reason = "the guard's state will be kept here")]
+    pub(super) const fn guard(&self) -> Guard {
+        Guard::Unwatched
+    }
+
+    /// A place among the deliveries under way; it is kept until the file has gone out.
+    pub(super) fn delivery_place(&self) -> Result<OwnedSemaphorePermit, ServerError> {
+        Arc::clone(&self.delivery_places).try_acquire_owned().map_err(|_| {
+            let words = "too many downloads are under way; nothing was delivered and the token is still good: try again";
+            ServerError::new(ErrorCode::Unavailable, words).retry_after(std::time::Duration::from_secs(1))
+        })
     }
 }
 
 #[cfg(test)]
 impl ServerState {
-    /// The state of a server whose API server never answers.
+    /// The state of a server whose API server cannot be reached.
     pub(super) fn for_tests(args: &ServerArgs, metrics: &Metrics) -> Self {
-        Self::new(args, metrics)
+        use crate::kube::client::{ClientArgs, Role};
+
+        let config = ::kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let clients = Clients::new(config, &ClientArgs::default(), Role::Server).unwrap();
+        Self::new(args, clients, None, metrics)
     }
 }

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-use super::error::chain;
+use crate::kube::error::in_one_line;
 
 /// Where the serving certificate and its key are.
 #[derive(Clone, Debug)]
@@ -166,7 +166,7 @@ impl ServingCertificate {
             Ok(content) => content,
             Err(error) => {
                 if self.last_seen.take().is_some() {
-                    warn!(error = chain(&error), "serving certificate cannot be read; the one in use stays");
+                    warn!(error = in_one_line(&error), "serving certificate cannot be read; the one in use stays");
                 }
                 return;
             }
@@ -181,7 +181,7 @@ impl ServingCertificate {
                 self.current.0.store(Arc::new(certified));
                 info!(file = %self.files.certificate.display(), "serving certificate replaced");
             }
-            Err(error) => warn!(error = chain(&error), "new serving certificate cannot be used; the one in use stays"),
+            Err(error) => warn!(error = in_one_line(&error), "new serving certificate cannot be used; the one in use stays"),
         }
     }
 }

@@ -1,0 +1,69 @@
+//! What `…/status` says of a token: where its request stands, and whether the token could be used. Nothing is consumed,
+//! and nothing is said that the holder of the token does not know or could not find out by using it.
+
+use serde::Serialize;
+
+use super::super::redemption::{self, Found};
+use crate::{
+    api::{DateTime, DownloadRequest},
+    lifecycle::Refusal,
+};
+
+/// The answer of `GET /api/v1/downloads/{token}/status`.
+#[derive(Debug, Serialize)]
+pub struct TokenStatus {
+    /// Name of the DownloadRequest.
+    pub request: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Name of the Certificate.
+    pub certificate: String,
+    /// The environment asked for; null means the Certificate's default, or all for der-zip.
+    pub environment: Option<String>,
+    /// The format of the file.
+    pub format: &'static str,
+    /// Where the request stands.
+    pub phase: &'static str,
+    /// Until when this token can be used; null once it is not the living one.
+    pub expires_at: Option<DateTime>,
+    /// Whether nothing is known that stands against using the token now. Policies, rights and material are looked at
+    /// only when it is used.
+    pub usable: bool,
+    /// Why it cannot be used: what using it would answer.
+    #[serde(flatten)]
+    pub refusal: Option<TokenRefusal>,
+}
+
+/// What using the token would answer.
+#[derive(Debug, Serialize)]
+pub struct TokenRefusal {
+    error: &'static str,
+    error_description: String,
+}
+
+impl TokenStatus {
+    /// Of a token that belongs to the request; None where it does not.
+    #[must_use]
+    pub fn of(found: &Found, now: jiff::Timestamp) -> Option<Self> {
+        let refusal = redemption::present(found, now).err();
+        if refusal == Some(Refusal::TokenUnknown) {
+            return None;
+        }
+        let DownloadRequest { metadata, spec, status } = &found.request;
+        let expiry = status.as_ref().and_then(|status| status.token.as_ref()?.expires_at.clone());
+        Some(Self {
+            request: metadata.name.clone().unwrap_or_default(),
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            certificate: spec.certificate_ref.name.clone(),
+            environment: spec.environment.clone(),
+            format: spec.format.name(),
+            phase: status.as_ref().and_then(|status| status.phase).unwrap_or_default().name(),
+            expires_at: expiry.filter(|_| refusal.is_none()),
+            usable: refusal.is_none(),
+            refusal: refusal.map(|refusal| {
+                let error = redemption::refusal_in_words(&refusal);
+                TokenRefusal { error: error.code().name(), error_description: error.description().to_owned() }
+            }),
+        })
+    }
+}

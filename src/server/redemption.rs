@@ -1,0 +1,141 @@
+//! A token becomes a file, once. The steps and their order are the design's §6; nothing before the receipt changes any
+//! state, and the receipt is the only compare-and-set.
+//!
+//! Every fact is read live and nothing is remembered between two requests, so replicas need not know of each other.
+
+mod decision;
+mod file;
+mod receipt;
+mod refusal;
+
+use std::{sync::Arc, time::Instant};
+
+use ::kube::Api;
+use axum::response::Response;
+
+pub use file::Renders;
+pub(super) use refusal::{of_api_error, of_lifecycle as refusal_in_words};
+
+use super::{
+    client_address::ClientAddress,
+    connection::Connection,
+    delivery::{self, Delivery},
+    downloads::presented,
+    error::{ErrorCode, ServerError},
+    request_id::RequestId,
+    state::ServerState,
+};
+use crate::{
+    api::DownloadRequest,
+    kube::{error::During as _, receipts},
+    lifecycle::{self, Refusal},
+    redact::Redacted,
+    token::Token,
+};
+
+/// Who redeems, as far as that can be known.
+#[derive(Clone, Debug)]
+pub struct Redeemer {
+    /// Address of the client.
+    pub client: ClientAddress,
+    /// What the client calls itself.
+    pub user_agent: Option<String>,
+    /// The bearer token that came along.
+    pub bearer: Option<Redacted<String>>,
+    /// Id of the HTTP request.
+    pub request_id: RequestId,
+    /// The connection to close when the file is not taken; None without a network.
+    pub connection: Option<Arc<Connection>>,
+}
+
+/// The request that a token belongs to, and since when that was known.
+pub struct Found {
+    /// As read from the API server.
+    pub request: DownloadRequest,
+    /// SHA-256 of the token.
+    pub hash: String,
+    /// Before it was read.
+    pub looked_at: Instant,
+}
+
+/// Redeems a token. An answer with the file in it has used the token up, whether or not it arrives.
+///
+/// # Errors
+/// [`ServerError`]; unless it says that the token was used, the token is as good as before.
+pub async fn redeem(state: &Arc<ServerState>, token: &Token, redeemer: Redeemer) -> Result<Response, ServerError> {
+    let found = find(state, token).await?;
+    let now = state.clients.clock().now();
+    if let Err(refusal) = present(&found, now) {
+        return Err(explain(state, &found, refusal).await);
+    }
+    let place = state.delivery_place()?;
+    let mut decided = decision::decide(state, &found, &redeemer).await?;
+    let file = file::make(state, token, &found.request, &mut decided).await?;
+    if found.looked_at.elapsed() > state.deliveries.decision_timeout.get() {
+        return Err(too_slow());
+    }
+    let receipt = receipt::draft(state, &found.request, &decided, &file, &redeemer);
+    // From here on the client's going away must not stop us half-way: the receipt gets its outcome in any case.
+    let (state_kept, namespace) = (Arc::clone(state), token.namespace().to_owned());
+    let delivering = state.tasks.spawn(async move {
+        let receipt = receipt::claim(&state_kept, &namespace, receipt).await?;
+        Ok::<_, ServerError>(Delivery::begin(state_kept, receipt, decided.certificate, file, redeemer, place))
+    });
+    let delivery = delivering.await.map_err(|_| ServerError::internal())??;
+    Ok(delivery::respond(delivery))
+}
+
+/// Finds the request of a token by one live GET.
+///
+/// # Errors
+/// [`ErrorCode::TokenUnknown`] where there is none.
+pub async fn find(state: &ServerState, token: &Token) -> Result<Found, ServerError> {
+    if !state.serves(token.namespace()) {
+        return Err(no_request());
+    }
+    state.rates.admit_lookup()?;
+    let looked_at = Instant::now();
+    let requests: Api<DownloadRequest> = Api::namespaced(state.clients.reads().clone(), token.namespace());
+    let request = requests
+        .get_opt(token.request())
+        .await
+        .during("read", || format!("DownloadRequest {}/{}", token.namespace(), token.request()))
+        .map_err(of_api_error)?;
+    Ok(Found { request: request.ok_or_else(no_request)?, hash: token.hash(), looked_at })
+}
+
+/// The cheap check of the hash, before anything else is read.
+///
+/// # Errors
+/// [`Refusal`] for any hash but that of the living token.
+pub fn present(found: &Found, now: jiff::Timestamp) -> Result<(), Refusal> {
+    lifecycle::present(&found.request, &found.hash, now)?;
+    if found.request.metadata.deletion_timestamp.is_some() {
+        return Err(Refusal::TokenRevoked("Deleted".to_owned()));
+    }
+    Ok(())
+}
+
+/// A refusal in the words for whoever holds the token. Of a used one they may know when, so that a theft is noticed.
+async fn explain(state: &ServerState, found: &Found, refusal: Refusal) -> ServerError {
+    if refusal != Refusal::TokenUsed {
+        return refusal::of_lifecycle(&refusal);
+    }
+    let namespace = found.request.metadata.namespace.as_deref().unwrap_or_default();
+    let uid = found.request.metadata.uid.as_deref().unwrap_or_default();
+    match receipts::of(state.clients.reads(), namespace, uid).await {
+        Ok(Some(receipt)) => refusal::used(&receipt),
+        _ => refusal::of_lifecycle(&refusal),
+    }
+}
+
+/// In the words of a token whose request is there, so that nobody learns which requests exist.
+pub fn no_request() -> ServerError {
+    presented::unknown(Refusal::TokenUnknown.to_string())
+}
+
+fn too_slow() -> ServerError {
+    let words = "the facts behind this download became too old while it was prepared; \
+                 nothing was delivered and the token is still good: try again";
+    ServerError::new(ErrorCode::Unavailable, words).retry_after(refusal::SOON)
+}

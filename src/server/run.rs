@@ -1,0 +1,196 @@
+//! The process: start, readiness, and an end that finishes what is under way.
+
+use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+
+use axum::Router;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{
+    args::ServerArgs,
+    listener::{self, Drained},
+    readiness::ApiServerSeen,
+    router,
+    state::ServerState,
+    tls::{ServingCertificate, TlsError},
+};
+use crate::{
+    kube::{
+        client::{Clients, ConnectError, Role},
+        error::in_one_line,
+        policies::{self, PolicyFileError},
+    },
+    metrics::{self, Endpoint, Metrics, Readiness},
+    telemetry::{self, LogError},
+};
+
+/// How long outcomes may take to be written once the last connection is gone.
+const OUTCOME_GRACE: Duration = Duration::from_secs(10);
+
+/// Why the server did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Policy(#[from] PolicyFileError),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("use the serving certificate (--tls-cert, --tls-key)")]
+    Tls(#[from] TlsError),
+    #[error("start the runtime")]
+    Runtime(#[source] io::Error),
+    #[error("listen for signals")]
+    Signals(#[source] io::Error),
+    #[error("listen on {address}: choose another --listen")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error("serve metrics and probes on {address}: choose another --metrics-address")]
+    Endpoint {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Runs until SIGTERM or SIGINT. Exit code 0 after such an end, 1 when it could not start or go on.
+#[must_use]
+pub fn run(args: &ServerArgs) -> ExitCode {
+    match start(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Not only to the log, which may not have been started.
+            eprintln!("certcourier server: {}", in_one_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(args: &ServerArgs) -> Result<(), RunError> {
+    telemetry::start(&args.logs)?;
+    log_panics();
+    let operator_policy = args.cluster_policy.as_deref().map(policies::load).transpose()?;
+    let runtime = tokio::runtime::Runtime::new().map_err(RunError::Runtime)?;
+    runtime.block_on(async {
+        let clients = Clients::connect(&args.client, Role::Server).await?;
+        let metrics = Metrics::new("server");
+        let state = Arc::new(ServerState::new(args, clients, operator_policy, &metrics));
+        supervise(args, state, metrics).await
+    })
+}
+
+/// A panic is logged once, with its place. Its text could hold a value, so that is left out.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a task panicked");
+    }));
+}
+
+async fn supervise(args: &ServerArgs, state: Arc<ServerState>, metrics: Metrics) -> Result<(), RunError> {
+    let stop = stop_signal()?;
+    let quit = CancellationToken::new();
+    let seen = ApiServerSeen::default();
+    let endpoint = Endpoint { metrics, readiness: readiness(&state, &seen, &stop) };
+    let address = args.metrics_address;
+    let mut probes = tokio::spawn(metrics::serve(address, endpoint, quit.clone()));
+    let asking = seen.keep_asking(Arc::clone(&state));
+    let serving = serve(args, Arc::clone(&state), stop);
+    let ended = tokio::select! {
+        drained = serving => drained,
+        () = asking => Ok(()),
+        probes = &mut probes => probes.unwrap_or(Ok(())).map_err(|source| RunError::Endpoint { address, source }),
+    };
+    finish_outcomes(&state).await;
+    quit.cancel();
+    info!("the server has ended");
+    ended
+}
+
+/// Serves until `stop`, and then until what is under way has ended.
+async fn serve(args: &ServerArgs, state: Arc<ServerState>, stop: CancellationToken) -> Result<(), RunError> {
+    let bind = || listener::bind(args.listen).map_err(|source| RunError::Listen { address: args.listen, source });
+    let app = router(state);
+    let Some(files) = args.certificate_files() else {
+        let listener = bind()?;
+        warn!(address = %shown(&listener), "the API is served over plain HTTP: whoever can listen can read keys");
+        accept(args, listener, None, app, stop).await;
+        return Ok(());
+    };
+    let certificate = ServingCertificate::load(files).await?;
+    let tls = certificate.server_config()?;
+    let listener = bind()?;
+    info!(address = %shown(&listener), "the API is served over TLS");
+    tokio::select! {
+        () = accept(args, listener, Some(tls), app, stop) => {}
+        () = certificate.keep_fresh(args.tls_reload_interval.get()) => {}
+    }
+    Ok(())
+}
+
+async fn accept(
+    args: &ServerArgs,
+    listener: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    app: Router,
+    stop: CancellationToken,
+) {
+    let Drained { cut } = listener::serve(listener, tls, app, args.connections.clone(), stop).await;
+    info!(cut, "connections have ended");
+}
+
+/// Receipts under way and outcomes are written before the process ends; what is left, the controller calls Unknown.
+async fn finish_outcomes(state: &ServerState) {
+    state.tasks.close();
+    if tokio::time::timeout(OUTCOME_GRACE, state.tasks.wait()).await.is_err() {
+        warn!(left = state.tasks.len(), "the outcome of deliveries could not be written in time");
+    }
+}
+
+fn shown(listener: &TcpListener) -> String {
+    listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
+}
+
+fn readiness(state: &Arc<ServerState>, seen: &ApiServerSeen, stop: &CancellationToken) -> Readiness {
+    let (clock, seen, stop) = (state.clients.clock().clone(), seen.clone(), stop.clone());
+    Arc::new(move || {
+        let mut missing = Vec::new();
+        if stop.is_cancelled() {
+            missing.push("the server is about to end".to_owned());
+        }
+        missing.extend(seen.missing());
+        if !clock.is_trustworthy() {
+            missing.push(format!("this machine's clock is {:#} off the API server's; synchronise it", clock.skew()));
+        }
+        missing
+    })
+}
+
+/// Cancelled by SIGTERM or SIGINT; a second one ends the process at once.
+fn stop_signal() -> Result<CancellationToken, RunError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
+    let stop = CancellationToken::new();
+    let cancelled = stop.clone();
+    tokio::spawn(async move {
+        for again in [false, true] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if again {
+                std::process::exit(130);
+            }
+            info!("asked to end: downloads under way are finished first");
+            cancelled.cancel();
+        }
+    });
+    Ok(stop)
+}

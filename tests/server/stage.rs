@@ -1,0 +1,206 @@
+//! A server in front of the fake API server, with one Certificate and one request whose token can be used.
+
+use std::{
+    sync::{Arc, LazyLock},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Request, StatusCode},
+};
+use base64ct::{Base64, Encoding as _};
+use certcourier::{
+    kube::client::{ClientArgs, Clients, Role},
+    metrics::Metrics,
+    server::{ServerArgs, ServerState, router},
+    token::Token,
+};
+use clap::Parser as _;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use super::{
+    certificates::{Pki, pki},
+    fake_api::{FakeApi, GROUP},
+};
+
+#[derive(clap::Parser)]
+struct CommandLine {
+    #[command(flatten)]
+    args: ServerArgs,
+}
+
+/// The flags as given, all others at their defaults.
+pub fn args(flags: &[&str]) -> ServerArgs {
+    CommandLine::try_parse_from([&["server", "--insecure-http"], flags].concat()).unwrap().args
+}
+
+/// Flags that no test but those of the limits wants to meet.
+const WIDE: [&str; 6] =
+    ["--rate-per-address", "100000", "--rate-burst", "100000", "--rate-lookups", "100000"];
+
+pub static PKI: LazyLock<Pki> = LazyLock::new(|| pki(&["api.example.com"]));
+
+pub const NAMESPACE: &str = "payments";
+pub const REQUEST: &str = "/apis/certcourier.io/v1alpha1/namespaces/payments/downloadrequests/api";
+pub const CERTIFICATE: &str = "/apis/certcourier.io/v1alpha1/namespaces/payments/certificates/api";
+pub const POLICY: &str = "/apis/certcourier.io/v1alpha1/namespaces/payments/certificatepolicies/policy";
+pub const RECEIPTS: &str = "/apis/certcourier.io/v1alpha1/namespaces/payments/downloadreceipts";
+pub const SECRET: &str = "/api/v1/namespaces/payments/secrets/api-tls";
+pub const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/payments/events";
+
+pub struct Stage {
+    pub api: FakeApi,
+    pub app: Router,
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub async fn read(response: axum::response::Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, 1 << 26).await.unwrap().to_vec();
+        Self { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers[name].to_str().unwrap()
+    }
+
+    /// The status and the code of a refusal, and that its words hold these.
+    #[track_caller]
+    pub fn assert_refused(&self, status: u16, code: &str, words: &str) {
+        let text = String::from_utf8_lossy(&self.body);
+        assert_eq!((self.status.as_u16(), self.json()["error"].as_str()), (status, Some(code)), "{text}");
+        assert!(text.contains(words), "`{words}` is not in {text}");
+    }
+}
+
+impl Stage {
+    /// A server for a request of this format.
+    pub async fn of_format(format: &str) -> Self {
+        Self::with_flags(format, &[]).await
+    }
+
+    pub async fn with_flags(format: &str, flags: &[&str]) -> Self {
+        let api = FakeApi::start().await;
+        api.put(SECRET, secret(&PKI.leaf, &PKI.key, &PKI.root));
+        api.put(CERTIFICATE, certificate());
+        api.put(REQUEST, request(format, &token()));
+        let app = Self::replica(&api, flags);
+        Self { api, app }
+    }
+
+    /// One more server on the same API server.
+    pub fn replica(api: &FakeApi, flags: &[&str]) -> Router {
+        let args = args(&[&WIDE, flags].concat());
+        let config = ::kube::Config::new(format!("http://{}", api.address).parse().unwrap());
+        let client_args = ClientArgs { api_timeout: "1s".parse().unwrap(), ..ClientArgs::default() };
+        let clients = Clients::new(config, &client_args, Role::Server).unwrap();
+        router(Arc::new(ServerState::new(&args, clients, None, &Metrics::new("server"))))
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        Answer::read(self.app.clone().oneshot(request).await.unwrap()).await
+    }
+
+    /// Redeems the token of the request.
+    pub async fn download(&self) -> Answer {
+        self.send(get(&token())).await
+    }
+
+    pub async fn status(&self) -> Answer {
+        self.send(Request::get(format!("/api/v1/downloads/{}/status", token().expose())).body(Body::empty()).unwrap()).await
+    }
+
+    pub fn receipt(&self) -> Option<Value> {
+        let mut receipts = self.api.list(RECEIPTS);
+        assert!(receipts.len() <= 1, "{receipts:#?}");
+        receipts.pop()
+    }
+
+    /// Waits until the receipt has an outcome.
+    pub async fn outcome(&self) -> Value {
+        let mut status = Value::Null;
+        eventually(|| {
+            status = self.receipt().map_or(Value::Null, |receipt| receipt["status"].clone());
+            status["outcome"].is_string()
+        })
+        .await;
+        status
+    }
+}
+
+/// Waits until it holds, for 15 s at most.
+pub async fn eventually(mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(15);
+    while !holds() {
+        assert!(Instant::now() < deadline, "it did not come true in time");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The request for a file by a token in the path.
+pub fn get(token: &Token) -> Request<Body> {
+    Request::get(format!("/api/v1/downloads/{}", token.expose())).body(Body::empty()).unwrap()
+}
+
+/// The living token of the request.
+pub fn token() -> Token {
+    Token::mint(NAMESPACE, "api", &[7; 32])
+}
+
+pub fn ago(seconds: i64) -> String {
+    (Timestamp::now() - SignedDuration::from_secs(seconds)).strftime("%FT%TZ").to_string()
+}
+
+pub fn secret(leaf: &str, key: &str, ca: &str) -> Value {
+    let encode = |text: &str| Base64::encode_string(text.as_bytes());
+    json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": {"name": "api-tls", "namespace": NAMESPACE},
+        "data": {"tls.crt": encode(leaf), "tls.key": encode(key), "ca.crt": encode(ca)}})
+}
+
+fn certificate() -> Value {
+    json!({"apiVersion": "certcourier.io/v1alpha1", "kind": "Certificate",
+        "metadata": {"name": "api", "namespace": NAMESPACE},
+        "spec": {"environments": [{"name": "production", "secretRef": {"name": "api-tls"}}]}})
+}
+
+/// A request as the controller leaves it when the token is minted.
+fn request(format: &str, token: &Token) -> Value {
+    json!({"apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadRequest",
+        "metadata": {"name": "api", "namespace": NAMESPACE, "uid": "request-uid", "generation": 1,
+            "creationTimestamp": ago(60)},
+        "spec": {"certificateRef": {"name": "api"}, "format": format, "reason": "INC-4211",
+            "requestedBy": {"username": "carol", "groups": ["people"]}},
+        "status": {"phase": "TokenIssued",
+            "review": {"digest": "d", "round": 1, "openedAt": ago(60), "fingerprints": [], "policies": [],
+                "approvals": {"required": 0, "given": 0, "by": []}},
+            "approvals": [],
+            "token": {"hash": token.hash(), "generation": 1, "round": 1, "issuedAt": ago(30), "expiresAt": ago(-300)},
+            "conditions": []}})
+}
+
+pub fn policy(spec: Value) -> Value {
+    json!({"apiVersion": "certcourier.io/v1alpha1", "kind": "CertificatePolicy",
+        "metadata": {"name": "policy", "namespace": NAMESPACE}, "spec": spec})
+}
+
+/// Path of an object of ours.
+pub fn path(kind: &str, name: &str) -> String {
+    format!("{GROUP}/{NAMESPACE}/{kind}/{name}")
+}

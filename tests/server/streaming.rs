@@ -1,0 +1,156 @@
+//! The file on its way, over real sockets: taken, not taken, broken off, and while the server ends.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use certcourier::server::{args::ConnectionLimits, listener};
+use http_body::Body as _;
+use serde_json::json;
+use std::net::SocketAddr;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpSocket, TcpStream},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use super::{
+    certificates::large_pki,
+    stage::{CERTIFICATE, SECRET, Stage, args, eventually, get, secret, token},
+};
+
+/// A router behind a real listener.
+struct Listening {
+    address: SocketAddr,
+    stop: CancellationToken,
+    ended: JoinHandle<listener::Drained>,
+}
+
+fn listen(app: Router, limits: ConnectionLimits) -> Listening {
+    let listener = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let ended = tokio::spawn(listener::serve(listener, None, app, limits, stop.clone()));
+    Listening { address, stop, ended }
+}
+
+/// A stage whose file is larger than what the way to a client holds.
+async fn large_stage(flags: &[&str]) -> Stage {
+    let stage = Stage::with_flags("der-zip", flags).await;
+    let large = large_pki(400_000);
+    stage.api.put(SECRET, secret(&large.leaf, &large.key, &large.root));
+    let environments: Vec<_> =
+        (0..16).map(|number| json!({"name": format!("e{number}"), "secretRef": {"name": "api-tls"}})).collect();
+    stage.api.edit(CERTIFICATE, |certificate| certificate["spec"]["environments"] = json!(environments));
+    stage
+}
+
+async fn connect_and_ask(address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(address).await.unwrap();
+    let request = format!("GET /api/v1/downloads/{} HTTP/1.1\r\nhost: test\r\n\r\n", token().expose());
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_is_cut_off_and_its_delivery_is_aborted() {
+    let stage = large_stage(&["--stream-timeout", "1s"]).await;
+    let listening = listen(stage.app.clone(), args(&[]).connections);
+    let mut stream = connect_and_ask(listening.address).await;
+    let mut first = [0; 1024];
+    stream.read_exact(&mut first).await.unwrap();
+    assert!(first.starts_with(b"HTTP/1.1 200 OK\r\n"));
+
+    let outcome = stage.outcome().await;
+    assert_eq!(outcome["outcome"], "Aborted");
+    let (sent, total) = (outcome["bytesSent"].as_i64().unwrap(), stage.receipt().unwrap()["spec"]["artifact"]["bytes"].as_i64().unwrap());
+    assert!(sent > 0 && sent < total, "{sent} of {total}");
+    // The connection is closed, so the rest never comes.
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest).await;
+    assert!(i64::try_from(rest.len()).unwrap() < total, "{} of {total}", rest.len());
+    stage.download().await.assert_refused(410, "token_used", "Aborted");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_has_an_aborted_delivery() {
+    let stage = large_stage(&[]).await;
+    let listening = listen(stage.app.clone(), args(&[]).connections);
+    let mut stream = connect_and_ask(listening.address).await;
+    stream.read_exact(&mut [0; 1024]).await.unwrap();
+    drop(stream);
+    assert_eq!(stage.outcome().await["outcome"], "Aborted");
+}
+
+#[tokio::test]
+async fn an_answer_whose_body_nobody_reads_is_aborted_with_nothing_sent() {
+    let stage = Stage::of_format("cert").await;
+    let answer = stage.app.clone().oneshot(get(&token())).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(!answer.body().is_end_stream());
+    drop(answer);
+    let outcome = stage.outcome().await;
+    assert_eq!((&outcome["outcome"], &outcome["bytesSent"]), (&json!("Aborted"), &json!(0)));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_its_receipt_is_created_leaves_no_receipt_without_outcome() {
+    use super::fake_api::Fault;
+
+    let stage = Stage::of_format("cert").await;
+    stage.api.fail(|method, path| {
+        (method == "POST" && path.ends_with("downloadreceipts")).then_some(Fault::Late(Duration::from_millis(300)))
+    });
+    let asking = tokio::spawn(stage.app.clone().oneshot(get(&token())));
+    let api = stage.api.clone();
+    let mut seen = Vec::new();
+    eventually(|| {
+        seen.extend(api.take_log());
+        seen.iter().any(|call| call.starts_with("POST") && call.ends_with("downloadreceipts"))
+    })
+    .await;
+    asking.abort();
+    assert_eq!(stage.outcome().await["outcome"], "Aborted");
+}
+
+#[tokio::test]
+async fn downloads_under_way_are_finished_before_the_server_ends() {
+    let stage = large_stage(&[]).await;
+    let listening = listen(stage.app.clone(), args(&[]).connections);
+    let mut stream = connect_and_ask(listening.address).await;
+    stream.read_exact(&mut [0; 1024]).await.unwrap();
+    listening.stop.cancel();
+    eventually(|| std::net::TcpStream::connect(listening.address).is_err()).await;
+    let total = usize::try_from(stage.receipt().unwrap()["spec"]["artifact"]["bytes"].as_u64().unwrap()).unwrap();
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.len() > total - 1024, "{} of {total}", rest.len());
+    assert_eq!(listening.ended.await.unwrap().cut, 0);
+    assert_eq!(stage.outcome().await["outcome"], "Delivered");
+}
+
+#[tokio::test]
+async fn what_is_not_finished_within_the_drain_is_cut_and_recorded() {
+    let stage = large_stage(&[]).await;
+    let listening = listen(stage.app.clone(), args(&["--drain", "1s"]).connections);
+    let mut stream = connect_and_ask(listening.address).await;
+    stream.read_exact(&mut [0; 1024]).await.unwrap();
+    listening.stop.cancel();
+    assert_eq!(listening.ended.await.unwrap().cut, 1);
+    assert_eq!(stage.outcome().await["outcome"], "Aborted");
+}
+
+#[tokio::test]
+async fn more_downloads_than_there_are_places_wait_outside() {
+    let stage = large_stage(&["--max-deliveries", "1"]).await;
+    let first = stage.app.clone().oneshot(get(&token())).await.unwrap();
+    assert_eq!(first.status(), 200);
+    // The same token again: it is refused for the lack of a place before anybody looks whether it was used.
+    stage.download().await.assert_refused(503, "unavailable", "too many downloads");
+    drop(first);
+    stage.outcome().await;
+    let state = Arc::new(stage);
+    state.download().await.assert_refused(410, "token_used", "Aborted");
+}
