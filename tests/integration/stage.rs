@@ -237,7 +237,7 @@ async fn server(
     arguments.extend(["--tls-cert".into(), directory.join("tls.crt").display().to_string()]);
     arguments.extend(["--tls-key".into(), directory.join("tls.key").display().to_string()]);
     // Tests come from one address, in crowds.
-    for flag in ["--address-rate", "--address-burst"] {
+    for flag in ["--rate-per-address", "--rate-burst", "--rate-lookups"] {
         arguments.extend([flag.to_owned(), "100000".to_owned()]);
     }
     arguments.extend(more.iter().cloned());
