@@ -17,12 +17,22 @@ pub struct ServerArgs {
     #[arg(long, env = "CERTCOURIER_LISTEN", default_value = "0.0.0.0:8443", value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
     /// Address and port of /healthz, /readyz and /metrics. Plain HTTP, not for the open network.
-    #[arg(long, visible_alias = "probe-listen", env = "CERTCOURIER_METRICS_ADDRESS", default_value = "0.0.0.0:8082",
-        value_name = "ADDRESS:PORT")]
+    #[arg(
+        long,
+        visible_alias = "probe-listen",
+        env = "CERTCOURIER_METRICS_ADDRESS",
+        default_value = "0.0.0.0:8082",
+        value_name = "ADDRESS:PORT"
+    )]
     pub metrics_address: SocketAddr,
     /// File with the serving certificate: PEM, leaf first.
-    #[arg(long, env = "CERTCOURIER_TLS_CERT", value_name = "FILE", requires = "tls_key",
-        required_unless_present = "insecure_http")]
+    #[arg(
+        long,
+        env = "CERTCOURIER_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key",
+        required_unless_present = "insecure_http"
+    )]
     pub tls_cert: Option<PathBuf>,
     /// File with its private key: PEM, unencrypted.
     #[arg(long, env = "CERTCOURIER_TLS_KEY", value_name = "FILE", requires = "tls_cert")]

@@ -27,7 +27,10 @@ pub async fn read(
     }
     tokio::time::timeout(timeout, collect(body, max_bytes)).await.unwrap_or_else(|_| {
         let seconds = timeout.as_secs_f32();
-        Err(ServerError::new(ErrorCode::BadRequest, format!("the body did not arrive within {seconds} s; send it again")))
+        Err(ServerError::new(
+            ErrorCode::BadRequest,
+            format!("the body did not arrive within {seconds} s; send it again"),
+        ))
     })
 }
 

@@ -180,7 +180,12 @@ mod tests {
             ("203.0.113.9:5", vec!["198.51.100.1"], "203.0.113.9", "a stranger speaks for nobody"),
             ("10.0.0.1:5", vec![], "10.0.0.1", "a proxy that reports nothing is the client"),
             ("10.0.0.1:5", vec!["198.51.100.1"], "198.51.100.1", "one proxy"),
-            ("10.0.0.1:5", vec!["1.2.3.4, 198.51.100.1"], "198.51.100.1", "what the client itself wrote is not believed"),
+            (
+                "10.0.0.1:5",
+                vec!["1.2.3.4, 198.51.100.1"],
+                "198.51.100.1",
+                "what the client itself wrote is not believed",
+            ),
             ("10.0.0.1:5", vec!["1.2.3.4, 198.51.100.1, 10.9.9.9"], "198.51.100.1", "two proxies"),
             ("10.0.0.1:5", vec!["1.2.3.4", "198.51.100.1", "192.0.2.7"], "198.51.100.1", "several lines are one list"),
             ("10.0.0.1:5", vec!["198.51.100.1, unknown"], "10.0.0.1", "an unreadable hop ends the walk"),

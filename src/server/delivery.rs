@@ -25,11 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-use super::{
-    headers,
-    redemption::Redeemer,
-    state::ServerState,
-};
+use super::{headers, redemption::Redeemer, state::ServerState};
 use crate::{
     api::{Certificate, DownloadReceipt, DownloadReceiptStatus, Outcome},
     kube::{
@@ -192,7 +188,11 @@ impl Progress {
         self.log(outcome, sent);
         if let Err(error) = self.write_outcome(status).await {
             let receipt = self.receipt.metadata.name.as_deref().unwrap_or_default();
-            warn!(receipt, error = in_one_line(&error), "outcome could not be written; the controller will write Unknown");
+            warn!(
+                receipt,
+                error = in_one_line(&error),
+                "outcome could not be written; the controller will write Unknown"
+            );
         }
         self.state.events.tell(&self.certificate, self.note(outcome, sent), now).await;
     }
@@ -213,7 +213,9 @@ impl Progress {
             tokio::time::sleep(pause).await;
             let (namespace, uid) = (receipt.metadata.namespace.clone(), receipt.spec.request_ref.uid.clone());
             match receipts::of(clients.reads(), namespace.as_deref().unwrap_or_default(), &uid).await {
-                Ok(Some(found)) if found.status.as_ref().is_some_and(|status| status.outcome.is_some()) => return Ok(()),
+                Ok(Some(found)) if found.status.as_ref().is_some_and(|status| status.outcome.is_some()) => {
+                    return Ok(());
+                }
                 Ok(Some(found)) => receipt = found,
                 Ok(None) => return Ok(()),
                 Err(_) => {}

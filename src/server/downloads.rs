@@ -89,7 +89,10 @@ impl<S: Sync> FromRequestParts<S> for Redeemer {
         let (Some(client), Some(request_id)) = known else { return Err(ServerError::internal()) };
         Ok(Self {
             client: *client,
-            user_agent: parts.headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into()),
+            user_agent: parts
+                .headers
+                .get(header::USER_AGENT)
+                .map(|value| String::from_utf8_lossy(value.as_bytes()).into()),
             bearer: identity::bearer(&parts.headers),
             request_id: request_id.clone(),
             connection: parts.extensions.get::<Arc<Connection>>().cloned(),

@@ -131,11 +131,9 @@ impl ErrorCode {
             Self::RequestClosed | Self::CertificateChanged | Self::ClaimConflict | Self::WrongDelivery => {
                 StatusCode::CONFLICT
             }
-            Self::TokenExpired
-            | Self::TokenUsed
-            | Self::TokenReplaced
-            | Self::TokenRevoked
-            | Self::CertificateGone => StatusCode::GONE,
+            Self::TokenExpired | Self::TokenUsed | Self::TokenReplaced | Self::TokenRevoked | Self::CertificateGone => {
+                StatusCode::GONE
+            }
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::ReasonRequired

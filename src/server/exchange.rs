@@ -104,8 +104,7 @@ struct Envelope<'a> {
 }
 
 fn with_envelope(answer: Response, refusal: &ServerError, request_id: Option<&str>) -> Response {
-    let envelope =
-        Envelope { error: refusal.code().name(), error_description: refusal.description(), request_id };
+    let envelope = Envelope { error: refusal.code().name(), error_description: refusal.description(), request_id };
     let (mut parts, _) = answer.into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
     let mut answer = Json(envelope).into_response();

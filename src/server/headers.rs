@@ -49,8 +49,7 @@ mod tests {
 
     #[test]
     fn a_file_is_described_and_not_offered_in_parts() {
-        let headers =
-            of_file("application/x-pem-file", 12, "attachment; filename=\"api-cert.pem\"", "sha-256=:AAAA:");
+        let headers = of_file("application/x-pem-file", 12, "attachment; filename=\"api-cert.pem\"", "sha-256=:AAAA:");
         for (name, value) in [
             ("content-type", "application/x-pem-file"),
             ("content-length", "12"),

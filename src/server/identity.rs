@@ -48,7 +48,8 @@ pub async fn of_bearer(clients: &Clients, bearer: &Redacted<String>) -> Result<R
 }
 
 fn unauthorized() -> ServerError {
-    let words = "the API server does not accept this bearer token; get a new one: kubectl create token, or log in again";
+    let words =
+        "the API server does not accept this bearer token; get a new one: kubectl create token, or log in again";
     ServerError::new(ErrorCode::Unauthorized, words)
 }
 

@@ -82,7 +82,8 @@ impl ServerState {
     /// A place among the deliveries under way; it is kept until the file has gone out.
     pub(super) fn delivery_place(&self) -> Result<OwnedSemaphorePermit, ServerError> {
         Arc::clone(&self.delivery_places).try_acquire_owned().map_err(|_| {
-            let words = "too many downloads are under way; nothing was delivered and the token is still good: try again";
+            let words =
+                "too many downloads are under way; nothing was delivered and the token is still good: try again";
             ServerError::new(ErrorCode::Unavailable, words).retry_after(std::time::Duration::from_secs(1))
         })
     }

@@ -181,7 +181,9 @@ impl ServingCertificate {
                 self.current.0.store(Arc::new(certified));
                 info!(file = %self.files.certificate.display(), "serving certificate replaced");
             }
-            Err(error) => warn!(error = in_one_line(&error), "new serving certificate cannot be used; the one in use stays"),
+            Err(error) => {
+                warn!(error = in_one_line(&error), "new serving certificate cannot be used; the one in use stays")
+            }
         }
     }
 }

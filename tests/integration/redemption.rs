@@ -121,6 +121,7 @@ async fn looking_and_half_hearted_requests_use_nothing_up() {
     let range = world.fetch(http.get(&url).header("range", "bytes=0-9")).await;
     assert_eq!((range.status, range.text()), (200, world.leaf.leaf.clone()), "a range is ignored");
     assert_eq!(range.header("accept-ranges"), "none");
+    world.wait_finished("look").await;
     assert_eq!(world.status(&token).await.json("error"), "token_used");
 }
 

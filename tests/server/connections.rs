@@ -7,12 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{
-    Router,
-    body::Body,
-    http::Request,
-    routing::get,
-};
+use axum::{Router, body::Body, http::Request, routing::get};
 use bytes::Bytes;
 use certcourier::server::{
     args::ConnectionLimits,
@@ -22,7 +17,10 @@ use certcourier::server::{
 };
 use futures::stream;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::{ClientConfig, RootCertStore, ServerConfig, pki_types::{CertificateDer, ServerName, pem::PemObject as _}};
+use rustls::{
+    ClientConfig, RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -50,7 +48,8 @@ fn app(release: &Arc<Semaphore>) -> Router {
         release.acquire().await.unwrap().forget();
         "released"
     };
-    let endless = async || Body::from_stream(stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[0; 16_384]))));
+    let endless =
+        async || Body::from_stream(stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[0; 16_384]))));
     let peer = async |axum::Extension(Peer(peer)): axum::Extension<Peer>| peer.ip().to_string();
     Router::new().route("/", get(peer)).route("/slow", get(slow)).route("/endless", get(endless))
 }
@@ -64,7 +63,8 @@ struct Listening {
 
 fn listen(limits: ConnectionLimits, tls: Option<Arc<ServerConfig>>) -> Listening {
     let listener = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let (address, stop, release) = (listener.local_addr().unwrap(), CancellationToken::new(), Arc::new(Semaphore::new(0)));
+    let (address, stop, release) =
+        (listener.local_addr().unwrap(), CancellationToken::new(), Arc::new(Semaphore::new(0)));
     let ended = tokio::spawn(listener::serve(listener, tls, app(&release), limits, stop.clone()));
     Listening { address, stop, release, ended }
 }
@@ -76,7 +76,10 @@ async fn connect(address: SocketAddr) -> TcpStream {
 /// What one request on a connection of its own is answered.
 async fn ask(address: SocketAddr, path: &str) -> String {
     let mut stream = connect(address).await;
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").as_bytes()).await.unwrap();
+    stream
+        .write_all(format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer).await;
     answer
@@ -116,7 +119,8 @@ async fn closed_after(mut stream: TcpStream, says: &[u8]) -> Duration {
 async fn a_client_that_says_nothing_or_says_it_slowly_is_cut_off_while_others_are_served() {
     let listening = listen(limits(&["--header-timeout", "1s"]), None);
     let silent = tokio::spawn(closed_after(connect(listening.address).await, b""));
-    let slow = tokio::spawn(closed_after(connect(listening.address).await, b"GET / HTTP/1.1\r\nx: aaaaaaaaaaaaaaaaaaaa"));
+    let slow =
+        tokio::spawn(closed_after(connect(listening.address).await, b"GET / HTTP/1.1\r\nx: aaaaaaaaaaaaaaaaaaaa"));
     let slow_http2 = tokio::spawn(closed_after(connect(listening.address).await, b"PRI * HTTP/2.0\r\n\r\n"));
     assert!(ask(listening.address, "/").await.ends_with("127.0.0.1"));
     for cut in [silent, slow, slow_http2] {

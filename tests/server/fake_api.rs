@@ -111,16 +111,21 @@ impl Store {
 
     fn act(&mut self, method: &Method, path: &str, body: Value) -> (u16, Value) {
         match *method {
-            Method::GET if path == "/version" => (200, json!({"major": "1", "minor": "36", "gitVersion": "v1.36.3",
-                "gitCommit": "", "gitTreeState": "", "buildDate": "", "goVersion": "", "compiler": "", "platform": ""})),
-            Method::GET if path.ends_with("/certificatepolicies") => {
-                (200, json!({"apiVersion": "certcourier.io/v1alpha1", "kind": "CertificatePolicyList",
-                    "metadata": {"resourceVersion": "1"}, "items": self.list(path)}))
-            }
+            Method::GET if path == "/version" => (
+                200,
+                json!({"major": "1", "minor": "36", "gitVersion": "v1.36.3",
+                "gitCommit": "", "gitTreeState": "", "buildDate": "", "goVersion": "", "compiler": "", "platform": ""}),
+            ),
+            Method::GET if path.ends_with("/certificatepolicies") => (
+                200,
+                json!({"apiVersion": "certcourier.io/v1alpha1", "kind": "CertificatePolicyList",
+                    "metadata": {"resourceVersion": "1"}, "items": self.list(path)}),
+            ),
             Method::GET => self.objects.get(path).map_or((404, Value::Null), |object| (200, object.clone())),
             Method::POST if path.ends_with("/subjectaccessreviews") => {
                 let asked = &body["spec"]["resourceAttributes"];
-                let refused = format!("/refused/{}/{}", asked["verb"].as_str().unwrap(), asked["name"].as_str().unwrap());
+                let refused =
+                    format!("/refused/{}/{}", asked["verb"].as_str().unwrap(), asked["name"].as_str().unwrap());
                 let allowed = !self.objects.contains_key(&refused);
                 (201, json!({"metadata": {}, "spec": body["spec"], "status": {"allowed": allowed}}))
             }

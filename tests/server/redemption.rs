@@ -78,7 +78,9 @@ fn fingerprint(pem: &str) -> String {
 #[tokio::test]
 async fn the_token_may_also_stand_in_the_body() {
     let token = token();
-    for body in [token.expose().to_owned(), format!("token={}", token.expose()), json!({"token": token.expose()}).to_string()] {
+    for body in
+        [token.expose().to_owned(), format!("token={}", token.expose()), json!({"token": token.expose()}).to_string()]
+    {
         let stage = Stage::of_format("cert").await;
         let request = Request::post("/api/v1/downloads").header("accept", "text/html").body(Body::from(body)).unwrap();
         let answer = stage.send(request).await;
@@ -385,7 +387,8 @@ async fn status_says_where_the_request_stands_and_consumes_nothing() {
     let status = stage.status().await.json();
     assert_eq!((&status["usable"], &status["error"]), (&json!(false), &json!("token_used")));
     assert_eq!(status["expires_at"], json!(null));
-    let unknown = Request::get(format!("/api/v1/downloads/{}/status", Token::mint(NAMESPACE, "api", &[1; 32]).expose()));
+    let unknown =
+        Request::get(format!("/api/v1/downloads/{}/status", Token::mint(NAMESPACE, "api", &[1; 32]).expose()));
     stage.send(unknown.body(Body::empty()).unwrap()).await.assert_refused(404, "token_unknown", "not known");
     assert_eq!(path("downloadrequests", "api"), REQUEST);
 }

@@ -39,8 +39,7 @@ pub fn args(flags: &[&str]) -> ServerArgs {
 }
 
 /// Flags that no test but those of the limits wants to meet.
-const WIDE: [&str; 6] =
-    ["--rate-per-address", "100000", "--rate-burst", "100000", "--rate-lookups", "100000"];
+const WIDE: [&str; 6] = ["--rate-per-address", "100000", "--rate-burst", "100000", "--rate-lookups", "100000"];
 
 pub static PKI: LazyLock<Pki> = LazyLock::new(|| pki(&["api.example.com"]));
 
@@ -123,7 +122,8 @@ impl Stage {
     }
 
     pub async fn status(&self) -> Answer {
-        self.send(Request::get(format!("/api/v1/downloads/{}/status", token().expose())).body(Body::empty()).unwrap()).await
+        self.send(Request::get(format!("/api/v1/downloads/{}/status", token().expose())).body(Body::empty()).unwrap())
+            .await
     }
 
     pub fn receipt(&self) -> Option<Value> {

@@ -65,7 +65,10 @@ async fn a_client_that_stops_reading_is_cut_off_and_its_delivery_is_aborted() {
 
     let outcome = stage.outcome().await;
     assert_eq!(outcome["outcome"], "Aborted");
-    let (sent, total) = (outcome["bytesSent"].as_i64().unwrap(), stage.receipt().unwrap()["spec"]["artifact"]["bytes"].as_i64().unwrap());
+    let (sent, total) = (
+        outcome["bytesSent"].as_i64().unwrap(),
+        stage.receipt().unwrap()["spec"]["artifact"]["bytes"].as_i64().unwrap(),
+    );
     assert!(sent > 0 && sent < total, "{sent} of {total}");
     // The connection is closed, so the rest never comes.
     let mut rest = Vec::new();

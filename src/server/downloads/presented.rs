@@ -82,9 +82,14 @@ mod tests {
     #[test]
     fn a_body_without_a_token_is_refused_with_the_forms_there_are() {
         let token = token();
-        for body in ["".into(), "{}".into(), "{\"token\":1}".into(), "token=".into(), format!("{{\"token\":\"{token}\""),
-            format!("{{\"token\":\"{token}\",\"x\":1}}")]
-        {
+        for body in [
+            "".into(),
+            "{}".into(),
+            "{\"token\":1}".into(),
+            "token=".into(),
+            format!("{{\"token\":\"{token}\""),
+            format!("{{\"token\":\"{token}\",\"x\":1}}"),
+        ] {
             let refusal = token_of_body(body.as_bytes()).unwrap_err();
             assert_eq!(refusal.code(), ErrorCode::BadRequest, "{body}");
             assert!(refusal.description().contains("token="), "{refusal}");

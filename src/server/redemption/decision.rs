@@ -41,10 +41,8 @@ pub async fn decide(state: &Arc<ServerState>, found: &Found, redeemer: &Redeemer
     let request = &found.request;
     let time_left = state.deliveries.decision_timeout.get().saturating_sub(found.looked_at.elapsed());
     let gathering = facts::live(state.clients.reads(), request, state.operator_policy.as_ref());
-    let gathered = tokio::time::timeout(time_left, gathering)
-        .await
-        .map_err(|_| too_slow())?
-        .map_err(refusal::of_policy_error)?;
+    let gathered =
+        tokio::time::timeout(time_left, gathering).await.map_err(|_| too_slow())?.map_err(refusal::of_policy_error)?;
 
     let now = state.clients.clock().now();
     let decision = gathered.decision(request, facts::passphrase_of(request), now);

@@ -149,8 +149,9 @@ async fn referenced_passphrase(
         .await
         .map_err(of_api_error)?
         .ok_or_else(|| refuse(format!("Secret `{name}`, which holds the passphrase, does not exist; create it")))?;
-    let content =
-        secret.value(key).ok_or_else(|| refuse(format!("Secret `{name}` has no key `{key}` with the passphrase; add it")))?;
+    let content = secret
+        .value(key)
+        .ok_or_else(|| refuse(format!("Secret `{name}` has no key `{key}` with the passphrase; add it")))?;
     Passphrase::from_file(content.expose()).map_err(|error| refuse(format!("Secret `{name}`, key `{key}`: {error}")))
 }
 

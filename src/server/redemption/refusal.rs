@@ -43,9 +43,9 @@ const fn of_reason(reason: &Reason) -> ErrorCode {
         Reason::FormatNotAllowed { .. } | Reason::NoFormatInCommon { .. } | Reason::LegacyNotAllowed { .. } => {
             ErrorCode::FormatNotAllowed
         }
-        Reason::UnattendedKeyDenied { .. }
-        | Reason::AccessRefused { .. }
-        | Reason::PassphraseSecretRefused { .. } => ErrorCode::Forbidden,
+        Reason::UnattendedKeyDenied { .. } | Reason::AccessRefused { .. } | Reason::PassphraseSecretRefused { .. } => {
+            ErrorCode::Forbidden
+        }
         Reason::DeadlineRequired
         | Reason::DeadlineTooFar { .. }
         | Reason::DeadlinePassed { .. }
