@@ -113,6 +113,11 @@ impl Material {
         self.chain.intermediates.len()
     }
 
+    /// What the intermediates say about themselves, in the order of the chain.
+    pub fn intermediates(&self) -> impl Iterator<Item = &LeafFacts> {
+        self.chain.intermediates.iter().map(|certificate| &certificate.facts)
+    }
+
     /// Why the certificates are not one chain, if they are not. Files with only the leaf, or only the
     /// key, can still be rendered.
     #[must_use]

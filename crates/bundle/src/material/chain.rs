@@ -125,13 +125,9 @@ impl Supplied {
         (path, unlinked)
     }
 
-    /// Which one to take next: who signed the last one, else who signed any of the path.
+    /// Which one to take next: the first in the file that signed any of the path.
     fn next(&self, path: &[usize], waiting: &[usize]) -> Option<usize> {
-        let last = path.last()?;
-        waiting
-            .iter()
-            .position(|issuer| self.signed(*issuer, *last))
-            .or_else(|| waiting.iter().position(|issuer| path.iter().any(|child| self.signed(*issuer, *child))))
+        waiting.iter().position(|issuer| path.iter().any(|child| self.signed(*issuer, *child)))
     }
 
     /// A root belongs to a path if it signed some of it; one that was cross-signed signed what its

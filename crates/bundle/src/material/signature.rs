@@ -136,3 +136,72 @@ fn verifier(signature: SignatureAlgorithm, key: KeyAlgorithm) -> Option<&'static
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pem::blocks;
+
+    fn fixture(name: &str) -> Certificate {
+        let path = format!("{}/tests/fixtures/certificates/{name}.pem", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let block = blocks(&text).next().expect("a block");
+        Certificate::parse(block.decode().expect("base64").to_vec()).expect("a certificate")
+    }
+
+    const CHECKED: [&str; 18] = [
+        "rsa1024",
+        "rsa2048",
+        "rsa4096",
+        "p256",
+        "p384",
+        "p521",
+        "ed25519",
+        "compressed-point",
+        "signed-rsa-sha1",
+        "signed-rsa-sha384",
+        "signed-rsa-sha512",
+        "signed-p256-sha1",
+        "signed-p384-sha384",
+        "signed-p384-sha512",
+        "signed-p521-sha512",
+        "signed-pss-sha256",
+        "signed-pss-sha384",
+        "signed-pss-sha512",
+    ];
+
+    #[test]
+    fn a_signature_is_proven_by_its_key_and_refuted_by_any_change() {
+        for name in CHECKED {
+            let mut certificate = fixture(name);
+            assert_eq!(verify(&certificate, &certificate.public_key), Verdict::Proven, "{name}");
+            certificate.signed_bytes[10] ^= 1;
+            assert_eq!(verify(&certificate, &certificate.public_key), Verdict::Refuted, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_kind_refutes() {
+        for (certificate, issuer) in [
+            ("rsa2048", "p256"),
+            ("p256", "rsa2048"),
+            ("p256", "ed25519"),
+            ("ed25519", "p256"),
+            ("signed-pss-sha256", "ed25519"),
+        ] {
+            assert_eq!(
+                verify(&fixture(certificate), &fixture(issuer).public_key),
+                Verdict::Refuted,
+                "{certificate} {issuer}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_checked_is_unknown() {
+        for name in ["ed448", "secp256k1", "rsa-pss", "signed-pss-odd-salt", "signed-p384-sha1"] {
+            let certificate = fixture(name);
+            assert_eq!(verify(&certificate, &certificate.public_key), Verdict::Unknown, "{name}");
+        }
+    }
+}

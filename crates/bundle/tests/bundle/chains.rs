@@ -145,7 +145,11 @@ fn both_certificates_of_a_cross_signed_intermediate_stay_in_the_supplied_order()
     let bridge = old.intermediate("Bridge");
     let by_bridge = by_new.cross_signed_by(&bridge);
     let leaf = by_new.leaf("leaf");
-    for supplied in [[&leaf, &by_new, &by_bridge, &bridge], [&leaf, &by_bridge, &bridge, &by_new]] {
+    for supplied in [
+        [&leaf, &by_new, &by_bridge, &bridge],
+        [&leaf, &by_bridge, &by_new, &bridge],
+        [&leaf, &by_bridge, &bridge, &by_new],
+    ] {
         assert_chain(&supplied, &supplied);
     }
 }
@@ -201,10 +205,48 @@ fn name_constraints_are_not_judged() {
 }
 
 #[test]
-fn a_signature_that_cannot_be_checked_is_judged_by_name() {
-    // Ed448: self-signed, so that it is its own leaf and not a chain.
-    let pem = fixture("certificates/ed448.pem");
-    let material = material(&[&pem]);
-    assert_eq!(material.chain_error(), None);
-    assert_eq!(rendered_text(Format::Fullchain, &material), pem);
+fn a_signature_that_cannot_be_checked_is_judged_by_name_and_key_identifier() {
+    let [issuer, other, leaf, bare] =
+        ["unchecked-issuer", "unchecked-issuer-other", "unchecked-leaf", "unchecked-leaf-without-identifier"]
+            .map(|name| fixture(&format!("chain/{name}.pem")));
+    for (leaf, issuer, links) in
+        [(&leaf, &issuer, true), (&leaf, &other, false), (&bare, &issuer, true), (&bare, &other, true)]
+    {
+        let material = material(&[leaf, issuer]);
+        assert_eq!(material.chain_error().is_none(), links);
+        assert_eq!(material.chain_length(), usize::from(links));
+    }
+    let self_signed = fixture("certificates/ed448.pem");
+    assert_eq!(rendered_text(Format::Fullchain, &material(&[&self_signed])), self_signed);
+}
+
+#[test]
+fn the_leaf_is_found_behind_authorities_that_do_not_belong() {
+    let h = Hierarchy::new();
+    let stranger = Signer::root("Stranger");
+    for (supplied, leaf) in [
+        ([&stranger, &h.leaf], "CN=leaf.example.com"),
+        ([&h.upper, &h.leaf], "CN=leaf.example.com"),
+        ([&stranger, &h.upper], "CN=Upper"),
+    ] {
+        let material = material(&supplied.map(|signer| signer.pem.as_str()));
+        assert_eq!(material.leaf().subject, leaf);
+        let error = material.chain_error().expect("a broken chain");
+        assert_eq!((error.subject.as_str(), error.number), (&*format!("CN={}", common_name(supplied[0])), 1));
+    }
+}
+
+fn common_name(signer: &Signer) -> String {
+    match signer.params.distinguished_name.get(&DnType::CommonName) {
+        Some(DnValue::Utf8String(name)) => name.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn intermediates_are_described_in_the_order_of_the_chain() {
+    let h = Hierarchy::new();
+    let material = material(&[&*h.upper.pem, &h.leaf.pem, &h.lower.pem, &h.middle.pem]);
+    let subjects: Vec<&str> = material.intermediates().map(|facts| facts.subject.as_str()).collect();
+    assert_eq!(subjects, ["CN=Lower", "CN=Middle", "CN=Upper"]);
 }
