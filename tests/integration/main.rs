@@ -3,7 +3,9 @@
 //! One controller and two servers serve all tests of this binary; each test has a namespace of its own. Tests that
 //! stop or restart the operator start their own (`Stage::own`).
 
+mod approvals;
 mod bad_input;
+mod examples;
 mod pki;
 mod race;
 mod redemption;

@@ -1,0 +1,26 @@
+//! Every example is accepted by the real API server, admission included.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use super::stage::Stage;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_is_accepted_and_says_what_it_is_for() {
+    let stage = Stage::shared().await;
+    let kubectl = stage.plane.admin_kubectl();
+    // The stories play in one namespace; whoever came first has made it.
+    kubectl.apply("{apiVersion: v1, kind: Namespace, metadata: {name: payments}}").await.unwrap();
+    let mut numbers = BTreeSet::new();
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("# "), "{name} begins with what it is for");
+        numbers.insert(name[..2].parse::<u32>().unwrap_or_else(|_| panic!("{name} has no number")));
+        let output =
+            kubectl.run_with(["create", "--dry-run=server", "--validate=strict", "-f", "-"], &text).await.unwrap();
+        assert!(output.succeeded(), "{name}: {}", output.stderr);
+        assert!(!output.stderr.contains("Warning"), "{name}: {}", output.stderr);
+    }
+    assert!(numbers.len() >= 6, "examples have gone: {numbers:?}");
+}
