@@ -62,7 +62,8 @@ pub(super) async fn reconcile(
             return retire::reconcile(context, cached, &view, now).await;
         }
     }
-    match advance(context, cached).await {
+    // Boxed, because most looks end before it and need not carry its size.
+    match Box::pin(advance(context, cached)).await {
         Err(error) => stall_if_forbidden(context, cached, error).await,
         again => again,
     }
@@ -77,8 +78,11 @@ fn begun(request: &DownloadRequest) -> bool {
 async fn advance(context: &Context, cached: &DownloadRequest) -> Result<Again, PassError> {
     let mut minted_before = false;
     for _ in 0..ATTEMPTS {
-        let Some(request) = current(context, cached).await? else { return Ok(Again::OnChange) };
-        let view = View::live(context, &request).await?;
+        // The spec never changes, so its surroundings need not wait for the rest of the request.
+        let surroundings = async { Ok(View::live(context, cached).await?) };
+        let request = async { Ok::<_, PassError>(current(context, cached).await?) };
+        let (view, request) = tokio::try_join!(surroundings, request)?;
+        let Some(request) = request else { return Ok(Again::OnChange) };
         let now = context.clients.clock().second();
         let step = view.decide(context, &request, now);
         if minted_before && step.mint.is_none() {

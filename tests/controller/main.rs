@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod certificates;
+mod disturbances;
 mod endings;
 mod failover;
 mod minting;

@@ -68,7 +68,17 @@ impl Pki {
 
 impl World {
     pub async fn new(prefix: &str) -> Self {
-        let plane = ControlPlane::shared(Options::default().apply(CRDS).audit_log(true)).await.unwrap();
+        Self::on(ControlPlane::shared(Options::default().apply(CRDS).audit_log(true)).await.unwrap(), prefix).await
+    }
+
+    /// On a control plane that no other test uses, so that it can be disturbed.
+    pub async fn alone(prefix: &str) -> Self {
+        let plane = ControlPlane::start(Options::default().apply(CRDS).audit_log(true)).await.unwrap();
+        // It ends with this process, as the shared one does.
+        Self::on(Box::leak(Box::new(plane)), prefix).await
+    }
+
+    async fn on(plane: &'static ControlPlane, prefix: &str) -> Self {
         let namespace = plane.namespace(prefix).await.unwrap();
         let account = plane.service_account(&namespace, "controller", &[]).await.unwrap();
         let world = Self {

@@ -58,13 +58,18 @@ pub(super) async fn mint(
     planned: &lifecycle::Mint,
 ) -> Result<Mint, PassError> {
     let (namespace, name) = (request.namespace().unwrap_or_default(), names::token_secret(&request.name_any()));
-    let Some(contents) = place(context, request, planned, &namespace, &name).await? else {
+    // Whether the requester may read a Secret of this name does not depend on whether there is one.
+    let (placed, may_read) =
+        tokio::join!(place(context, request, planned, &namespace, &name), reader::may_read(context, request, &name));
+    let Some(contents) = placed? else {
         let message = format!(
             "Secret `{name}` is not certcourier's; rename or delete it, or create the request under another name"
         );
         return Ok(Mint::Taken { why: reason::SECRET_NAME_TAKEN, message });
     };
-    match reader::let_read(context, request, planned.generation, &name).await? {
+    let reader =
+        if may_read? { Reader::MayRead } else { reader::let_read(context, request, planned.generation, &name).await? };
+    match reader {
         Reader::MayRead => {}
         Reader::NotYet => tracing::warn!(
             request.namespace = namespace,
@@ -109,20 +114,7 @@ async fn place(
 ) -> Result<Option<Contents>, PassError> {
     let (reads, writes) = (context.clients.reads(), context.clients.writes());
     for _ in 0..ATTEMPTS {
-        if let Some(found) = secrets::read(reads, namespace, name, &["token", "passphrase", "url"]).await? {
-            if !owned::is_ours(&found.metadata, request) {
-                return Ok(None);
-            }
-            if owned::generation(&found.metadata) == Some(planned.generation)
-                && let Some(contents) = adopt(&found, request, &context.external)
-            {
-                return Ok(Some(contents));
-            }
-            match secrets::delete(writes, namespace, name, &found.metadata.uid.unwrap_or_default()).await {
-                Err(error) if error.failure() != Failure::Conflict => return Err(error.into()),
-                _ => {}
-            }
-        }
+        // Mostly nothing is in the way, so that is looked at only when something is.
         let contents = contents(request, namespace)?;
         let secret = NewSecret {
             name: name.to_owned(),
@@ -134,6 +126,21 @@ async fn place(
             Ok(_) => return Ok(Some(contents)),
             Err(error) if error.failure() == Failure::Conflict => {}
             Err(error) => return Err(error.into()),
+        }
+        let Some(found) = secrets::read(reads, namespace, name, &["token", "passphrase", "url"]).await? else {
+            continue;
+        };
+        if !owned::is_ours(&found.metadata, request) {
+            return Ok(None);
+        }
+        if owned::generation(&found.metadata) == Some(planned.generation)
+            && let Some(contents) = adopt(&found, request, &context.external)
+        {
+            return Ok(Some(contents));
+        }
+        match secrets::delete(writes, namespace, name, &found.metadata.uid.unwrap_or_default()).await {
+            Err(error) if error.failure() != Failure::Conflict => return Err(error.into()),
+            _ => {}
         }
     }
     Err(PassError::Restless)

@@ -43,6 +43,13 @@ pub(super) enum Reader {
     },
 }
 
+/// Whether the API server says that the requester may read the Secret.
+pub(super) async fn may_read(context: &Context, request: &DownloadRequest, secret: &str) -> Result<bool, ApiError> {
+    let (namespace, nobody) = (request.namespace().unwrap_or_default(), Requester::default());
+    let requester = request.spec.requested_by.as_ref().unwrap_or(&nobody);
+    access::may_get_secret(context.clients.reads(), requester, &namespace, secret).await
+}
+
 /// Grants what is missing, and waits until the API server says that the requester may read the Secret.
 pub(super) async fn let_read(
     context: &Context,
@@ -53,10 +60,6 @@ pub(super) async fn let_read(
     let namespace = request.namespace().unwrap_or_default();
     let nobody = Requester::default();
     let requester = request.spec.requested_by.as_ref().unwrap_or(&nobody);
-    let may_read = || access::may_get_secret(context.clients.reads(), requester, &namespace, secret);
-    if may_read().await? {
-        return Ok(Reader::MayRead);
-    }
     let metadata = ObjectMeta {
         name: Some(secret.to_owned()),
         namespace: Some(namespace.clone()),
@@ -74,7 +77,7 @@ pub(super) async fn let_read(
     }
     let (asked, mut pause) = (Instant::now(), FIRST_PAUSE);
     while asked.elapsed() < context.intervals.reader_wait.get() {
-        if may_read().await? {
+        if may_read(context, request, secret).await? {
             return Ok(Reader::MayRead);
         }
         tokio::time::sleep(pause).await;
