@@ -13,3 +13,6 @@ mod yaml;
 pub use command::{CrdsArgs, ManifestsArgs, print_crds, print_manifests};
 pub use crds::crds;
 pub use install::{Installation, objects};
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! What `kubectl explain` and the API server are given: the CRDs are bounded, explained, and kept in crds/ as generated.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by ending")]
+
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use certcourier::manifests::crds;
@@ -51,7 +53,7 @@ fn type_of(schema: &Map<String, Value>) -> &str {
 fn every_field_is_explained() {
     // The items of a list of plain strings are explained by the list.
     let silent = paths_where(|path, schema| {
-        !schema.contains_key("description") && !(path.ends_with("[]") && type_of(schema) == "string")
+        !schema.contains_key("description") && (!path.ends_with("[]") || type_of(schema) != "string")
     });
     assert_eq!(silent, Vec::<String>::new());
 }
@@ -268,5 +270,37 @@ fn with_float_bounds(value: &Value) -> Value {
             })
             .collect(),
         other => other.clone(),
+    }
+}
+
+#[test]
+fn manifests_begin_with_the_kinds_and_refuse_what_names_nobody() {
+    let run = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_certcourier")).arg("manifests").args(arguments).output().unwrap()
+    };
+    let user = "system:serviceaccount:certcourier-system:certcourier";
+    let whole = ["--namespace", "certcourier-system", "--controller", user, "--server", user];
+    let output = run(&[&whole[..], &["--watch-namespaces", "payments,shop", "--output", "json"]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let kinds: Vec<&str> =
+        list["items"].as_array().unwrap().iter().map(|item| item["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds[..4], ["CustomResourceDefinition"; 4]);
+    assert_eq!(kinds.iter().filter(|kind| **kind == "RoleBinding").count(), 6);
+    let stream = String::from_utf8(run(&whole).stdout).unwrap();
+    let never = String::from_utf8(run(&[&whole[..], &["--stamp", "never"]].concat()).stdout).unwrap();
+    assert_eq!(stream.matches("kind: MutatingAdmissionPolicy").count(), 2);
+    assert_eq!(never.matches("kind: MutatingAdmissionPolicy").count(), 0);
+    for (arguments, words) in [
+        (vec!["--namespace", "Certcourier", "--controller", user, "--server", user], "`Certcourier` is no namespace"),
+        (vec!["--namespace", "a", "--controller", "", "--server", user], "is no user name of the controller"),
+        (
+            vec!["--namespace", "a", "--controller", user, "--server", user, "--watch-namespaces", "a,,b"],
+            "--watch-namespaces",
+        ),
+    ] {
+        let output = run(&arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && output.stdout.is_empty() && said.contains(words), "{arguments:?}: {said}");
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn draft(identity: &Identity) -> Draft {
             "added",
             "variables.isStatus ? [] : object.spec.?environments.orValue([]).filter(e, !(e in variables.old))",
         )
+        .refuse_probes()
         .rule(right(
             format!("!variables.isStatus || {}", cel::caller_in([identity.controller()])),
             "the status of a Certificate is written by the certcourier controller alone",

@@ -13,6 +13,10 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{Object, PROBE_MESSAGE, REVISION, REVISION_ANNOTATION, cel};
+use crate::hex;
+
+/// Enough to tell two specs apart by eye; nobody gains by a collision, which would have to be valid CEL too.
+const DIGEST_BYTES: usize = 16;
 
 /// One policy.
 pub(super) struct Draft {
@@ -27,7 +31,7 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// A policy that matches these resources; its first rule refuses guard probes that carry the label.
+    /// A policy that matches these resources and refuses nothing yet.
     pub(super) fn new(name: &'static str, matches: Vec<NamedRuleWithOperations>) -> Self {
         Self {
             name,
@@ -36,7 +40,7 @@ impl Draft {
             objects: LabelSelector::default(),
             conditions: Vec::new(),
             variables: Vec::new(),
-            rules: vec![rule(cel::is_no_probe(), PROBE_MESSAGE)],
+            rules: Vec::new(),
             audit: Vec::new(),
         }
     }
@@ -45,6 +49,11 @@ impl Draft {
     pub(super) fn variable(mut self, name: &str, expression: impl AsRef<str>) -> Self {
         self.variables.push(Variable { name: name.to_owned(), expression: cel::lines(expression.as_ref()) });
         self
+    }
+
+    /// Refuses whatever carries the label of the guard's probes.
+    pub(super) fn refuse_probes(self) -> Self {
+        self.rule(rule(cel::is_no_probe(), PROBE_MESSAGE))
     }
 
     pub(super) fn rule(mut self, rule: Validation) -> Self {
@@ -136,16 +145,16 @@ pub(super) fn saying(rule: Validation, message_expression: impl AsRef<str>) -> V
     Validation { message_expression: Some(cel::lines(message_expression.as_ref())), ..rule }
 }
 
-/// SHA-256 over the spec as JSON with sorted keys, the first 16 hexadecimal characters. Absent and null are the same.
+/// SHA-256 over the spec as JSON with sorted keys, the first 32 hexadecimal characters. Absent and null are the same.
 #[must_use]
 pub fn spec_digest(spec: &impl Serialize) -> String {
     let mut hash = Sha256::new();
     // A type without a JSON form has an empty one, which is nobody's digest.
     feed(&mut hash, &serde_json::to_value(spec).unwrap_or_default());
-    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&hash.finalize()[..DIGEST_BYTES])
 }
 
-/// The order of keys is ours, whatever serde_json does.
+/// The order of keys is ours, whatever `serde_json` does.
 fn feed(hash: &mut Sha256, value: &Value) {
     match value {
         Value::Object(fields) => {

@@ -12,6 +12,7 @@ use crate::api::names::GUARD;
 pub(super) fn draft(identity: &Identity) -> Draft {
     let mut draft = Draft::new(name::GUARD_STATE, vec![on("", "v1", &["CREATE", "UPDATE", "DELETE"], &["configmaps"])])
         .variable("kubernetes", cel::caller_is_kubernetes())
+        .refuse_probes()
         .rule(right(
             format!(
                 "{controller} || (variables.kubernetes && (request.operation == 'DELETE' ||

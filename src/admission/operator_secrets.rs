@@ -26,6 +26,7 @@ pub(super) fn draft(identity: &Identity) -> Draft {
                 ),
                 "the operator may only write and delete Secrets that hold a token (label certcourier.io/token)",
             ))
+            // The guard's probe is of a third type; by the label it would be one of policy `tokens`.
             .rule(right(
                 "request.operation == 'DELETE' || object.?type.orValue('Opaque') in ['Opaque', 'kubernetes.io/tls']",
                 "the operator may only write Secrets of type Opaque and kubernetes.io/tls",

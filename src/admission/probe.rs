@@ -1,8 +1,9 @@
 //! One request for each policy that only this policy refuses: proof that it is alive. Data; the guard sends them, always
 //! as a dry run, and a refusal in another policy's name proves nothing.
 //!
-//! Most carry the label that every policy refuses. Two cannot: a status update leaves labels alone, and the Role asks
-//! for what the operator must never grant, `get` on a Secret that holds no token.
+//! Most carry the label that policies refuse for this alone. Three do not: a status update leaves labels alone; the Role
+//! asks for what the operator must never grant, `get` on a Secret that holds no token; and a Secret is of a type that the
+//! operator must never make.
 
 use k8s_openapi::api::{
     core::v1::{ConfigMap, Secret},
@@ -65,9 +66,9 @@ pub fn probes(identity: &Identity) -> Vec<Probe> {
         Probe::Request(Box::new(labelled(request(namespace, None)))),
         Probe::Votes,
         Probe::Receipt(Box::new(receipt(namespace))),
-        Probe::Token(Box::new(secret(namespace, &[GUARD_PROBE, TOKEN]))),
+        Probe::Token(Box::new(secret(namespace, &[GUARD_PROBE, TOKEN], "Opaque"))),
         Probe::TokenReader(Box::new(role(namespace))),
-        Probe::OperatorSecret(Box::new(secret(namespace, &[GUARD_PROBE]))),
+        Probe::OperatorSecret(Box::new(secret(namespace, &[], GUARD_PROBE))),
         Probe::Certificate(Box::new(certificate(namespace))),
         Probe::GuardState(Box::new(ConfigMap {
             metadata: metadata(namespace, &[GUARD_PROBE]),
@@ -160,8 +161,8 @@ fn epoch() -> DateTime {
     Time(jiff::Timestamp::UNIX_EPOCH)
 }
 
-fn secret(namespace: &str, labels: &[&str]) -> Secret {
-    Secret { metadata: metadata(namespace, labels), type_: Some("Opaque".to_owned()), ..Secret::default() }
+fn secret(namespace: &str, labels: &[&str], type_: &str) -> Secret {
+    Secret { metadata: metadata(namespace, labels), type_: Some(type_.to_owned()), ..Secret::default() }
 }
 
 fn role(namespace: &str) -> Role {

@@ -17,6 +17,7 @@ pub(super) fn draft(identity: &Identity) -> Draft {
         .variable("server", cel::caller_in([identity.server()]))
         .variable("kubernetes", cel::caller_is_kubernetes())
         .variable("unchanged", unchanged())
+        .refuse_probes()
         .rule(right(
             "request.operation != 'CREATE' || variables.server",
             "receipts are written by the certcourier server alone, one for each delivery",

@@ -35,6 +35,7 @@ pub(super) fn draft() -> Draft {
         .variable("annotations", "object.metadata.?annotations.orValue({})")
         .variable("oldAnnotations", "oldObject == null ? {} : oldObject.metadata.?annotations.orValue({})")
         .variable("free", cel::list([REVOKE, LAST_APPLIED]))
+        .refuse_probes()
         .rule(name_is_short())
         .rule(groups_fit())
         .rule(requester_is_caller())

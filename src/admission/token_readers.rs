@@ -20,6 +20,7 @@ pub(super) fn draft(identity: &Identity) -> Draft {
         // Roles and bindings have different fields, which type checking would warn of.
         .variable("made", "dyn(object)")
         .variable("named", format!("variables.name.endsWith({})", cel::text(TOKEN_SECRET_SUFFIX)))
+        .refuse_probes()
         .rule(role_reads_one_token())
         .rule(binding_is_for_one_person())
         .rule(others_roles_stay());

@@ -15,6 +15,7 @@ pub(super) fn draft(identity: &Identity) -> Draft {
         .variable("controller", cel::caller_in([identity.controller()]))
         .variable("kubernetes", cel::caller_is_kubernetes())
         .variable("unchanged", unchanged())
+        .refuse_probes()
         .rule(right(
             "request.operation != 'CREATE' || variables.controller",
             "token Secrets are created by the certcourier controller alone: leave label certcourier.io/token out",

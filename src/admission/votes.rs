@@ -17,7 +17,8 @@ pub(super) fn draft(identity: &Identity) -> Draft {
         .variable("oldStatus", "oldObject.?status.orValue({})")
         .variable("votes", "object.?status.?approvals.orValue([])")
         .variable("oldVotes", "oldObject.?status.?approvals.orValue([])")
-        .variable("added", "variables.votes.filter(v, !(v in variables.oldVotes))")
+        // Comparing every vote with every other takes seconds when there are 256, so a vote is added at the end.
+        .variable("added", "size(variables.votes) == 0 ? [] : [variables.votes[size(variables.votes) - 1]]")
         .variable("digest", "oldObject.?status.?review.?digest.orValue('')")
         .rule(is_no_probe())
         .rule(operator_does_not_vote())
@@ -88,8 +89,7 @@ fn request_is_open(closed: &str) -> Validation {
 fn one_vote_is_appended() -> Validation {
     rule(
         "variables.operator ||
-         (size(variables.votes) == size(variables.oldVotes) + 1 && size(variables.added) == 1 &&
-          variables.oldVotes.all(v, v in variables.votes))",
+         (size(variables.added) == 1 && variables.votes == variables.oldVotes + variables.added)",
         "append exactly one vote to status.approvals and change none",
     )
 }

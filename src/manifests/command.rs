@@ -38,7 +38,7 @@ pub struct ManifestsArgs {
     /// User name of the server; the same one when both run in one pod.
     #[arg(long, value_name = "USER")]
     server: String,
-    /// The namespaces that the operator works in, separated by commas. Omitted: all, by ClusterRoleBindings.
+    /// The namespaces that the operator works in, separated by commas. Omitted: all of them.
     #[arg(long, value_name = "NAMESPACES", value_delimiter = ',')]
     watch_namespaces: Vec<String>,
     /// Whether to print the policy that writes spec.requestedBy, which needs Kubernetes 1.36 or later: with `never` clients

@@ -88,9 +88,9 @@ fn server() -> Vec<PolicyRule> {
     ]
 }
 
-/// Events on Certificates and requests; one that repeats is patched.
+/// Events on Certificates and requests; none is told twice, so none is patched.
 fn events() -> PolicyRule {
-    allow("events.k8s.io", &["events"], &["create", "patch"])
+    allow("events.k8s.io", &["events"], &["create"])
 }
 
 /// Both programs, for objects that have no namespace.
@@ -117,7 +117,7 @@ fn controller_at_home() -> Vec<PolicyRule> {
     vec![
         // Leader election; a creation cannot be limited by name.
         allow("coordination.k8s.io", &["leases"], &["create"]),
-        only(&[CONTROLLER], allow("coordination.k8s.io", &["leases"], &["get", "update", "patch"])),
+        only(&[CONTROLLER], allow("coordination.k8s.io", &["leases"], &["get", "update"])),
         // The guard's findings. `create` also lets the probe of `guard-state` reach the policy.
         allow("", &["configmaps"], &["create"]),
         only(&[GUARD], allow("", &["configmaps"], &["get", "update"])),

@@ -1,0 +1,312 @@
+//! Secrets that hold a token, and what the operator may do with other people's Secrets and Roles: nothing.
+
+use certcourier::admission::name::{OPERATOR_SECRETS, TOKEN_READERS, TOKENS};
+use serde_json::{Value, json};
+
+use crate::{
+    case::{
+        Expect::{Allowed, Forbidden, Refused},
+        Place, case, run,
+    },
+    world::{CONTROL, HOME, SERVE, Session, Who, kubernetes},
+};
+
+const LABEL: &str = "certcourier.io/token";
+
+fn secret(name: &str, labels: Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "labels": labels}, "data": {"token": "YQ=="}})
+}
+
+/// As the controller makes them: with an owner, so that it goes when the request goes.
+pub fn token_secret(name: &str, owner: &Value) -> Value {
+    let mut secret = secret(name, json!({LABEL: "1"}));
+    secret["metadata"]["ownerReferences"] = json!([owner]);
+    secret
+}
+
+pub fn owned_by(name: &str, uid: &str) -> Value {
+    json!({"apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadRequest", "name": name, "uid": uid})
+}
+
+#[tokio::test]
+async fn a_token_secret_is_the_controllers() {
+    let session = Session::open().await;
+    let ns = session.namespace("tokens").await;
+    let place = Place::core(&ns, "secrets");
+    let refused = |words| Refused(TOKENS, words);
+    // An owner that exists, or the garbage collector takes the Secret.
+    let owner = {
+        let made = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owner"}});
+        let made = session.send(&Who::Admin, &Place::core(&ns, "configmaps").create(made)).await;
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": made.body["metadata"]["uid"]})
+    };
+    let probe = secret("t9", json!({LABEL: "1", "certcourier.io/guard-probe": "x"}));
+    let cases = vec![
+        case("the controller makes one", CONTROL, place.create(token_secret("t1", &owner)), Allowed),
+        case(
+            "the server makes one",
+            SERVE,
+            place.create(token_secret("t2", &owner)),
+            Forbidden("cannot create resource"),
+        ),
+        case(
+            "the administrator makes one",
+            Who::Admin,
+            place.create(token_secret("t2", &owner)),
+            refused("created by the certcourier controller alone"),
+        ),
+        case("the guard's probe", CONTROL, place.create(probe), refused("guard probe")),
+        case(
+            "the administrator puts another token in",
+            Who::Admin,
+            place.merge("t1", json!({"data": {"token": "Yg=="}})),
+            refused("a token Secret is never changed"),
+        ),
+        case(
+            "the administrator adds a key",
+            Who::Admin,
+            place.merge("t1", json!({"stringData": {"url": "https://example.org"}})),
+            refused("a token Secret is never changed"),
+        ),
+        case(
+            "the label is taken away",
+            Who::Admin,
+            place.label("t1", LABEL, Value::Null),
+            refused("a token Secret is never changed"),
+        ),
+        case(
+            "the label says another generation",
+            Who::Admin,
+            place.label("t1", LABEL, "7"),
+            refused("a token Secret is never changed"),
+        ),
+        case(
+            "another label is added",
+            Who::Admin,
+            place.label("t1", "a", "b"),
+            refused("a token Secret is never changed"),
+        ),
+        case(
+            "the owner is taken away",
+            Who::Admin,
+            place.merge("t1", json!({"metadata": {"ownerReferences": null}})),
+            refused("a token Secret is never changed"),
+        ),
+        case(
+            "the garbage collector takes the owner away",
+            kubernetes("generic-garbage-collector"),
+            place.merge("t1", json!({"metadata": {"ownerReferences": null}})).dry(),
+            Allowed,
+        ),
+        case(
+            "the garbage collector changes no token",
+            kubernetes("generic-garbage-collector"),
+            place.merge("t1", json!({"data": {"token": "Yg=="}})).dry(),
+            refused("a token Secret is never changed"),
+        ),
+        case("re-encryption writes it back as it is", Who::Admin, place.update("t1", json!({})), Allowed),
+        case(
+            "the controller changes it",
+            CONTROL,
+            place.update("t1", json!({"data": {"token": "Yg=="}})),
+            Forbidden("cannot update resource"),
+        ),
+        case("somebody's Secret", Who::Admin, place.create(secret("plain", json!({}))), Allowed),
+        case(
+            "it becomes a token Secret",
+            Who::Admin,
+            place.label("plain", LABEL, "1"),
+            refused("neither added nor taken away"),
+        ),
+        case(
+            "somebody's Secret changes as it likes",
+            Who::Admin,
+            place.merge("plain", json!({"data": {"x": "Yg=="}})),
+            Allowed,
+        ),
+        case(
+            "the administrator deletes it",
+            Who::Admin,
+            place.delete("t1"),
+            refused("annotate the DownloadRequest with certcourier.io/revoke"),
+        ),
+        case(
+            "the administrator deletes all Secrets",
+            Who::Admin,
+            place.delete_all(),
+            refused("deleted by the certcourier controller alone"),
+        ),
+        case("the server deletes it", SERVE, place.delete("t1"), Forbidden("cannot delete resource")),
+        case(
+            "the namespace controller deletes it",
+            kubernetes("namespace-controller"),
+            place.delete("t1").dry(),
+            Allowed,
+        ),
+        case("the controller reads it", CONTROL, place.get("t1"), Allowed),
+        case("the controller lists Secrets", CONTROL, place.list(), Forbidden("cannot list resource")),
+        case("the server lists Secrets", SERVE, place.list(), Forbidden("cannot list resource")),
+        case("the controller deletes it", CONTROL, place.delete("t1"), Allowed),
+        case("one without an owner", CONTROL, place.create(secret("t3", json!({LABEL: "1"}))), Allowed),
+        case("whoever may delete Secrets tidies it up", Who::Admin, place.delete("t3"), Allowed),
+    ];
+    run(&session, cases).await;
+}
+
+#[tokio::test]
+async fn other_peoples_secrets_are_none_of_the_operators_business() {
+    let session = Session::open().await;
+    let ns = session.namespace("others").await;
+    let place = Place::core(&ns, "secrets");
+    let home = Place::core(HOME, "secrets");
+    let typed = |mut object: Value, kind: &str| {
+        object["type"] = json!(kind);
+        object
+    };
+    let account = |labels: Value| {
+        let mut object = typed(secret("sa", labels), "kubernetes.io/service-account-token");
+        object["metadata"]["annotations"] = json!({"kubernetes.io/service-account.name": "default"});
+        object["data"] = json!({});
+        object
+    };
+    let refused = |words| Refused(OPERATOR_SECRETS, words);
+    let cases = vec![
+        case(
+            "the controller makes a Secret that holds no token",
+            CONTROL,
+            place.create(secret("s1", json!({}))),
+            refused("Secrets that hold a token"),
+        ),
+        case(
+            "the controller makes one that would hold a ServiceAccount's token",
+            CONTROL,
+            place.create(account(json!({LABEL: "1"}))),
+            refused("type Opaque and kubernetes.io/tls"),
+        ),
+        case(
+            "the same at home",
+            CONTROL,
+            home.create(account(json!({}))),
+            refused("type Opaque and kubernetes.io/tls"),
+        ),
+        case("somebody's Secret", Who::Admin, place.create(secret("s2", json!({}))), Allowed),
+        case("the controller reads it", CONTROL, place.get("s2"), Allowed),
+        case("the controller deletes it", CONTROL, place.delete("s2"), refused("Secrets that hold a token")),
+        case("its owner deletes it", Who::Admin, place.delete("s2"), Allowed),
+        case("the controller in its own namespace", CONTROL, home.create(secret("s3", json!({}))).dry(), Allowed),
+    ];
+    run(&session, cases).await;
+}
+
+fn role(name: &str, rule: &Value) -> Value {
+    json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": name}, "rules": [rule]})
+}
+
+fn reads(secret: &str) -> Value {
+    json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": [secret]})
+}
+
+fn binding(name: &str, role: &str, subjects: &Value) -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role}, "subjects": subjects,
+    })
+}
+
+fn user(name: &str) -> Value {
+    json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": name})
+}
+
+#[tokio::test]
+async fn the_operator_grants_the_reading_of_one_token_to_one_person() {
+    let session = Session::open().await;
+    let ns = session.namespace("readers").await;
+    let roles = Place::rbac(&ns, "roles");
+    let bindings = Place::rbac(&ns, "rolebindings");
+    let token = "r1-download-token";
+    let refused = |words| Refused(TOKEN_READERS, words);
+    let granted = "the operator may only grant the reading of one token Secret";
+    let bound = "the operator may only bind one person to the Role that reads one token Secret";
+    let rule = |edit: &dyn Fn(&mut Value)| {
+        let mut rule = reads(token);
+        edit(&mut rule);
+        roles.create(role(token, &rule))
+    };
+    let account = json!({"kind": "ServiceAccount", "namespace": "machines", "name": "ci"});
+    let group = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:authenticated"});
+    let two_rules = {
+        let mut object = role(token, &reads(token));
+        object["rules"] = json!([reads(token), reads("other")]);
+        roles.create(object)
+    };
+    let cases = vec![
+        case("another Secret", CONTROL, roles.create(role(token, &reads("api-tls"))), refused(granted)),
+        case("every Secret", CONTROL, rule(&|rule| rule["resourceNames"] = json!([])), refused(granted)),
+        case("two Secrets", CONTROL, rule(&|rule| rule["resourceNames"] = json!([token, "api-tls"])), refused(granted)),
+        case("deleting too", CONTROL, rule(&|rule| rule["verbs"] = json!(["get", "delete"])), refused(granted)),
+        case(
+            "listing, which RBAC stops",
+            CONTROL,
+            rule(&|rule| rule["verbs"] = json!(["get", "list"])),
+            Forbidden("not currently held"),
+        ),
+        case(
+            "another kind, which RBAC stops",
+            CONTROL,
+            rule(&|rule| rule["resources"] = json!(["configmaps"])),
+            Forbidden("not currently held"),
+        ),
+        case("two rules", CONTROL, two_rules, refused(granted)),
+        case("a Role named like no token Secret", CONTROL, roles.create(role("r1", &reads("r1"))), refused(granted)),
+        case("one token Secret", CONTROL, roles.create(role(token, &reads(token))), Allowed),
+        case(
+            "the server grants nothing",
+            SERVE,
+            roles.create(role("r2-download-token", &reads("r2-download-token"))),
+            Forbidden("cannot create resource"),
+        ),
+        case("a group", CONTROL, bindings.create(binding(token, token, &json!([group]))), refused(bound)),
+        case(
+            "two people",
+            CONTROL,
+            bindings.create(binding(token, token, &json!([user("alice"), user("bob")]))),
+            refused(bound),
+        ),
+        case("nobody", CONTROL, bindings.create(binding(token, token, &json!([]))), refused(bound)),
+        case(
+            "under another name",
+            CONTROL,
+            bindings.create(binding("r1", token, &json!([user("alice")]))),
+            refused(bound),
+        ),
+        case("somebody's Role", Who::Admin, roles.create(role("reads-tls", &reads("api-tls"))), Allowed),
+        case(
+            "a person, to somebody's Role",
+            CONTROL,
+            bindings.create(binding(token, "reads-tls", &json!([user("alice")]))),
+            refused(bound),
+        ),
+        case("a person", CONTROL, bindings.create(binding(token, token, &json!([user("alice")]))), Allowed),
+        case(
+            "the controller deletes somebody's Role",
+            CONTROL,
+            roles.delete("reads-tls"),
+            refused("Roles and RoleBindings that it made"),
+        ),
+        case("the controller deletes its binding", CONTROL, bindings.delete(token), Allowed),
+        case(
+            "a ServiceAccount is one person",
+            CONTROL,
+            bindings.create(binding(token, token, &json!([account]))),
+            Allowed,
+        ),
+        case("the controller deletes its Role", CONTROL, roles.delete(token), Allowed),
+        case(
+            "anybody else grants as RBAC lets them",
+            Who::Admin,
+            roles.create(role("wide", &json!({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}))),
+            Allowed,
+        ),
+    ];
+    run(&session, cases).await;
+}
