@@ -225,3 +225,27 @@ fn from_ed25519(key: &[u8]) -> Result<PrivateKey, PrivateKeyError> {
         public_key: PublicHalf::Proven(pair.public_key().as_ref().to_vec()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compressed_point_is_the_same_only_with_the_right_parity() {
+        let point = |y: u8| [&[4][..], &[0x11; 32], &[0x22; 31], &[y]].concat();
+        let compressed = |form: u8, x: u8| [&[form][..], &[0x11; 31], &[x]].concat();
+        for (any, uncompressed, same) in [
+            (point(0x22), point(0x22), true),
+            (point(0x22), point(0x23), false),
+            (compressed(2, 0x11), point(0x22), true),
+            (compressed(3, 0x11), point(0x23), true),
+            (compressed(3, 0x11), point(0x22), false),
+            (compressed(2, 0x11), point(0x23), false),
+            (compressed(2, 0x12), point(0x22), false),
+            (compressed(4, 0x11), point(0x22), false),
+            (vec![], point(0x22), false),
+        ] {
+            assert_eq!(same_point(&any, &uncompressed), same, "{any:02x?}");
+        }
+    }
+}

@@ -150,6 +150,8 @@ fn names_inside_are_safe_and_read_as_utf_8() {
     options.certificate_name = "*.例え.com".to_owned();
     let artifact = render(Format::DerZip, &[environment], &options, &mut Counter::default()).expect("a file");
     assert_eq!(artifact.file_name, "wildcard.例え.com-certificates.zip");
+    // Bit 11 of the flags: without it readers take the name for code page 437.
+    assert_eq!(artifact.bytes[6..8], 0x0800_u16.to_le_bytes());
     let names: Vec<String> = entries(artifact.bytes.to_vec()).into_iter().map(|(name, ..)| name).collect();
     assert_eq!(names, ["wildcard.例え.com-_._größe.cer"]);
 }

@@ -126,6 +126,28 @@ fn a_key_that_claims_another_public_key_than_its_own_is_refused() {
 }
 
 #[test]
+fn a_key_that_names_two_curves_is_refused() {
+    let sec1 = openssl(&["ec", "-outform", "DER"], fixture("keys/p256.sec1.pem").as_bytes());
+    let length = |bytes: usize| u8::try_from(bytes).expect("a short length");
+    // PKCS#8 that says P-384 around a key that says P-256.
+    let mut pkcs8 =
+        vec![0x30, 0, 2, 1, 0, 0x30, 16, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 5, 0x2b, 0x81, 4, 0, 34];
+    pkcs8.extend([4, length(sec1.len())]);
+    pkcs8.extend(&sec1);
+    let body = length(pkcs8.len() - 2);
+    pkcs8.splice(1..2, [0x81, body]);
+    assert_eq!(key_of(&fixture("certificates/p384.pem"), &pem("PRIVATE KEY", &pkcs8)), PrivateKeyError::Malformed);
+    // The same with P-256 outside is what some writers make, and is read.
+    let mut same = pkcs8.clone();
+    let p256 = [0x30, 19, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+    same.splice(6..24, p256);
+    same[2] += 3;
+    let material = accepted(parse(&fixture("certificates/p256.pem"), Some(&pem("PRIVATE KEY", &same)), None));
+    assert_matches(&material);
+    assert_eq!(rendered_text(Format::Key, &material), fixture("keys/p256.pkcs8.pem"));
+}
+
+#[test]
 fn a_key_of_another_certificate_stops_files_with_a_key_and_no_others() {
     let other = Signer::root("Other");
     for (kind, key) in [
