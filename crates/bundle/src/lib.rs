@@ -8,8 +8,8 @@
 //! # Layout
 //!
 //! - [`Material::parse`] reads PEM, checks it and puts the chain in order.
-//! - [`render`] makes one [`Artifact`] of one [`Format`].
-//! - [`file_name`], [`content_disposition`] and [`content_digest`] describe it to an HTTP client.
+//! - [`render()`] makes one [`Artifact`] of one [`Format`].
+//! - [`file_name()`], [`content_disposition`] and [`content_digest`] describe it to an HTTP client.
 
 mod delivery;
 mod der_writer;

@@ -32,7 +32,7 @@ pub enum PemOrder {
     KeyLeafChain,
 }
 
-/// What a requester chose. No clock and no randomness: see [`render`].
+/// What a requester chose. No clock and no randomness: see [`render()`].
 #[derive(Clone, Debug)]
 pub struct RenderOptions {
     /// The certificate's name, from which file names and the default friendlyName are made.
