@@ -61,7 +61,7 @@ async fn what_the_operator_may_not_do_is_said_in_the_request_and_withdrawal_work
     world.certificate().await;
     world.people().await;
     let bindings: Api<ClusterRoleBinding> = Api::all(world.admin.clone());
-    let name = format!("certcourier-controller-{}", world.namespace);
+    let name = format!("certcourier-system-{}", world.namespace);
     let binding = bindings.get(&name).await.unwrap();
     bindings.delete(&name, &DeleteParams::default()).await.unwrap();
     let _controller = world.controller(&[]).await;

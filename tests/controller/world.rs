@@ -8,16 +8,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use certcourier::api::{
-    Artifact, Certificate, CertificatePolicy, CertificateReference, DownloadReceipt, DownloadReceiptSpec,
-    DownloadRequest, Format, Phase, RequestReference, names,
+use certcourier::{
+    admission::Identity,
+    api::{
+        Artifact, Certificate, CertificatePolicy, CertificateReference, DownloadReceipt, DownloadReceiptSpec,
+        DownloadRequest, Format, Phase, RequestReference, names,
+    },
+    manifests::{self, Installation},
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{
     ByteString,
     api::{
         core::v1::Secret,
-        rbac::v1::{ClusterRole, Role, RoleBinding},
+        rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding, Subject},
     },
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
 };
@@ -92,38 +96,32 @@ impl World {
         world
     }
 
-    /// The rights that `certcourier manifests` gives the controller.
+    /// The rights that `certcourier manifests` gives the controller, in this namespace.
     async fn grant(&self, user: &str) {
-        let group = "certcourier.io";
-        let name = "certcourier-controller";
-        let (account, namespace) = ("controller", &self.namespace);
-        let subject = json!([{"kind": "ServiceAccount", "name": account, "namespace": namespace}]);
-        assert!(user.ends_with(account));
-        let rules = json!([
-            {"apiGroups": [group], "resources": ["certificates", "certificatepolicies", "downloadrequests", "downloadreceipts"], "verbs": ["get", "list", "watch"]},
-            {"apiGroups": [group], "resources": ["certificates/status", "downloadrequests/status", "downloadreceipts/status"], "verbs": ["update"]},
-            {"apiGroups": [group], "resources": ["downloadrequests", "downloadreceipts"], "verbs": ["delete"]},
-            {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create", "delete"]},
-            {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles", "rolebindings"], "verbs": ["get", "create", "delete"]},
-            {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
-            {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
-            {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [name], "verbs": ["get", "update"]},
-        ]);
-        self.create::<Role>(json!({"metadata": {"name": name}, "rules": rules})).await;
-        let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name});
-        self.create::<RoleBinding>(json!({"metadata": {"name": name}, "roleRef": role, "subjects": subject})).await;
-        let reviews = json!({
-            "metadata": {"name": format!("{name}-{namespace}")},
-            "rules": [{"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]}],
-        });
-        let reviews: ClusterRole = serde_json::from_value(reviews).unwrap();
-        Api::all(self.admin.clone()).create(&PostParams::default(), &reviews).await.unwrap();
-        let binding = json!({
-            "metadata": {"name": reviews.name_any()},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": reviews.name_any()},
-            "subjects": subject,
-        });
-        let binding: k8s_openapi::api::rbac::v1::ClusterRoleBinding = serde_json::from_value(binding).unwrap();
+        let identity = Identity::new(&self.namespace, user, user).unwrap();
+        let watch_namespaces = vec![self.namespace.clone()];
+        let objects = manifests::objects(&Installation { identity, watch_namespaces, stamp: false }).unwrap();
+        let rules = |kind: &str, name: &str| {
+            let named = |object: &&Value| object["kind"] == kind && object["metadata"]["name"] == name;
+            objects.iter().find(named).unwrap()["rules"].clone()
+        };
+        let subjects = json!([serde_json::to_value(subject(user)).unwrap()]);
+        for (name, rules) in [
+            ("watched", rules("ClusterRole", "certcourier-controller")),
+            ("own", rules("Role", "certcourier-controller")),
+        ] {
+            self.create::<Role>(json!({"metadata": {"name": name}, "rules": rules})).await;
+            let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name});
+            let binding = json!({"metadata": {"name": name}, "roleRef": role, "subjects": subjects});
+            self.create::<RoleBinding>(binding).await;
+        }
+        let name = format!("certcourier-system-{}", self.namespace);
+        let rules = rules("ClusterRole", "certcourier-system");
+        let role: ClusterRole = serde_json::from_value(json!({"metadata": {"name": name}, "rules": rules})).unwrap();
+        Api::all(self.admin.clone()).create(&PostParams::default(), &role).await.unwrap();
+        let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name});
+        let binding = json!({"metadata": {"name": name}, "roleRef": role, "subjects": subjects});
+        let binding: ClusterRoleBinding = serde_json::from_value(binding).unwrap();
         Api::all(self.admin.clone()).create(&PostParams::default(), &binding).await.unwrap();
     }
 
@@ -425,4 +423,15 @@ pub fn generation(request: &DownloadRequest) -> i64 {
 /// The hash of its living token.
 pub fn hash(request: &DownloadRequest) -> Option<String> {
     request.status.as_ref()?.token.as_ref()?.hash.clone()
+}
+
+/// The `ServiceAccount` behind a user name.
+fn subject(user: &str) -> Subject {
+    let (namespace, name) = user.strip_prefix("system:serviceaccount:").unwrap().split_once(':').unwrap();
+    Subject {
+        kind: "ServiceAccount".to_owned(),
+        name: name.to_owned(),
+        namespace: Some(namespace.to_owned()),
+        api_group: None,
+    }
 }

@@ -7,7 +7,7 @@ use std::{fmt::Debug, time::Duration};
 
 use ::kube::{Api, Client, Resource, ResourceExt as _, api::PostParams, core::NamespaceResourceScope};
 use k8s_openapi::{
-    api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject},
+    api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -18,6 +18,7 @@ use super::{
     owned,
 };
 use crate::{
+    admission,
     api::{DownloadRequest, Requester},
     kube::{
         access,
@@ -103,25 +104,7 @@ fn binding(metadata: ObjectMeta, role: &str, requester: &Requester) -> RoleBindi
     RoleBinding {
         metadata,
         role_ref: RoleRef { api_group: GROUP.to_owned(), kind: "Role".to_owned(), name: role.to_owned() },
-        subjects: Some(vec![subject(&requester.username)]),
-    }
-}
-
-/// A person, or the ServiceAccount behind `system:serviceaccount:<namespace>:<name>`.
-fn subject(username: &str) -> Subject {
-    match username.strip_prefix("system:serviceaccount:").and_then(|account| account.split_once(':')) {
-        Some((namespace, name)) => Subject {
-            kind: "ServiceAccount".to_owned(),
-            name: name.to_owned(),
-            namespace: Some(namespace.to_owned()),
-            api_group: None,
-        },
-        None => Subject {
-            kind: "User".to_owned(),
-            name: username.to_owned(),
-            namespace: None,
-            api_group: Some(GROUP.to_owned()),
-        },
+        subjects: Some(vec![admission::subject(&requester.username)]),
     }
 }
 
@@ -148,15 +131,6 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn people_and_service_accounts_are_subjects_of_their_kind() {
-        let person = subject("alice@example.com");
-        assert_eq!((person.kind.as_str(), person.name.as_str()), ("User", "alice@example.com"));
-        let account = subject("system:serviceaccount:ci:deployer");
-        assert_eq!((account.kind.as_str(), account.name.as_str()), ("ServiceAccount", "deployer"));
-        assert_eq!(account.namespace.as_deref(), Some("ci"));
-    }
 
     #[test]
     fn the_role_grants_the_reading_of_one_secret_and_nothing_else() {
