@@ -51,8 +51,9 @@ deny: $(TOOLS)/bin/cargo-deny ## licences, bans and sources of every dependency
 $(TOOLS)/bin/cargo-deny:
 	cargo install --quiet --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY_VERSION)
 
-bench: ## figures: each a ratio of two things measured in the same run
+bench: control-plane ## figures: each a ratio of two things measured in the same run
 	cargo bench --package certcourier-bundle
+	cargo bench --bench operator
 
 fuzz: ## 30 seconds of each fuzz target
 	@for target in $$(cd fuzz && cargo +nightly fuzz list); do (cd fuzz && cargo +nightly fuzz run $$target -- -max_total_time=30) || exit 1; done

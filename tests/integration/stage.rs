@@ -71,6 +71,11 @@ impl Program {
         self.process.lock().unwrap().as_mut().unwrap().signal(signal).unwrap();
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.lock().unwrap().as_ref().unwrap().id()
+    }
+
     /// Where /metrics is.
     pub fn probe(&self) -> SocketAddr {
         self.probe

@@ -66,14 +66,24 @@ impl<'a> World<'a> {
     /// A namespace with people in it, and Secret and Certificate `api` in environment `production`.
     pub async fn new(stage: &'a Stage, what: &str) -> Self {
         let world = Self::empty(stage, what).await;
-        world.secret("api-tls", &world.leaf).await;
-        world.certificate("api", &[("production", "api-tls")]).await;
+        world.furnish().await;
         world
+    }
+
+    /// Secret and Certificate `api` in environment `production`.
+    pub async fn furnish(&self) {
+        self.secret("api-tls", &self.leaf).await;
+        self.certificate("api", &[("production", "api-tls")]).await;
     }
 
     /// The same without Secret and Certificate.
     pub async fn empty(stage: &'a Stage, what: &str) -> Self {
         let namespace = stage.plane.namespace(&format!("{what}-{}", stage.number())).await.unwrap();
+        Self::settle(stage, namespace).await
+    }
+
+    /// The same in a namespace that is there already.
+    pub async fn settle(stage: &'a Stage, namespace: String) -> Self {
         let bindings = ROLES.map(|(person, role)| {
             format!(
                 "---\n{{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {{name: {person}, namespace: {namespace}}},\n  \
