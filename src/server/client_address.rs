@@ -61,7 +61,7 @@ fn bits(address: IpAddr) -> u128 {
 /// The header in which trusted proxies report the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ClientAddressHeader {
-    /// `X-Forwarded-For: client, proxy1` (nginx, HAProxy, Envoy, every cloud's load balancer).
+    /// `X-Forwarded-For: client, proxy1` (nginx, Envoy, every cloud's load balancer).
     #[default]
     XForwardedFor,
     /// `Forwarded: for=client, for=proxy1` (RFC 7239).

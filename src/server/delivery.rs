@@ -49,6 +49,7 @@ pub struct Delivery {
     file_name: String,
     content_type: &'static str,
     progress: Arc<Progress>,
+    _place: OwnedSemaphorePermit,
 }
 
 /// How far a delivery has come, and what its end needs.
@@ -61,7 +62,6 @@ struct Progress {
     sent: AtomicUsize,
     settled: AtomicBool,
     ended: CancellationToken,
-    _place: OwnedSemaphorePermit,
 }
 
 impl Delivery {
@@ -84,12 +84,11 @@ impl Delivery {
             sent: AtomicUsize::new(0),
             settled: AtomicBool::new(false),
             ended: CancellationToken::new(),
-            _place: place,
         });
         progress.state.tasks.spawn(limit_time(Arc::clone(&progress), limit));
         // Shared, never copied, and wiped with the last piece.
         let bytes = Bytes::from_owner(Wiped(file.bytes));
-        Self { bytes, file_name: file.file_name, content_type: file.content_type, progress }
+        Self { bytes, file_name: file.file_name, content_type: file.content_type, progress, _place: place }
     }
 }
 

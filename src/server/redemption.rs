@@ -130,6 +130,7 @@ async fn explain(state: &ServerState, found: &Found, refusal: Refusal) -> Server
 }
 
 /// In the words of a token whose request is there, so that nobody learns which requests exist.
+#[must_use]
 pub fn no_request() -> ServerError {
     presented::unknown(Refusal::TokenUnknown.to_string())
 }

@@ -9,7 +9,7 @@ pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// Lengths of an id that a client may choose.
 const CHOSEN_LENGTH: std::ops::RangeInclusive<usize> = 8..=64;
 
-/// Id of one HTTP request: the client's own where it is harmless, else a new UUIDv7.
+/// Id of one HTTP request: the client's own where it is harmless, else a new one (version 7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(String);
 

@@ -182,7 +182,7 @@ impl ServingCertificate {
                 info!(file = %self.files.certificate.display(), "serving certificate replaced");
             }
             Err(error) => {
-                warn!(error = in_one_line(&error), "new serving certificate cannot be used; the one in use stays")
+                warn!(error = in_one_line(&error), "new serving certificate cannot be used; the one in use stays");
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Certificates for the tests.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, IsCa, KeyPair};
 
 /// A root, a leaf that it signed, and the leaf's key, all PEM.
 pub struct Pki {
@@ -15,10 +15,11 @@ pub fn pki(names: &[&str]) -> Pki {
     issue(CertificateParams::new(names).unwrap())
 }
 
-/// A leaf whose certificate takes at least this many bytes.
+/// A leaf whose certificate takes at least this many bytes, in an extension that nobody knows.
 pub fn large_pki(bytes: usize) -> Pki {
-    let names = (0..bytes / 32).map(|number| format!("host-{number:08}.large.example.com")).collect::<Vec<_>>();
-    issue(CertificateParams::new(names).unwrap())
+    let mut params = CertificateParams::new(vec!["large.example.com".to_owned()]).unwrap();
+    params.custom_extensions = vec![CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 55_555, 1], vec![7; bytes])];
+    issue(params)
 }
 
 fn issue(mut params: CertificateParams) -> Pki {

@@ -1,7 +1,7 @@
 //! A server in front of the fake API server, with one Certificate and one request whose token can be used.
 
 use std::{
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, Mutex},
     time::{Duration, Instant},
 };
 
@@ -12,7 +12,7 @@ use axum::{
 };
 use base64ct::{Base64, Encoding as _};
 use certcourier::{
-    kube::client::{ClientArgs, Clients, Role},
+    kube::client::{Clients, Role},
     metrics::Metrics,
     server::{ServerArgs, ServerState, router},
     token::Token,
@@ -33,13 +33,48 @@ struct CommandLine {
     args: ServerArgs,
 }
 
-/// The flags as given, all others at their defaults.
+/// The flags as given, all others at their defaults. Every test begins here, so the log is kept from the beginning.
 pub fn args(flags: &[&str]) -> ServerArgs {
+    LazyLock::force(&LOG);
     CommandLine::try_parse_from([&["server", "--insecure-http"], flags].concat()).unwrap().args
 }
 
-/// Flags that no test but those of the limits wants to meet.
-const WIDE: [&str; 6] = ["--rate-per-address", "100000", "--rate-burst", "100000", "--rate-lookups", "100000"];
+/// Everything that is logged in this process, at the finest level that `--log trace` opens.
+pub static LOG: LazyLock<Log> = LazyLock::new(|| {
+    let log = Log::default();
+    let written = log.clone();
+    let filter = "trace,h2=debug,hyper=debug,rustls=debug,kube_client=debug";
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(move || written.clone()).init();
+    log
+});
+
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Limits that only their own tests want to meet, and a patience that tests of faults can wait for.
+const USUAL: [[&str; 2]; 4] = [
+    ["--rate-per-address", "100000"],
+    ["--rate-burst", "100000"],
+    ["--rate-lookups", "100000"],
+    ["--api-timeout", "1s"],
+];
 
 pub static PKI: LazyLock<Pki> = LazyLock::new(|| pki(&["api.example.com"]));
 
@@ -105,10 +140,10 @@ impl Stage {
 
     /// One more server on the same API server.
     pub fn replica(api: &FakeApi, flags: &[&str]) -> Router {
-        let args = args(&[&WIDE, flags].concat());
+        let usual = USUAL.iter().filter(|flag| !flags.contains(&flag[0])).flatten().copied();
+        let args = args(&usual.chain(flags.iter().copied()).collect::<Vec<_>>());
         let config = ::kube::Config::new(format!("http://{}", api.address).parse().unwrap());
-        let client_args = ClientArgs { api_timeout: "1s".parse().unwrap(), ..ClientArgs::default() };
-        let clients = Clients::new(config, &client_args, Role::Server).unwrap();
+        let clients = Clients::new(config, &args.client, Role::Server).unwrap();
         router(Arc::new(ServerState::new(&args, clients, None, &Metrics::new("server"))))
     }
 
@@ -195,7 +230,7 @@ fn request(format: &str, token: &Token) -> Value {
             "conditions": []}})
 }
 
-pub fn policy(spec: Value) -> Value {
+pub fn policy(spec: &Value) -> Value {
     json!({"apiVersion": "certcourier.io/v1alpha1", "kind": "CertificatePolicy",
         "metadata": {"name": "policy", "namespace": NAMESPACE}, "spec": spec})
 }

@@ -83,7 +83,7 @@ mod tests {
     fn a_body_without_a_token_is_refused_with_the_forms_there_are() {
         let token = token();
         for body in [
-            "".into(),
+            String::new(),
             "{}".into(),
             "{\"token\":1}".into(),
             "token=".into(),

@@ -62,9 +62,10 @@ pub async fn decide(state: &Arc<ServerState>, found: &Found, redeemer: &Redeemer
     else {
         return Err(refusal::of_lifecycle(&Refusal::CertificateGone("the Certificate is gone".to_owned())));
     };
-    let consumed_by = match grant.effective.bind_to_requester.value {
-        true => Some(requester_in_person(state, request, redeemer).await?),
-        false => None,
+    let consumed_by = if grant.effective.bind_to_requester.value {
+        Some(requester_in_person(state, request, redeemer).await?)
+    } else {
+        None
     };
     let (environments, materials) = (gathered.environments, gathered.materials);
     Ok(Decided { certificate, environments, materials, fingerprints, grant: *grant, consumed_by })

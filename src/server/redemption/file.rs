@@ -75,9 +75,10 @@ pub async fn make(
     request: &DownloadRequest,
     decided: &mut Decided,
 ) -> Result<Artifact, ServerError> {
-    let passphrase = match needs_passphrase(request.spec.format) {
-        true => Some(passphrase(state, token, request, decided).await?),
-        false => None,
+    let passphrase = if needs_passphrase(request.spec.format) {
+        Some(passphrase(state, token, request, decided).await?)
+    } else {
+        None
     };
     let options = RenderOptions {
         pkcs12: pkcs12_options(request),
@@ -191,20 +192,20 @@ mod tests {
         let limits = DeliveryLimits::for_tests(&["--max-renders", "1", "--max-waiting-renders", "1"]);
         let renders = Arc::new(Renders::new(&limits));
         let (release, held) = std::sync::mpsc::channel::<()>();
-        let (began, begun) = tokio::sync::oneshot::channel();
+        let (tell, told) = tokio::sync::oneshot::channel();
         let first = tokio::spawn({
             let renders = Arc::clone(&renders);
             async move {
                 renders
                     .run(move || {
-                        let _ = began.send(());
+                        let _ = tell.send(());
                         held.recv().ok();
                         1
                     })
                     .await
             }
         });
-        begun.await.unwrap();
+        told.await.unwrap();
         let second = tokio::spawn({
             let renders = Arc::clone(&renders);
             async move { renders.run(|| 2).await }
