@@ -72,6 +72,7 @@ impl Program {
     }
 
     /// Its process id.
+    #[allow(dead_code, reason = "the benchmark asks for it")]
     pub fn id(&self) -> u32 {
         self.process.lock().unwrap().as_ref().unwrap().id()
     }
