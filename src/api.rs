@@ -32,7 +32,7 @@ pub use receipt::{
 };
 pub use request::{
     Approval, ApprovalCount, Delivery, DownloadRequest, DownloadRequestSpec, DownloadRequestStatus,
-    PassphraseReference, Phase, Pkcs12Request, PreviousToken, Review, Token, TokenEnd,
+    PassphraseReference, PemOrder, PemRequest, Phase, Pkcs12Request, PreviousToken, Review, Token, TokenEnd,
 };
 
 /// The API group of every kind.

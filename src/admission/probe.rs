@@ -87,6 +87,7 @@ pub fn request(namespace: &str, requested_by: Option<Requester>) -> DownloadRequ
         format: Format::Cert,
         passphrase_secret_ref: None,
         pkcs12: None,
+        pem: None,
         reason: Some(
             "certcourier's guard probes the status policy on this object; nothing is ever delivered".to_owned(),
         ),

@@ -44,6 +44,8 @@ use super::{
     .message("passphraseSecretRef has a meaning for formats pkcs12 and zip only: leave it out"))]
 #[x_kube(validation = Rule::new("!has(self.pkcs12) || self.format in ['pkcs12', 'zip']")
     .message("pkcs12 has a meaning for formats pkcs12 and zip only: leave it out"))]
+#[x_kube(validation = Rule::new("!has(self.pem) || self.format == 'combined'")
+    .message("pem has a meaning for format combined only: leave it out"))]
 #[x_kube(validation = Rule::new("self.format != 'der-zip' || !has(self.environment)")
     .message("der-zip holds every environment of the certificate: leave environment out"))]
 pub struct DownloadRequestSpec {
@@ -61,6 +63,9 @@ pub struct DownloadRequestSpec {
     /// Options of the PKCS#12 file in formats pkcs12 and zip. Omitted: profile Modern, the Certificate's name as friendlyName.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pkcs12: Option<Pkcs12Request>,
+    /// Options of the PEM file in format combined. Omitted: leaf, chain, key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pem: Option<PemRequest>,
     /// Why the file is needed, for approvers and the record. A policy may require it. At most 1,024 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
@@ -112,6 +117,25 @@ pub struct Pkcs12Request {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[ -~]+$"))]
     pub friendly_name: Option<String>,
+}
+
+/// Options of a combined PEM file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PemRequest {
+    /// `LeafChainKey` (HAProxy, lighttpd) or `KeyLeafChain` (importers that want the key first). Omitted: LeafChainKey.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<PemOrder>,
+}
+
+/// The order of the parts in a combined PEM file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+#[expect(missing_docs, reason = "explained at PemRequest.order, where `kubectl explain` shows it")]
+pub enum PemOrder {
+    #[default]
+    LeafChainKey,
+    KeyLeafChain,
 }
 
 /// Where a request stands.

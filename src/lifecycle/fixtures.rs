@@ -42,6 +42,7 @@ pub fn request(format: Format) -> DownloadRequest {
             format,
             passphrase_secret_ref: None,
             pkcs12: None,
+            pem: None,
             reason: None,
             token_ttl: None,
             deadline: None,

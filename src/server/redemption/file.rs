@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use certcourier_bundle::{
-    Artifact, EnvironmentMaterial, Passphrase, Pkcs12Options, Pkcs12Profile, Randomness, RandomnessError, RenderError,
-    RenderOptions, render,
+    Artifact, EnvironmentMaterial, Passphrase, PemOrder, Pkcs12Options, Pkcs12Profile, Randomness, RandomnessError,
+    RenderError, RenderOptions, render,
 };
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -82,6 +82,7 @@ pub async fn make(
     };
     let options = RenderOptions {
         pkcs12: pkcs12_options(request),
+        pem_order: pem_order(request),
         passphrase,
         ..RenderOptions::new(&request.spec.certificate_ref.name)
     };
@@ -114,6 +115,13 @@ fn pkcs12_options(request: &DownloadRequest) -> Pkcs12Options {
         api::Pkcs12Profile::Legacy => Pkcs12Profile::Legacy,
     };
     Pkcs12Options { profile, friendly_name: asked.friendly_name, ..Pkcs12Options::default() }
+}
+
+fn pem_order(request: &DownloadRequest) -> PemOrder {
+    match request.spec.pem.as_ref().and_then(|pem| pem.order).unwrap_or_default() {
+        api::PemOrder::LeafChainKey => PemOrder::LeafChainKey,
+        api::PemOrder::KeyLeafChain => PemOrder::KeyLeafChain,
+    }
 }
 
 /// The passphrase: from the Secret that the request names, else as it was sealed when the token was minted.

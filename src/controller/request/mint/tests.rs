@@ -12,6 +12,7 @@ fn request(format: Format, passphrase: Option<PassphraseReference>) -> DownloadR
             format,
             passphrase_secret_ref: passphrase,
             pkcs12: None,
+            pem: None,
             reason: None,
             token_ttl: None,
             deadline: None,
