@@ -46,7 +46,7 @@ pub struct World {
     pub plane: &'static ControlPlane,
     pub namespace: String,
     pub admin: Client,
-    operator: PathBuf,
+    pub operator: PathBuf,
     logs: tempfile::TempDir,
 }
 

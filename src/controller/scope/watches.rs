@@ -1,0 +1,177 @@
+//! The watches of a scope, and what each event means for which object.
+
+use std::{fmt::Debug, sync::Arc};
+
+use ::kube::{
+    Api, Client, Resource, ResourceExt as _,
+    core::NamespaceResourceScope,
+    runtime::{
+        WatchStreamExt as _,
+        reflector::{ObjectRef, Store, store::Writer},
+        watcher::{self, Event, watcher},
+    },
+};
+use futures::{StreamExt as _, future};
+use serde::de::DeserializeOwned;
+use tokio::task::JoinSet;
+
+use super::{super::context::Context, Awaited, Guarded, Queue, Queues, Stores, Writers, is_open};
+use crate::{
+    api::{Certificate, CertificatePolicy, DownloadReceipt, DownloadRequest},
+    kube::error::in_one_line,
+};
+
+/// Starts one watch per kind, each a task that never ends.
+pub(super) fn start(
+    context: &Arc<Context>,
+    namespace: Option<String>,
+    awaited: &Awaited,
+    writers: Writers,
+    stores: &Stores,
+    queues: Queues,
+) -> JoinSet<()> {
+    let client = context.clients.watches().clone();
+    let watches = Watches { client, namespace, awaited: awaited.clone(), context: Arc::clone(context) };
+    let concerned = Concerned { requests: stores.requests.clone(), queue: queues.requests };
+    let mut watching = JoinSet::new();
+    let others = concerned.clone();
+    watching.spawn(watches.run(writers.certificates, move |seen: Option<&Guarded<Certificate>>| match seen {
+        Some(certificate) => {
+            put(&queues.certificates, certificate);
+            others.of_certificate(&certificate.namespace().unwrap_or_default(), &certificate.name_any());
+        }
+        None => others.all(),
+    }));
+    let others = concerned.clone();
+    watching.spawn(watches.run(writers.policies, move |seen: Option<&Guarded<CertificatePolicy>>| match seen {
+        Some(policy) => others.of_namespace(&policy.namespace().unwrap_or_default()),
+        None => others.all(),
+    }));
+    let others = concerned.clone();
+    watching.spawn(watches.run(writers.requests, move |seen: Option<&Guarded<DownloadRequest>>| {
+        seen.inspect(|request| put(&others.queue, *request));
+    }));
+    let others = concerned.clone();
+    watching.spawn(watches.run(writers.receipts, move |seen: Option<&Guarded<DownloadReceipt>>| {
+        let Some(receipt) = seen else { return };
+        put(&queues.receipts, receipt);
+        if let Ok(readable) = &receipt.0 {
+            others.one(&receipt.namespace().unwrap_or_default(), &readable.spec.request_ref.name);
+        }
+    }));
+    watching.spawn(on_guard(Arc::clone(context), concerned));
+    watching
+}
+
+fn put<K: Resource<DynamicType = ()>>(queue: &Queue<K>, object: &Guarded<K>) {
+    // The other end goes only when the scope ends.
+    let _ = queue.unbounded_send(ObjectRef::from_obj(object));
+}
+
+/// When what is known of the admission policies changes, every request is looked at.
+async fn on_guard(context: Arc<Context>, concerned: Concerned) {
+    let mut guard = context.guard.clone();
+    while guard.changed().await.is_ok() {
+        concerned.all();
+    }
+    future::pending::<()>().await;
+}
+
+/// Names the requests that something else concerns.
+#[derive(Clone)]
+struct Concerned {
+    requests: Store<Guarded<DownloadRequest>>,
+    queue: Queue<DownloadRequest>,
+}
+
+impl Concerned {
+    fn all(&self) {
+        self.those(|_| true);
+    }
+
+    /// Closed ones too: a policy says how long they stay.
+    fn of_namespace(&self, namespace: &str) {
+        self.those(|request| request.metadata.namespace.as_deref() == Some(namespace));
+    }
+
+    fn of_certificate(&self, namespace: &str, certificate: &str) {
+        self.those(|request| {
+            is_open(request)
+                && request.metadata.namespace.as_deref() == Some(namespace)
+                && request.spec.certificate_ref.name == certificate
+        });
+    }
+
+    /// Closed ones too: a receipt may come late.
+    fn one(&self, namespace: &str, name: &str) {
+        let _ = self.queue.unbounded_send(ObjectRef::new(name).within(namespace));
+    }
+
+    fn those(&self, concerned: impl Fn(&DownloadRequest) -> bool) {
+        for request in self.requests.state() {
+            if request.0.as_ref().is_ok_and(&concerned) {
+                put(&self.queue, &request);
+            }
+        }
+    }
+}
+
+struct Watches {
+    client: Client,
+    namespace: Option<String>,
+    awaited: Awaited,
+    context: Arc<Context>,
+}
+
+impl Watches {
+    /// Keeps a store filled for ever. `touched` hears of each object, and with `None` that anything may have changed.
+    fn run<K>(
+        &self,
+        mut writer: Writer<Guarded<K>>,
+        mut touched: impl FnMut(Option<&Guarded<K>>) + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+        K: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    {
+        let api: Api<Guarded<K>> = match &self.namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        };
+        let place = self.namespace.as_ref().map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
+        let label = format!("{}{place}", K::kind(&()));
+        let (awaited, context) = (self.awaited.clone(), Arc::clone(&self.context));
+        awaited.change(|awaited| {
+            awaited.insert(label.clone());
+        });
+        async move {
+            let events = watcher(api, watcher::Config::default())
+                .modify(|object| object.managed_fields_mut().clear())
+                .default_backoff();
+            let mut events = std::pin::pin!(events);
+            while let Some(event) = events.next().await {
+                let event = match event {
+                    Ok(event) => event,
+                    Err(error) => {
+                        context.counters.watch_broke();
+                        tracing::warn!(kind = label, error = in_one_line(&error), "a watch broke; it is begun again");
+                        continue;
+                    }
+                };
+                writer.apply_watcher_event(&event);
+                match &event {
+                    Event::Apply(object) | Event::Delete(object) => touched(Some(object)),
+                    Event::Init | Event::InitApply(_) => {}
+                    Event::InitDone => {
+                        awaited.change(|awaited| {
+                            awaited.remove(&label);
+                        });
+                        writer.as_reader().state().iter().for_each(|object| touched(Some(object)));
+                        // What was deleted while nobody watched has no event of its own.
+                        touched(None);
+                    }
+                }
+            }
+        }
+    }
+}
