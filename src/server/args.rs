@@ -178,7 +178,7 @@ pub struct DeliveryLimits {
     #[arg(long, env = "CERTCOURIER_MAX_RENDERS", value_name = "FILES", value_parser = at_least_one)]
     pub max_renders: Option<usize>,
     /// Files that may wait to be made. Beyond it: 503, and the token stays good.
-    #[arg(long, env = "CERTCOURIER_MAX_WAITING_RENDERS", default_value_t = 64, value_name = "FILES")]
+    #[arg(long, env = "CERTCOURIER_MAX_WAITING_RENDERS", default_value_t = 256, value_name = "FILES")]
     pub max_waiting_renders: usize,
     /// How old the facts may be on which a delivery was decided when it begins. Beyond it: 503, and the token stays good.
     #[arg(long, env = "CERTCOURIER_DECISION_TIMEOUT", default_value = "5s", value_name = "DURATION",

@@ -180,7 +180,14 @@ pub async fn serve<S>(
                 serving.as_mut().graceful_shutdown();
                 told_to_close = true;
             }
-            _ = ticks.tick() => if connection.is_overdue(&limits, Instant::now()) { return },
+            _ = ticks.tick() => if connection.is_overdue(&limits, Instant::now()) {
+                // First a word of farewell (HTTP/2 has one), a tick later the end.
+                if told_to_close {
+                    return;
+                }
+                serving.as_mut().graceful_shutdown();
+                told_to_close = true;
+            },
         }
     }
 }

@@ -16,7 +16,7 @@ use tower::ServiceExt as _;
 
 use super::{
     fake_api::Fault,
-    stage::{Answer, PKI, RECEIPTS, SECRET, Stage, ago, eventually, get, token},
+    stage::{Answer, PATIENT, PKI, RECEIPTS, SECRET, Stage, ago, eventually, get, token},
 };
 
 fn is_create_of_receipt(method: &Method, path: &str) -> bool {
@@ -60,7 +60,7 @@ async fn without_a_receipt_nothing_is_sent_and_the_token_stays_good() {
 async fn a_receipt_that_appears_only_later_is_nobodys_delivery() {
     let stage = Stage::with_flags("cert", &["--receipt-timeout", "1s"]).await;
     // The create is answered by nobody and done much later than the server is willing to look.
-    stage.api.fail(|method, path| is_create_of_receipt(method, path).then_some(Fault::Late(Duration::from_secs(4))));
+    stage.api.fail(|method, path| is_create_of_receipt(method, path).then_some(Fault::Late(Duration::from_secs(6))));
     stage.download().await.assert_refused(503, "unavailable", "not known");
     stage.api.fail(|_, _| None);
     eventually(|| stage.receipt().is_some()).await;
@@ -133,8 +133,8 @@ async fn an_outcome_is_written_again_until_it_is_there() {
 #[tokio::test]
 async fn in_a_race_with_faults_there_is_still_one_delivery() {
     for round in 0..5_usize {
-        let stage = Stage::with_flags("cert", &["--receipt-timeout", "1s"]).await;
-        let replicas = [stage.app.clone(), Stage::replica(&stage.api, &["--receipt-timeout", "1s"])];
+        let stage = Stage::with_flags("cert", &PATIENT).await;
+        let replicas = [stage.app.clone(), Stage::replica(&stage.api, &PATIENT)];
         let calls = Arc::new(AtomicUsize::new(round));
         stage.api.fail(move |method, path| {
             if !is_create_of_receipt(method, path) {

@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 use super::{
     certificates::pki,
     stage::{
-        Answer, CERTIFICATE, EVENTS, NAMESPACE, PKI, POLICY, RECEIPTS, REQUEST, SECRET, Stage, ago, eventually, get,
-        path, policy, secret, token,
+        Answer, CERTIFICATE, EVENTS, NAMESPACE, PATIENT, PKI, POLICY, RECEIPTS, REQUEST, SECRET, Stage, ago,
+        eventually, get, path, policy, secret, token,
     },
 };
 
@@ -115,10 +115,8 @@ async fn whatever_only_looks_consumes_nothing() {
 
 #[tokio::test]
 async fn of_many_at_once_on_two_replicas_exactly_one_gets_the_file() {
-    // On a busy machine 64 at once take longer than the usual limits allow.
-    let patient = ["--api-timeout", "60s", "--decision-timeout", "60s"];
-    let stage = Stage::with_flags("fullchain", &patient).await;
-    let replicas = [stage.app.clone(), Stage::replica(&stage.api, &patient)];
+    let stage = Stage::with_flags("fullchain", &PATIENT).await;
+    let replicas = [stage.app.clone(), Stage::replica(&stage.api, &PATIENT)];
     let racing = (0..64).map(|number| {
         let app = replicas[number % 2].clone();
         async move { Answer::read(tower::ServiceExt::oneshot(app, get(&token())).await.unwrap()).await }

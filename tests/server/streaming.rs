@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Router, body::Body, http::Request};
 use certcourier::server::{args::ConnectionLimits, listener};
+use futures::future::join_all;
 use http_body::Body as _;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use std::net::SocketAddr;
 use tokio::{
@@ -17,7 +19,7 @@ use tower::ServiceExt as _;
 
 use super::{
     certificates::large_pki,
-    stage::{CERTIFICATE, SECRET, Stage, args, eventually, get, secret, token},
+    stage::{Answer, CERTIFICATE, PATIENT, PKI, SECRET, Stage, args, eventually, get, secret, token},
 };
 
 /// A router behind a real listener.
@@ -37,8 +39,7 @@ fn listen(app: Router, limits: ConnectionLimits) -> Listening {
 /// A stage whose file is larger than what the way to a client holds.
 async fn large_stage(flags: &[&str]) -> Stage {
     // An unoptimised build takes its time over so many bytes.
-    let patient = ["--api-timeout", "60s", "--decision-timeout", "60s"];
-    let stage = Stage::with_flags("der-zip", &[&patient, flags].concat()).await;
+    let stage = Stage::with_flags("der-zip", &[&PATIENT, flags].concat()).await;
     let large = large_pki(400_000);
     stage.api.put(SECRET, secret(&large.leaf, &large.key, &large.root));
     let environments: Vec<_> =
@@ -77,6 +78,32 @@ async fn a_client_that_stops_reading_is_cut_off_and_its_delivery_is_aborted() {
     let _ = stream.read_to_end(&mut rest).await;
     assert!(i64::try_from(rest.len()).unwrap() < total, "{} of {total}", rest.len());
     stage.download().await.assert_refused(410, "token_used", "Aborted");
+}
+
+#[tokio::test]
+async fn a_hundred_streams_of_one_connection_race_for_one_file() {
+    let stage = Stage::with_flags("fullchain", &PATIENT).await;
+    let listening = listen(stage.app.clone(), args(&[]).connections);
+    let stream = TokioIo::new(TcpStream::connect(listening.address).await.unwrap());
+    let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    tokio::spawn(connection);
+    let racing = (0..100).map(|_| {
+        let mut sender = sender.clone();
+        async move {
+            sender.ready().await.unwrap();
+            let url = format!("http://test/api/v1/downloads/{}", token().expose());
+            let answer = sender.send_request(Request::get(url).body(String::new()).unwrap()).await.unwrap();
+            Answer::read(answer.map(Body::new)).await
+        }
+    });
+    let (delivered, refused): (Vec<_>, Vec<_>) =
+        join_all(racing).await.into_iter().partition(|answer| answer.status == 200);
+    assert_eq!((delivered.len(), refused.len()), (1, 99));
+    assert_eq!(delivered[0].body, PKI.leaf.as_bytes());
+    for answer in refused {
+        answer.assert_refused(410, "token_used", "already used");
+    }
+    assert_eq!(stage.outcome().await["outcome"], "Delivered");
 }
 
 #[tokio::test]
