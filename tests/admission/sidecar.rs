@@ -5,6 +5,7 @@ use certcourier::{
     admission::{
         Identity,
         name::{RECEIPTS, REQUESTS, VOTES},
+        probe::probes,
     },
     manifests::{Installation, objects},
 };
@@ -14,6 +15,7 @@ use test_cluster::ControlPlane;
 
 use crate::{
     case::{Answer, Call, Place},
+    guard::probe_calls,
     receipts::receipt,
     world::{HOME, Who, apply, has_mutating_policies, send, until, with_kinds},
 };
@@ -73,6 +75,7 @@ async fn one_user_may_be_both_controller_and_server_in_the_listed_namespaces() {
         assert_eq!(answer.is_success(), call.method != axum::http::Method::PATCH, "{call:?}: {answer:?}");
     }
     a_vote_is_still_not_the_operators(&sidecar).await;
+    at_home_it_may_probe(&sidecar).await;
     elsewhere_it_has_no_rights(&sidecar).await;
 }
 
@@ -107,6 +110,15 @@ async fn a_vote_is_still_not_the_operators(sidecar: &Sidecar) {
     let voted = sidecar.operator(&Call::new(axum::http::Method::PUT, &path, live)).await;
     assert_eq!(voted.refused_by(), Some(VOTES), "{voted:?}");
     assert!(voted.message().contains("the operator may not write status.approvals"), "{voted:?}");
+}
+
+/// Its own namespace is none of those it works in: the rights to probe are a Role there.
+async fn at_home_it_may_probe(sidecar: &Sidecar) {
+    let identity = Identity::new(HOME, OPERATOR, OPERATOR).unwrap();
+    for probe in probe_calls(&probes(&identity)) {
+        let answer = sidecar.operator(&probe.call).await;
+        assert_eq!(answer.refused_by(), Some(probe.policy), "{answer:?}");
+    }
 }
 
 async fn elsewhere_it_has_no_rights(sidecar: &Sidecar) {
