@@ -13,8 +13,8 @@ pub const FINISHED: &str = "Finished";
 /// `DownloadRequest`: it cannot go on until somebody mends something.
 pub const STALLED: &str = "Stalled";
 
-/// The longest message of a condition, in characters; whoever writes one cuts it to this.
-pub const MAX_MESSAGE_CHARS: usize = 4096;
+/// The longest message of a condition, in characters, as Kubernetes bounds it; whoever writes one cuts it to this.
+pub const MAX_MESSAGE_CHARS: usize = 32_768;
 
 /// The schema of a list of conditions: as Kubernetes defines it, with bounds that every string needs and with words that
 /// speak to a reader of `kubectl explain`.
@@ -42,7 +42,7 @@ pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
                     "type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z][A-Za-z0-9]*$"
                 },
                 "message": {
-                    "description": "The same in a sentence that says what to do, or an empty text. At most 4,096 characters.",
+                    "description": "The same in a sentence that says what to do, or an empty text. At most 32,768 characters.",
                     "type": "string", "maxLength": MAX_MESSAGE_CHARS
                 },
                 "lastTransitionTime": {

@@ -157,7 +157,7 @@ async fn status_grows_and_never_shrinks() {
     let previous: Vec<Value> =
         (0..5).map(|_| json!({"hash": "h", "ended": "2026-11-22T12:00:00Z", "why": "Replaced"})).collect();
     let long = json!({"conditions": [{
-        "type": "Stalled", "status": "True", "reason": "X", "message": "m".repeat(4097),
+        "type": "Stalled", "status": "True", "reason": "X", "message": "m".repeat(32_769),
         "lastTransitionTime": "2026-11-22T12:00:00Z",
     }]});
     let cases = vec![
@@ -194,7 +194,7 @@ async fn status_grows_and_never_shrinks() {
             Invalid("status.receiptRef, once written, stays"),
         ),
         case("an unknown phase", CONTROL, status(json!({"phase": "Ready"})), Invalid("Unsupported value")),
-        case("a message longer than anyone reads", CONTROL, status(long), Invalid("may not be more than 4096")),
+        case("a message longer than anyone reads", CONTROL, status(long), Invalid("may not be more than 32768")),
         case(
             "no status at all",
             CONTROL,
