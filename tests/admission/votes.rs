@@ -1,6 +1,7 @@
 //! Who may write what into the status of a request: the operator everything but votes, people one vote of their own.
 
-use certcourier::admission::name::VOTES;
+use axum::http::Method;
+use certcourier::{admission::name::VOTES, api::Requester};
 use serde_json::{Value, json};
 
 use crate::{
@@ -413,21 +414,46 @@ async fn a_vote_by_merge_patch_names_the_version_it_saw() {
     assert!(output.succeeded(), "voting as documented: {output:?}");
 }
 
+/// The namespace and the request that are made before there are policies: nobody may write so many votes at once.
+pub const FULL: (&str, &str) = ("full", "f1");
+/// The longest list, each vote with the longest reason: rules must stay within the API server's budget for expressions.
+const MOST_VOTES: usize = 256;
+/// How many of them are left to be cast under the policies.
+const LAST_VOTES: usize = 6;
+
+fn long_vote(number: usize) -> Value {
+    let mut vote = vote(&format!("voter-{number:03}"), "d1", "Approve");
+    vote["reason"] = json!("r".repeat(1024));
+    vote
+}
+
+/// A request whose list of votes is nearly full, for an administrator to make while nothing refuses it.
+pub fn nearly_full() -> [Call; 3] {
+    let (namespace, name) = FULL;
+    let place = Place::of(namespace, "downloadrequests");
+    let mut status = under_review("d1", 1);
+    status["approvals"] = (0..MOST_VOTES - LAST_VOTES).map(long_vote).collect();
+    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+    let alice = Requester { username: "alice".to_owned(), ..Requester::default() };
+    [
+        Call::new(Method::POST, "/api/v1/namespaces", object),
+        by(&alice, namespace, name, "key"),
+        place.merge(&format!("{name}/status"), json!({"status": status})),
+    ]
+}
+
 #[tokio::test]
 async fn the_list_of_votes_can_be_filled_to_its_last_place() {
     let session = Session::open().await;
-    let ns = session.namespace("full").await;
-    let b = ballot(&session, &ns, "f1").await;
-    let long = "r".repeat(1024);
-    // 256 votes, each with the longest reason: the rules must stay within the API server's budget for expressions.
-    let cases = (0..=256)
+    let b = Ballot { place: Place::of(FULL.0, "downloadrequests"), name: FULL.1.to_owned() };
+    let cases = (MOST_VOTES - LAST_VOTES..=MOST_VOTES)
         .map(|number| {
-            let name = format!("voter-{number:03}");
-            let mut vote = vote(&name, "d1", "Approve");
-            vote["reason"] = json!(long);
-            let expect = if number < 256 { Allowed } else { Invalid("must have at most 256 items") };
-            case(format!("vote {number}"), impersonated(&name, &["impersonated-approvers"]), b.append(vote), expect)
+            let voter = impersonated(&format!("voter-{number:03}"), &["impersonated-approvers"]);
+            let expect = if number < MOST_VOTES { Allowed } else { Invalid("must have at most 256 items") };
+            case(format!("vote {number}"), voter, b.append(long_vote(number)), expect)
         })
         .collect();
     run(&session, cases).await;
+    let live = session.send(&Who::Admin, &b.place.get(FULL.1)).await;
+    assert_eq!(live.body["status"]["approvals"].as_array().unwrap().len(), MOST_VOTES);
 }

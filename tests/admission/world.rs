@@ -16,7 +16,10 @@ use tokio::{
     time::Instant,
 };
 
-use crate::case::{Answer, Call};
+use crate::{
+    case::{Answer, Call},
+    votes,
+};
 
 /// Where the operator lives.
 pub const HOME: &str = "certcourier-system";
@@ -110,6 +113,10 @@ impl World {
         }
         let world = Self { plane, identity, can_stamp, tokens };
         let session = Unready::new(&world);
+        for call in votes::nearly_full() {
+            let answer = send(&session.admin, &Who::Admin, &call).await;
+            assert!(answer.is_success(), "{answer:?}");
+        }
         let installation =
             Installation { identity: world.identity.clone(), watch_namespaces: vec![], stamp: can_stamp };
         session.apply(&objects(&installation).unwrap()).await;
