@@ -1,5 +1,7 @@
 //! The layers, as far as Cargo does not enforce them: who may name whom. See docs/architecture.md.
 
+#![cfg(test)]
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -3,6 +3,8 @@
 //! One controller and two servers serve all tests of this binary; each test has a namespace of its own. Tests that
 //! stop or restart the operator start their own (`Stage::own`).
 
+#![cfg(test)]
+
 mod approvals;
 mod bad_input;
 mod examples;
