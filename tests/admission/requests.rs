@@ -52,6 +52,13 @@ fn edited(mut call: Call, edit: impl FnOnce(&mut Value)) -> Call {
     call
 }
 
+/// An owner that exists: whatever names another one is collected as garbage.
+pub async fn existing_owner(session: &Session, namespace: &str) -> Value {
+    let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owner"}});
+    let made = session.send(&Who::Admin, &Place::core(namespace, "configmaps").create(object)).await;
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": made.body["metadata"]["uid"]})
+}
+
 #[tokio::test]
 async fn asking_needs_the_verb_of_the_format_and_the_right_to_what_is_named() {
     let session = Session::open().await;
@@ -241,9 +248,8 @@ async fn only_the_requester_changes_metadata_and_anyone_with_patch_may_revoke() 
     let only = "only the requester changes this request's metadata";
     let stays = "a revoked request stays revoked";
     let finalizers = |list: Value| place.merge("m1", json!({"metadata": {"finalizers": list}}));
-    let owners = json!({"metadata": {"ownerReferences": [
-        {"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "0b4d1c5e-0000-4000-8000-000000000000"},
-    ]}});
+    let owner = existing_owner(&session, &ns).await;
+    let owners = json!({"metadata": {"ownerReferences": [owner]}});
     let cases = vec![
         case("a request", person("alice"), by(&alice, &ns, "m1", "cert"), Allowed),
         case(

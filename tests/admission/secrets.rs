@@ -8,6 +8,7 @@ use crate::{
         Expect::{Allowed, Forbidden, Refused},
         Place, case, run,
     },
+    requests::existing_owner,
     world::{CONTROL, HOME, SERVE, Session, Who, kubernetes},
 };
 
@@ -34,12 +35,7 @@ async fn a_token_secret_is_the_controllers() {
     let ns = session.namespace("tokens").await;
     let place = Place::core(&ns, "secrets");
     let refused = |words| Refused(TOKENS, words);
-    // An owner that exists, or the garbage collector takes the Secret.
-    let owner = {
-        let made = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owner"}});
-        let made = session.send(&Who::Admin, &Place::core(&ns, "configmaps").create(made)).await;
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": made.body["metadata"]["uid"]})
-    };
+    let owner = existing_owner(&session, &ns).await;
     let probe = secret("t9", json!({LABEL: "1", "certcourier.io/guard-probe": "x"}));
     let cases = vec![
         case("the controller makes one", CONTROL, place.create(token_secret("t1", &owner)), Allowed),
