@@ -65,7 +65,7 @@ pub struct ServerArgs {
     #[arg(long, env = "CERTCOURIER_CLUSTER_POLICY", value_name = "FILE")]
     pub cluster_policy: Option<PathBuf>,
     /// Name of this cluster, for receipts and the audit log. Omitted: they name none.
-    #[arg(long, env = "CERTCOURIER_CLUSTER_NAME", value_name = "NAME")]
+    #[arg(long, env = "CERTCOURIER_CLUSTER_NAME", value_name = "NAME", value_parser = cluster_name)]
     pub cluster_name: Option<String>,
     /// Name of this replica, for Events. Omitted: the host's.
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
@@ -210,6 +210,11 @@ fn stream_timeout(text: &str) -> Result<Duration, String> {
         .and_then(|timeout| if timeout <= LONGEST_STREAM { Ok(timeout) } else { Err("must be at most 60s".into()) })
 }
 
+/// A receipt with a longer name would be refused, and with it every download.
+fn cluster_name(text: &str) -> Result<String, String> {
+    if (1..=253).contains(&text.len()) { Ok(text.to_owned()) } else { Err("must have 1 to 253 characters".into()) }
+}
+
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
         Ok(0) => Err("must be at least 1".into()),
@@ -285,6 +290,7 @@ mod tests {
             ["--max-header-bytes", "10"],
             ["--stream-timeout", "61s"],
             ["--rate-burst", "0"],
+            ["--cluster-name", ""],
             ["--trusted-proxies", "10.0.0.0/8,nonsense"],
         ] {
             let error = ServerArgs::parse_flags(&[&["--insecure-http"], &flags[..]].concat()).unwrap_err();
