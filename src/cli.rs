@@ -18,6 +18,7 @@ enum Command {
     Crds(crate::manifests::CrdsArgs),
     /// Run the controller: it decides about requests, mints tokens into Secrets and keeps the record tidy.
     Controller(Box<crate::controller::ControllerArgs>),
+    Doctor(Box<crate::doctor::DoctorArgs>),
     /// Print everything that is applied before the operator runs: CRDs, roles, admission policies.
     Manifests(crate::manifests::ManifestsArgs),
     /// Run the HTTP API that redeems tokens. Any number of replicas.
@@ -30,6 +31,7 @@ pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Crds(args) => crate::manifests::print_crds(&args),
         Command::Controller(args) => crate::controller::run(&args),
+        Command::Doctor(args) => crate::doctor::run(&args),
         Command::Manifests(args) => crate::manifests::print_manifests(&args),
         Command::Server(args) => crate::server::run(&args),
     }

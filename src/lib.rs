@@ -5,6 +5,7 @@ pub mod admission;
 pub mod api;
 pub mod cli;
 pub mod controller;
+pub mod doctor;
 mod hex;
 pub mod kube;
 pub mod lifecycle;

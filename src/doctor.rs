@@ -1,0 +1,15 @@
+//! `certcourier doctor`: who could take a key past certcourier, and whether what should stop them stands.
+//!
+//! Gathers facts with the user's own rights (`gather`), judges them in pure code (`checks`), and prints the report as a
+//! table or as JSON (`table`). Changes nothing in the cluster and reads no Secret.
+
+mod checks;
+mod command;
+mod facts;
+mod gather;
+mod missing;
+mod rbac;
+mod report;
+mod table;
+
+pub use command::{DoctorArgs, run};

@@ -1,0 +1,77 @@
+//! What the guard last wrote, and whether that is worth anything now.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::{
+    api::names::GUARD,
+    doctor::{
+        facts::{Facts, Seen},
+        report::{Check, Finding, GuardObject, GuardReport, Severity},
+    },
+};
+
+/// Servers take no older probe for evidence.
+const OLDEST_PROBE_SECONDS: i64 = 60;
+
+const INTACT: &str = "Intact";
+
+/// The guard as the report shows it.
+pub(super) fn report(facts: &Facts, objects: Vec<GuardObject>) -> GuardReport {
+    let Seen::There(content) = &facts.guard else { return GuardReport { objects, ..GuardReport::default() } };
+    let field = |name: &str| content.get(name).filter(|text| !text.is_empty()).cloned();
+    GuardReport {
+        state: field("state"),
+        reason: field("reason"),
+        epoch: field("epoch"),
+        since: field("since"),
+        probe_age_seconds: probe_age_seconds(content, facts.now),
+        objects,
+    }
+}
+
+fn probe_age_seconds(content: &BTreeMap<String, String>, now: Timestamp) -> Option<i64> {
+    let probed: Timestamp = content.get("probedAt")?.parse().ok()?;
+    Some(now.duration_since(probed).as_secs().max(0))
+}
+
+/// At most one finding: without evidence, nothing else that the guard says counts.
+pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
+    let namespace = &facts.operator_namespace;
+    let (what, remedy) = match &facts.guard {
+        Seen::Unknown => return Vec::new(),
+        Seen::Missing => (
+            format!("there is no ConfigMap {GUARD} in namespace {namespace}"),
+            "start the controller, or name the operator's namespace with --namespace".to_owned(),
+        ),
+        Seen::There(content) => match (content.get("state").map(String::as_str), probe_age_seconds(content, facts.now))
+        {
+            (Some(INTACT), Some(age)) if age <= OLDEST_PROBE_SECONDS => return Vec::new(),
+            (Some(INTACT), Some(age)) => (
+                format!("the last probe of the admission policies is {age} s old"),
+                format!("see whether the controller runs and leads: kubectl -n {namespace} get pods,leases"),
+            ),
+            (state, _) => {
+                let reason = content.get("reason").filter(|reason| !reason.is_empty());
+                let because = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+                (
+                    format!("the guard says {}{because}", state.unwrap_or("nothing")),
+                    "apply again what `certcourier manifests` prints; the guard looks again by itself".to_owned(),
+                )
+            }
+        },
+    };
+    vec![Finding {
+        severity: Severity::Critical,
+        check: Check::Guard,
+        subject: format!("ConfigMap/{namespace}/{GUARD}"),
+        namespaces: Vec::new(),
+        what,
+        why: "nothing proves that forged requesters and approvals are refused, so no format with a key is minted or \
+              redeemed; public formats go on"
+            .to_owned(),
+        remedy,
+        via: Vec::new(),
+    }]
+}

@@ -1,0 +1,565 @@
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    admission::{self as policies, Object},
+    api::DownloadRequest,
+    doctor::{
+        facts::Seen,
+        rbac::Rbac,
+        report::{Gap, ObjectState, Severity, Verdict},
+    },
+};
+
+const SYSTEM: &str = "certcourier-system";
+const CONTROLLER: &str = "system:serviceaccount:certcourier-system:controller";
+const SERVER: &str = "system:serviceaccount:certcourier-system:server";
+
+fn parse<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+fn now() -> Timestamp {
+    "2026-11-22T18:00:00Z".parse().unwrap()
+}
+
+/// A cluster in which nothing is wrong: Certificates in payments (Secrets api-tls, web-tls) and shop (shop-tls).
+fn sound() -> Facts {
+    let certificate = |namespace: &str, name: &str, secrets: &[&str]| {
+        let environments: Vec<Value> =
+            secrets.iter().map(|secret| json!({"name": secret, "secretRef": {"name": secret}})).collect();
+        parse(json!({
+            "apiVersion": "certcourier.io/v1alpha1", "kind": "Certificate",
+            "metadata": {"name": name, "namespace": namespace}, "spec": {"environments": environments},
+        }))
+    };
+    let guard = [
+        ("state", "Intact"),
+        ("epoch", "9f86d081884c7d65"),
+        ("since", "2026-11-22T12:00:00Z"),
+        ("probedAt", "2026-11-22T17:59:57Z"),
+    ];
+    Facts {
+        now: now(),
+        operator_namespace: SYSTEM.to_owned(),
+        certificates: vec![
+            certificate("payments", "api", &["api-tls"]),
+            certificate("payments", "web", &["web-tls"]),
+            certificate("shop", "shop", &["shop-tls"]),
+        ],
+        guard: Seen::There(guard.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
+        admission: Some(policies::objects(&identity())),
+        ..Facts::default()
+    }
+}
+
+fn identity() -> Identity {
+    Identity::new(SYSTEM, CONTROLLER, SERVER).unwrap()
+}
+
+fn subject(text: &str) -> Value {
+    match text.parse::<Subject>().unwrap() {
+        Subject::User(name) => json!({"kind": "User", "name": name}),
+        Subject::Group(name) => json!({"kind": "Group", "name": name}),
+        Subject::ServiceAccount { namespace, name } => {
+            json!({"kind": "ServiceAccount", "name": name, "namespace": namespace})
+        }
+    }
+}
+
+/// Gives a subject rules: in a namespace, or everywhere.
+fn give(rbac: &mut Rbac, who: &str, namespace: Option<&str>, rules: &Value, labels: &Value) {
+    let number = rbac.cluster_roles.len();
+    let role = format!("role-{number}");
+    rbac.cluster_roles.push(parse(json!({"metadata": {"name": role}, "rules": rules})));
+    let binding = json!({
+        "metadata": {"name": format!("binding-{number}"), "namespace": namespace, "labels": labels},
+        "subjects": [subject(who)],
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+    });
+    match namespace {
+        Some(_) => rbac.role_bindings.push(parse(binding)),
+        None => rbac.cluster_role_bindings.push(parse(binding)),
+    }
+}
+
+fn with(who: &str, namespace: Option<&str>, rules: &Value) -> Facts {
+    let mut facts = sound();
+    give(&mut facts.rbac, who, namespace, rules, &json!({}));
+    facts
+}
+
+fn rule(verbs: &[&str], group: &str, resources: &[&str]) -> Value {
+    json!([{"verbs": verbs, "apiGroups": [group], "resources": resources}])
+}
+
+fn named(verbs: &[&str], group: &str, resources: &[&str], names: &[&str]) -> Value {
+    json!([{"verbs": verbs, "apiGroups": [group], "resources": resources, "resourceNames": names}])
+}
+
+/// `severity check subject places: what`
+fn short(report: &Report) -> Vec<String> {
+    report
+        .findings
+        .iter()
+        .map(|f| format!("{} {:?} {} [{}] {}", f.severity.name(), f.check, f.subject, f.namespaces.join(","), f.what))
+        .collect()
+}
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+const REGISTRATION: &str = "admissionregistration.k8s.io";
+
+#[test]
+fn a_sound_cluster_has_no_findings() {
+    let report = evaluate(&sound());
+    assert_eq!(short(&report), [""; 0]);
+    assert_eq!(report.verdict(), Verdict::Clean);
+    assert_eq!(
+        report.operator,
+        ["ServiceAccount/certcourier-system/controller", "ServiceAccount/certcourier-system/server"]
+    );
+    assert_eq!(report.guard.probe_age_seconds, Some(3));
+    assert!(report.guard.objects.iter().all(|object| object.state == ObjectState::Intact));
+    let places: Vec<(&str, usize)> =
+        report.namespaces.iter().map(|place| (place.name.as_str(), place.certificates)).collect();
+    assert_eq!(places, [("payments", 2), ("shop", 1)]);
+}
+
+#[test]
+fn each_right_that_reaches_past_certcourier_is_one_finding() {
+    let payments = Some("payments");
+    for (who, place, rules, found) in [
+        (
+            "User/mallory",
+            payments,
+            rule(&["get"], "", &["secrets"]),
+            "high ReadsSecrets User/mallory [payments] may get secrets",
+        ),
+        (
+            "Group/ops",
+            None,
+            rule(&["list", "watch"], "", &["secrets"]),
+            "high ReadsSecrets Group/ops [*] may list, watch secrets",
+        ),
+        (
+            "ServiceAccount/ci/bot",
+            payments,
+            named(&["get"], "", &["secrets"], &["web-tls", "other"]),
+            "high ReadsSecrets ServiceAccount/ci/bot [payments] may get secrets named web-tls",
+        ),
+        (
+            "Group/system:authenticated",
+            payments,
+            rule(&["get"], "", &["secrets"]),
+            "critical ReadsSecrets Group/system:authenticated [payments] may get secrets",
+        ),
+        (
+            "User/mallory",
+            Some("shop"),
+            rule(&["create"], "apps", &["deployments"]),
+            "medium MountsSecrets User/mallory [shop] may create deployments",
+        ),
+        (
+            "User/mallory",
+            Some(SYSTEM),
+            rule(&["create"], "", &["pods/exec"]),
+            "critical BecomesOperator User/mallory [certcourier-system] may create pods/exec",
+        ),
+        (
+            "User/mallory",
+            Some(SYSTEM),
+            named(&["create"], "", &["serviceaccounts/token"], &["server", "x"]),
+            "critical BecomesOperator User/mallory [certcourier-system] may create serviceaccounts/token named server",
+        ),
+        (
+            "User/mallory",
+            payments,
+            rule(&["create"], "", &["serviceaccounts/token"]),
+            "medium TakesServiceAccountTokens User/mallory [payments] may create serviceaccounts/token",
+        ),
+        (
+            "User/mallory",
+            None,
+            rule(&["impersonate"], "", &["users", "groups"]),
+            "high Impersonates User/mallory [*] may impersonate groups, users",
+        ),
+        (
+            "User/mallory",
+            None,
+            rule(&["impersonate:user-info"], "authentication.k8s.io", &["users"]),
+            "high Impersonates User/mallory [*] may impersonate:user-info users",
+        ),
+        (
+            "User/mallory",
+            None,
+            rule(&["approve"], "certificates.k8s.io", &["signers"]),
+            "high Impersonates User/mallory [*] may approve signers",
+        ),
+        (
+            "User/mallory",
+            None,
+            rule(&["patch"], REGISTRATION, &["validatingadmissionpolicybindings"]),
+            "high EditsAdmission User/mallory [*] may patch validatingadmissionpolicybindings",
+        ),
+        (
+            "User/mallory",
+            None,
+            rule(&["update"], "apiextensions.k8s.io", &["customresourcedefinitions"]),
+            "high EditsAdmission User/mallory [*] may update customresourcedefinitions",
+        ),
+        (
+            "User/mallory",
+            payments,
+            rule(&["bind"], RBAC, &["clusterroles"]),
+            "high WidensRoles User/mallory [payments] may bind clusterroles",
+        ),
+        (
+            "User/mallory",
+            payments,
+            json!([{"verbs": ["*"], "apiGroups": ["certcourier.io"], "resources": ["certificates"]}]),
+            "medium WildcardRole User/mallory [payments] holds verb * on certificates.certcourier.io",
+        ),
+        (
+            "User/mallory",
+            None,
+            json!([{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]),
+            "high Everything User/mallory [*] may do everything (verb * on *.*)",
+        ),
+        (
+            "Group/system:authenticated",
+            payments,
+            rule(&["exportkey"], "certcourier.io", &["certificates"]),
+            "critical EverybodyHolds Group/system:authenticated [payments] may exportkey certificates",
+        ),
+    ] {
+        let report = evaluate(&with(who, place, &rules));
+        assert_eq!(short(&report), [found]);
+        assert_eq!(report.verdict(), Verdict::Findings);
+        let finding = &report.findings[0];
+        assert!(!finding.why.is_empty() && !finding.remedy.is_empty());
+        assert_eq!(finding.via.len(), 1, "{:?}", finding.via);
+    }
+}
+
+#[test]
+fn what_does_not_reach_a_key_is_no_finding() {
+    for (who, place, rules) in [
+        // Not in a namespace with Certificates.
+        ("User/mallory", Some("elsewhere"), rule(&["get"], "", &["secrets"])),
+        // Not a Secret behind a Certificate, or only one of another namespace.
+        ("User/mallory", Some("payments"), named(&["get"], "", &["secrets"], &["other", "shop-tls"])),
+        ("User/mallory", Some("payments"), rule(&["create", "update", "delete"], "", &["secrets"])),
+        ("User/mallory", Some("payments"), rule(&["get", "list"], "", &["configmaps", "pods"])),
+        // A binding in a namespace gives nothing on objects without one.
+        ("User/mallory", Some("payments"), rule(&["patch"], REGISTRATION, &["validatingadmissionpolicies"])),
+        ("User/mallory", None, rule(&["get", "list", "watch"], REGISTRATION, &["validatingadmissionpolicies"])),
+        ("User/mallory", Some(SYSTEM), named(&["create"], "", &["serviceaccounts/token"], &["default"])),
+        ("User/mallory", Some(SYSTEM), rule(&["get"], "", &["secrets"])),
+        ("User/mallory", None, rule(&["create", "update"], RBAC, &["roles", "rolebindings"])),
+        // What certcourier's own roles give.
+        ("User/alice", Some("payments"), rule(&["download", "exportkey"], "certcourier.io", &["certificates"])),
+        ("User/bob", Some("payments"), rule(&["approve"], "certcourier.io", &["certificates"])),
+        ("User/dave", Some("payments"), rule(&["patch"], "certcourier.io", &["certificatepolicies"])),
+        // Those who run the API server, and the operator.
+        ("Group/system:masters", None, json!([{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}])),
+        ("User/system:kube-controller-manager", None, rule(&["list", "watch"], "", &["secrets"])),
+        ("ServiceAccount/certcourier-system/controller", None, rule(&["get"], "", &["secrets"])),
+    ] {
+        assert_eq!(short(&evaluate(&with(who, place, &rules))), [""; 0], "{who} {rules}");
+    }
+}
+
+#[test]
+fn kubernetes_own_accounts_are_set_aside_only_where_kubernetes_has_bound_them() {
+    let account = "ServiceAccount/kube-system/generic-garbage-collector";
+    let secrets = rule(&["list"], "", &["secrets"]);
+    let mut facts = sound();
+    let bootstrap = json!({"kubernetes.io/bootstrapping": "rbac-defaults"});
+    give(&mut facts.rbac, account, None, &secrets, &bootstrap);
+    // The label alone makes nobody part of Kubernetes.
+    give(&mut facts.rbac, "User/mallory", None, &secrets, &bootstrap);
+    let report = evaluate(&facts);
+    assert_eq!(short(&report), ["high ReadsSecrets User/mallory [*] may list secrets"]);
+    assert_eq!(report.set_aside, [SetAside { because: "control plane", subject: account.to_owned() }]);
+    give(&mut facts.rbac, account, Some("payments"), &secrets, &json!({}));
+    assert_eq!(short(&evaluate(&facts))[0], format!("high ReadsSecrets {account} [payments] may list secrets"));
+}
+
+#[test]
+fn whom_the_user_vouches_for_is_named_and_no_finding() {
+    let mut facts = with("Group/admins", None, &json!([{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]));
+    assert_eq!(evaluate(&facts).findings.len(), 1);
+    facts.trusted = vec!["Group/admins".parse().unwrap()];
+    let report = evaluate(&facts);
+    assert_eq!(short(&report), [""; 0]);
+    assert_eq!(report.set_aside, [SetAside { because: "trusted", subject: "Group/admins".to_owned() }]);
+}
+
+#[test]
+fn rights_of_several_bindings_are_one_finding() {
+    let mut facts = with("User/mallory", Some("shop"), &rule(&["get"], "", &["secrets"]));
+    give(&mut facts.rbac, "User/mallory", Some("payments"), &rule(&["watch"], "", &["secrets"]), &json!({}));
+    give(&mut facts.rbac, "User/mallory", Some("payments"), &rule(&["create"], "", &["pods"]), &json!({}));
+    let report = evaluate(&facts);
+    // Who reads Secrets gains nothing by mounting them.
+    assert_eq!(short(&report), ["high ReadsSecrets User/mallory [payments,shop] may get, watch secrets"]);
+    assert_eq!(
+        report.findings[0].via,
+        ["RoleBinding payments/binding-1 -> ClusterRole role-1", "RoleBinding shop/binding-0 -> ClusterRole role-0"]
+    );
+    give(&mut facts.rbac, "User/eve", Some("shop"), &rule(&["create"], "", &["pods"]), &json!({}));
+    assert_eq!(evaluate(&facts).findings.len(), 2);
+}
+
+#[test]
+fn who_may_do_everything_is_one_finding_and_not_ten() {
+    let report = evaluate(&with(
+        "User/root",
+        None,
+        &json!([
+            {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
+            {"verbs": ["*"], "nonResourceURLs": ["*"]},
+        ]),
+    ));
+    assert_eq!(short(&report), ["high Everything User/root [*] may do everything (verb * on *.*)"]);
+    assert!(report.holders.is_empty());
+}
+
+#[test]
+fn a_rule_maker_who_takes_part_is_found_where_both_meet() {
+    let edit = rule(&["update"], "certcourier.io", &["certificatepolicies"]);
+    let export = rule(&["exportkey"], "certcourier.io", &["certificates"]);
+    let mut apart = with("User/dave", Some("shop"), &edit);
+    give(&mut apart.rbac, "User/dave", Some("payments"), &export, &json!({}));
+    assert_eq!(short(&evaluate(&apart)), [""; 0]);
+    for place in [Some("shop"), None] {
+        let mut together = with("User/dave", Some("shop"), &edit);
+        give(&mut together.rbac, "User/dave", place, &export, &json!({}));
+        let report = evaluate(&together);
+        assert_eq!(
+            short(&report),
+            ["medium LoosensPolicies User/dave [shop] edits CertificatePolicies and holds exportkey"]
+        );
+        assert_eq!(report.findings[0].via.len(), 2);
+    }
+}
+
+#[test]
+fn holders_are_listed_with_their_limits() {
+    let mut facts = with("User/bob", Some("payments"), &rule(&["approve"], "certcourier.io", &["certificates"]));
+    let limited = named(&["exportkey"], "certcourier.io", &["certificates"], &["api", "gone"]);
+    give(&mut facts.rbac, "Group/ops", None, &limited, &json!({}));
+    let report = evaluate(&facts);
+    let holders: Vec<_> = report
+        .holders
+        .iter()
+        .map(|holder| {
+            (holder.right, holder.subject.as_str(), holder.namespaces.join(","), holder.certificates.join(","))
+        })
+        .collect();
+    assert_eq!(
+        holders,
+        [
+            ("approve", "User/bob", "payments".to_owned(), String::new()),
+            ("exportkey", "Group/ops", "*".to_owned(), "api".to_owned()),
+        ]
+    );
+    assert_eq!(report.verdict(), Verdict::Clean);
+}
+
+fn guard_of(entries: &[(&str, &str)]) -> Seen<BTreeMap<String, String>> {
+    Seen::There(entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+}
+
+#[test]
+fn a_guard_without_fresh_evidence_is_critical() {
+    let fresh = "2026-11-22T17:59:00Z";
+    for (guard, said) in [
+        (Seen::Missing, "there is no ConfigMap certcourier-guard in namespace certcourier-system"),
+        (guard_of(&[]), "the guard says nothing"),
+        (
+            guard_of(&[("state", "Broken"), ("reason", "binding tokens: Audit"), ("probedAt", fresh)]),
+            "the guard says Broken: binding tokens: Audit",
+        ),
+        (guard_of(&[("state", "Intact"), ("probedAt", "2026-11-22T17:58:59Z")]), "is 61 s old"),
+        (guard_of(&[("state", "Intact")]), "the guard says Intact"),
+        (guard_of(&[("state", "Intact"), ("probedAt", "yesterday")]), "the guard says Intact"),
+    ] {
+        let report = evaluate(&Facts { guard, ..sound() });
+        assert_eq!(report.findings.len(), 1, "{said}");
+        let finding = &report.findings[0];
+        assert_eq!((finding.severity, finding.check), (Severity::Critical, Check::Guard));
+        assert!(finding.what.contains(said), "{}", finding.what);
+    }
+    let at_the_limit = guard_of(&[("state", "Intact"), ("probedAt", fresh)]);
+    assert_eq!(short(&evaluate(&Facts { guard: at_the_limit, ..sound() })), [""; 0]);
+    assert_eq!(short(&evaluate(&Facts { guard: Seen::Unknown, ..sound() })), [""; 0]);
+}
+
+fn tampered(change: impl Fn(&mut Vec<Object>)) -> Report {
+    let mut facts = sound();
+    change(facts.admission.as_mut().unwrap());
+    evaluate(&facts)
+}
+
+fn policy_mut<'a>(
+    objects: &'a mut [Object],
+    name: &str,
+) -> &'a mut k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy {
+    objects
+        .iter_mut()
+        .find_map(|object| match object {
+            Object::Policy(policy) if policy.metadata.name.as_deref() == Some(name) => Some(policy.as_mut()),
+            _ => None,
+        })
+        .unwrap()
+}
+
+#[test]
+fn a_policy_that_is_not_as_it_was_applied_is_found() {
+    use policies::name::{RECEIPTS, VOTES};
+    let found = |report: &Report| short(report).join("\n");
+    let gone =
+        tampered(|all| all.retain(|object| object.kind() != "ValidatingAdmissionPolicy" || object.name() != VOTES));
+    assert_eq!(
+        found(&gone),
+        "critical AdmissionPolicy ValidatingAdmissionPolicy/downloadrequests-status.certcourier.io [] is not there"
+    );
+    let audit = tampered(|all| {
+        for object in all {
+            if let Object::Binding(binding) = object
+                && binding.metadata.name.as_deref() == Some(RECEIPTS)
+            {
+                binding.spec.as_mut().unwrap().validation_actions = Some(vec!["Audit".to_owned()]);
+            }
+        }
+    });
+    assert_eq!(
+        found(&audit),
+        "critical AdmissionPolicy ValidatingAdmissionPolicyBinding/downloadreceipts.certcourier.io [] does not refuse: \
+         its validationActions lack Deny"
+    );
+    let loosened = tampered(|all| {
+        let spec = policy_mut(all, VOTES).spec.as_mut().unwrap();
+        spec.validations.as_mut().unwrap()[1].expression = "true".to_owned();
+    });
+    assert_eq!(loosened.findings[0].subject, format!("ValidatingAdmissionPolicy/{VOTES}"));
+    assert!(found(&loosened).contains("its spec was changed"), "{}", found(&loosened));
+    assert_eq!(loosened.findings.len(), 1);
+    let none = tampered(Vec::clear);
+    assert_eq!(none.findings.len(), 2 * policies::name::ALL.len());
+    assert!(none.operator.is_empty());
+}
+
+#[test]
+fn a_policy_that_names_another_operator_differs_from_the_others() {
+    let report = tampered(|all| {
+        let spec = policy_mut(all, policies::name::RECEIPTS).spec.as_mut().unwrap();
+        for rule in spec.validations.as_mut().unwrap() {
+            rule.expression = rule.expression.replace(CONTROLLER, "mallory").replace(SERVER, "mallory");
+        }
+        for variable in spec.variables.iter_mut().flatten() {
+            variable.expression = variable.expression.replace(CONTROLLER, "mallory").replace(SERVER, "mallory");
+        }
+    });
+    assert_eq!(report.findings.len(), 1, "{:?}", short(&report));
+    assert_eq!(report.findings[0].subject, "ValidatingAdmissionPolicy/downloadreceipts.certcourier.io");
+}
+
+#[test]
+fn an_operator_outside_its_namespace_is_found() {
+    let outside = Identity::new(SYSTEM, "system:serviceaccount:default:app", "alice").unwrap();
+    let report = evaluate(&Facts { admission: Some(policies::objects(&outside)), ..sound() });
+    let who: Vec<&str> = report.findings.iter().map(|finding| finding.subject.as_str()).collect();
+    assert_eq!(who, ["ServiceAccount/default/app", "User/alice"]);
+    assert!(report.findings.iter().all(|finding| finding.check == Check::OperatorIdentity));
+}
+
+#[test]
+fn controller_and_server_may_be_one() {
+    let both = "system:serviceaccount:certcourier-system:certcourier";
+    let one = Identity::new(SYSTEM, both, both).unwrap();
+    let report = evaluate(&Facts { admission: Some(policies::objects(&one)), ..sound() });
+    assert_eq!(short(&report), [""; 0]);
+    assert_eq!(report.operator, ["ServiceAccount/certcourier-system/certcourier"]);
+}
+
+#[test]
+fn the_policies_say_where_the_operator_lives() {
+    let other = Identity::new("security", CONTROLLER, SERVER).unwrap();
+    assert_eq!(operator_namespace(&policies::objects(&other)).as_deref(), Some("security"));
+    assert_eq!(operator_namespace(&[]), None);
+}
+
+#[test]
+fn another_revision_is_not_judged() {
+    let report = tampered(|all| {
+        let policy = policy_mut(all, policies::name::TOKENS);
+        policy.spec.as_mut().unwrap().validations.as_mut().unwrap().pop();
+        let digest = policies::spec_digest(&policy.spec);
+        let annotations = policy.metadata.annotations.get_or_insert_default();
+        annotations.insert(policies::REVISION_ANNOTATION.to_owned(), format!("999-{digest}"));
+    });
+    assert_eq!(report.findings.len(), 1);
+    assert_eq!(report.findings[0].severity, Severity::Medium);
+    assert!(report.findings[0].what.contains("another revision"), "{}", report.findings[0].what);
+}
+
+fn request(name: &str, requester: &str, deadline: Option<&str>) -> DownloadRequest {
+    parse(json!({
+        "apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadRequest",
+        "metadata": {"name": name, "namespace": "payments"},
+        "spec": {"certificateRef": {"name": "api"}, "format": "cert", "deadline": deadline,
+                 "requestedBy": {"username": requester}},
+    }))
+}
+
+#[test]
+fn unattended_requests_without_deadline_are_one_finding_for_each_requester() {
+    let bot = "system:serviceaccount:ci:bot";
+    let mut requests: Vec<DownloadRequest> = (0..7).map(|number| request(&format!("r{number}"), bot, None)).collect();
+    requests.push(request("fine", bot, Some("2026-11-22T19:00:00Z")));
+    requests.push(request("person", "alice", None));
+    let report = evaluate(&Facts { requests, ..sound() });
+    assert_eq!(
+        short(&report),
+        ["low UnattendedWithoutDeadline ServiceAccount/ci/bot [payments] asked without spec.deadline: \
+              payments/r0, payments/r1, payments/r2, payments/r3, payments/r4, 2 more"]
+    );
+}
+
+#[test]
+fn a_gap_outweighs_findings_and_none() {
+    let gap = Gap { what: "Roles".to_owned(), right: None, cause: "no".to_owned() };
+    let mut facts = Facts { gaps: vec![gap], ..sound() };
+    assert_eq!(evaluate(&facts).verdict(), Verdict::Incomplete);
+    give(&mut facts.rbac, "User/mallory", None, &rule(&["get"], "", &["secrets"]), &json!({}));
+    let report = evaluate(&facts);
+    assert_eq!((report.verdict(), report.findings.len()), (Verdict::Incomplete, 1));
+}
+
+#[test]
+fn the_worst_comes_first_and_the_order_of_objects_does_not_matter() {
+    let mut facts = with("User/zoe", None, &rule(&["create"], "", &["pods"]));
+    give(&mut facts.rbac, "User/adam", Some(SYSTEM), &rule(&["create"], "", &["pods"]), &json!({}));
+    give(&mut facts.rbac, "User/eve", None, &rule(&["get"], "", &["secrets"]), &json!({}));
+    facts.requests = vec![request("r", "system:serviceaccount:ci:bot", None)];
+    let report = evaluate(&facts);
+    let order: Vec<Severity> = report.findings.iter().map(|finding| finding.severity).collect();
+    assert!(order.is_sorted() && order.len() >= 4, "{order:?}");
+    facts.rbac.role_bindings.reverse();
+    facts.rbac.cluster_role_bindings.reverse();
+    facts.rbac.cluster_roles.reverse();
+    facts.certificates.reverse();
+    assert_eq!(evaluate(&facts), report);
+}
+
+#[test]
+fn nothing_known_is_no_panic() {
+    let report = evaluate(&Facts::default());
+    assert_eq!(report.findings, []);
+    assert_eq!(report.guard.state, None);
+}
