@@ -99,6 +99,8 @@ impl Program {
 pub struct Settings {
     pub controller: Vec<String>,
     pub server: Vec<String>,
+    /// The namespaces that the operator watches and has rights in, made where missing; empty for all.
+    pub watch: Vec<String>,
     /// Whether to start a control plane of its own, which the test may break.
     pub own_plane: bool,
 }
@@ -149,14 +151,19 @@ impl Stage {
         Self::start(Settings { own_plane: true, ..settings }).await
     }
 
-    async fn start(settings: Settings) -> Self {
+    async fn start(mut settings: Settings) -> Self {
         let plane = if settings.own_plane {
             PlaneRef::Own(Box::new(ControlPlane::start(options()).await.unwrap()))
         } else {
             PlaneRef::Shared(ControlPlane::shared(options()).await.unwrap())
         };
         let directory = tempfile::tempdir().unwrap();
-        install(&plane).await;
+        install(&plane, &settings.watch).await;
+        if !settings.watch.is_empty() {
+            for arguments in [&mut settings.controller, &mut settings.server] {
+                arguments.extend(["--watch-namespaces".to_owned(), settings.watch.join(",")]);
+            }
+        }
         let pki = Pki::new();
         let (certificate, key) = pki.serving();
         fs::write(directory.path().join("tls.crt"), certificate).unwrap();
@@ -251,24 +258,35 @@ async fn server(
     Program { process: Mutex::new(None), name: "server", arguments, probe, log }
 }
 
-/// Applies what `certcourier manifests` prints, cluster-wide, and makes the operator's two ServiceAccounts. May be done
-/// again, by another test binary on the same control plane.
-async fn install(plane: &ControlPlane) {
+/// Applies what `certcourier manifests` prints, for these namespaces or cluster-wide, and makes the operator's two
+/// ServiceAccounts. May be done again, by another test binary on the same control plane.
+async fn install(plane: &ControlPlane, watch: &[String]) {
     let kubectl = plane.admin_kubectl();
-    let namespace = format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {SYSTEM}}}}}\n");
+    let namespaces: String = [SYSTEM]
+        .into_iter()
+        .chain(watch.iter().map(String::as_str))
+        .map(|name| format!("---\n{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}}}}}\n"))
+        .collect();
     let accounts = ["controller", "server"].map(|name| {
         format!("---\n{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: {name}, namespace: {SYSTEM}}}}}\n")
     });
-    kubectl.apply(&format!("{namespace}{}", accounts.concat())).await.unwrap();
+    kubectl.apply(&format!("{namespaces}{}", accounts.concat())).await.unwrap();
+    kubectl.apply(&manifests(watch, "yaml")).await.unwrap();
+    policies_bite(plane).await;
+}
+
+/// What `certcourier manifests` prints for this stage.
+pub fn manifests(watch: &[String], output: &str) -> String {
     let user = |name: &str| format!("system:serviceaccount:{SYSTEM}:{name}");
     let output = Command::new(env!("CARGO_BIN_EXE_certcourier"))
         .args(["manifests", "--namespace", SYSTEM, "--controller", &user("controller"), "--server", &user("server")])
+        .args(["--output", output])
+        .args(watch.iter().flat_map(|namespace| ["--watch-namespaces", namespace]))
         .stderr(Stdio::inherit())
         .output()
         .unwrap();
     assert!(output.status.success());
-    kubectl.apply(&String::from_utf8(output.stdout).unwrap()).await.unwrap();
-    policies_bite(plane).await;
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// A policy takes a second or so to bite after it was applied: the label that every one of them refuses tells.
