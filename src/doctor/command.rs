@@ -35,7 +35,7 @@ Examples:
   certcourier doctor -A                      all namespaces with Certificates
   certcourier doctor -n payments             one namespace, and what holds in all of them
   certcourier doctor -A -o json | jq -r '.findings[] | [.severity, .subject, .what] | @tsv'
-  certcourier doctor -A --trust Group/kubeadm:cluster-admins --trust ServiceAccount/argocd/argocd-application-controller";
+  certcourier doctor -A --trust Group/kubeadm:cluster-admins --trust ServiceAccount/argocd/argocd";
 
 /// Flags of `certcourier doctor`.
 #[derive(Debug, clap::Args)]

@@ -66,8 +66,10 @@ pub struct Examined {
 pub struct GuardReport {
     /// What the leading controller last wrote: Intact or Broken; nothing when it wrote nothing, or that is not known.
     pub state: Option<String>,
-    /// Why it is broken.
+    /// Why it is broken, in one word.
     pub reason: Option<String>,
+    /// Why it is broken, in a sentence.
+    pub message: Option<String>,
     /// The epoch; requests for keys of another one are dead.
     pub epoch: Option<String>,
     /// When the epoch began.

@@ -45,7 +45,7 @@ fn head(page: &mut Page, report: &Report) {
 fn guard(guard: &GuardReport) -> String {
     let state = guard.state.as_deref().unwrap_or("unknown");
     let mut parts = vec![match &guard.reason {
-        Some(reason) => format!("{state}: {reason}"),
+        Some(reason) => format!("{state} ({reason})"),
         None => state.to_owned(),
     }];
     if let Some(age) = guard.probe_age_seconds {

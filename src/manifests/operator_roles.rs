@@ -51,12 +51,10 @@ pub(super) fn operator_roles(identity: &Identity, watch_namespaces: &[String]) -
 /// In every namespace that is watched. No right lists or watches Secrets, and none changes one.
 fn controller() -> Vec<PolicyRule> {
     vec![
-        // Watches of the four kinds; live reads before a step that cannot be undone.
-        allow(
-            GROUP,
-            &["certificates", "certificatepolicies", "downloadrequests", "downloadreceipts"],
-            &["get", "list", "watch"],
-        ),
+        // Watches; live reads before a step that cannot be undone.
+        allow(GROUP, &["certificates", "downloadrequests", "downloadreceipts"], &["get", "list", "watch"]),
+        // A watch, and a live list: no policy is ever read alone.
+        allow(GROUP, &["certificatepolicies"], &["list", "watch"]),
         // What was observed; every arrow of the state table but the claim; outcome Unknown.
         allow(GROUP, &["certificates/status", "downloadrequests/status", "downloadreceipts/status"], &["update"]),
         // Requests after finishedRequestTTL, receipts after retainUntil.
@@ -80,8 +78,8 @@ fn server() -> Vec<PolicyRule> {
         allow(GROUP, &["certificatepolicies"], &["list"]),
         // Redemption: the record that goes before the first byte.
         allow(GROUP, &["downloadreceipts"], &["create"]),
-        // The outcome behind the last byte; a claim's token and phase.
-        allow(GROUP, &["downloadreceipts/status", "downloadrequests/status"], &["update"]),
+        // The outcome behind the last byte.
+        allow(GROUP, &["downloadreceipts/status"], &["update"]),
         // Material, and a passphrase that the requester named.
         allow("", &["secrets"], &["get"]),
         events(),

@@ -24,6 +24,7 @@ pub(super) fn report(facts: &Facts, objects: Vec<GuardObject>) -> GuardReport {
     GuardReport {
         state: field("state"),
         reason: field("reason"),
+        message: field("message"),
         epoch: field("epoch"),
         since: field("since"),
         probe_age_seconds: probe_age_seconds(content, facts.now),
@@ -53,8 +54,8 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
                 format!("see whether the controller runs and leads: kubectl -n {namespace} get pods,leases"),
             ),
             (state, _) => {
-                let reason = content.get("reason").filter(|reason| !reason.is_empty());
-                let because = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+                let words = ["reason", "message"].into_iter().filter_map(|key| content.get(key));
+                let because: String = words.map(|words| format!(": {words}")).collect();
                 (
                     format!("the guard says {}{because}", state.unwrap_or("nothing")),
                     "apply again what `certcourier manifests` prints; the guard looks again by itself".to_owned(),

@@ -381,8 +381,13 @@ fn a_guard_without_fresh_evidence_is_critical() {
         (Seen::Missing, "there is no ConfigMap certcourier-guard in namespace certcourier-system"),
         (guard_of(&[]), "the guard says nothing"),
         (
-            guard_of(&[("state", "Broken"), ("reason", "binding tokens: Audit"), ("probedAt", fresh)]),
-            "the guard says Broken: binding tokens: Audit",
+            guard_of(&[
+                ("state", "Broken"),
+                ("reason", "NotDenying"),
+                ("message", "tokens: Audit"),
+                ("probedAt", fresh),
+            ]),
+            "the guard says Broken: NotDenying: tokens: Audit",
         ),
         (guard_of(&[("state", "Intact"), ("probedAt", "2026-11-22T17:58:59Z")]), "is 61 s old"),
         (guard_of(&[("state", "Intact")]), "the guard says Intact"),
