@@ -16,7 +16,7 @@ pub(super) struct Missing {
     pub(super) gaps: Vec<Gap>,
     /// Resources whose list is forbidden, by namespace; `None`: in all of the cluster.
     lists: BTreeMap<Option<String>, BTreeSet<String>>,
-    /// ConfigMaps that may not be read: namespace and name.
+    /// `ConfigMaps` that may not be read: namespace and name.
     objects: BTreeSet<(String, String)>,
 }
 

@@ -83,7 +83,7 @@ pub struct GuardReport {
 /// One admission policy or binding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct GuardObject {
-    /// ValidatingAdmissionPolicy or ValidatingAdmissionPolicyBinding.
+    /// `ValidatingAdmissionPolicy` or `ValidatingAdmissionPolicyBinding`.
     pub kind: String,
     /// Its name.
     pub name: String,

@@ -7,12 +7,10 @@
 
 mod approvals;
 mod bad_input;
-mod doctor;
 mod examples;
 mod pki;
 mod race;
 mod redemption;
 mod restarts;
-mod rights;
 mod stage;
 mod world;

@@ -262,15 +262,12 @@ async fn server(
 /// ServiceAccounts. May be done again, by another test binary on the same control plane.
 async fn install(plane: &ControlPlane, watch: &[String]) {
     let kubectl = plane.admin_kubectl();
-    let namespaces: String = [SYSTEM]
-        .into_iter()
-        .chain(watch.iter().map(String::as_str))
-        .map(|name| format!("---\n{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}}}}}\n"))
-        .collect();
+    let namespace = |name: &str| format!("---\n{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}}}}}\n");
+    let namespaces: Vec<String> = watch.iter().map(String::as_str).chain([SYSTEM]).map(namespace).collect();
     let accounts = ["controller", "server"].map(|name| {
         format!("---\n{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: {name}, namespace: {SYSTEM}}}}}\n")
     });
-    kubectl.apply(&format!("{namespaces}{}", accounts.concat())).await.unwrap();
+    kubectl.apply(&format!("{}{}", namespaces.concat(), accounts.concat())).await.unwrap();
     kubectl.apply(&manifests(watch, "yaml")).await.unwrap();
     policies_bite(plane).await;
 }

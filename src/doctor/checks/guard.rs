@@ -54,10 +54,11 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
                 format!("see whether the controller runs and leads: kubectl -n {namespace} get pods,leases"),
             ),
             (state, _) => {
-                let words = ["reason", "message"].into_iter().filter_map(|key| content.get(key));
-                let because: String = words.map(|words| format!(": {words}")).collect();
+                let field = |key: &str| content.get(key).map_or("", String::as_str);
+                let said = [state.unwrap_or("nothing"), field("reason"), field("message")];
+                let said: Vec<&str> = said.into_iter().filter(|words| !words.is_empty()).collect();
                 (
-                    format!("the guard says {}{because}", state.unwrap_or("nothing")),
+                    format!("the guard says {}", said.join(": ")),
                     "apply again what `certcourier manifests` prints; the guard looks again by itself".to_owned(),
                 )
             }

@@ -57,7 +57,7 @@ impl Bench<'_> {
                 .iter()
                 .flat_map(|right| right.within(grant.rule))
                 .filter_map(|(verb, resource, names)| {
-                    Some(Hit { verb, resource, names: self.in_question(grant, names, target)? })
+                    Some(Hit { verb, resource, reach: self.in_question(grant, names, target)? })
                 })
                 .collect()
         })
@@ -71,8 +71,10 @@ impl Bench<'_> {
                 let held = found.entry((self.standing(grant), grant.subject.clone())).or_default();
                 held.namespaces.insert(grant.namespace.unwrap_or("*").to_owned());
                 held.rights.insert((hit.verb, hit.resource));
-                held.unlimited |= hit.names.is_none();
-                held.names.extend(hit.names.unwrap_or_default());
+                match hit.reach {
+                    Reach::All => held.unlimited = true,
+                    Reach::Only(names) => held.names.extend(names),
+                }
                 held.via.insert(grant.via.clone());
             }
         }
@@ -91,18 +93,18 @@ impl Bench<'_> {
         })
     }
 
-    /// The names that a grant is limited to, as far as they matter; `None`: they do not. `Some(None)`: no limit.
-    fn in_question(&self, grant: &Grant<'_>, names: Names<'_>, target: Target) -> Option<Option<BTreeSet<String>>> {
-        let Names::Only(names) = names else { return Some(None) };
+    /// What a grant reaches of the target; `None`: nothing of it.
+    fn in_question(&self, grant: &Grant<'_>, names: Names<'_>, target: Target) -> Option<Reach> {
+        let Names::Only(names) = names else { return Some(Reach::All) };
         let names: BTreeSet<String> = names.iter().cloned().collect();
         let wanted = match target {
-            Target::Any => return Some(Some(names)),
+            Target::Any => return Some(Reach::Only(names)),
             Target::Secret => self.places.names(grant.namespace, |place| &place.secrets),
             Target::Certificate => self.places.names(grant.namespace, |place| &place.certificates),
             Target::OperatorAccount => self.operator_accounts(),
         };
         let both: BTreeSet<String> = names.intersection(&wanted).cloned().collect();
-        (!both.is_empty()).then_some(Some(both))
+        (!both.is_empty()).then_some(Reach::Only(both))
     }
 
     fn operator_accounts(&self) -> BTreeSet<String> {
@@ -117,11 +119,17 @@ impl Bench<'_> {
     }
 }
 
-/// One verb on one resource that a grant allows; `names`: on these objects only.
+/// One verb on one resource that a grant allows.
 pub(super) struct Hit {
     pub(super) verb: &'static str,
     pub(super) resource: &'static str,
-    pub(super) names: Option<BTreeSet<String>>,
+    pub(super) reach: Reach,
+}
+
+/// The objects that a grant is about.
+pub(super) enum Reach {
+    All,
+    Only(BTreeSet<String>),
 }
 
 impl Held {

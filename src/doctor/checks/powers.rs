@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Bench, Standing,
-    held::{Hit, Place, Target},
+    held::{Hit, Place, Reach, Target},
     is_everybody,
 };
 use crate::{
@@ -182,7 +182,7 @@ pub(super) fn findings(bench: &Bench<'_>) -> (Vec<Finding>, BTreeSet<(Standing, 
     }
     findings.extend(wildcards(bench));
     let all = bench.who(&[Place::Certificates, Place::Operator, Place::Cluster], |grant| {
-        if is_everything(grant.rule) { vec![Hit { verb: "*", resource: "*", names: None }] } else { Vec::new() }
+        if is_everything(grant.rule) { vec![Hit { verb: "*", resource: "*", reach: Reach::All }] } else { Vec::new() }
     });
     aside.extend(all.into_keys());
     aside.retain(|(standing, _)| *standing != Standing::Ordinary);
@@ -192,7 +192,7 @@ pub(super) fn findings(bench: &Bench<'_>) -> (Vec<Finding>, BTreeSet<(Standing, 
 
 fn everything(bench: &Bench<'_>) -> Vec<(Standing, Finding)> {
     let who = bench.who(&[Place::Certificates, Place::Operator, Place::Cluster], |grant| {
-        if is_everything(grant.rule) { vec![Hit { verb: "*", resource: "*", names: None }] } else { Vec::new() }
+        if is_everything(grant.rule) { vec![Hit { verb: "*", resource: "*", reach: Reach::All }] } else { Vec::new() }
     });
     who.into_iter()
         .map(|((standing, subject), held)| {
@@ -219,7 +219,7 @@ fn wildcards(bench: &Bench<'_>) -> Vec<(Standing, Finding)> {
         if is_everything(grant.rule) || !has_every_verb(grant.rule) || CERTIFICATES.within(grant.rule).is_empty() {
             return Vec::new();
         }
-        vec![Hit { verb: "*", resource: "certificates.certcourier.io", names: None }]
+        vec![Hit { verb: "*", resource: "certificates.certcourier.io", reach: Reach::All }]
     });
     who.into_iter()
         .map(|((standing, subject), held)| {

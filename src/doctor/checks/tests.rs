@@ -128,13 +128,28 @@ fn a_sound_cluster_has_no_findings() {
     assert_eq!(places, [("payments", 2), ("shop", 1)]);
 }
 
+/// Who, where, which rules, and the one finding.
+type Case = (&'static str, Option<&'static str>, Value, &'static str);
+
+const PAYMENTS: Option<&str> = Some("payments");
+
+fn one_finding_each(cases: impl IntoIterator<Item = Case>) {
+    for (who, place, rules, found) in cases {
+        let report = evaluate(&with(who, place, &rules));
+        assert_eq!(short(&report), [found]);
+        assert_eq!(report.verdict(), Verdict::Findings);
+        let finding = &report.findings[0];
+        assert!(!finding.why.is_empty() && !finding.remedy.is_empty());
+        assert_eq!(finding.via.len(), 1, "{:?}", finding.via);
+    }
+}
+
 #[test]
-fn each_right_that_reaches_past_certcourier_is_one_finding() {
-    let payments = Some("payments");
-    for (who, place, rules, found) in [
+fn each_way_to_a_key_past_certcourier_is_one_finding() {
+    one_finding_each([
         (
             "User/mallory",
-            payments,
+            PAYMENTS,
             rule(&["get"], "", &["secrets"]),
             "high ReadsSecrets User/mallory [payments] may get secrets",
         ),
@@ -146,13 +161,13 @@ fn each_right_that_reaches_past_certcourier_is_one_finding() {
         ),
         (
             "ServiceAccount/ci/bot",
-            payments,
+            PAYMENTS,
             named(&["get"], "", &["secrets"], &["web-tls", "other"]),
             "high ReadsSecrets ServiceAccount/ci/bot [payments] may get secrets named web-tls",
         ),
         (
             "Group/system:authenticated",
-            payments,
+            PAYMENTS,
             rule(&["get"], "", &["secrets"]),
             "critical ReadsSecrets Group/system:authenticated [payments] may get secrets",
         ),
@@ -176,10 +191,16 @@ fn each_right_that_reaches_past_certcourier_is_one_finding() {
         ),
         (
             "User/mallory",
-            payments,
+            PAYMENTS,
             rule(&["create"], "", &["serviceaccounts/token"]),
             "medium TakesServiceAccountTokens User/mallory [payments] may create serviceaccounts/token",
         ),
+    ]);
+}
+
+#[test]
+fn each_way_to_be_somebody_else_or_to_change_the_rules_is_one_finding() {
+    one_finding_each([
         (
             "User/mallory",
             None,
@@ -212,13 +233,13 @@ fn each_right_that_reaches_past_certcourier_is_one_finding() {
         ),
         (
             "User/mallory",
-            payments,
+            PAYMENTS,
             rule(&["bind"], RBAC, &["clusterroles"]),
             "high WidensRoles User/mallory [payments] may bind clusterroles",
         ),
         (
             "User/mallory",
-            payments,
+            PAYMENTS,
             json!([{"verbs": ["*"], "apiGroups": ["certcourier.io"], "resources": ["certificates"]}]),
             "medium WildcardRole User/mallory [payments] holds verb * on certificates.certcourier.io",
         ),
@@ -230,18 +251,11 @@ fn each_right_that_reaches_past_certcourier_is_one_finding() {
         ),
         (
             "Group/system:authenticated",
-            payments,
+            PAYMENTS,
             rule(&["exportkey"], "certcourier.io", &["certificates"]),
             "critical EverybodyHolds Group/system:authenticated [payments] may exportkey certificates",
         ),
-    ] {
-        let report = evaluate(&with(who, place, &rules));
-        assert_eq!(short(&report), [found]);
-        assert_eq!(report.verdict(), Verdict::Findings);
-        let finding = &report.findings[0];
-        assert!(!finding.why.is_empty() && !finding.remedy.is_empty());
-        assert_eq!(finding.via.len(), 1, "{:?}", finding.via);
-    }
+    ]);
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn cluster_role(name: &str, labels: &[(&str, &str)], rules: &[PolicyRule]) -> Cl
     parse(json!({"metadata": {"name": name, "labels": labels}, "rules": rules}))
 }
 
-fn role_binding(name: &str, kind: &str, role: &str, subjects: serde_json::Value) -> RoleBinding {
+fn role_binding(name: &str, kind: &str, role: &str, subjects: &serde_json::Value) -> RoleBinding {
     parse(json!({
         "metadata": {"name": name, "namespace": "payments"}, "subjects": subjects,
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role},
@@ -107,8 +107,8 @@ fn a_binding_gives_each_rule_of_its_role_to_each_subject() {
     let rbac = Rbac {
         roles: vec![parse(json!({"metadata": {"name": "reader", "namespace": "payments"}, "rules": [get]}))],
         role_bindings: vec![
-            role_binding("b", "Role", "reader", subjects),
-            role_binding("dangling", "Role", "gone", json!([{"kind": "User", "name": "nobody"}])),
+            role_binding("b", "Role", "reader", &subjects),
+            role_binding("dangling", "Role", "gone", &json!([{"kind": "User", "name": "nobody"}])),
         ],
         ..Rbac::default()
     };
@@ -127,7 +127,7 @@ fn a_role_of_another_namespace_grants_nothing() {
     let rbac = Rbac {
         roles: vec![parse(json!({"metadata": {"name": "reader", "namespace": "shop"},
             "rules": [rule(&["get"], &[""], &["secrets"], &[])]}))],
-        role_bindings: vec![role_binding("b", "Role", "reader", json!([{"kind": "User", "name": "mallory"}]))],
+        role_bindings: vec![role_binding("b", "Role", "reader", &json!([{"kind": "User", "name": "mallory"}]))],
         ..Rbac::default()
     };
     assert!(rbac.grants().is_empty());
@@ -150,7 +150,7 @@ fn an_aggregated_role_names_the_roles_that_its_rules_come_from() {
             cluster_role("stranger", &[("team", "c")], std::slice::from_ref(&get)),
             cluster_role("part-three", &[("to-edit", "true")], &[other]),
         ],
-        role_bindings: vec![role_binding("b", "ClusterRole", "edit", json!([{"kind": "User", "name": "mallory"}]))],
+        role_bindings: vec![role_binding("b", "ClusterRole", "edit", &json!([{"kind": "User", "name": "mallory"}]))],
         ..Rbac::default()
     };
     let via: Vec<String> = rbac.grants().into_iter().map(|grant| grant.via).collect();
