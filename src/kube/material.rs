@@ -133,7 +133,13 @@ pub async fn read(
         wanted.push(keys.private_key());
     }
     let secret = secrets::read(client, namespace, &environment.secret_ref.name, &wanted).await?;
-    Ok(parse(environment, &keys, secret, parts)?)
+    let environment = environment.clone();
+    // A Secret may hold a megabyte of certificates: their signatures are not checked on the async threads.
+    let parsing = tokio::task::spawn_blocking(move || parse(&environment, &keys, secret, parts));
+    match parsing.await {
+        Ok(parsed) => Ok(parsed?),
+        Err(ended) => std::panic::resume_unwind(ended.into_panic()),
+    }
 }
 
 fn parse(

@@ -7,7 +7,7 @@ use super::{Note, Observed, Step, remember};
 use crate::{
     api::{
         DownloadRequest, DownloadRequestStatus, Phase, TokenEnd,
-        condition::{APPROVED, FINISHED, STALLED, TOKEN_ISSUED, reason},
+        condition::{APPROVED, FINISHED, MAX_MESSAGE_CHARS, STALLED, TOKEN_ISSUED, reason},
         condition_rank,
     },
     policy::Effective,
@@ -18,10 +18,14 @@ pub fn set_condition(
     conditions: &mut Vec<Condition>,
     kind: &str,
     (status, reason): (&str, &str),
-    message: String,
+    mut message: String,
     generation: Option<i64>,
     now: Timestamp,
 ) {
+    // Hundreds of policies may be named in one message; what the schema refuses would stop the request for good.
+    if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE_CHARS) {
+        message.truncate(end);
+    }
     let since = conditions
         .iter()
         .find(|condition| condition.type_ == kind && condition.status == status)

@@ -74,6 +74,7 @@ struct Machine {
 }
 
 /// The arrows of the design's table; a step may take two of them in one write.
+#[expect(clippy::match_same_arms, reason = "one line for each line of the table")]
 fn arrow(from: Phase, to: Phase) -> bool {
     use Phase::{Approved, AwaitingApproval, Consumed, Denied, Expired, Failed, Pending, Revoked, TokenIssued};
     let direct = |from, to| match (from, to) {
@@ -173,14 +174,14 @@ impl Machine {
         if version == self.version {
             // Nothing was written since; only the surroundings may have changed.
             let step = next(&world.observed(), at(seconds));
-            self.check_mint(&world, &step);
+            Self::check_mint(&world, &step);
             self.apply(&step);
         }
     }
 
     fn write(&mut self, step: &Step) {
         let world = self.world.clone();
-        self.check_mint(&world, step);
+        Self::check_mint(&world, step);
         self.apply(step);
     }
 
@@ -200,10 +201,10 @@ impl Machine {
     }
 
     /// Law: no token without the approvals that the policies ask for at that moment, counted here by other means.
-    fn check_mint(&self, world: &World, step: &Step) {
+    fn check_mint(world: &World, step: &Step) {
         let Some(mint) = &step.mint else { return };
         let status = step.status.as_deref().or(world.request.status.as_ref()).unwrap();
-        self.check_approved(world, status);
+        Self::check_approved(world, status);
         assert!(mint.expires_at > mint.issued_at, "a token that is born dead");
         assert!(
             world.receipt.is_none()
@@ -217,7 +218,7 @@ impl Machine {
         }
     }
 
-    fn check_approved(&self, world: &World, status: &DownloadRequestStatus) {
+    fn check_approved(world: &World, status: &DownloadRequestStatus) {
         let seen = world.observed();
         let Some(Decision::Grant(grant)) = &seen.decision else { panic!("a token though nothing was granted") };
         let Material::Usable { fingerprints } = &world.material else { panic!("a token for nothing") };
@@ -270,7 +271,7 @@ impl Machine {
             return;
         }
         let status = self.world.status().clone();
-        self.check_approved(&self.world.clone(), &status);
+        Self::check_approved(&self.world.clone(), &status);
         assert_eq!(token.hash, Some(hash), "an older token was accepted");
         assert!(at(self.seconds) < token.expires_at.unwrap().0, "an expired token was accepted");
         if holds_key(self.world.request.spec.format) {

@@ -410,6 +410,9 @@ fn claims_wait_for_their_claimer() {
     assert!(matches!(claim(&world.observed(), at(4)), Err(ClaimRefusal::Closed(_))));
 }
 
+/// A cause, the world before, the change, when the token is presented, the refusal expected.
+type Case = (&'static str, World, fn(&mut World), i64, fn(&Refusal) -> bool);
+
 #[test]
 fn each_cause_stops_a_redemption_with_its_own_refusal() {
     let issued = |format, policies| {
@@ -422,7 +425,6 @@ fn each_cause_stops_a_redemption_with_its_own_refusal() {
         world.step(1);
         world
     };
-    type Case = (&'static str, World, fn(&mut World), i64, fn(&Refusal) -> bool);
     let cases: Vec<Case> = vec![
         ("expired", issued(Format::Cert, vec![]), |_| {}, 300, |r| matches!(r, Refusal::TokenExpired(_))),
         ("policy", issued(Format::Key, policy(0)), |w| w.policies.clear(), 1, |r| matches!(r, Refusal::Refused(_))),

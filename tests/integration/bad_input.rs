@@ -139,7 +139,7 @@ async fn a_foreign_secret_of_the_tokens_name_is_never_touched() {
     assert!(message(&status, "Stalled").contains("mine-download-token"), "{status:?}");
     let secret = world.api::<Secret>().get("mine-download-token").await.unwrap();
     assert_eq!(secret.data.unwrap()["keep"].0, b"me");
-    world.api::<Secret>().delete("mine-download-token", &Default::default()).await.unwrap();
+    world.api::<Secret>().delete("mine-download-token", &kube::api::DeleteParams::default()).await.unwrap();
     world.wait_for_phase("mine", Phase::TokenIssued).await;
 }
 

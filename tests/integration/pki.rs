@@ -11,6 +11,7 @@ pub struct Pki {
     intermediate: CertifiedIssuer<'static, KeyPair>,
 }
 
+#[expect(clippy::struct_field_names, reason = "the leaf alone is one of the parts")]
 /// A leaf with its key and what a Secret of type `kubernetes.io/tls` holds beside it.
 #[derive(Clone)]
 pub struct Leaf {

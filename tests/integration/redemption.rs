@@ -1,6 +1,6 @@
 //! One delivery, and everything that must not be one.
 
-use certcourier::api::{DownloadReceipt, Outcome, Phase, TokenEnd, names};
+use certcourier::api::{Outcome, Phase, TokenEnd, names};
 use k8s_openapi::api::{
     core::v1::Secret,
     rbac::v1::{Role, RoleBinding},
@@ -212,7 +212,7 @@ async fn what_happens_between_mint_and_redemption_is_seen() {
     let answer = world.redeem(&unbound).await;
     let seen = (answer.status, answer.json("error"));
     assert!(seen == (403, "forbidden".into()) || seen == (410, "token_revoked".into()), "{}", answer.text());
-    assert_eq!(world.api::<DownloadReceipt>().list(&Default::default()).await.unwrap().items.len(), 1);
+    assert_eq!(world.receipts().await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -220,7 +220,7 @@ async fn a_secret_that_is_deleted_or_broken_leaves_the_token_alive_for_its_retur
     let world = World::new(Stage::shared().await, "broken").await;
     world.policy("keys", json!({"allowKeyExport": "Always"})).await;
     let token = world.issue("alice", "key", json!({"format": "key"})).await;
-    world.api::<Secret>().delete("api-tls", &Default::default()).await.unwrap();
+    world.api::<Secret>().delete("api-tls", &kube::api::DeleteParams::default()).await.unwrap();
     let answer = world.redeem(&token).await;
     assert_eq!((answer.status, answer.json("error").as_str()), (410, "certificate_gone"), "{}", answer.text());
     let other = world.stage.pki.leaf("api.payments.example");
