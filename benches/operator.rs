@@ -35,11 +35,11 @@ use stage::{SYSTEM, Settings, Stage};
 use world::World;
 
 /// Requests for the latency of a mint.
-const MINTS: usize = 200;
+const MINTS: u32 = 200;
 /// Tokens for each number of connections.
-const REDEMPTIONS: usize = 200;
+const REDEMPTIONS: u32 = 200;
 /// Requests that wait while memory is measured.
-const WAITING: usize = 2000;
+const WAITING: u32 = 2000;
 
 #[tokio::main]
 async fn main() {
@@ -71,7 +71,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Creates a request and waits, by watch, until its phase is TokenIssued. Milliseconds.
+/// Creates a request and waits, by watch, until its phase is `TokenIssued`. Milliseconds.
 async fn create_and_wait(api: &Api<DownloadRequest>, name: &str) -> f64 {
     let request: DownloadRequest = serde_json::from_value(json!({
         "apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadRequest", "metadata": {"name": name},
@@ -97,8 +97,8 @@ async fn create_and_wait(api: &Api<DownloadRequest>, name: &str) -> f64 {
 async fn mints(world: &World<'_>) {
     let carol = world.person("carol").await.client;
     let requests: Api<DownloadRequest> = Api::namespaced(carol.clone(), &world.namespace);
-    let echoed = echo_namespace(world).await;
-    let echoes: Api<DownloadRequest> = Api::namespaced(carol, &echoed);
+    let elsewhere = echo_namespace(world).await;
+    let echoes: Api<DownloadRequest> = Api::namespaced(carol, &elsewhere);
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for number in 0..MINTS {
         ours.push(create_and_wait(&requests, &format!("mint{number}")).await);
@@ -151,7 +151,7 @@ async fn redemptions(world: &World<'_>, connections: usize) {
         .buffer_unordered(connections)
         .collect()
         .await;
-    let ours = REDEMPTIONS as f64 / start.elapsed().as_secs_f64();
+    let ours = f64::from(REDEMPTIONS) / start.elapsed().as_secs_f64();
     assert!(answers.iter().all(|status| *status == 200));
     let server = world.stage.plane.service_account(SYSTEM, "server", &[]).await.unwrap().client;
     let request = world.get(&format!("c{connections}-0")).await;
@@ -161,7 +161,7 @@ async fn redemptions(world: &World<'_>, connections: usize) {
         .buffer_unordered(connections)
         .collect::<Vec<()>>()
         .await;
-    let bare = REDEMPTIONS as f64 / start.elapsed().as_secs_f64();
+    let bare = f64::from(REDEMPTIONS) / start.elapsed().as_secs_f64();
     row(&format!("redemptions per second, {connections} at a time"), ours, bare, "/s");
 }
 
@@ -255,7 +255,7 @@ async fn memory(stage: &Stage, world: &World<'_>) {
         .await;
     println!(
         "{WAITING} requests, 16 at a time: {:.0} mints/s; then resident: controller {} MiB, server {} MiB",
-        WAITING as f64 / start.elapsed().as_secs_f64(),
+        f64::from(WAITING) / start.elapsed().as_secs_f64(),
         rss(stage.controller.id()),
         rss(stage.servers[0].id())
     );
