@@ -182,7 +182,7 @@ async fn same_calls(client: kube::Client, namespace: &str, request: &DownloadReq
         secrets.get("api-tls").await.unwrap();
     };
     let (parameters, list) = (PostParams::default(), ListParams::default());
-    let (_, listed, reviewed) = tokio::join!(certificate, policies.list(&list), reviews.create(&parameters, &review));
+    let ((), listed, reviewed) = tokio::join!(certificate, policies.list(&list), reviews.create(&parameters, &review));
     listed.unwrap();
     reviewed.unwrap();
     let now = Timestamp::now();
