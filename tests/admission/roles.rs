@@ -16,13 +16,12 @@ const ADMISSION: &str = "admissionregistration.k8s.io";
 type Right = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
 /// Rights of the controller alone.
-const CONTROLLERS: [Right; 27] = [
+const CONTROLLERS: [Right; 25] = [
     ("payments", GROUP, "certificates", "", "watch"),
     ("payments", GROUP, "certificatepolicies", "", "watch"),
     ("payments", GROUP, "downloadrequests", "", "watch"),
     ("payments", GROUP, "downloadreceipts", "", "watch"),
     ("payments", GROUP, "certificates/status", "api", "update"),
-    ("payments", GROUP, "downloadrequests/status", "r1", "update"),
     ("payments", GROUP, "downloadrequests", "r1", "delete"),
     ("payments", GROUP, "downloadreceipts", "r1", "delete"),
     ("payments", "", "secrets", "r1-download-token", "create"),
@@ -41,22 +40,23 @@ const CONTROLLERS: [Right; 27] = [
     (HOME, GROUP, "certificates", "", "create"),
     (HOME, GROUP, "certificates", "certcourier-guard", "download"),
     (HOME, GROUP, "downloadrequests", "", "create"),
-    (HOME, GROUP, "downloadrequests/status", "certcourier-guard", "update"),
     (HOME, "", "secrets", "", "create"),
     (HOME, RBAC, "roles", "", "create"),
 ];
 /// Rights of the server alone.
 const SERVERS: [Right; 1] = [("payments", GROUP, "downloadreceipts", "r-1", "create")];
 /// Rights of both; some that one needs at home only the other has everywhere, being bound everywhere here.
-const BOTH: [Right; 16] = [
+const BOTH: [Right; 18] = [
     ("payments", GROUP, "certificates", "api", "get"),
     ("payments", GROUP, "certificatepolicies", "", "list"),
     ("payments", GROUP, "downloadrequests", "r1", "get"),
+    ("payments", GROUP, "downloadrequests/status", "r1", "update"),
     ("payments", GROUP, "downloadreceipts", "r-1", "get"),
     ("payments", GROUP, "downloadreceipts/status", "r-1", "update"),
     ("payments", "", "secrets", "api-tls", "get"),
     ("payments", "events.k8s.io", "events", "", "create"),
     (HOME, "", "configmaps", "certcourier-guard", "get"),
+    (HOME, GROUP, "downloadrequests/status", "certcourier-guard", "update"),
     (HOME, GROUP, "downloadreceipts", "", "create"),
     ("", "authorization.k8s.io", "subjectaccessreviews", "", "create"),
     ("", ADMISSION, "validatingadmissionpolicies", "", "list"),
@@ -67,7 +67,7 @@ const BOTH: [Right; 16] = [
     ("", ADMISSION, "mutatingadmissionpolicybindings", "", "watch"),
 ];
 /// What neither may do.
-const NEITHER: [Right; 25] = [
+const NEITHER: [Right; 24] = [
     ("payments", "", "secrets", "", "list"),
     ("payments", "", "secrets", "", "watch"),
     ("payments", "", "secrets", "api-tls", "update"),
@@ -76,7 +76,6 @@ const NEITHER: [Right; 25] = [
     ("payments", GROUP, "certificates", "api", "exportkey"),
     ("payments", GROUP, "certificates", "api", "approve"),
     ("payments", GROUP, "certificates", "api", "update"),
-    ("payments", GROUP, "certificatepolicies", "strict", "get"),
     ("payments", GROUP, "certificatepolicies", "strict", "update"),
     ("payments", GROUP, "downloadrequests", "r1", "create"),
     ("payments", GROUP, "downloadrequests", "r1", "patch"),
