@@ -133,15 +133,28 @@ impl<P: Copy + fmt::Display> Process<P> {
         self.supervisor.try_wait()
     }
 
-    /// Sends it a signal.
+    /// Sends it a signal. After [`Signal::Stop`] it returns when every thread stands still: until then the program
+    /// may answer.
     ///
     /// # Errors
-    /// When it is gone.
+    /// When it is gone, or does not stand still within a second.
     pub fn signal(&mut self, signal: Signal) -> io::Result<()> {
         match &mut self.signals {
-            Some(pipe) => writeln!(pipe, "{}", signal.name()),
-            None => Err(io::ErrorKind::BrokenPipe.into()),
+            Some(pipe) => writeln!(pipe, "{}", signal.name())?,
+            None => return Err(io::ErrorKind::BrokenPipe.into()),
         }
+        if signal == Signal::Stop { self.await_standstill(Duration::from_secs(1)) } else { Ok(()) }
+    }
+
+    fn await_standstill(&self, limit: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + limit;
+        while !stands_still(self.id)? {
+            if Instant::now() >= deadline {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(())
     }
 
     /// Asks it to end, without waiting: SIGTERM now, SIGKILL after [`GRACE`].
@@ -181,6 +194,18 @@ impl<P: Copy + fmt::Display> Drop for Process<P> {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Whether every thread of a process is stopped (proc(5): the third field of `stat`, after the name in parentheses).
+fn stands_still(id: u32) -> io::Result<bool> {
+    for thread in fs::read_dir(format!("/proc/{id}/task"))? {
+        // A thread that ended since does not run.
+        let Ok(stat) = fs::read_to_string(thread?.path().join("stat")) else { continue };
+        if !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T')) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// A command that runs `program` under a shell which ends it when the stdin of the command closes. What the program
@@ -228,6 +253,10 @@ mod tests {
         Path::new("/proc").join(process.id().to_string()).exists()
     }
 
+    fn size_of(process: &Process) -> u64 {
+        fs::metadata(process.log()).unwrap().len()
+    }
+
     #[test]
     fn a_program_that_ignores_sigterm_is_killed_after_the_grace() {
         let directory = tempfile::tempdir().unwrap();
@@ -239,6 +268,21 @@ mod tests {
         process.stop();
         assert!(start.elapsed() >= GRACE, "{:?}", start.elapsed());
         assert!(!exists(&process));
+    }
+
+    #[test]
+    fn a_frozen_program_stands_still_when_the_signal_returns_and_goes_on_after() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut process = spawn("while :; do echo tick; done", directory.path());
+        process.signal(Signal::Stop).unwrap();
+        let frozen = size_of(&process);
+        std::thread::sleep(10 * POLL);
+        assert_eq!(size_of(&process), frozen);
+        process.signal(Signal::Continue).unwrap();
+        while size_of(&process) == frozen {
+            std::thread::sleep(POLL);
+        }
+        assert!(matches!(process.ended(), Ok(None)));
     }
 
     #[test]
