@@ -16,7 +16,7 @@ demo: build ## the main job on a real API server, start to end, in under a minut
 dev: build ## the same stage, left standing until Ctrl-C; then `. .dev/env` in another shell
 	@$(CLUSTER) run --apply crds -- demo/dev.sh
 
-test: requirements check generated machine integration demo ## everything that CI runs
+test: requirements check generated deny machine integration demo ## everything that CI runs
 
 check: ## format, clippy, unit tests
 	cargo fmt --all --check
