@@ -125,6 +125,13 @@ pub fn objects(identity: &Identity) -> Vec<Object> {
     .collect()
 }
 
+/// What the policies may look like in a cluster that is being upgraded: as this revision has them, and as the one before
+/// had them. Revision 1 has none before it; a release that raises [`REVISION`] adds the drafts of the last one here.
+#[must_use]
+pub fn editions(identity: &Identity) -> Vec<Vec<Object>> {
+    vec![objects(identity)]
+}
+
 /// The name of the policy that refused, out of the API server's message; nothing when none of ours did.
 #[must_use]
 pub fn refused_by(message: &str) -> Option<&'static str> {

@@ -6,12 +6,14 @@
 //! # Layout
 //! - [`args`] is the command line; [`run`] the process: election, probes, shutdown.
 //! - [`scope`] watches one namespace (or all) and queues what is to be looked at; [`pass`] bounds and classifies each look.
+//! - [`guard`] watches over the admission policies.
 //! - [`certificate`], [`request`], [`receipt`] are the three reconcilers.
 
 pub mod args;
 mod certificate;
 mod context;
 mod counters;
+mod guard;
 mod pass;
 mod receipt;
 mod request;

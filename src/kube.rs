@@ -9,6 +9,7 @@
 //! - [`access`] asks what a stored requester may do now.
 //! - [`secrets`] reads and writes single Secrets without ever logging them; [`material`] reads one environment.
 //! - [`facts`] gathers all that a decision depends on; [`policies`] reads the policies of a namespace and the operator's.
+//! - [`guard`] looks at the admission policies, probes them, and keeps the record of it.
 //! - [`receipts`] and [`status`] write the two things that must be written once; [`events`] tells people.
 
 pub mod access;
@@ -17,6 +18,7 @@ pub mod clock;
 pub mod error;
 pub mod events;
 pub mod facts;
+pub mod guard;
 pub mod lease;
 pub mod material;
 pub mod policies;

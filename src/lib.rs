@@ -6,6 +6,7 @@ pub mod api;
 pub mod cli;
 pub mod controller;
 pub mod doctor;
+pub mod guard;
 mod hex;
 pub mod kube;
 pub mod lifecycle;

@@ -44,6 +44,16 @@ impl Metrics {
 
     /// Adds a gauge whose value is asked for when the metrics are read.
     pub fn observe(&self, name: &'static str, help: &'static str, value: impl Fn() -> f64 + Send + Sync + 'static) {
+        self.observe_some(name, help, move || Some(value()));
+    }
+
+    /// The same for a gauge that has no value at times, and then is not there.
+    pub fn observe_some(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        value: impl Fn() -> Option<f64> + Send + Sync + 'static,
+    ) {
         let observed = Observed { name, help, value: Box::new(value) };
         self.locked(|registry| registry.register_collector(Box::new(observed)));
     }
@@ -67,7 +77,7 @@ impl Metrics {
 struct Observed {
     name: &'static str,
     help: &'static str,
-    value: Box<dyn Fn() -> f64 + Send + Sync>,
+    value: Box<dyn Fn() -> Option<f64> + Send + Sync>,
 }
 
 impl std::fmt::Debug for Observed {
@@ -78,7 +88,8 @@ impl std::fmt::Debug for Observed {
 
 impl Collector for Observed {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let gauge = ConstGauge::new((self.value)());
+        let Some(value) = (self.value)() else { return Ok(()) };
+        let gauge = ConstGauge::new(value);
         gauge.encode(encoder.encode_descriptor(self.name, self.help, None, gauge.metric_type())?)
     }
 }
@@ -95,7 +106,9 @@ mod tests {
         let counter: Counter = metrics.register("mints", "Tokens that were minted", Counter::default());
         counter.inc();
         metrics.observe("clock_skew_seconds", "How far the API server is ahead", || 1.5);
+        metrics.observe_some("guard_intact", "Whether the policies stand", || None);
         let text = metrics.text();
+        assert!(!text.contains("guard_intact"), "{text}");
         assert!(text.contains("certcourier_mints_total 1\n"), "{text}");
         assert!(text.contains("certcourier_clock_skew_seconds 1.5\n"), "{text}");
         assert!(text.contains("certcourier_build_info{version="), "{text}");

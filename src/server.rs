@@ -7,6 +7,7 @@
 //! - [`args`] the flags; [`listener`], [`connection`] and [`tls`] the way in; [`exchange`] what surrounds every request.
 //! - [`router`] the routes; [`downloads`] theirs; [`error`] the one kind of refusal.
 //! - [`redemption`] the pipeline from token to receipt; [`delivery`] the file on its way and its outcome.
+//! - [`guard`]: whether a key may leave, as far as the admission policies are concerned.
 //! - [`client_address`] and [`rate_limit`]: who asks, and how often.
 
 pub mod args;
@@ -17,6 +18,7 @@ pub mod delivery;
 pub mod downloads;
 pub mod error;
 pub mod exchange;
+pub mod guard;
 mod headers;
 mod identity;
 pub mod listener;

@@ -16,7 +16,7 @@ struct Rule {
 
 const RULES: [Rule; 6] = [
     Rule {
-        files: &["src/policy", "src/lifecycle", "src/token", "src/redact"],
+        files: &["src/policy", "src/lifecycle", "src/token", "src/redact", "src/guard"],
         never: &[
             "tokio",
             "async ",

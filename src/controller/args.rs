@@ -32,6 +32,9 @@ pub struct ControllerArgs {
     /// Intervals.
     #[command(flatten)]
     pub intervals: Intervals,
+    /// The guard over the admission policies.
+    #[command(flatten)]
+    pub guard: GuardArgs,
     /// Leader election.
     #[command(flatten)]
     pub election: ElectionArgs,
@@ -76,6 +79,27 @@ pub struct Intervals {
     pub shutdown_timeout: Duration,
 }
 
+/// How the admission policies are watched over: without proof that they stand, no format with a key leaves.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Guard")]
+pub struct GuardArgs {
+    /// User name of the server as the API server knows it, such as system:serviceaccount:certcourier-system:server. It
+    /// stands in the admission policies, which are compared. Omitted: the controller's own, as when both run in one pod.
+    #[arg(long, value_name = "USER")]
+    pub server_user: Option<String>,
+    /// How often the leader looks at the admission policies and has them refuse a probe each.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = at_least_a_second)]
+    pub guard_interval: Duration,
+    /// How long a policy may take to bite in every API server after the first look that found it in place. Requests for
+    /// keys that were created before the end of it may be forged and are closed.
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = settle)]
+    pub guard_settle: Duration,
+    /// How long the last proof holds while the API server does not answer. Longer than --guard-interval; give the server
+    /// the same.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = at_least_a_second)]
+    pub guard_max_age: Duration,
+}
+
 /// Which replica acts.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Leader election")]
@@ -111,6 +135,17 @@ fn external_url(text: &str) -> Result<String, String> {
     }
 }
 
+fn at_least_a_second(text: &str) -> Result<Duration, String> {
+    let duration = Duration::from_str(text).map_err(|error| error.to_string())?;
+    if duration.seconds() > 0 { Ok(duration) } else { Err("it must be at least 1s".to_owned()) }
+}
+
+/// The API server's time is known to a second and a half.
+fn settle(text: &str) -> Result<Duration, String> {
+    let duration = Duration::from_str(text).map_err(|error| error.to_string())?;
+    if duration.seconds() >= 2 { Ok(duration) } else { Err("it must be at least 2s".to_owned()) }
+}
+
 fn lease_duration(text: &str) -> Result<Duration, String> {
     let duration = Duration::from_str(text).map_err(|error| error.to_string())?;
     if (2..=600).contains(&duration.seconds()) { Ok(duration) } else { Err("it must be between 2s and 10m".to_owned()) }
@@ -143,8 +178,9 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_is_neither_too_short_nor_too_long() {
+    fn a_lease_is_neither_too_short_nor_too_long_and_no_pause_is_none() {
         assert!(lease_duration("2s").is_ok() && lease_duration("10m").is_ok());
+        assert!(settle("2s").is_ok() && settle("1s").is_err() && at_least_a_second("0s").is_err());
         assert!(lease_duration("1s").is_err() && lease_duration("601s").is_err() && lease_duration("x").is_err());
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use super::{args::Intervals, counters::Counters};
 use crate::{
     api::DownloadRequest,
+    guard::Reason,
     kube::{client::Clients, events::Events},
     lifecycle::{self, Guard},
     policy::NamedPolicy,
@@ -32,8 +33,8 @@ pub(super) struct Context {
     /// The operator's own policy.
     pub(super) ceiling: Option<NamedPolicy>,
     pub(super) external: External,
-    /// What is known of the admission policies.
-    pub(super) guard: watch::Receiver<Guard>,
+    /// What is known of the admission policies; only [`super::guard`] says.
+    pub(super) guard: watch::Sender<Guard>,
     /// Bounds how many objects are worked on at once, over all kinds and namespaces.
     pub(super) permits: Semaphore,
     failures: Mutex<HashMap<String, u32>>,
@@ -56,8 +57,8 @@ impl Context {
         intervals: Intervals,
         ceiling: Option<NamedPolicy>,
         external: External,
-        guard: watch::Receiver<Guard>,
     ) -> Arc<Self> {
+        let guard = watch::Sender::new(Guard::Broken { reason: Reason::NotLooked.to_string() });
         let permits = Semaphore::new(intervals.concurrency.into());
         let (failures, unswept) = (Mutex::default(), Mutex::default());
         Arc::new(Self { clients, events, counters, intervals, ceiling, external, guard, permits, failures, unswept })

@@ -13,6 +13,7 @@ use super::{
     args::ControllerArgs,
     context::{Context, External},
     counters::Counters,
+    guard::Keeper,
     scope::{self, Awaited},
 };
 use crate::{
@@ -30,6 +31,10 @@ use crate::{
 
 /// Who tells the Events.
 const REPORTER: &str = "certcourier.io/controller";
+
+/// So long work waits for the first look of the guard: a request that needs approval would be opened without an epoch, and
+/// once more with it.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
 
 /// Keeps a defect that comes at once from being met in a tight loop.
 const AFTER_DEFECT: Duration = Duration::from_secs(1);
@@ -86,10 +91,8 @@ fn start(args: &ControllerArgs) -> Result<(), RunError> {
         let metrics = Metrics::new("controller");
         let identity = args.election.identity.clone().unwrap_or_else(lease::identity);
         let events = Events::new(clients.writes().clone(), REPORTER, identity.as_str());
-        // Nobody watches the admission policies yet: nothing waits for the guard.
-        let (_guard, guard) = watch::channel(Guard::Unwatched);
         let counters = Counters::new(&metrics);
-        let context = Context::new(clients, events, counters, args.intervals.clone(), ceiling, external, guard);
+        let context = Context::new(clients, events, counters, args.intervals.clone(), ceiling, external);
         supervise(args, context, metrics, identity).await
     })
 }
@@ -107,6 +110,11 @@ fn read_ca(path: &PathBuf) -> Result<String, RunError> {
     Ok(text)
 }
 
+/// The operator's own namespace.
+fn namespace<'a>(args: &'a ControllerArgs, context: &'a Context) -> &'a str {
+    args.namespace.as_deref().unwrap_or_else(|| context.clients.default_namespace())
+}
+
 /// Takes part in the election, works while leading, and serves the probes all the time.
 async fn supervise(
     args: &ControllerArgs,
@@ -120,11 +128,16 @@ async fn supervise(
     let clock = context.clients.clock().clone();
     metrics
         .observe("clock_skew_seconds", "How far the API server's clock is ahead", move || clock.skew().as_secs_f64());
+    let watched = Arc::clone(&context);
+    metrics.observe_some("guard_intact", "1 while the admission policies are proven to stand, else 0; from the leader", move || {
+        let intact = matches!(*watched.guard.borrow(), Guard::Intact { .. });
+        (watched.counters.leading.get() == 1).then_some(f64::from(u8::from(intact)))
+    });
     let endpoint = Endpoint { metrics, readiness: readiness(&context, &standing, &awaited) };
     let address = args.metrics_address;
     let mut probes = tokio::spawn(metrics::serve(address, endpoint, quit.clone()));
     let candidacy = Candidacy {
-        namespace: args.namespace.clone().unwrap_or_else(|| context.clients.default_namespace().to_owned()),
+        namespace: namespace(args, &context).to_owned(),
         name: args.election.lease_name.clone(),
         identity,
         duration: args.election.lease_duration.get(),
@@ -185,6 +198,11 @@ async fn work_while_leading(
 
 /// Works on every namespace until `stop`, then for at most the shutdown timeout. Dropping it drops all work.
 async fn work(context: &Arc<Context>, args: &ControllerArgs, awaited: &Awaited, stop: &CancellationToken) {
+    let mut keeper = Keeper::new(context, &args.guard, namespace(args, context));
+    tokio::select! {
+        _ = tokio::time::timeout(FIRST_LOOK, keeper.look()) => {}
+        () = stop.cancelled() => return,
+    }
     let mut scopes = JoinSet::new();
     let namespaces = match args.watch_namespaces.as_slice() {
         [] => vec![None],
@@ -207,6 +225,7 @@ async fn work(context: &Arc<Context>, args: &ControllerArgs, awaited: &Awaited, 
         tokio::time::sleep(args.intervals.shutdown_timeout.get()).await;
     };
     tokio::select! {
+        () = keeper.run() => {}
         () = ended => {}
         () = late => tracing::warn!("work under way did not end in time and is dropped"),
     }

@@ -86,7 +86,7 @@ fn server() -> Vec<PolicyRule> {
     ]
 }
 
-/// Events on Certificates and requests; none is told twice, so none is patched.
+/// None is told twice, so none is patched.
 fn events() -> PolicyRule {
     allow("events.k8s.io", &["events"], &["create"])
 }
@@ -105,7 +105,7 @@ fn system() -> Vec<PolicyRule> {
                 "mutatingadmissionpolicies",
                 "mutatingadmissionpolicybindings",
             ],
-            &["get", "list", "watch"],
+            &["list"],
         ),
     ]
 }
@@ -119,6 +119,8 @@ fn controller_at_home() -> Vec<PolicyRule> {
         // The guard's findings. `create` also lets the probe of `guard-state` reach the policy.
         allow("", &["configmaps"], &["create"]),
         only(&[GUARD], allow("", &["configmaps"], &["get", "update"])),
+        // Events about them.
+        events(),
         // The guard's dry-run probes, one for each policy: RBAC must let them pass, the policy must not.
         allow(GROUP, &["certificates", "downloadrequests", "downloadreceipts"], &["create"]),
         allow("", &["secrets"], &["create"]),

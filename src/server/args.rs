@@ -70,6 +70,9 @@ pub struct ServerArgs {
     /// Name of this replica, for Events. Omitted: the host's.
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pub instance: Option<String>,
+    /// The guard over the admission policies.
+    #[command(flatten)]
+    pub guard: GuardArgs,
     /// Limits on connections.
     #[command(flatten)]
     pub connections: ConnectionLimits,
@@ -110,6 +113,22 @@ impl ServerArgs {
     pub fn proxies(&self) -> TrustedProxies {
         TrustedProxies { blocks: self.trusted_proxies.clone(), header: self.client_address_header }
     }
+}
+
+/// What is taken for proof that the admission policies stand. Without it no format with a key leaves.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Guard")]
+pub struct GuardArgs {
+    /// User name of the controller as the API server knows it, such as
+    /// system:serviceaccount:certcourier-system:controller. It stands in the admission policies, which are compared.
+    /// Omitted: the server's own, as when both run in one pod.
+    #[arg(long, env = "CERTCOURIER_CONTROLLER_USER", value_name = "USER")]
+    pub controller_user: Option<String>,
+    /// How old the controller's last probe of the admission policies may be. Beyond it: 503 for formats with a key, and
+    /// the token stays good.
+    #[arg(long, env = "CERTCOURIER_GUARD_MAX_AGE", default_value = "60s", value_name = "DURATION",
+        value_parser = positive)]
+    pub guard_max_age: Duration,
 }
 
 /// Limits on connections.

@@ -12,13 +12,13 @@ use super::{
     args::{DeliveryLimits, RequestLimits, ServerArgs},
     client_address::TrustedProxies,
     error::{ErrorCode, ServerError},
+    guard::Watcher,
     metrics::ServerMetrics,
     rate_limit::RateLimiters,
     redemption::Renders,
 };
 use crate::{
     kube::{client::Clients, events::Events},
-    lifecycle::Guard,
     metrics::Metrics,
     policy::NamedPolicy,
 };
@@ -35,6 +35,7 @@ pub struct ServerState {
     pub(super) deliveries: DeliveryLimits,
     pub(super) rates: RateLimiters,
     pub(super) renders: Renders,
+    pub(super) guard: Watcher,
     pub(super) metrics: ServerMetrics,
     /// What must be finished before the process ends: receipts under way and outcomes.
     pub(super) tasks: TaskTracker,
@@ -49,9 +50,11 @@ impl ServerState {
     #[must_use]
     pub fn new(args: &ServerArgs, clients: Clients, operator_policy: Option<NamedPolicy>, metrics: &Metrics) -> Self {
         let events = Events::new(clients.writes().clone(), "certcourier.io/server", args.instance_name());
+        let guard = Watcher::new(clients.clone(), args.namespace.as_deref(), &args.guard);
         Self {
             clients,
             events,
+            guard,
             operator_policy,
             cluster_name: args.cluster_name.clone(),
             proxies: args.proxies(),
@@ -71,12 +74,6 @@ impl ServerState {
     /// Whether this server serves the requests of a namespace.
     pub(super) fn serves(&self, namespace: &str) -> bool {
         self.namespaces.is_empty() || self.namespaces.iter().any(|served| served == namespace)
-    }
-
-    /// What is known of the admission policies.
-    #[expect(clippy::unused_self, reason = "the guard's state will be kept here")]
-    pub(super) const fn guard(&self) -> Guard {
-        Guard::Unwatched
     }
 
     /// A place among the deliveries under way; it is kept until the file has gone out.

@@ -1,6 +1,7 @@
 //! The operator on a control plane: manifests applied, ServiceAccounts with their real rights, processes running.
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
@@ -12,6 +13,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use certcourier::api::names;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
 use test_cluster::{ControlPlane, Options, Process};
 use tokio::sync::OnceCell;
 
@@ -187,7 +191,30 @@ impl Stage {
         for server in &stage.servers {
             server.wait_until_ready().await;
         }
+        stage.wait_for_guard().await;
         stage
+    }
+
+    /// What the guard has written down, if anything.
+    pub async fn guard(&self) -> BTreeMap<String, String> {
+        let maps: Api<ConfigMap> = Api::namespaced(self.plane.admin(), SYSTEM);
+        maps.get_opt(names::GUARD).await.unwrap().and_then(|map| map.data).unwrap_or_default()
+    }
+
+    /// Until the guard says that the policies stand, and what is created now is younger than that.
+    pub async fn wait_for_guard(&self) {
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            let record = self.guard().await;
+            let since: Option<jiff::Timestamp> = record.get("since").and_then(|since| since.parse().ok());
+            // A creationTimestamp is in whole seconds, rounded down.
+            let over = |since: jiff::Timestamp| jiff::Timestamp::now().as_second() > since.as_second();
+            if record.get("state").is_some_and(|state| state == "Intact") && since.is_some_and(over) {
+                return;
+            }
+            assert!(Instant::now() < end, "the guard is not content: {record:?}\n{}", self.controller.tail());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// A second replica of the controller, not started yet.
@@ -228,6 +255,9 @@ async fn controller(plane: &ControlPlane, directory: &Path, url: &str, port: u16
         ("--retry-interval", "1s"),
         ("--outcome-wait", "5s"),
         ("--lease-duration", "2s"),
+        ("--server-user", &user("server")),
+        ("--guard-interval", "1s"),
+        ("--guard-settle", "2s"),
     ] {
         arguments.extend([flag.to_owned(), value.to_owned()]);
     }
@@ -249,6 +279,7 @@ async fn server(
     arguments.extend(["--listen".into(), format!("127.0.0.1:{port}"), "--probe-listen".into(), probe.to_string()]);
     arguments.extend(["--tls-cert".into(), directory.join("tls.crt").display().to_string()]);
     arguments.extend(["--tls-key".into(), directory.join("tls.key").display().to_string()]);
+    arguments.extend(["--controller-user".into(), user("controller")]);
     // Tests come from one address, in crowds.
     for flag in ["--rate-per-address", "--rate-burst", "--rate-lookups"] {
         arguments.extend([flag.to_owned(), "100000".to_owned()]);
@@ -272,9 +303,13 @@ async fn install(plane: &ControlPlane, watch: &[String]) {
     policies_bite(plane).await;
 }
 
+/// Name of one of the operator's two users.
+fn user(name: &str) -> String {
+    format!("system:serviceaccount:{SYSTEM}:{name}")
+}
+
 /// What `certcourier manifests` prints for this stage.
 pub fn manifests(watch: &[String], output: &str) -> String {
-    let user = |name: &str| format!("system:serviceaccount:{SYSTEM}:{name}");
     let output = Command::new(env!("CARGO_BIN_EXE_certcourier"))
         .args(["manifests", "--namespace", SYSTEM, "--controller", &user("controller"), "--server", &user("server")])
         .args(["--output", output])

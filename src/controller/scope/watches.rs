@@ -70,7 +70,7 @@ fn put<K: Resource<DynamicType = ()>>(queue: &Queue<K>, object: &Guarded<K>) {
 
 /// When what is known of the admission policies changes, every request is looked at.
 async fn on_guard(context: Arc<Context>, concerned: Concerned) {
-    let mut guard = context.guard.clone();
+    let mut guard = context.guard.subscribe();
     while guard.changed().await.is_ok() {
         concerned.all();
     }

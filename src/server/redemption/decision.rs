@@ -41,7 +41,9 @@ pub async fn decide(state: &Arc<ServerState>, found: &Found, redeemer: &Redeemer
     let request = &found.request;
     let time_left = state.deliveries.decision_timeout.get().saturating_sub(found.looked_at.elapsed());
     let gathering = facts::live(state.clients.reads(), request, state.operator_policy.as_ref());
-    let gathered =
+    // The guard comes last: what was forged while it was down, and read before, is then seen to be.
+    let gathering = async { Ok((gathering.await?, state.guard.of(request).await)) };
+    let (gathered, guard) =
         tokio::time::timeout(time_left, gathering).await.map_err(|_| too_slow())?.map_err(refusal::of_policy_error)?;
 
     let now = state.clients.clock().now();
@@ -51,7 +53,7 @@ pub async fn decide(state: &Arc<ServerState>, found: &Found, redeemer: &Redeemer
         material: gathered.material.clone(),
         decision: decision.clone(),
         receipt: facts::receipt_seen(gathered.known.receipt.as_ref()),
-        guard: state.guard(),
+        guard,
         settings: Settings::default(),
     };
     if let Err(refusal) = lifecycle::redeem(&seen, &found.hash, now) {

@@ -1,0 +1,210 @@
+//! Keeps watch over the admission policies while this replica leads: looks, probes, writes down what it found, and tells.
+//!
+//! What it found is announced only after it was written: the servers, and the next leader, must know no less than this
+//! one acts on. That the policies do not stand is announced at once.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::ConfigMap;
+
+use super::{args::GuardArgs, context::Context};
+use crate::{
+    admission::Identity,
+    api::Requester,
+    guard::{Intact, Look, Reason, Record, State, Verdict, Wanted, keep},
+    kube::{
+        error::{ApiError, in_one_line},
+        events::{Mood, Note},
+        guard::{self, Stored},
+        status::Written,
+    },
+    lifecycle::Guard,
+};
+
+/// The guard as one leader keeps it.
+pub(super) struct Keeper<'a> {
+    context: &'a Context,
+    args: &'a GuardArgs,
+    namespace: &'a str,
+    operator: Option<Operator>,
+    /// What this leader concluded from its last look that proved something.
+    seen: Option<Record>,
+}
+
+/// Who the operator is, and so what the policies must look like.
+struct Operator {
+    own: Requester,
+    identity: Identity,
+    wanted: Wanted,
+}
+
+impl<'a> Keeper<'a> {
+    /// Knows nothing of what an earlier leader saw but what is written down.
+    pub(super) fn new(context: &'a Context, args: &'a GuardArgs, namespace: &'a str) -> Self {
+        context.guard.send_replace(broken(&Reason::NotLooked));
+        Self { context, args, namespace, operator: None, seen: None }
+    }
+
+    /// Looks for ever.
+    pub(super) async fn run(mut self) {
+        loop {
+            tokio::time::sleep(self.args.guard_interval.get()).await;
+            self.look().await;
+        }
+    }
+
+    /// One look, and what follows from it.
+    pub(super) async fn look(&mut self) {
+        let guard = match self.found().await {
+            Ok(guard) => guard,
+            Err(error) => {
+                tracing::warn!(error = in_one_line(&error), "the admission policies could not be looked at");
+                let cause = in_one_line(&error);
+                self.without_evidence(&Reason::NoAnswer { cause }, None)
+            }
+        };
+        self.announce(guard);
+    }
+
+    fn announce(&self, guard: Guard) {
+        self.context.guard.send_if_modified(|before| {
+            let changed = *before != guard;
+            if changed {
+                match &guard {
+                    Guard::Intact { epoch, since } => {
+                        tracing::info!(epoch, %since, "the admission policies stand");
+                    }
+                    Guard::Broken { reason } => {
+                        tracing::warn!(reason, "the admission policies are not proven to stand; no key leaves");
+                    }
+                    Guard::Unwatched => {}
+                }
+                *before = guard;
+            }
+            changed
+        });
+    }
+
+    async fn found(&mut self) -> Result<Guard, ApiError> {
+        let operator = match self.operator.take() {
+            Some(operator) => operator,
+            None => match self.operator().await? {
+                Ok(operator) => operator,
+                Err(reason) => return Ok(broken(&reason)),
+            },
+        };
+        let began = self.now();
+        let seen = self.see(&operator).await.map(|look| (look.verdict(&operator.wanted), look));
+        self.operator = Some(operator);
+        let (verdict, look) = seen?;
+        self.conclude(&look, verdict, began).await
+    }
+
+    async fn operator(&self) -> Result<Result<Operator, Reason>, ApiError> {
+        let own = guard::own_user(self.context.clients.reads()).await?;
+        let server = self.args.server_user.as_deref().unwrap_or(&own.username);
+        Ok(Identity::new(self.namespace, &own.username, server)
+            .map(|identity| Operator { wanted: Wanted::of(&identity), identity, own: own.clone() })
+            .map_err(|error| Reason::Unidentified { said: error.to_string() }))
+    }
+
+    /// The objects first: what the probes meet is no older than what was seen. Where the objects are wrong, the probes
+    /// would say nothing new.
+    async fn see(&self, operator: &Operator) -> Result<Look, ApiError> {
+        let clients = &self.context.clients;
+        let live = guard::live(clients.reads()).await?;
+        let probes = match live.fault(&operator.wanted) {
+            Some(_) => Vec::new(),
+            None => guard::probe(clients, &operator.identity, &operator.own).await,
+        };
+        Ok(Look { live, probes })
+    }
+
+    async fn conclude(&mut self, look: &Look, verdict: Verdict, began: Timestamp) -> Result<Guard, ApiError> {
+        let epoch = look.live.epoch();
+        match verdict {
+            Verdict::Unclear(reason) => {
+                tracing::warn!(%reason, "a look at the admission policies proved nothing");
+                Ok(self.without_evidence(&reason, Some(&epoch)))
+            }
+            Verdict::Broken(reason) => {
+                let record = Record::broken(&reason, epoch, began);
+                self.seen = Some(record.clone());
+                self.announce(broken(&reason));
+                let stored = self.stored().await?;
+                self.write(&record, stored.as_ref()).await?;
+                Ok(broken(&reason))
+            }
+            Verdict::Intact => {
+                let stored = self.stored().await?;
+                let settle = self.args.guard_settle.get();
+                let look_at = Intact { epoch: &epoch, began, ended: self.now(), settle };
+                let evidence = stored.as_ref().map(|stored| &stored.evidence);
+                let record = keep(look_at, evidence, self.seen.as_ref(), look.live.record_protected_since());
+                if !self.write(&record, stored.as_ref()).await? {
+                    let cause = "somebody else wrote the guard's ConfigMap meanwhile".to_owned();
+                    return Ok(self.without_evidence(&Reason::NoAnswer { cause }, Some(&epoch)));
+                }
+                let since = record.intact_since(&epoch).unwrap_or(Timestamp::MAX);
+                self.seen = Some(record);
+                Ok(Guard::Intact { epoch, since })
+            }
+        }
+    }
+
+    /// What was proven last stays proven for a while, of the same objects: an API server that is busy for a moment stops
+    /// nobody.
+    fn without_evidence(&self, reason: &Reason, epoch: Option<&str>) -> Guard {
+        let longest = SignedDuration::try_from(self.args.guard_max_age.get()).unwrap_or(SignedDuration::MAX);
+        match &self.seen {
+            Some(Record { state: State::Broken { message, .. }, .. }) => Guard::Broken { reason: message.clone() },
+            Some(Record { state: State::Intact { since }, epoch: seen, probed_at })
+                if self.now().duration_since(*probed_at) <= longest && epoch.is_none_or(|epoch| epoch == seen) =>
+            {
+                Guard::Intact { epoch: seen.clone(), since: *since }
+            }
+            _ => broken(reason),
+        }
+    }
+
+    async fn stored(&self) -> Result<Option<Stored>, ApiError> {
+        guard::stored(self.context.clients.reads(), self.namespace).await
+    }
+
+    /// Whether it is written; tells people when it says something else than before.
+    async fn write(&self, record: &Record, stored: Option<&Stored>) -> Result<bool, ApiError> {
+        match guard::write(self.context.clients.writes(), self.namespace, record, stored).await? {
+            Written::Conflict => Ok(false),
+            Written::Done(written) => {
+                let before = stored.and_then(|stored| stored.evidence.record.as_ref()).map(|record| &record.state);
+                if before != Some(&record.state) {
+                    self.tell(&written, record).await;
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    async fn tell(&self, config_map: &ConfigMap, record: &Record) {
+        let at = record.probed_at;
+        let (mood, reason, text) = match &record.state {
+            State::Intact { since } => {
+                let text = format!(
+                    "the admission policies stand; requests for keys from before {since} are closed (seen at {at:.0})"
+                );
+                (Mood::Normal, "GuardIntact", text)
+            }
+            State::Broken { word, message } => {
+                (Mood::Warning, "GuardBroken", format!("no key leaves, seen at {at:.0}: {word}: {message}"))
+            }
+        };
+        self.context.events.tell(config_map, Note { mood, reason, action: "Probe", text }, self.now()).await;
+    }
+
+    fn now(&self) -> Timestamp {
+        self.context.clients.clock().now()
+    }
+}
+
+fn broken(reason: &Reason) -> Guard {
+    Guard::Broken { reason: reason.to_string() }
+}

@@ -1,0 +1,29 @@
+//! Whether the admission policies stand: what the live objects and the probes prove of them, and since when.
+//!
+//! A forged requester or vote looks like a real one. While nothing proves that forgeries are refused, no format with a
+//! key leaves; and whatever was created before that proof stays worthless, because it may have been forged.
+//!
+//! Pure: `kube::guard` looks and probes. The leading controller keeps a [`Record`] of what it found; servers compare the
+//! live objects themselves and take from the record only what they cannot see: when the probes were last refused.
+//!
+//! # Layout
+//! - [`live`] the objects as they are, and what they should be; [`probed`] what became of the probes.
+//! - [`verdict`] what one look proves; [`record`] what is kept of it, by the controller; [`judgement`] the servers' half.
+//! - [`reason`] everything that may be wrong.
+
+mod judgement;
+mod live;
+mod probed;
+mod reason;
+mod record;
+mod verdict;
+
+pub use judgement::{Evidence, Standing, judge};
+pub use live::{Kind, Live, LiveObject, Wanted};
+pub use probed::Outcome;
+pub use reason::Reason;
+pub use record::{Intact, Record, State, keep};
+pub use verdict::{Look, Verdict};
+
+#[cfg(test)]
+mod tests;

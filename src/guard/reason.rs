@@ -1,0 +1,142 @@
+//! Everything that may be wrong with the guard. A closed list; each sentence says what to do.
+
+use super::Kind;
+
+/// So much of what somebody else said is repeated.
+const LONGEST_QUOTE: usize = 300;
+
+/// Why the policies are not proven to stand.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// An object is not there.
+    #[error("there is no {kind} `{name}`; apply again what `certcourier manifests` prints")]
+    Missing {
+        /// What it is.
+        kind: Kind,
+        /// Its name.
+        name: String,
+    },
+    /// An object is not what it should be.
+    #[error(
+        "{kind} `{name}` is not what this version of certcourier applies for its namespace and users; apply again what \
+         `certcourier manifests` prints, with the operator's own --namespace, --controller and --server, and find out \
+         who changed it (the API server's audit log)"
+    )]
+    Changed {
+        /// What it is.
+        kind: Kind,
+        /// Its name.
+        name: String,
+    },
+    /// A binding only warns or audits.
+    #[error(
+        "{binding} `{name}` refuses nothing: its validationActions lack Deny; apply again what `certcourier manifests` prints",
+        binding = Kind::Binding
+    )]
+    NotDenying {
+        /// Its name.
+        name: String,
+    },
+    /// The API server let a probe through.
+    #[error(
+        "the API server lets through what policy `{policy}` must refuse; if this lasts for more than a few seconds, see \
+         whether its admission plugin ValidatingAdmissionPolicy is switched off"
+    )]
+    NotRefused {
+        /// The policy.
+        policy: String,
+    },
+    /// Something else refused a probe, so that nothing is known of the policy.
+    #[error(
+        "the probe of policy `{policy}` was refused by something else, which proves nothing: {said}; exempt the \
+         operator's namespace and user from that, and see that its roles are those of `certcourier manifests`"
+    )]
+    ForeignRefusal {
+        /// The policy.
+        policy: String,
+        /// What the API server said.
+        said: String,
+    },
+    /// The API server did not say.
+    #[error("the API server did not answer as it should: {cause}; this is tried again")]
+    NoAnswer {
+        /// What was asked, and what came of it.
+        cause: String,
+    },
+    /// Nobody has looked yet.
+    #[error("the controller has not looked at the admission policies yet; it does so when it leads")]
+    NotLooked,
+    /// The operator's own user name cannot stand in a policy.
+    #[error("{said}")]
+    Unidentified {
+        /// Which one, and what to write.
+        said: String,
+    },
+    /// There is no record.
+    #[error(
+        "nobody has probed the admission policies: there is no ConfigMap `{name}` in the operator's namespace; start the \
+         controller, and give both programs the same --namespace",
+        name = crate::api::names::GUARD
+    )]
+    NeverProbed,
+    /// The record cannot be read.
+    #[error(
+        "ConfigMap `{name}` holds no record of a probe that this version understands; the controller writes a new one",
+        name = crate::api::names::GUARD
+    )]
+    Unreadable,
+    /// The record is too old.
+    #[error(
+        "the last probe of the admission policies is {age_seconds} s old; see whether a controller runs and leads \
+         (kubectl get leases)"
+    )]
+    Stale {
+        /// How old.
+        age_seconds: i64,
+    },
+    /// The record speaks of other objects than those that are there now.
+    #[error("the admission policies have changed and were not probed since; the controller does that within seconds")]
+    OtherEpoch,
+    /// The record was written while somebody else may have been able to write it.
+    #[error(
+        "the policy that protects the guard's record was written after it, so anybody may have made it up; the \
+         controller writes a new one within seconds"
+    )]
+    Unvouched,
+    /// The controller found something.
+    #[error("{message}")]
+    Reported {
+        /// Its reason.
+        word: String,
+        /// In its words.
+        message: String,
+    },
+}
+
+impl Reason {
+    /// One CamelCase word.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Missing { .. } => "Missing",
+            Self::Changed { .. } => "Changed",
+            Self::NotDenying { .. } => "NotDenying",
+            Self::NotRefused { .. } => "NotRefused",
+            Self::ForeignRefusal { .. } => "ForeignRefusal",
+            Self::NoAnswer { .. } => "NoAnswer",
+            Self::NotLooked => "NotLooked",
+            Self::Unidentified { .. } => "Unidentified",
+            Self::NeverProbed => "NeverProbed",
+            Self::Unreadable => "Unreadable",
+            Self::Stale { .. } => "Stale",
+            Self::OtherEpoch => "OtherEpoch",
+            Self::Unvouched => "Unvouched",
+            Self::Reported { word, .. } => word,
+        }
+    }
+}
+
+/// The beginning of what somebody else said.
+pub(super) fn quoted(text: &str) -> String {
+    text[..text.floor_char_boundary(LONGEST_QUOTE)].to_owned()
+}

@@ -1,0 +1,133 @@
+//! What the leading controller keeps of its looks, in a `ConfigMap` that nobody else may write.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+
+use super::{Evidence, Reason};
+use crate::admission::REVISION;
+
+/// The guard's findings as of its last look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// What was found.
+    pub state: State,
+    /// Which objects it speaks of; see [`super::Live::epoch`].
+    pub epoch: String,
+    /// When the look began, API-server time.
+    pub probed_at: Timestamp,
+}
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The policies stand.
+    Intact {
+        /// Requests for keys that were created at or before this moment may be forged.
+        since: Timestamp,
+    },
+    /// They do not.
+    Broken {
+        /// One CamelCase word.
+        word: String,
+        /// A sentence that says what to do.
+        message: String,
+    },
+}
+
+impl Record {
+    /// That the policies do not stand.
+    #[must_use]
+    pub fn broken(reason: &Reason, epoch: String, probed_at: Timestamp) -> Self {
+        let state = State::Broken { word: reason.word().to_owned(), message: reason.to_string() };
+        Self { state, epoch, probed_at }
+    }
+
+    /// As it stands in the `ConfigMap`.
+    #[must_use]
+    pub fn data(&self) -> BTreeMap<String, String> {
+        let mut data = BTreeMap::from([
+            ("epoch".to_owned(), self.epoch.clone()),
+            ("probedAt".to_owned(), self.probed_at.to_string()),
+            ("revision".to_owned(), REVISION.to_string()),
+        ]);
+        let mut set = |key: &str, value: String| data.insert(key.to_owned(), value);
+        match &self.state {
+            State::Intact { since } => {
+                set("state", "Intact".to_owned());
+                set("since", since.to_string());
+            }
+            State::Broken { word, message } => {
+                set("state", "Broken".to_owned());
+                set("reason", word.clone());
+                set("message", message.clone());
+            }
+        }
+        data
+    }
+
+    /// Out of the `ConfigMap`. `None`: it is no record that this version understands.
+    #[must_use]
+    pub fn read(data: &BTreeMap<String, String>) -> Option<Self> {
+        let text = |key: &str| data.get(key).cloned();
+        let time = |key: &str| data.get(key)?.parse().ok();
+        let state = match data.get("state")?.as_str() {
+            "Intact" => State::Intact { since: time("since")? },
+            "Broken" => State::Broken {
+                word: text("reason").unwrap_or_default(),
+                message: text("message").unwrap_or_default(),
+            },
+            _ => return None,
+        };
+        Some(Self { state, epoch: text("epoch").filter(|epoch| !epoch.is_empty())?, probed_at: time("probedAt")? })
+    }
+
+    /// Since when the policies stand, if this record says so of these objects.
+    #[must_use]
+    pub fn intact_since(&self, epoch: &str) -> Option<Timestamp> {
+        match self.state {
+            State::Intact { since } if self.epoch == epoch => Some(since),
+            _ => None,
+        }
+    }
+}
+
+/// When an intact look of `epoch` began, and how long after it a request may still have met an API server that did not
+/// know the policies yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Intact<'a> {
+    /// Which objects were seen.
+    pub epoch: &'a str,
+    /// When the look began.
+    pub began: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// How long a policy may take to bite.
+    pub settle: Duration,
+}
+
+/// The record after an intact look.
+///
+/// An epoch goes on only while everything says that it never ended: the stored record, what this leader saw itself, and,
+/// where it saw nothing yet, that the stored record can be no forgery. Else a new one begins, also of the same objects.
+#[must_use]
+pub fn keep(look: Intact<'_>, stored: Option<&Evidence>, seen: Option<&Record>, protected_since: Option<u64>) -> Record {
+    let stored = stored.and_then(|stored| {
+        let since = stored.record.as_ref()?.intact_since(look.epoch)?;
+        Some((since, stored.is_vouched(protected_since)))
+    });
+    let since = match (stored, seen) {
+        // A record that somebody changed under this leader's hands never makes the epoch older.
+        (Some((since, _)), Some(seen)) => seen.intact_since(look.epoch).map(|own| own.max(since)),
+        (Some((since, vouched)), None) => vouched.then_some(since),
+        (None, _) => None,
+    };
+    let since = since.unwrap_or_else(|| begin(look.ended, look.settle));
+    Record { state: State::Intact { since }, epoch: look.epoch.to_owned(), probed_at: look.began }
+}
+
+/// Whole seconds, rounded up: creationTimestamps are rounded down.
+fn begin(ended: Timestamp, settle: Duration) -> Timestamp {
+    let since = ended.saturating_add(settle).unwrap_or(Timestamp::MAX);
+    since.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Ceil)).unwrap_or(since)
+}
