@@ -21,6 +21,9 @@ use crate::{
 /// The first pause after a failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
+/// So long work waits for the first look of the guard.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+
 /// How many failing objects are told apart; beyond it all begin anew with the first pause.
 const MOST_FAILURES: usize = 10_000;
 
@@ -58,10 +61,18 @@ impl Context {
         ceiling: Option<NamedPolicy>,
         external: External,
     ) -> Arc<Self> {
-        let guard = watch::Sender::new(Guard::Broken { reason: Reason::NotLooked.to_string() });
+        let guard = watch::Sender::new(not_looked());
         let permits = Semaphore::new(intervals.concurrency.into());
         let (failures, unswept) = (Mutex::default(), Mutex::default());
         Arc::new(Self { clients, events, counters, intervals, ceiling, external, guard, permits, failures, unswept })
+    }
+
+    /// Until the guard has looked once, but not for ever: a request that needs approval would be opened without an epoch,
+    /// and once more with it.
+    pub(super) async fn first_look(&self) {
+        let mut guard = self.guard.subscribe();
+        let looked = guard.wait_for(|guard| *guard != not_looked());
+        let _ = tokio::time::timeout(FIRST_LOOK, looked).await;
     }
 
     /// What a step of a request depends on besides what is observed.
@@ -105,6 +116,11 @@ impl Context {
     pub(super) fn succeeded(&self, object: &str) {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(object);
     }
+}
+
+/// What is known of the admission policies before the first look.
+pub(super) fn not_looked() -> Guard {
+    Guard::Broken { reason: Reason::NotLooked.to_string() }
 }
 
 fn pause(failures: u32, longest: Duration) -> Duration {

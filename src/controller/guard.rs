@@ -6,7 +6,10 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
 
-use super::{args::GuardArgs, context::Context};
+use super::{
+    args::GuardArgs,
+    context::{Context, not_looked},
+};
 use crate::{
     admission::Identity,
     api::Requester,
@@ -38,22 +41,22 @@ struct Operator {
 }
 
 impl<'a> Keeper<'a> {
-    /// Knows nothing of what an earlier leader saw but what is written down.
+    /// Knows nothing of what an earlier leader saw but what is written down. Until the first look nothing is proven.
     pub(super) fn new(context: &'a Context, args: &'a GuardArgs, namespace: &'a str) -> Self {
-        context.guard.send_replace(broken(&Reason::NotLooked));
+        context.guard.send_replace(not_looked());
         Self { context, args, namespace, operator: None, seen: None }
     }
 
     /// Looks for ever.
     pub(super) async fn run(mut self) {
         loop {
-            tokio::time::sleep(self.args.guard_interval.get()).await;
             self.look().await;
+            tokio::time::sleep(self.args.guard_interval.get()).await;
         }
     }
 
     /// One look, and what follows from it.
-    pub(super) async fn look(&mut self) {
+    async fn look(&mut self) {
         let guard = match self.found().await {
             Ok(guard) => guard,
             Err(error) => {

@@ -32,10 +32,6 @@ use crate::{
 /// Who tells the Events.
 const REPORTER: &str = "certcourier.io/controller";
 
-/// So long work waits for the first look of the guard: a request that needs approval would be opened without an epoch, and
-/// once more with it.
-const FIRST_LOOK: Duration = Duration::from_secs(5);
-
 /// Keeps a defect that comes at once from being met in a tight loop.
 const AFTER_DEFECT: Duration = Duration::from_secs(1);
 
@@ -129,10 +125,14 @@ async fn supervise(
     metrics
         .observe("clock_skew_seconds", "How far the API server's clock is ahead", move || clock.skew().as_secs_f64());
     let watched = Arc::clone(&context);
-    metrics.observe_some("guard_intact", "1 while the admission policies are proven to stand, else 0; from the leader", move || {
-        let intact = matches!(*watched.guard.borrow(), Guard::Intact { .. });
-        (watched.counters.leading.get() == 1).then_some(f64::from(u8::from(intact)))
-    });
+    metrics.observe_some(
+        "guard_intact",
+        "1 while the admission policies are proven to stand, else 0; from the leader",
+        move || {
+            let intact = matches!(*watched.guard.borrow(), Guard::Intact { .. });
+            (watched.counters.leading.get() == 1).then_some(f64::from(u8::from(intact)))
+        },
+    );
     let endpoint = Endpoint { metrics, readiness: readiness(&context, &standing, &awaited) };
     let address = args.metrics_address;
     let mut probes = tokio::spawn(metrics::serve(address, endpoint, quit.clone()));
@@ -198,11 +198,7 @@ async fn work_while_leading(
 
 /// Works on every namespace until `stop`, then for at most the shutdown timeout. Dropping it drops all work.
 async fn work(context: &Arc<Context>, args: &ControllerArgs, awaited: &Awaited, stop: &CancellationToken) {
-    let mut keeper = Keeper::new(context, &args.guard, namespace(args, context));
-    tokio::select! {
-        _ = tokio::time::timeout(FIRST_LOOK, keeper.look()) => {}
-        () = stop.cancelled() => return,
-    }
+    let keeper = Keeper::new(context, &args.guard, namespace(args, context));
     let mut scopes = JoinSet::new();
     let namespaces = match args.watch_namespaces.as_slice() {
         [] => vec![None],

@@ -130,7 +130,7 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>, awaite
     let (queues, waiting) = queues();
     let mut watching = watches::start(&context, namespace, &awaited, writers, &stores, queues);
     tokio::select! {
-        () = stores.filled() => {}
+        ((), ()) = async { tokio::join!(stores.filled(), context.first_look()) } => {}
         () = stop.cancelled() => return,
     }
     tokio::select! {

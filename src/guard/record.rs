@@ -73,10 +73,9 @@ impl Record {
         let time = |key: &str| data.get(key)?.parse().ok();
         let state = match data.get("state")?.as_str() {
             "Intact" => State::Intact { since: time("since")? },
-            "Broken" => State::Broken {
-                word: text("reason").unwrap_or_default(),
-                message: text("message").unwrap_or_default(),
-            },
+            "Broken" => {
+                State::Broken { word: text("reason").unwrap_or_default(), message: text("message").unwrap_or_default() }
+            }
             _ => return None,
         };
         Some(Self { state, epoch: text("epoch").filter(|epoch| !epoch.is_empty())?, probed_at: time("probedAt")? })
@@ -111,7 +110,12 @@ pub struct Intact<'a> {
 /// An epoch goes on only while everything says that it never ended: the stored record, what this leader saw itself, and,
 /// where it saw nothing yet, that the stored record can be no forgery. Else a new one begins, also of the same objects.
 #[must_use]
-pub fn keep(look: Intact<'_>, stored: Option<&Evidence>, seen: Option<&Record>, protected_since: Option<u64>) -> Record {
+pub fn keep(
+    look: Intact<'_>,
+    stored: Option<&Evidence>,
+    seen: Option<&Record>,
+    protected_since: Option<u64>,
+) -> Record {
     let stored = stored.and_then(|stored| {
         let since = stored.record.as_ref()?.intact_since(look.epoch)?;
         Some((since, stored.is_vouched(protected_since)))

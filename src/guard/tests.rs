@@ -10,7 +10,7 @@ use super::*;
 use crate::admission::{self, Identity, Object, name};
 
 const SETTLE: Duration = Duration::from_secs(5);
-const MAX_AGE: Duration = Duration::from_secs(60);
+const MAX_AGE: Duration = Duration::from_mins(1);
 
 fn identity() -> Identity {
     Identity::new("certcourier-system", "controller", "server").unwrap()
@@ -40,7 +40,14 @@ fn objects() -> Vec<LiveObject> {
         .collect();
     for (kind, object) in [Kind::Stamp, Kind::StampBinding].into_iter().zip(admission::stamp()) {
         let (name, spec) = (name::STAMP.to_owned(), object["spec"].clone());
-        objects.push(LiveObject { kind, name, uid: kind.to_string(), generation: 1, resource_version: "200".into(), spec });
+        objects.push(LiveObject {
+            kind,
+            name,
+            uid: kind.to_string(),
+            generation: 1,
+            resource_version: "200".into(),
+            spec,
+        });
     }
     objects
 }
@@ -106,7 +113,11 @@ fn whatever_differs_from_what_certcourier_applies_is_broken() {
             ("/matchConstraints/resourceRules/0/operations", json!(["DELETE"])),
         ] {
             let loosened = changed(Kind::Policy, policy, |object| *object.spec.pointer_mut(pointer).unwrap() = value);
-            assert_eq!(loosened.fault(&wanted), Some(Reason::Changed { kind: Kind::Policy, name: name() }), "{pointer}");
+            assert_eq!(
+                loosened.fault(&wanted),
+                Some(Reason::Changed { kind: Kind::Policy, name: name() }),
+                "{pointer}"
+            );
         }
         // What `kubectl apply` keeps of somebody else's hand.
         let conditions = json!([{"name": "not-mallory", "expression": "request.userInfo.username != 'mallory'"}]);
@@ -172,7 +183,9 @@ fn a_refusal_in_another_name_proves_nothing_and_evidence_against_counts_more_tha
 #[test]
 fn an_answer_is_a_refusal_only_in_the_name_of_the_policy_that_was_probed() {
     let said = |policy: &str| {
-        format!("configmaps \"x\" is forbidden: ValidatingAdmissionPolicy '{policy}' with binding '{policy}' denied request: guard probe")
+        format!(
+            "configmaps \"x\" is forbidden: ValidatingAdmissionPolicy '{policy}' with binding '{policy}' denied request: guard probe"
+        )
     };
     assert_eq!(Outcome::of_status(name::VOTES, 422, &said(name::VOTES)), Outcome::Refused);
     assert_eq!(Outcome::of_status(name::VOTES, 403, &said(name::VOTES)), Outcome::Refused);
@@ -281,7 +294,8 @@ fn a_server_believes_only_a_fresh_record_of_the_very_objects_that_it_sees() {
     let epoch = live().epoch();
     let record = |probed: i64| Record { probed_at: at(probed), ..intact(&epoch, -500) };
     let judged = |live: &Live, stored: Option<Evidence>| {
-        judge(live, &Wanted::of(&identity()), stored.as_ref(), MAX_AGE, at(0)).map_err(|reason| reason.word().to_owned())
+        judge(live, &Wanted::of(&identity()), stored.as_ref(), MAX_AGE, at(0))
+            .map_err(|reason| reason.word().to_owned())
     };
     let standing = Standing { epoch: epoch.clone(), since: at(-500) };
     let newest = "900";
@@ -294,7 +308,8 @@ fn a_server_believes_only_a_fresh_record_of_the_very_objects_that_it_sees() {
     assert_eq!(word(&live(), Some(stored(record(86_400), newest))), "Stale");
     assert_eq!(word(&live(), None), "NeverProbed");
     assert_eq!(word(&live(), Some(Evidence { record: None, resource_version: newest.into() })), "Unreadable");
-    let foreign = Record::broken(&Reason::ForeignRefusal { policy: "p".into(), said: "x".into() }, epoch.clone(), at(0));
+    let foreign =
+        Record::broken(&Reason::ForeignRefusal { policy: "p".into(), said: "x".into() }, epoch.clone(), at(0));
     assert_eq!(word(&live(), Some(stored(foreign, newest))), "ForeignRefusal");
     let again = changed(Kind::Policy, name::VOTES, |object| object.generation += 2);
     assert_eq!(word(&again, Some(stored(record(0), newest))), "OtherEpoch");

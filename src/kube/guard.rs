@@ -126,20 +126,17 @@ pub async fn write(
 ) -> Result<Written<ConfigMap>, ApiError> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let object = || format!("ConfigMap {namespace}/{GUARD}");
-    let result = match read {
-        Some(Stored { config_map, .. }) => {
-            let changed = ConfigMap { data: Some(record.data()), binary_data: None, ..config_map.clone() };
-            api.replace(GUARD, &PostParams::default(), &changed).await.during("write", object)
-        }
-        None => {
-            let metadata = ObjectMeta {
-                name: Some(GUARD.to_owned()),
-                labels: Some([("app.kubernetes.io/name".to_owned(), "certcourier".to_owned())].into()),
-                ..ObjectMeta::default()
-            };
-            let new = ConfigMap { metadata, data: Some(record.data()), ..ConfigMap::default() };
-            api.create(&PostParams::default(), &new).await.during("create", object)
-        }
+    let result = if let Some(Stored { config_map, .. }) = read {
+        let changed = ConfigMap { data: Some(record.data()), binary_data: None, ..config_map.clone() };
+        api.replace(GUARD, &PostParams::default(), &changed).await.during("write", object)
+    } else {
+        let metadata = ObjectMeta {
+            name: Some(GUARD.to_owned()),
+            labels: Some([("app.kubernetes.io/name".to_owned(), "certcourier".to_owned())].into()),
+            ..ObjectMeta::default()
+        };
+        let new = ConfigMap { metadata, data: Some(record.data()), ..ConfigMap::default() };
+        api.create(&PostParams::default(), &new).await.during("create", object)
     };
     match result {
         Ok(written) => Ok(Written::Done(written)),
@@ -151,9 +148,9 @@ pub async fn write(
 /// Sends every probe once, side by side: what became of each.
 pub async fn probe(clients: &Clients, identity: &Identity, own: &Requester) -> Vec<(&'static str, Outcome)> {
     let probes = probe::probes(identity);
-    let probing = probes.iter().map(|probe| async move {
-        (probe.policy(), Box::pin(send(clients, identity.namespace(), own, probe)).await)
-    });
+    let probing = probes
+        .iter()
+        .map(|probe| async move { (probe.policy(), Box::pin(send(clients, identity.namespace(), own, probe)).await) });
     join_all(probing).await
 }
 

@@ -42,7 +42,8 @@ impl Watcher {
         if !holds_key(request.spec.format) {
             return Guard::Unwatched;
         }
-        match self.look().await {
+        // Boxed, because most downloads end before it and need not carry its size.
+        match Box::pin(self.look()).await {
             Ok(Standing { epoch, since }) => Guard::Intact { epoch, since },
             Err(reason) => {
                 tracing::warn!(%reason, word = reason.word(), "the admission policies are not proven to stand");

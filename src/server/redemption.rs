@@ -69,7 +69,7 @@ pub async fn redeem(state: &Arc<ServerState>, token: &Token, redeemer: Redeemer)
         return Err(explain(state, &found, refusal).await);
     }
     let place = state.delivery_place()?;
-    let mut decided = decision::decide(state, &found, &redeemer).await?;
+    let mut decided = Box::pin(decision::decide(state, &found, &redeemer)).await?;
     let file = file::make(state, token, &found.request, &mut decided).await?;
     if found.looked_at.elapsed() > state.deliveries.decision_timeout.get() {
         return Err(too_slow());

@@ -11,7 +11,7 @@ use k8s_openapi::api::{
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
 
-use crate::world::{World, condition, generation, hash, is};
+use crate::world::{World, condition, generation, hash, is, phase_of};
 
 const READER: &str = "full-download-token";
 
@@ -93,22 +93,6 @@ async fn a_service_account_reads_its_token_through_a_binding_of_its_kind() {
 }
 
 #[tokio::test]
-async fn a_pkcs12_request_gets_a_passphrase_beside_its_token() {
-    let world = World::new("minting").await;
-    world.certificate().await;
-    world.people().await;
-    world.policy("keys", json!({"allowKeyExport": "Always"})).await;
-    let _controller = world.controller(&[]).await;
-    let request = world.request_by("alice", "p12", "pkcs12", json!({})).await;
-    let issued = world.until_phase("p12", Phase::TokenIssued).await;
-    let passphrase = world.token_secret("p12", "passphrase").await.unwrap();
-    let token = Token::parse(&world.token_secret("p12", "token").await.unwrap()).unwrap();
-    let sealed = issued.status.unwrap().token.unwrap().sealed_passphrase.unwrap();
-    let opened = certcourier::token::unseal(&token, &sealed, &request.uid().unwrap(), 1).unwrap();
-    assert_eq!(opened.as_str(), passphrase);
-}
-
-#[tokio::test]
 async fn another_value_of_the_annotation_mints_another_token() {
     let world = World::new("minting").await;
     world.certificate().await;
@@ -182,7 +166,7 @@ async fn without_an_external_url_the_secret_has_no_link_and_the_condition_says_w
 }
 
 #[tokio::test]
-async fn a_request_named_like_the_guards_probe_is_left_alone() {
+async fn without_admission_policies_the_guard_says_so_public_formats_go_on_and_its_own_request_is_left_alone() {
     let world = World::new("minting").await;
     world.certificate().await;
     world.people().await;
@@ -191,5 +175,13 @@ async fn a_request_named_like_the_guards_probe_is_left_alone() {
     world.request("full", "fullchain", json!({})).await;
     world.until_phase("full", Phase::TokenIssued).await;
     assert!(world.get(names::GUARD).await.status.is_none());
-    assert!(world.api::<ConfigMap>().get_opt(names::GUARD).await.unwrap().is_none());
+
+    world.policy("keys", json!({"allowKeyExport": "Always"})).await;
+    world.request_by("alice", "key", "key", json!({})).await;
+    let held = world.until("key", "held back", |request| is(request, "TokenIssued", "False", "GuardFailed")).await;
+    assert_eq!((phase_of(&held), hash(&held)), (Phase::Approved, None));
+    let message = condition(&held, "TokenIssued").2;
+    assert!(message.contains("there is no ValidatingAdmissionPolicy") && message.contains("apply again"), "{message}");
+    let record = world.api::<ConfigMap>().get(names::GUARD).await.unwrap().data.unwrap();
+    assert_eq!((record["state"].as_str(), record["reason"].as_str()), ("Broken", "Missing"));
 }

@@ -1,6 +1,5 @@
 //! What the controller asks of the API server, by its audit log; and what happens when it may not.
 
-use base64ct::{Base64, Encoding as _};
 use certcourier::api::{DownloadRequest, Phase, names};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::{
@@ -81,38 +80,4 @@ async fn what_the_operator_may_not_do_is_said_in_the_request_and_withdrawal_work
     bindings.create(&PostParams::default(), &again).await.unwrap();
     let issued = world.until_phase("full", Phase::TokenIssued).await;
     assert!(is(&issued, "Stalled", "False", "NotStalled"));
-}
-
-#[tokio::test]
-async fn a_log_at_its_finest_holds_no_token_passphrase_or_key() {
-    let world = World::new("rights").await;
-    let pki = world.certificate().await;
-    world.people().await;
-    world.policy("keys", json!({"allowKeyExport": "Always"})).await;
-    let controller = world.controller(&[("--log", "trace"), ("--log-format", "json")]).await;
-    world.request_by("alice", "p12", "pkcs12", json!({})).await;
-    world.until_phase("p12", Phase::TokenIssued).await;
-    let (token, passphrase) =
-        (world.token_secret("p12", "token").await.unwrap(), world.token_secret("p12", "passphrase").await.unwrap());
-    world.merge::<DownloadRequest>("p12", json!({"metadata": {"annotations": {names::REVOKE: "done"}}})).await;
-    world.until_phase("p12", Phase::Revoked).await;
-    controller.says("revoked: done").await;
-    let log = controller.log();
-    assert!(log.contains("\"level\":\"TRACE\""), "nothing is traced");
-    let bearer = std::fs::read_to_string(&world.operator).unwrap();
-    let bearer = bearer.split("token: ").nth(1).unwrap().split_whitespace().next().unwrap().trim_matches('"');
-    let key: String = pki.key.lines().nth(1).unwrap().to_owned();
-    let stored = |text: &str| Base64::encode_string(text.as_bytes());
-    for (what, secret) in [
-        ("token", token.clone()),
-        ("stored token", stored(&token)),
-        ("passphrase", passphrase.clone()),
-        ("stored passphrase", stored(&passphrase)),
-        ("key", key),
-        ("stored key", stored(&pki.key)[..64].to_owned()),
-        ("the operator's own credentials", bearer.to_owned()),
-    ] {
-        assert!(secret.len() > 20, "{what}: {secret}");
-        assert!(!log.contains(&secret), "the log holds the {what}");
-    }
 }

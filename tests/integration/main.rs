@@ -12,5 +12,6 @@ mod pki;
 mod race;
 mod redemption;
 mod restarts;
+mod secrecy;
 mod stage;
 mod world;

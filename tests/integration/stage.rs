@@ -81,6 +81,13 @@ impl Program {
         self.process.lock().unwrap().as_ref().unwrap().id()
     }
 
+    /// The file with its credentials.
+    #[allow(dead_code, reason = "the benchmark does not ask for it")]
+    pub fn kubeconfig(&self) -> &str {
+        let flag = self.arguments.iter().position(|argument| argument == "--kubeconfig").unwrap();
+        &self.arguments[flag + 1]
+    }
+
     /// Where /metrics is.
     pub fn probe(&self) -> SocketAddr {
         self.probe

@@ -46,6 +46,12 @@ pub struct FakeApi {
     pub address: SocketAddr,
 }
 
+/// What is listed. Policies that mutate are not served, as before Kubernetes 1.36.
+const LISTS: [&str; 3] = ["/certificatepolicies", "/validatingadmissionpolicies", "/validatingadmissionpolicybindings"];
+
+/// User name of both programs.
+pub const OPERATOR: &str = "certcourier";
+
 pub const GROUP: &str = "/apis/certcourier.io/v1alpha1/namespaces";
 
 impl FakeApi {
@@ -116,10 +122,9 @@ impl Store {
                 json!({"major": "1", "minor": "36", "gitVersion": "v1.36.3",
                 "gitCommit": "", "gitTreeState": "", "buildDate": "", "goVersion": "", "compiler": "", "platform": ""}),
             ),
-            Method::GET if path.ends_with("/certificatepolicies") => (
+            Method::GET if LISTS.iter().any(|plural| path.ends_with(plural)) => (
                 200,
-                json!({"apiVersion": "certcourier.io/v1alpha1", "kind": "CertificatePolicyList",
-                    "metadata": {"resourceVersion": "1"}, "items": self.list(path)}),
+                json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "1"}, "items": self.list(path)}),
             ),
             Method::GET => self.objects.get(path).map_or((404, Value::Null), |object| (200, object.clone())),
             Method::POST if path.ends_with("/subjectaccessreviews") => {
@@ -177,8 +182,11 @@ async fn act(api: FakeApi, request: Request) -> Response {
     }
 }
 
-/// `Bearer token-of-NAME` is NAME's.
+/// `Bearer token-of-NAME` is NAME's. The operator's own calls come without one.
 fn who(bearer: Option<&str>) -> (u16, Value) {
+    if bearer.is_none() {
+        return (201, json!({"metadata": {}, "status": {"userInfo": {"username": OPERATOR}}}));
+    }
     match bearer.and_then(|bearer| bearer.strip_prefix("Bearer token-of-")) {
         Some(name) => (201, json!({"metadata": {}, "status": {"userInfo": {"username": name, "groups": ["people"]}}})),
         None => (401, Value::Null),

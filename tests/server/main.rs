@@ -6,6 +6,7 @@ mod certificates;
 mod connections;
 mod fake_api;
 mod faults;
+mod guard;
 mod logs;
 mod redemption;
 mod stage;

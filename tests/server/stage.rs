@@ -12,6 +12,9 @@ use axum::{
 };
 use base64ct::{Base64, Encoding as _};
 use certcourier::{
+    admission::{self, Identity, Object},
+    api::names,
+    guard::{Kind, Live, LiveObject, Record, State},
     kube::client::{Clients, Role},
     metrics::Metrics,
     server::{ServerArgs, ServerState, router},
@@ -24,7 +27,7 @@ use tower::ServiceExt as _;
 
 use super::{
     certificates::{Pki, pki},
-    fake_api::{FakeApi, GROUP},
+    fake_api::{FakeApi, GROUP, OPERATOR},
 };
 
 #[derive(clap::Parser)]
@@ -87,6 +90,7 @@ pub const CERTIFICATE: &str = "/apis/certcourier.io/v1alpha1/namespaces/payments
 pub const POLICY: &str = "/apis/certcourier.io/v1alpha1/namespaces/payments/certificatepolicies/policy";
 pub const RECEIPTS: &str = "/apis/certcourier.io/v1alpha1/namespaces/payments/downloadreceipts";
 pub const SECRET: &str = "/api/v1/namespaces/payments/secrets/api-tls";
+pub const RECORD: &str = "/api/v1/namespaces/default/configmaps/certcourier-guard";
 pub const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/payments/events";
 
 pub struct Stage {
@@ -137,6 +141,7 @@ impl Stage {
         api.put(SECRET, secret(&PKI.leaf, &PKI.key, &PKI.root));
         api.put(CERTIFICATE, certificate());
         api.put(REQUEST, request(format, &token()));
+        guard(&api);
         let app = Self::replica(&api, flags);
         Self { api, app }
     }
@@ -216,6 +221,29 @@ fn certificate() -> Value {
     json!({"apiVersion": "certcourier.io/v1alpha1", "kind": "Certificate",
         "metadata": {"name": "api", "namespace": NAMESPACE},
         "spec": {"environments": [{"name": "production", "secretRef": {"name": "api-tls"}}]}})
+}
+
+/// The admission policies, and the guard's record that they stand.
+fn guard(api: &FakeApi) {
+    let identity = Identity::new("default", OPERATOR, OPERATOR).unwrap();
+    let mut live = Vec::new();
+    for object in admission::objects(&identity) {
+        let (kind, json) = match &object {
+            Object::Policy(policy) => (Kind::Policy, serde_json::to_value(policy).unwrap()),
+            Object::Binding(binding) => (Kind::Binding, serde_json::to_value(binding).unwrap()),
+        };
+        let path = format!("/apis/admissionregistration.k8s.io/v1/{}/{}", kind.plural(), object.name());
+        api.put(&path, json);
+        let stored = api.get(&path).unwrap();
+        let text = |field: &str| stored["metadata"][field].as_str().unwrap().to_owned();
+        let (uid, resource_version) = (text("uid"), text("resourceVersion"));
+        live.push(LiveObject { kind, name: object.name(), uid, generation: 0, resource_version, spec: Value::Null });
+    }
+    let since = Timestamp::now() - SignedDuration::from_hours(1);
+    let record = Record { state: State::Intact { since }, epoch: Live::of(live).epoch(), probed_at: Timestamp::now() };
+    let json =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": names::GUARD}, "data": record.data()});
+    api.put(RECORD, json);
 }
 
 /// A request as the controller leaves it when the token is minted.

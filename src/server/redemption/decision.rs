@@ -39,12 +39,14 @@ pub struct Decided {
 /// [`ServerError`] with the code of what stands against it, or that it could not be found out in time.
 pub async fn decide(state: &Arc<ServerState>, found: &Found, redeemer: &Redeemer) -> Result<Decided, ServerError> {
     let request = &found.request;
-    let time_left = state.deliveries.decision_timeout.get().saturating_sub(found.looked_at.elapsed());
+    let time_left = || state.deliveries.decision_timeout.get().saturating_sub(found.looked_at.elapsed());
     let gathering = facts::live(state.clients.reads(), request, state.operator_policy.as_ref());
-    // The guard comes last: what was forged while it was down, and read before, is then seen to be.
-    let gathering = async { Ok((gathering.await?, state.guard.of(request).await)) };
-    let (gathered, guard) =
-        tokio::time::timeout(time_left, gathering).await.map_err(|_| too_slow())?.map_err(refusal::of_policy_error)?;
+    let gathered = tokio::time::timeout(time_left(), gathering)
+        .await
+        .map_err(|_| too_slow())?
+        .map_err(refusal::of_policy_error)?;
+    // Last, so that what was forged while the guard was down, and read before, is seen to be.
+    let guard = tokio::time::timeout(time_left(), state.guard.of(request)).await.map_err(|_| too_slow())?;
 
     let now = state.clients.clock().now();
     let decision = gathered.decision(request, facts::passphrase_of(request), now);
