@@ -8,6 +8,7 @@
 mod approvals;
 mod bad_input;
 mod examples;
+mod guard;
 mod pki;
 mod race;
 mod redemption;

@@ -266,7 +266,9 @@ async fn controller(plane: &ControlPlane, directory: &Path, url: &str, port: u16
         ("--guard-interval", "1s"),
         ("--guard-settle", "2s"),
     ] {
-        arguments.extend([flag.to_owned(), value.to_owned()]);
+        if !more.iter().any(|own| own == flag) {
+            arguments.extend([flag.to_owned(), value.to_owned()]);
+        }
     }
     arguments.extend(more.iter().cloned());
     Program { process: Mutex::new(None), name: "controller", arguments, probe, log: directory.join("controller.log") }
