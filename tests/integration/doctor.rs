@@ -55,11 +55,15 @@ fn shape(value: &Value, path: &str, lines: &mut Vec<String>) {
         Value::Number(_) => "number",
         Value::String(_) => "string",
         Value::Array(items) => {
-            items.iter().for_each(|item| shape(item, &format!("{path}[]"), lines));
+            for item in items {
+                shape(item, &format!("{path}[]"), lines);
+            }
             "array"
         }
         Value::Object(fields) => {
-            fields.iter().for_each(|(name, value)| shape(value, &format!("{path}.{name}"), lines));
+            for (name, value) in fields {
+                shape(value, &format!("{path}.{name}"), lines);
+            }
             "object"
         }
     };
@@ -119,7 +123,7 @@ fn nothing_is_found(look: &impl Fn(&[&str]) -> Diagnosis, namespace: &str) {
         "GUARD         Intact, probed",
         "No findings.",
         "exportkey      User/alice",
-        "CONTROL PLANE Group/system:masters",
+        "CONTROL PLANE User/system:kube-controller-manager, Group/system:masters",
     ] {
         assert!(table.stdout.contains(words), "{words}: {}", table.stdout);
     }
@@ -171,9 +175,9 @@ async fn rights_that_are_missing_are_named_and_granted(stage: &Stage, world: &Wo
     }
 }
 
-async fn planted_rights_are_found(stage: &Stage, world: &World<'_>, look: &impl Fn(&[&str]) -> Diagnosis) {
-    let namespace = &world.namespace;
-    let plants = format!(
+/// Rights that nobody should have.
+fn plants(namespace: &str) -> String {
+    format!(
         "
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
@@ -224,7 +228,12 @@ metadata: {{name: more-admins}}
 subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: user-01}}]
 roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}}
 "
-    );
+    )
+}
+
+async fn planted_rights_are_found(stage: &Stage, world: &World<'_>, look: &impl Fn(&[&str]) -> Diagnosis) {
+    let namespace = &world.namespace;
+    let plants = plants(namespace);
     stage.plane.admin_kubectl().apply(&plants).await.unwrap();
     let deployer = format!("ServiceAccount/{namespace}/deployer");
     let sick = look(&["-o", "json"]);

@@ -23,7 +23,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, ResourceExt as _,
-    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ impl<'a> Siege<'a> {
     }
 
     async fn delete(&self, kind: Kind, name: &str) {
-        self.api(kind).delete(name, &Default::default()).await.unwrap();
+        self.api(kind).delete(name, &DeleteParams::default()).await.unwrap();
     }
 
     async fn audits(&self, name: &str) {
@@ -351,12 +351,12 @@ async fn once_it_passes<T, F: Future<Output = Result<T, kube::Error>>>(forge: im
 
 impl Siege<'_> {
     /// carol, in alice's name.
-    async fn forge_request(&self, name: &str) -> DownloadRequest {
+    async fn forge_request(&self, name: &str, certificate: &str) -> DownloadRequest {
         let carol = self.world.person("carol").await.client;
         let api: Api<DownloadRequest> = Api::namespaced(carol, &self.world.namespace);
         let forged: DownloadRequest = serde_json::from_value(json!({
             "apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadRequest", "metadata": {"name": name},
-            "spec": {"certificateRef": {"name": "api"}, "format": "key",
+            "spec": {"certificateRef": {"name": certificate}, "format": "key",
                 "requestedBy": {"username": "alice", "uid": "uid-alice", "groups": ["operators", "system:authenticated"]}},
         }))
         .unwrap();
@@ -366,7 +366,7 @@ impl Siege<'_> {
             if made.spec.requested_by.as_ref().is_some_and(|by| by.username == "alice") {
                 return Ok(made);
             }
-            api.delete(name, &Default::default()).await?;
+            api.delete(name, &DeleteParams::default()).await?;
             let status = kube::core::Status::failure("stamped", "Stamped").with_code(422);
             Err(kube::Error::Api(Box::new(status)))
         })
@@ -447,14 +447,17 @@ async fn what_was_forged_while_policies_only_audited_for_a_moment_never_yields_a
 
     votes_requester_and_token_are_forged_in_two_seconds(&siege).await;
     so_is_the_record_while_nobody_leads(&siege).await;
-    siege.a_key_leaves("in-the-end").await;
+    let token =
+        siege.world.issue("alice", "in-the-end", json!({"certificateRef": {"name": "web"}, "format": "key"})).await;
+    assert_eq!(siege.world.redeem(&token).await.text(), siege.world.leaf.key);
 }
 
 async fn votes_requester_and_token_are_forged_in_two_seconds(siege: &Siege<'_>) {
     let world = &siege.world;
-    world
-        .policy("keys", json!({"allowKeyExport": "WithApproval", "approval": {"requiredFor": "Keys", "approvals": 2}}))
-        .await;
+    // Of `api` nothing leaves without two people; of `web` alice may have the key at once.
+    let two = json!({"certificates": ["api"], "approval": {"requiredFor": "Keys", "approvals": 2}});
+    world.policy("two", two).await;
+    world.certificate("web", &[("production", "api-tls")]).await;
     world.request("alice", "reviewed", json!({"format": "key"})).await;
     world.wait_for_phase("reviewed", Phase::AwaitingApproval).await;
 
@@ -466,9 +469,12 @@ async fn votes_requester_and_token_are_forged_in_two_seconds(siege: &Siege<'_>) 
     siege.audits(VOTES).await;
     siege.delete(Kind::StampBinding, STAMP).await;
     siege.forge_votes("reviewed").await;
-    siege.forge_request("forged").await;
-    let token = siege.forge_token("forged", &["bob", "frank"]).await;
-    let thief = Thief::with(world, vec![token], &["reviewed", "forged"]);
+    let mut tokens = Vec::new();
+    for (name, certificate, votes) in [("for-api", "api", &["bob", "frank"][..]), ("for-web", "web", &[])] {
+        siege.forge_request(name, certificate).await;
+        tokens.push(siege.forge_token(name, votes).await);
+    }
+    let thief = Thief::with(world, tokens, &["reviewed", "for-api", "for-web"]);
     world.wait("reviewed", "approved on paper", |s| s.phase != Some(Phase::AwaitingApproval)).await;
     let rest = SignedDuration::from_secs(2) - Timestamp::now().duration_since(opened);
     tokio::time::sleep(rest.try_into().unwrap_or_default()).await;
@@ -480,13 +486,13 @@ async fn votes_requester_and_token_are_forged_in_two_seconds(siege: &Siege<'_>) 
     let after = siege.until_intact_again(&before).await;
     assert_ne!(before["epoch"], after["epoch"]);
     siege.epoch_changed("reviewed").await;
-    siege.epoch_changed("forged").await;
+    siege.epoch_changed("for-api").await;
+    siege.epoch_changed("for-web").await;
     let answers = thief.gives_up().await;
     assert!(answers.iter().any(|answer| answer.contains("guard_failed")), "{answers:?}");
     assert!(world.receipts().await.is_empty());
     let found: Vec<String> = siege.told().await.into_iter().filter(|told| told.starts_with("GuardBroken")).collect();
     assert!(found.is_empty(), "the controller never saw it broken, so the epoch alone stood guard: {found:#?}");
-    world.policy("keys", json!({"allowKeyExport": "Always", "approval": {"requiredFor": "None"}})).await;
 }
 
 /// Whoever can take the policies away can also write the guard's record meanwhile, with the epoch that will begin when
@@ -500,7 +506,7 @@ async fn so_is_the_record_while_nobody_leads(siege: &Siege<'_>) {
         siege.audits(name).await;
     }
     siege.delete(Kind::StampBinding, STAMP).await;
-    siege.forge_request("robbed").await;
+    siege.forge_request("robbed", "web").await;
     let token = siege.forge_token("robbed", &[]).await;
     siege.put_back(|kind, name| kind != Kind::Binding.name() || name != GUARD_STATE).await;
     let epoch = siege.foretold_epoch().await;

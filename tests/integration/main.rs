@@ -7,12 +7,14 @@
 
 mod approvals;
 mod bad_input;
+mod doctor;
 mod examples;
 mod guard;
 mod pki;
 mod race;
 mod redemption;
 mod restarts;
+mod rights;
 mod secrecy;
 mod stage;
 mod world;

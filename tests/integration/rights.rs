@@ -38,6 +38,9 @@ const WATCHED: &str = "rights";
 /// `what_only_admission_asks_for_is_needed_by_the_guard`.
 const FELT: [(&str, &str); 2] = [("get", "secrets"), ("download", "certificates")];
 
+/// What comes with the HTTP API's claims; until then the server has it without a use. See docs/rights.md.
+const TO_COME: (&str, &str, &str) = ("ClusterRole certcourier-server", "update", "downloadrequests/status");
+
 /// One verb on one resource that a role of the operator allows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Right {
@@ -84,14 +87,14 @@ fn granted() -> BTreeSet<Right> {
     rights
 }
 
-fn each(role: &str, user: &str, rule: &PolicyRule) -> Vec<Right> {
+fn each(by: &str, user: &str, rule: &PolicyRule) -> Vec<Right> {
     let all = |texts: &Option<Vec<String>>| texts.clone().unwrap_or_default();
     let mut rights = Vec::new();
     for group in all(&rule.api_groups) {
         for resource in all(&rule.resources) {
             for verb in &rule.verbs {
                 rights.push(Right {
-                    role: role.to_owned(),
+                    role: by.to_owned(),
                     user: user.to_owned(),
                     verb: verb.clone(),
                     group: group.clone(),
@@ -119,6 +122,10 @@ impl Right {
             && (self.names.is_empty() || self.names.iter().any(|name| name == event.name()))
     }
 
+    fn is_to_come(&self) -> bool {
+        (self.role.as_str(), self.verb.as_str(), self.resource.as_str()) == TO_COME
+    }
+
     fn is_felt(&self) -> bool {
         self.names == [names::GUARD] && FELT.contains(&(self.verb.as_str(), self.resource.as_str()))
     }
@@ -141,6 +148,7 @@ async fn every_right_is_used_and_none_is_missing() {
     world.furnish().await;
     a_token_is_minted_again_and_redeemed(&world).await;
     a_token_is_withdrawn(&world).await;
+    a_key_leaves(&world).await;
     a_receipt_without_outcome_runs_out(&world).await;
     finished_requests_go(&world).await;
 
@@ -151,7 +159,7 @@ async fn every_right_is_used_and_none_is_missing() {
         let events = asked(&stage);
         let unused: Vec<Right> = granted()
             .into_iter()
-            .filter(|right| !right.is_felt() && !events.iter().any(|event| right.allowed(event)))
+            .filter(|right| !right.is_felt() && !right.is_to_come() && !events.iter().any(|event| right.allowed(event)))
             .collect();
         if unused.is_empty() {
             break;
@@ -199,6 +207,13 @@ async fn a_token_is_withdrawn(world: &World<'_>) {
     world.until("swept", || async { reader.get_opt(&name).await.unwrap().is_none() }).await;
 }
 
+/// Servers look at the admission policies for keys alone.
+async fn a_key_leaves(world: &World<'_>) {
+    world.policy("keys", json!({"allowKeyExport": "Always"})).await;
+    let token = world.issue("alice", "key", json!({"format": "key"})).await;
+    assert_eq!(world.redeem(&token).await.status, 200);
+}
+
 /// A server that died between receipt and outcome, a year ago.
 async fn a_receipt_without_outcome_runs_out(world: &World<'_>) {
     let request = world.request("carol", "crashed", json!({"format": "cert"})).await;
@@ -244,9 +259,10 @@ async fn a_receipt_without_outcome_runs_out(world: &World<'_>) {
 }
 
 async fn finished_requests_go(world: &World<'_>) {
-    world.policy("tidy", json!({"finishedRequestTTL": "1s"})).await;
+    // Finished requests stay as long as one policy does not say for how long.
+    world.policy("keys", json!({"allowKeyExport": "Always", "finishedRequestTTL": "1s"})).await;
     let requests: Api<DownloadRequest> = world.api();
-    for name in ["twice", "withdrawn", "crashed"] {
+    for name in ["twice", "withdrawn", "key", "crashed"] {
         world.until("it is gone", || async { requests.get_opt(name).await.unwrap().is_none() }).await;
     }
 }
@@ -281,7 +297,7 @@ async fn what_only_admission_asks_for_is_needed_by_the_guard(world: &World<'_>) 
     }
 }
 
-async fn change(roles: &Api<Role>, rules: &[PolicyRule]) {
-    let patch = Patch::Merge(json!({"rules": rules}));
+async fn change(roles: &Api<Role>, given: &[PolicyRule]) {
+    let patch = Patch::Merge(json!({"rules": given}));
     roles.patch("certcourier-controller", &PatchParams::default(), &patch).await.unwrap();
 }
