@@ -542,6 +542,9 @@ fn unattended_requests_without_deadline_are_one_finding_for_each_requester() {
     let mut requests: Vec<DownloadRequest> = (0..7).map(|number| request(&format!("r{number}"), bot, None)).collect();
     requests.push(request("fine", bot, Some("2026-11-22T19:00:00Z")));
     requests.push(request("person", "alice", None));
+    let mut of_guard = request("certcourier-guard", "system:serviceaccount:certcourier-system:controller", None);
+    of_guard.metadata.namespace = Some(SYSTEM.to_owned());
+    requests.push(of_guard);
     let report = evaluate(&Facts { requests, ..sound() });
     assert_eq!(
         short(&report),
