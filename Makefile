@@ -22,7 +22,7 @@ check: ## format, clippy, unit tests
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
 	cargo test --workspace --lib --bins --quiet
-	cargo test --quiet --test architecture --test crds
+	cargo test --quiet --test architecture --test crds --test docs
 
 machine: ## the state table under 100,000 random stories
 	PROPTEST_CASES=100000 cargo test --quiet --lib machine_tests
@@ -30,6 +30,13 @@ machine: ## the state table under 100,000 random stories
 # One control plane for all test binaries; each test has a namespace of its own.
 integration: build ## the tests on a real control plane
 	$(CLUSTER) run --apply crds --audit-log -- cargo test --workspace --tests
+
+# Not part of `make test`: it builds the control plane of each version once, about 7 minutes each.
+test-matrix: requirements ## the admission tests on Kubernetes 1.33, 1.36 and 1.37
+	@cargo build --quiet --package test-cluster --bins
+	@for version in 1.33 1.36 1.37; do \
+	  echo "Kubernetes $$version"; \
+	  K8S=$$version $(CLUSTER) build >/dev/null && K8S=$$version cargo test --quiet --test admission || exit 1; done
 
 build: control-plane
 	@cargo build --quiet --workspace --bins
@@ -63,4 +70,4 @@ requirements:
 	  case $$tool in cargo) how="rustup, from https://rustup.rs";; go) how="Go 1.26 or later, from https://go.dev/dl";; *) how="apt-get install $$tool";; esac; \
 	  echo "\`$$tool\` is missing: install $$how"; exit 1; }; done
 
-.PHONY: help demo dev test check machine integration build control-plane generate generated deny bench fuzz requirements
+.PHONY: help demo dev test check machine integration test-matrix build control-plane generate generated deny bench fuzz requirements

@@ -2,14 +2,15 @@
 
 use axum::http::Method;
 use certcourier::{
-    admission::{self, Object},
+    admission::{self, Identity, Object},
+    guard::{Kind, Reason, Wanted},
     manifests::{Installation, objects},
 };
 use serde_json::Value;
 
 use crate::{
     case::Call,
-    world::{Session, Who},
+    world::{CONTROLLER, HOME, Session, Who},
 };
 
 #[tokio::test]
@@ -34,6 +35,18 @@ async fn the_live_policies_have_the_digests_of_ours_and_no_warnings() {
         let warnings = &live.body["status"]["typeChecking"]["expressionWarnings"];
         assert!(warnings.is_null(), "{}: {warnings:#}", own.name());
     }
+}
+
+/// Field by field, as this version of Kubernetes keeps them; where it has the stamp, that too.
+#[tokio::test]
+async fn the_guard_finds_nothing_wrong_with_what_was_applied_and_something_with_any_other_users() {
+    let session = Session::open().await;
+    let live = certcourier::kube::guard::live(&session.world.plane.admin()).await.unwrap();
+    assert_eq!(live.fault(&Wanted::of(&session.world.identity)), None);
+    assert!(live.record_protected_since().is_some(), "versions are numbers");
+    assert_eq!(live.epoch().len(), 64);
+    let others = Identity::new(HOME, CONTROLLER, "mallory").unwrap();
+    assert!(matches!(live.fault(&Wanted::of(&others)), Some(Reason::Changed { kind: Kind::Policy, .. })));
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ const CONTROLLERS: [Right; 25] = [
 /// Rights of the server alone.
 const SERVERS: [Right; 1] = [("payments", GROUP, "downloadreceipts", "r-1", "create")];
 /// Rights of both; some that one needs at home only the other has everywhere, being bound everywhere here.
-const BOTH: [Right; 18] = [
+const BOTH: [Right; 16] = [
     ("payments", GROUP, "certificates", "api", "get"),
     ("payments", GROUP, "certificatepolicies", "", "list"),
     ("payments", GROUP, "downloadrequests", "r1", "get"),
@@ -60,14 +60,12 @@ const BOTH: [Right; 18] = [
     (HOME, GROUP, "downloadreceipts", "", "create"),
     ("", "authorization.k8s.io", "subjectaccessreviews", "", "create"),
     ("", ADMISSION, "validatingadmissionpolicies", "", "list"),
-    ("", ADMISSION, "validatingadmissionpolicies", "", "watch"),
     ("", ADMISSION, "validatingadmissionpolicybindings", "", "list"),
-    ("", ADMISSION, "validatingadmissionpolicybindings", "", "watch"),
     ("", ADMISSION, "mutatingadmissionpolicies", "", "list"),
-    ("", ADMISSION, "mutatingadmissionpolicybindings", "", "watch"),
+    ("", ADMISSION, "mutatingadmissionpolicybindings", "", "list"),
 ];
 /// What neither may do.
-const NEITHER: [Right; 24] = [
+const NEITHER: [Right; 25] = [
     ("payments", "", "secrets", "", "list"),
     ("payments", "", "secrets", "", "watch"),
     ("payments", "", "secrets", "api-tls", "update"),
@@ -92,6 +90,7 @@ const NEITHER: [Right; 24] = [
     (HOME, "", "secrets", "", "list"),
     ("", "", "users", "alice", "impersonate"),
     ("", ADMISSION, "validatingadmissionpolicies", "downloadrequests.certcourier.io", "update"),
+    ("", ADMISSION, "validatingadmissionpolicies", "", "watch"),
 ];
 
 fn review(user: &str, (namespace, group, resource, name, verb): Right) -> Call {

@@ -8,6 +8,7 @@
 mod approvals;
 mod bad_input;
 mod doctor;
+mod documented;
 mod examples;
 mod guard;
 mod pki;
