@@ -10,13 +10,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    args::ControllerArgs,
+    args::{ControllerArgs, GuardArgs},
     context::{Context, External},
     counters::Counters,
     guard::Keeper,
     scope::{self, Awaited},
 };
 use crate::{
+    api,
     kube::{
         client::{Clients, ConnectError, Role},
         error::in_one_line,
@@ -42,6 +43,11 @@ enum RunError {
     Log(#[from] LogError),
     #[error(transparent)]
     Policy(#[from] PolicyFileError),
+    #[error(
+        "--guard-interval {interval} is not shorter than --guard-max-age {max_age}: no probe would ever be young enough; \
+         shorten the one or lengthen the other"
+    )]
+    Guard { interval: api::Duration, max_age: api::Duration },
     #[error("read --external-ca {}", path.display())]
     ReadCa {
         path: PathBuf,
@@ -79,6 +85,10 @@ pub fn run(args: &ControllerArgs) -> ExitCode {
 
 fn start(args: &ControllerArgs) -> Result<(), RunError> {
     telemetry::start(&args.logs)?;
+    let GuardArgs { guard_interval: interval, guard_max_age: max_age, .. } = args.guard;
+    if interval >= max_age {
+        return Err(RunError::Guard { interval, max_age });
+    }
     let ceiling = args.cluster_policy.as_deref().map(policies::load).transpose()?;
     let external = External { url: args.external_url.clone(), ca: args.external_ca.as_ref().map(read_ca).transpose()? };
     let runtime = tokio::runtime::Runtime::new().map_err(RunError::Runtime)?;

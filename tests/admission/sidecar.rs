@@ -1,6 +1,8 @@
 //! The other placement: controller and server are one user, and the operator works in listed namespaces only. On an API
 //! server of its own, since the policies name the operator.
 
+use std::path::Path;
+
 use certcourier::{
     admission::{
         Identity,
@@ -11,7 +13,7 @@ use certcourier::{
 };
 use kube::Client;
 use serde_json::{Value, json};
-use test_cluster::ControlPlane;
+use test_cluster::{ControlPlane, Process};
 
 use crate::{
     case::{Answer, Call, Place},
@@ -78,6 +80,25 @@ async fn one_user_may_be_both_controller_and_server_in_the_listed_namespaces() {
     at_home_it_may_probe(&sidecar).await;
     a_vote_is_still_not_the_operators(&sidecar).await;
     elsewhere_it_has_no_rights(&sidecar).await;
+    the_guard_is_content(&sidecar).await;
+}
+
+/// The real controller, on this version of Kubernetes: the live objects are those that it would apply, and each policy
+/// refuses its probe.
+async fn the_guard_is_content(sidecar: &Sidecar) {
+    let account = sidecar.plane.service_account(HOME, "certcourier", &[]).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let kubeconfig = account.kubeconfig.display().to_string();
+    let arguments = ["controller", "--kubeconfig", &kubeconfig, "--namespace", HOME, "--watch-namespaces", "payments"]
+        .into_iter()
+        .chain(["--metrics-address", "127.0.0.1:0", "--guard-interval", "1s"])
+        .map(str::to_owned)
+        .collect::<Vec<_>>();
+    let (binary, log) = (Path::new(env!("CARGO_BIN_EXE_certcourier")), directory.path().join("controller.log"));
+    let _controller = Process::spawn("controller", binary, &arguments, &log).unwrap();
+    let record = Place::core(HOME, "configmaps").get("certcourier-guard");
+    let intact = |answer: &Answer| answer.body["data"]["state"] == "Intact";
+    until("the guard", async || sidecar.admin(&record).await, intact).await;
 }
 
 async fn a_vote_is_still_not_the_operators(sidecar: &Sidecar) {

@@ -16,7 +16,7 @@ async fn refused(world: &World, flag: (&str, &str)) -> String {
 }
 
 #[tokio::test]
-async fn a_mistake_in_the_cluster_policy_stops_the_start() {
+async fn a_mistake_in_policy_or_flags_stops_the_start() {
     let world = World::new("process").await;
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "allowKeyExports: Never\n").unwrap();
@@ -24,6 +24,8 @@ async fn a_mistake_in_the_cluster_policy_stops_the_start() {
     assert!(said.contains("field `allowKeyExports` is not known"), "{said}");
     let said = refused(&world, ("--kubeconfig", "/nonexistent")).await;
     assert!(said.contains("/nonexistent"), "{said}");
+    let said = refused(&world, ("--guard-max-age", "10s")).await;
+    assert!(said.contains("--guard-interval 10s is not shorter than --guard-max-age 10s"), "{said}");
 }
 
 #[tokio::test]

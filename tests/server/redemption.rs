@@ -250,6 +250,16 @@ async fn policies_and_rights_count_as_of_now() {
 }
 
 #[tokio::test]
+async fn the_operators_own_policy_is_a_ceiling_at_the_download_too() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "allowedFormats: [cert]\n").unwrap();
+    let stage = Stage::with_flags("fullchain", &["--cluster-policy", &file.path().to_string_lossy()]).await;
+    stage.api.put(POLICY, policy(&json!({"allowedFormats": ["cert", "fullchain"]})));
+    stage.download().await.assert_refused(403, "format_not_allowed", "policy (operator)");
+    assert!(stage.receipt().is_none());
+}
+
+#[tokio::test]
 async fn a_policy_that_cannot_be_understood_stops_everything() {
     let stage = Stage::of_format("cert").await;
     stage.api.put(POLICY, policy(&json!({"allowKeyExport": "OnSundays"})));

@@ -15,7 +15,10 @@ use certcourier::{
     admission::{self, Identity, Object},
     api::names,
     guard::{Kind, Live, LiveObject, Record, State},
-    kube::client::{Clients, Role},
+    kube::{
+        client::{Clients, Role},
+        policies,
+    },
     metrics::Metrics,
     server::{ServerArgs, ServerState, router},
     token::Token,
@@ -152,7 +155,8 @@ impl Stage {
         let args = args(&usual.chain(flags.iter().copied()).collect::<Vec<_>>());
         let config = ::kube::Config::new(format!("http://{}", api.address).parse().unwrap());
         let clients = Clients::new(config, &args.client, Role::Server).unwrap();
-        router(Arc::new(ServerState::new(&args, clients, None, &Metrics::new("server"))))
+        let ceiling = args.cluster_policy.as_deref().map(|file| policies::load(file).unwrap());
+        router(Arc::new(ServerState::new(&args, clients, ceiling, &Metrics::new("server"))))
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
