@@ -6,6 +6,7 @@ pub mod api;
 pub mod cli;
 pub mod controller;
 pub mod doctor;
+mod external_url;
 pub mod guard;
 mod hex;
 pub mod kube;

@@ -1,15 +1,17 @@
-//! `certcourier server`: the HTTP API that redeems tokens. Any number of replicas; each can be killed at any moment.
+//! `certcourier server`: the HTTP API that mints and redeems tokens. Any number of replicas; each can be killed at any moment.
 //!
-//! Handlers read as: extract, decide, fetch, render, record, respond. Nothing here writes a request's status, and the
-//! controller is never called: both meet at the API server.
+//! Handlers read as: extract, decide, fetch, render, record, respond. A request's status is written in a claim alone, and
+//! the controller is never called: both meet at the API server.
 //!
 //! # Layout
 //! - [`args`] the flags; [`listener`], [`connection`] and [`tls`] the way in; [`exchange`] what surrounds every request.
 //! - [`router`] the routes; [`downloads`] theirs; [`error`] the one kind of refusal.
+//! - [`api`] what callers do with their own Kubernetes token.
 //! - [`redemption`] the pipeline from token to receipt; [`delivery`] the file on its way and its outcome.
 //! - [`guard`]: whether a key may leave, as far as the admission policies are concerned.
 //! - [`client_address`] and [`rate_limit`]: who asks, and how often.
 
+mod api;
 pub mod args;
 mod body;
 pub mod client_address;
@@ -23,6 +25,7 @@ mod headers;
 mod identity;
 pub mod listener;
 pub mod metrics;
+mod randomness;
 pub mod rate_limit;
 mod readiness;
 pub mod redemption;

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr as _};
 
-use crate::{api::Duration, kube::client::ClientArgs, telemetry::LogArgs};
+use crate::{api::Duration, external_url, kube::client::ClientArgs, telemetry::LogArgs};
 
 /// Flags of `certcourier controller`.
 #[derive(Clone, Debug, clap::Args)]
@@ -20,7 +20,7 @@ pub struct ControllerArgs {
     pub cluster_policy: Option<PathBuf>,
     /// Where people reach the server, such as `https://certs.example.com`. It begins the link in each token Secret.
     /// Omitted: the Secret holds no link, and its token is used through the kubectl plugin.
-    #[arg(long, value_name = "URL", value_parser = external_url)]
+    #[arg(long, value_name = "URL", value_parser = external_url::parse)]
     pub external_url: Option<String>,
     /// The certificates (PEM) by which clients know the server behind --external-url; they go into each token Secret as
     /// ca.crt. Omitted: the server's certificate is one that clients know anyway.
@@ -127,14 +127,6 @@ fn namespace(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn external_url(text: &str) -> Result<String, String> {
-    let url: hyper::Uri = text.parse().map_err(|error| format!("{error}: write it like https://certs.example.com"))?;
-    match (url.scheme_str(), url.authority(), url.query()) {
-        (Some("https" | "http"), Some(_), None) => Ok(text.trim_end_matches('/').to_owned()),
-        _ => Err("write scheme and host, such as https://certs.example.com".to_owned()),
-    }
-}
-
 fn at_least_a_second(text: &str) -> Result<Duration, String> {
     let duration = Duration::from_str(text).map_err(|error| error.to_string())?;
     if duration.seconds() > 0 { Ok(duration) } else { Err("it must be at least 1s".to_owned()) }
@@ -154,20 +146,6 @@ fn lease_duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_external_url_is_scheme_host_and_perhaps_a_path() {
-        for (text, url) in [
-            ("https://certs.example.com", "https://certs.example.com"),
-            ("https://certs.example.com/", "https://certs.example.com"),
-            ("http://127.0.0.1:8443/x", "http://127.0.0.1:8443/x"),
-        ] {
-            assert_eq!(external_url(text).as_deref(), Ok(url));
-        }
-        for text in ["certs.example.com", "ftp://x", "https://", "https://x?y", "/downloads", "https://x y"] {
-            assert!(external_url(text).unwrap_err().contains("https://certs.example.com"), "{text}");
-        }
-    }
 
     #[test]
     fn an_empty_namespace_is_refused() {

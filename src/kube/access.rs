@@ -1,10 +1,13 @@
 //! What a requester may do now, asked of the API server by `SubjectAccessReview`.
 //!
-//! The requester is the one stored in the request: name, uid and groups as they were authenticated then. Decides
-//! nothing: the answer is a fact for `policy::decide`.
+//! The requester is the one stored in the request: name, uid and groups as they were authenticated then; or, in
+//! [`caller_may`], whoever holds the credentials of a call. Decides nothing: the answer is a fact for `policy::decide`.
 
 use ::kube::{Api, Client, api::PostParams};
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
+    SubjectAccessReviewSpec,
+};
 
 use super::error::{ApiError, During as _};
 use crate::api::{GROUP, Requester};
@@ -34,6 +37,30 @@ pub async fn may_get_secret(
     secret: &str,
 ) -> Result<bool, ApiError> {
     allowed(client, requester, attributes("", "secrets", namespace, secret, "get")).await
+}
+
+/// Whether whoever `caller` calls as may do this with resources of our own group, asked in their name. An empty `name`
+/// means every object.
+///
+/// # Errors
+/// [`ApiError`] when the API server refuses, as it does for credentials that are no longer good, or does not answer.
+pub async fn caller_may(
+    caller: &Client,
+    namespace: &str,
+    (verb, resource, name): (&str, &str, &str),
+) -> Result<bool, ApiError> {
+    let review = SelfSubjectAccessReview {
+        spec: SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(attributes(GROUP, resource, namespace, name, verb)),
+            ..SelfSubjectAccessReviewSpec::default()
+        },
+        ..SelfSubjectAccessReview::default()
+    };
+    let answer = Api::all(caller.clone())
+        .create(&PostParams::default(), &review)
+        .await
+        .during("review", || format!("whether the caller may {verb} {resource}"))?;
+    Ok(answer.status.is_some_and(|status| status.allowed && !status.denied.unwrap_or(false)))
 }
 
 fn attributes(group: &str, resource: &str, namespace: &str, name: &str, verb: &str) -> ResourceAttributes {

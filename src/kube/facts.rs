@@ -56,7 +56,6 @@ pub async fn live(
     operator: Option<&NamedPolicy>,
 ) -> Result<Gathered, PolicyError> {
     let namespace = namespace(request);
-    let uid = request.metadata.uid.as_deref().unwrap_or_default();
     let certificates: Api<Certificate> = Api::namespaced(client.clone(), namespace);
     let name = &request.spec.certificate_ref.name;
     let certificate_and_materials = async {
@@ -67,7 +66,10 @@ pub async fn live(
     };
     let policies = policies::live(client, namespace, operator);
     let access = async { Ok(access(client, request).await?) };
-    let receipt = async { Ok(receipts::of(client, namespace, uid).await?) };
+    // A request that was not created yet has no uid, and no receipt.
+    let receipt: OptionFuture<_> =
+        request.metadata.uid.as_deref().map(|uid| receipts::of(client, namespace, uid)).into();
+    let receipt = async { Ok(receipt.await.transpose()?.flatten()) };
     let ((certificate, found), policies, access, receipt) =
         tokio::try_join!(certificate_and_materials, policies, access, receipt)?;
     Ok(Gathered::new(Known { certificate, policies, receipt }, found, access))

@@ -178,6 +178,9 @@ pub fn claim(seen: &Observed<'_>, now: Timestamp) -> Result<(DownloadRequestStat
         let name = seen.request.metadata.name.as_deref().unwrap_or_default();
         return Err(ClaimRefusal::WrongDelivery(crate::api::names::token_secret(name)));
     }
+    if seen.request.metadata.deletion_timestamp.is_some() {
+        return Err(ClaimRefusal::Closed("it is being deleted".to_owned()));
+    }
     if let Some(Decision::Refuse(reasons)) = &seen.decision {
         return Err(ClaimRefusal::Refused(reasons.clone()));
     }

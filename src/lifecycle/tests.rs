@@ -408,6 +408,9 @@ fn claims_wait_for_their_claimer() {
     assert!(matches!(claim(&guarded.observed(), at(0)), Err(ClaimRefusal::GuardFailed(_))));
     world.annotate(names::REVOKE, "x");
     assert!(matches!(claim(&world.observed(), at(4)), Err(ClaimRefusal::Closed(_))));
+    let mut going = World::new(Format::Key, policy(0)).claimed();
+    going.request.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(0)));
+    assert!(matches!(claim(&going.observed(), at(1)), Err(ClaimRefusal::Closed(_))));
 }
 
 /// A cause, the world before, the change, when the token is presented, the refusal expected.

@@ -78,7 +78,7 @@ fn server() -> Vec<PolicyRule> {
         allow(GROUP, &["certificatepolicies"], &["list"]),
         // Redemption: the record that goes before the first byte.
         allow(GROUP, &["downloadreceipts"], &["create"]),
-        // The outcome behind the last byte; a claim's token and phase, which comes with the HTTP API.
+        // The outcome behind the last byte; a claim's token and phase.
         allow(GROUP, &["downloadreceipts/status", "downloadrequests/status"], &["update"]),
         // Material, and a passphrase that the requester named.
         allow("", &["secrets"], &["get"]),

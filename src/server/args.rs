@@ -8,7 +8,7 @@ use super::{
     rate_limit::RateLimits,
     tls::CertificateFiles,
 };
-use crate::{api::Duration, kube::client::ClientArgs, telemetry::LogArgs};
+use crate::{api::Duration, external_url, kube::client::ClientArgs, telemetry::LogArgs};
 
 /// Flags of `certcourier server`.
 #[derive(Clone, Debug, clap::Args)]
@@ -64,6 +64,10 @@ pub struct ServerArgs {
     /// ccpol.spec`. A mistake in it stops the start. Give the controller the same file.
     #[arg(long, env = "CERTCOURIER_CLUSTER_POLICY", value_name = "FILE")]
     pub cluster_policy: Option<PathBuf>,
+    /// Where people reach this server, such as `https://certs.example.com`: it begins the links in answers. Omitted: the
+    /// host that the caller used. Give the controller the same.
+    #[arg(long, env = "CERTCOURIER_EXTERNAL_URL", value_name = "URL", value_parser = external_url::parse)]
+    pub external_url: Option<String>,
     /// Name of this cluster, for receipts and the audit log. Omitted: they name none.
     #[arg(long, env = "CERTCOURIER_CLUSTER_NAME", value_name = "NAME", value_parser = cluster_name)]
     pub cluster_name: Option<String>,

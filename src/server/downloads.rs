@@ -77,7 +77,8 @@ async fn token_status(
 ) -> Result<Json<TokenStatus>, ServerError> {
     state.rates.admit(client)?;
     let found = redemption::find(&state, &token_of_path(path)?).await?;
-    TokenStatus::of(&found, state.clients.clock().now()).map(Json).ok_or_else(redemption::no_request)
+    let refusal = redemption::look(&state, &found, state.clients.clock().now()).await?;
+    Ok(Json(TokenStatus::of(&found, refusal.as_ref())))
 }
 
 impl<S: Sync> FromRequestParts<S> for Redeemer {

@@ -199,6 +199,13 @@ impl ServerError {
         self
     }
 
+    /// The same with something more to say.
+    #[must_use]
+    pub fn adding(mut self, words: &str) -> Self {
+        self.description = format!("{}; {words}", self.description);
+        self
+    }
+
     /// What led to it, for the log.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Cause>) -> Self {

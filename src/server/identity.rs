@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, header};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
-use kube::{Api, api::PostParams};
+use kube::{Api, Client, api::PostParams};
 
 use super::{
     error::{ErrorCode, ServerError},
@@ -12,7 +12,7 @@ use crate::{
     api::Requester,
     kube::{
         client::Clients,
-        error::{During as _, Failure},
+        error::{ApiError, During as _, Failure},
     },
     redact::Redacted,
 };
@@ -31,15 +31,22 @@ pub fn bearer(headers: &HeaderMap) -> Option<Redacted<String>> {
 /// [`ErrorCode::Unauthorized`] when it is nobody's, or no longer.
 pub async fn of_bearer(clients: &Clients, bearer: &Redacted<String>) -> Result<Requester, ServerError> {
     let client = clients.as_caller(bearer).map_err(|invalid| unauthorized().caused_by(invalid))?;
+    of_client(client).await.map_err(|error| match error.failure() {
+        Failure::Forbidden => unauthorized().caused_by(error),
+        _ => redemption::of_api_error(error),
+    })
+}
+
+/// Asks the API server who `client` calls as. No name means nobody.
+///
+/// # Errors
+/// [`ApiError`] when the API server refuses, as it does for credentials that are no longer good, or does not answer.
+pub async fn of_client(client: Client) -> Result<Requester, ApiError> {
     let review = Api::<SelfSubjectReview>::all(client)
         .create(&PostParams::default(), &SelfSubjectReview::default())
         .await
-        .during("review", || "who the caller is".to_owned())
-        .map_err(|error| match error.failure() {
-            Failure::Forbidden => unauthorized().caused_by(error),
-            _ => redemption::of_api_error(error),
-        })?;
-    let user = review.status.and_then(|status| status.user_info).ok_or_else(unauthorized)?;
+        .during("review", || "who the caller is".to_owned())?;
+    let user = review.status.and_then(|status| status.user_info).unwrap_or_default();
     Ok(Requester {
         username: user.username.unwrap_or_default(),
         uid: user.uid.unwrap_or_default(),
@@ -47,7 +54,18 @@ pub async fn of_bearer(clients: &Clients, bearer: &Redacted<String>) -> Result<R
     })
 }
 
-fn unauthorized() -> ServerError {
+/// Whether a caller is whom a request names: the same user name, and the same uid where both have one.
+#[must_use]
+pub fn is_requester(caller: &Requester, requester: Option<&Requester>) -> bool {
+    requester.is_some_and(|requester| {
+        let same_uid = requester.uid.is_empty() || caller.uid.is_empty() || requester.uid == caller.uid;
+        !requester.username.is_empty() && requester.username == caller.username && same_uid
+    })
+}
+
+/// The bearer token is nobody's, or no longer.
+#[must_use]
+pub fn unauthorized() -> ServerError {
     let words =
         "the API server does not accept this bearer token; get a new one: kubectl create token, or log in again";
     ServerError::new(ErrorCode::Unauthorized, words)
@@ -71,5 +89,24 @@ mod tests {
         }
         assert!(bearer(&HeaderMap::new()).is_none());
         assert!(!format!("{:?}", of("Bearer canary")).contains("canary"));
+    }
+
+    #[test]
+    fn a_requester_is_known_by_name_and_by_uid_where_both_have_one() {
+        let person =
+            |username: &str, uid: &str| Requester { username: username.into(), uid: uid.into(), groups: vec![] };
+        let asked = person("carol", "1");
+        for (caller, same) in [
+            (person("carol", "1"), true),
+            (person("carol", ""), true),
+            (person("carol", "2"), false),
+            (person("Carol", "1"), false),
+            (person("", "1"), false),
+        ] {
+            assert_eq!(is_requester(&caller, Some(&asked)), same, "{caller:?}");
+        }
+        assert!(is_requester(&asked, Some(&person("carol", ""))));
+        assert!(!is_requester(&person("", ""), Some(&person("", ""))), "nobody is nobody's requester");
+        assert!(!is_requester(&asked, None));
     }
 }

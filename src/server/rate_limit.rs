@@ -1,7 +1,7 @@
 //! How often one address, and all together, may ask. Memory is bounded however many addresses come.
 
 use std::{
-    hash::{BuildHasher, RandomState},
+    hash::{BuildHasher, Hash, RandomState},
     num::NonZeroU32,
 };
 
@@ -15,7 +15,7 @@ use super::{
     error::{ErrorCode, ServerError},
 };
 
-/// Addresses are counted by a keyed hash of 16 bits, so at most 65,536 budgets exist (some 3 MB) and nothing has to be
+/// Addresses, and people, are counted by a keyed hash of 16 bits, so at most 65,536 budgets exist (some 3 MB) and nothing has to be
 /// forgotten. Two addresses share a budget with probability 1/65,536, and nobody can choose whose.
 type Bucket = u16;
 
@@ -23,7 +23,7 @@ type Bucket = u16;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Limits on requests")]
 pub struct RateLimits {
-    /// Requests per second that one client address may send to the download routes. An IPv6 client counts by its /64.
+    /// Requests per second that one client address may send. An IPv6 client counts by its /64.
     /// Beyond it: 429 with Retry-After.
     #[arg(long, env = "CERTCOURIER_RATE_PER_ADDRESS", default_value_t = 20, value_name = "PER_SECOND",
         value_parser = clap::value_parser!(u32).range(1..))]
@@ -32,17 +32,27 @@ pub struct RateLimits {
     #[arg(long, env = "CERTCOURIER_RATE_BURST", default_value_t = 60, value_name = "REQUESTS",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_burst: u32,
-    /// Lookups per second at the API server that all callers without a bearer token may cause together; a well-formed
-    /// download token costs one. Beyond it: 429 with Retry-After.
+    /// Lookups per second at the API server that all callers may cause together before anybody has authenticated them: a
+    /// well-formed download token costs one, a bearer token another. Beyond it: 429 with Retry-After.
     #[arg(long, env = "CERTCOURIER_RATE_LOOKUPS", default_value_t = 500, value_name = "PER_SECOND",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_lookups: u32,
+    /// Requests per second with which one person may mint, claim, vote, revoke and export. Beyond it: 429 with
+    /// Retry-After.
+    #[arg(long, env = "CERTCOURIER_RATE_PER_PERSON", default_value_t = 10, value_name = "PER_SECOND",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate_per_person: u32,
+    /// Such requests that one person may send at once before --rate-per-person counts.
+    #[arg(long, env = "CERTCOURIER_RATE_PERSON_BURST", default_value_t = 30, value_name = "REQUESTS",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate_person_burst: u32,
 }
 
 /// The limiters of one server.
 #[derive(Debug)]
 pub struct RateLimiters {
     addresses: DefaultKeyedRateLimiter<Bucket>,
+    people: DefaultKeyedRateLimiter<Bucket>,
     lookups: DefaultDirectRateLimiter,
     clock: DefaultClock,
     hash: RandomState,
@@ -54,6 +64,7 @@ impl RateLimiters {
     pub fn new(limits: &RateLimits) -> Self {
         Self {
             addresses: RateLimiter::keyed(quota(limits.rate_per_address, limits.rate_burst)),
+            people: RateLimiter::keyed(quota(limits.rate_per_person, limits.rate_person_burst)),
             lookups: RateLimiter::direct(quota(limits.rate_lookups, limits.rate_lookups)),
             clock: DefaultClock::default(),
             hash: RandomState::new(),
@@ -66,12 +77,22 @@ impl RateLimiters {
     /// [`ErrorCode::RateLimited`] with the time after which the next one is taken.
     pub fn admit(&self, client: ClientAddress) -> Result<(), ServerError> {
         self.addresses
-            .check_key(&self.bucket(client))
+            .check_key(&self.bucket(client.network()))
             .map_err(|until| self.refusal("too many requests from your address", &until))
     }
 
-    fn bucket(&self, client: ClientAddress) -> Bucket {
-        let [.., high, low] = self.hash.hash_one(client.network()).to_be_bytes();
+    /// Counts one request of this person, by their user name.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RateLimited`] with the time after which the next one is taken.
+    pub fn admit_person(&self, username: &str) -> Result<(), ServerError> {
+        self.people
+            .check_key(&self.bucket(username))
+            .map_err(|until| self.refusal("too many requests in your name", &until))
+    }
+
+    fn bucket(&self, whose: impl Hash) -> Bucket {
+        let [.., high, low] = self.hash.hash_one(whose).to_be_bytes();
         Bucket::from_be_bytes([high, low])
     }
 
@@ -80,7 +101,7 @@ impl RateLimiters {
     /// # Errors
     /// [`ErrorCode::RateLimited`] with the time after which the next one is taken.
     pub fn admit_lookup(&self) -> Result<(), ServerError> {
-        self.lookups.check().map_err(|until| self.refusal("too many downloads at the same time", &until))
+        self.lookups.check().map_err(|until| self.refusal("too many callers at the same time", &until))
     }
 
     fn refusal(&self, what: &str, until: &NotUntil<<DefaultClock as Clock>::Instant>) -> ServerError {
@@ -99,7 +120,8 @@ fn quota(per_second: u32, burst: u32) -> Quota {
 mod tests {
     use super::*;
 
-    const LIMITS: RateLimits = RateLimits { rate_per_address: 1, rate_burst: 3, rate_lookups: 2 };
+    const LIMITS: RateLimits =
+        RateLimits { rate_per_address: 1, rate_burst: 3, rate_lookups: 2, rate_per_person: 1, rate_person_burst: 2 };
 
     fn client(text: &str) -> ClientAddress {
         ClientAddress(text.parse().unwrap())
@@ -109,7 +131,7 @@ mod tests {
     fn another(limiters: &RateLimiters, taken: ClientAddress, pattern: &str) -> ClientAddress {
         (1..250)
             .map(|number| client(&pattern.replace('#', &number.to_string())))
-            .find(|candidate| limiters.bucket(*candidate) != limiters.bucket(taken))
+            .find(|candidate| limiters.bucket(candidate.network()) != limiters.bucket(taken.network()))
             .unwrap()
     }
 
@@ -131,6 +153,20 @@ mod tests {
         }
         limiters.admit(client("2001:db8::4")).unwrap_err();
         limiters.admit(another(&limiters, client("2001:db8::4"), "2001:db8:0:#::4")).unwrap();
+    }
+
+    #[test]
+    fn a_person_has_one_budget_wherever_they_call_from() {
+        let limiters = RateLimiters::new(&LIMITS);
+        limiters.admit_person("carol").unwrap();
+        limiters.admit_person("carol").unwrap();
+        let refusal = limiters.admit_person("carol").unwrap_err();
+        assert_eq!(refusal.code(), ErrorCode::RateLimited);
+        assert!(refusal.description().contains("in your name"), "{refusal}");
+        let other = (0..99)
+            .map(|number| format!("alice-{number}"))
+            .find(|name| limiters.bucket(name) != limiters.bucket("carol"));
+        limiters.admit_person(&other.unwrap()).unwrap();
     }
 
     #[test]

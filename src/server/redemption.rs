@@ -14,7 +14,7 @@ use ::kube::Api;
 use axum::response::Response;
 
 pub use file::Renders;
-pub(super) use refusal::{of_api_error, of_lifecycle as refusal_in_words};
+pub(super) use refusal::{of_api_error, of_reason};
 
 use super::{
     client_address::ClientAddress,
@@ -114,6 +114,26 @@ pub fn present(found: &Found, now: jiff::Timestamp) -> Result<(), Refusal> {
         return Err(Refusal::TokenRevoked("Deleted".to_owned()));
     }
     Ok(())
+}
+
+/// What stands against using the token, as far as its request and the receipt say; nothing is consumed. Between the
+/// delivery and the controller's next look only the receipt knows that the token was used.
+///
+/// # Errors
+/// [`ErrorCode::TokenUnknown`] for a token of nothing, [`ErrorCode::Unavailable`] when the API server does not answer.
+pub async fn look(
+    state: &ServerState,
+    found: &Found,
+    now: jiff::Timestamp,
+) -> Result<Option<ServerError>, ServerError> {
+    if let Err(refusal) = present(found, now) {
+        let explained = explain(state, found, refusal).await;
+        return if explained.code() == ErrorCode::TokenUnknown { Err(explained) } else { Ok(Some(explained)) };
+    }
+    let namespace = found.request.metadata.namespace.as_deref().unwrap_or_default();
+    let uid = found.request.metadata.uid.as_deref().unwrap_or_default();
+    let receipt = receipts::of(state.clients.reads(), namespace, uid).await.map_err(of_api_error)?;
+    Ok(receipt.as_ref().map(refusal::used))
 }
 
 /// A refusal in the words for whoever holds the token. Of a used one they may know when, so that a theft is noticed.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::{Router, middleware, routing::MethodRouter};
 
-use super::{downloads, error::ServerError, exchange, state::ServerState};
+use super::{api, downloads, error::ServerError, exchange, state::ServerState};
 
 /// The whole API as one service; tests call it without a network.
 pub fn router(state: Arc<ServerState>) -> Router {
-    with_surroundings(downloads::routes(), state)
+    let (callers, _document) = api::routes().split_for_parts();
+    with_surroundings(downloads::routes().merge(callers), state)
 }
 
 fn with_surroundings(routes: Router<Arc<ServerState>>, state: Arc<ServerState>) -> Router {

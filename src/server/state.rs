@@ -29,6 +29,10 @@ pub struct ServerState {
     pub(super) events: Events,
     pub(super) operator_policy: Option<NamedPolicy>,
     pub(super) cluster_name: Option<String>,
+    /// What links begin with; None: the host that the caller used.
+    pub(super) external_url: Option<String>,
+    /// Whether callers reach this server over TLS.
+    pub(super) serves_tls: bool,
     pub(super) proxies: TrustedProxies,
     pub(super) max_header_bytes: u32,
     pub(super) requests: RequestLimits,
@@ -57,6 +61,8 @@ impl ServerState {
             guard,
             operator_policy,
             cluster_name: args.cluster_name.clone(),
+            external_url: args.external_url.clone(),
+            serves_tls: !args.insecure_http,
             proxies: args.proxies(),
             max_header_bytes: args.connections.max_header_bytes,
             requests: args.requests.clone(),
@@ -74,6 +80,17 @@ impl ServerState {
     /// Whether this server serves the requests of a namespace.
     pub(super) fn serves(&self, namespace: &str) -> bool {
         self.namespaces.is_empty() || self.namespaces.iter().any(|served| served == namespace)
+    }
+
+    /// That this server serves the requests of a namespace. Ask after the caller has shown what they may, so that who may
+    /// nothing learns nothing.
+    pub(super) fn must_serve(&self, namespace: &str) -> Result<(), ServerError> {
+        if self.serves(namespace) {
+            return Ok(());
+        }
+        let words =
+            format!("project {namespace} is not served here (--watch-namespaces): ask whoever runs this server");
+        Err(ServerError::new(ErrorCode::NotFound, words))
     }
 
     /// A place among the deliveries under way; it is kept until the file has gone out.

@@ -5,8 +5,10 @@
 
 #![cfg(test)]
 
+mod api;
 mod approvals;
 mod bad_input;
+mod curl;
 mod doctor;
 mod documented;
 mod examples;

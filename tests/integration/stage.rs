@@ -230,6 +230,11 @@ impl Stage {
         controller(&self.plane, self.directory.path(), &self.urls[0], port, &[]).await.with_log("controller-2.log")
     }
 
+    /// The file with the certificate that clients know the servers by.
+    pub fn ca(&self) -> PathBuf {
+        self.directory.path().join("ca.crt")
+    }
+
     /// A number that no other test of this stage has.
     pub fn number(&self) -> u32 {
         self.names.fetch_add(1, Ordering::Relaxed)
@@ -290,7 +295,7 @@ async fn server(
     arguments.extend(["--tls-key".into(), directory.join("tls.key").display().to_string()]);
     arguments.extend(["--controller-user".into(), user("controller")]);
     // Tests come from one address, in crowds.
-    for flag in ["--rate-per-address", "--rate-burst", "--rate-lookups"] {
+    for flag in ["--rate-per-address", "--rate-burst", "--rate-lookups", "--rate-per-person", "--rate-person-burst"] {
         arguments.extend([flag.to_owned(), "100000".to_owned()]);
     }
     arguments.extend(more.iter().cloned());

@@ -105,6 +105,9 @@ impl Store {
         if object["metadata"]["uid"].is_null() {
             object["metadata"]["uid"] = json!(format!("uid-{}", self.version));
         }
+        if object["metadata"]["creationTimestamp"].is_null() {
+            object["metadata"]["creationTimestamp"] = json!(jiff::Timestamp::now().strftime("%FT%TZ").to_string());
+        }
         self.objects.insert(path.to_owned(), object.clone());
         object
     }
@@ -127,10 +130,10 @@ impl Store {
                 json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "1"}, "items": self.list(path)}),
             ),
             Method::GET => self.objects.get(path).map_or((404, Value::Null), |object| (200, object.clone())),
-            Method::POST if path.ends_with("/subjectaccessreviews") => {
+            Method::POST if path.ends_with("subjectaccessreviews") => {
                 let asked = &body["spec"]["resourceAttributes"];
                 let refused =
-                    format!("/refused/{}/{}", asked["verb"].as_str().unwrap(), asked["name"].as_str().unwrap());
+                    format!("/refused/{}/{}", asked["verb"].as_str().unwrap(), asked["name"].as_str().unwrap_or(""));
                 let allowed = !self.objects.contains_key(&refused);
                 (201, json!({"metadata": {}, "spec": body["spec"], "status": {"allowed": allowed}}))
             }

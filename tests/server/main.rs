@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod certificates;
+mod claims;
 mod connections;
 mod fake_api;
 mod faults;

@@ -393,6 +393,10 @@ async fn status_says_where_the_request_stands_and_consumes_nothing() {
     assert!(status["expires_at"].as_str().unwrap().ends_with('Z'), "{status}");
     assert!(status.get("error").is_none());
     assert_eq!(stage.download().await.status, 200);
+    // The controller has not looked yet: only the receipt knows.
+    let status = stage.status().await.json();
+    assert_eq!((&status["phase"], &status["usable"]), (&json!("TokenIssued"), &json!(false)));
+    assert!(status["error_description"].as_str().unwrap().contains("receipt r-"), "{status}");
     stage.api.edit(REQUEST, |request| request["status"]["phase"] = json!("Consumed"));
     let status = stage.status().await.json();
     assert_eq!((&status["usable"], &status["error"]), (&json!(false), &json!("token_used")));

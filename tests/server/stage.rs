@@ -78,10 +78,12 @@ impl std::io::Write for Log {
 pub const PATIENT: [&str; 6] = ["--api-timeout", "60s", "--decision-timeout", "60s", "--receipt-timeout", "30s"];
 
 /// Limits that only their own tests want to meet, and a patience that tests of faults can wait for.
-const USUAL: [[&str; 2]; 4] = [
+const USUAL: [[&str; 2]; 6] = [
     ["--rate-per-address", "100000"],
     ["--rate-burst", "100000"],
     ["--rate-lookups", "100000"],
+    ["--rate-per-person", "100000"],
+    ["--rate-person-burst", "100000"],
     ["--api-timeout", "2s"],
 ];
 

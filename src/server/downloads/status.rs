@@ -3,11 +3,8 @@
 
 use serde::Serialize;
 
-use super::super::redemption::{self, Found};
-use crate::{
-    api::{DateTime, DownloadRequest},
-    lifecycle::Refusal,
-};
+use super::super::{error::ServerError, redemption::Found};
+use crate::api::{DateTime, DownloadRequest};
 
 /// The answer of `GET /api/v1/downloads/{token}/status`.
 #[derive(Debug, Serialize)]
@@ -42,16 +39,12 @@ pub struct TokenRefusal {
 }
 
 impl TokenStatus {
-    /// Of a token that belongs to the request; None where it does not.
+    /// Of a token that belongs to the request, and what stands against using it.
     #[must_use]
-    pub fn of(found: &Found, now: jiff::Timestamp) -> Option<Self> {
-        let refusal = redemption::present(found, now).err();
-        if refusal == Some(Refusal::TokenUnknown) {
-            return None;
-        }
+    pub fn of(found: &Found, refusal: Option<&ServerError>) -> Self {
         let DownloadRequest { metadata, spec, status } = &found.request;
         let expiry = status.as_ref().and_then(|status| status.token.as_ref()?.expires_at.clone());
-        Some(Self {
+        Self {
             request: metadata.name.clone().unwrap_or_default(),
             namespace: metadata.namespace.clone().unwrap_or_default(),
             certificate: spec.certificate_ref.name.clone(),
@@ -60,10 +53,10 @@ impl TokenStatus {
             phase: status.as_ref().and_then(|status| status.phase).unwrap_or_default().name(),
             expires_at: expiry.filter(|_| refusal.is_none()),
             usable: refusal.is_none(),
-            refusal: refusal.map(|refusal| {
-                let error = redemption::refusal_in_words(&refusal);
-                TokenRefusal { error: error.code().name(), error_description: error.description().to_owned() }
+            refusal: refusal.map(|refusal| TokenRefusal {
+                error: refusal.code().name(),
+                error_description: refusal.description().to_owned(),
             }),
-        })
+        }
     }
 }

@@ -97,11 +97,7 @@ async fn requester_in_person(
         return Err(ServerError::new(ErrorCode::Unauthorized, words));
     };
     let caller = identity::of_bearer(&state.clients, bearer).await?;
-    let same = request.spec.requested_by.as_ref().is_some_and(|requester| {
-        let same_uid = requester.uid.is_empty() || caller.uid.is_empty() || requester.uid == caller.uid;
-        !requester.username.is_empty() && requester.username == caller.username && same_uid
-    });
-    if !same {
+    if !identity::is_requester(&caller, request.spec.requested_by.as_ref()) {
         let words = "this token is bound to its requester by policy (token.bindToRequester), and you are not they; \
                      create a DownloadRequest of your own";
         return Err(ServerError::new(ErrorCode::Forbidden, words));

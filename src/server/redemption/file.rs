@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use certcourier_bundle::{
-    Artifact, EnvironmentMaterial, Passphrase, PemOrder, Pkcs12Options, Pkcs12Profile, Randomness, RandomnessError,
-    RenderError, RenderOptions, render,
+    Artifact, EnvironmentMaterial, Passphrase, PemOrder, Pkcs12Options, Pkcs12Profile, RenderError, RenderOptions,
+    render,
 };
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -16,6 +16,7 @@ use super::{
     super::{
         args::DeliveryLimits,
         error::{ErrorCode, ServerError},
+        randomness::SystemRandomness,
         state::ServerState,
     },
     decision::Decided,
@@ -174,15 +175,6 @@ fn sealed_passphrase(token: &Token, request: &DownloadRequest) -> Result<Passphr
     let text: Zeroizing<String> =
         token::unseal(token, sealed, uid, minted.generation).map_err(|error| refuse(error.to_string()))?;
     Passphrase::new(text).map_err(|error| refuse(error.to_string()))
-}
-
-/// The operating system's generator.
-struct SystemRandomness;
-
-impl Randomness for SystemRandomness {
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), RandomnessError> {
-        getrandom::fill(buffer).map_err(RandomnessError::new)
-    }
 }
 
 /// The PKCS#12 profile of the file, for its receipt.

@@ -37,7 +37,7 @@ pub fn of_lifecycle(refusal: &Refusal) -> ServerError {
 
 /// The code of what a policy or the requester's rights refuse. Where there are several, the first one's counts and the
 /// text has them all.
-const fn of_reason(reason: &Reason) -> ErrorCode {
+pub const fn of_reason(reason: &Reason) -> ErrorCode {
     match reason {
         Reason::KeyExportDisabled { .. } | Reason::CaKeyExportDisabled { .. } => ErrorCode::KeyExportDisabled,
         Reason::FormatNotAllowed { .. } | Reason::NoFormatInCommon { .. } | Reason::LegacyNotAllowed { .. } => {

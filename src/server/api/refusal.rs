@@ -1,0 +1,126 @@
+//! What the API server, `policy` and `lifecycle` refuse, as codes and words for the caller.
+//!
+//! What the API server says to a call made with the caller's own token is the caller's to read, so it is passed on: RBAC's
+//! sentence, or the one of the admission policy that refused.
+
+use std::time::Duration;
+
+use ::kube::Error;
+
+use super::super::{
+    error::{ErrorCode, ServerError},
+    identity,
+    redemption::of_reason,
+};
+use crate::{
+    kube::{
+        error::{ApiError, Failure, in_one_line},
+        policies::PolicyError,
+    },
+    lifecycle::ClaimRefusal,
+    policy::Reason,
+};
+
+/// When to come back after something that passes by itself.
+pub const SOON: Duration = Duration::from_secs(1);
+
+/// How long to wait before reading again what became of a write.
+pub const READ_AGAIN: Duration = Duration::from_millis(50);
+
+/// The mark behind which an admission policy's own words begin.
+const ADMISSION: &str = "denied request: ";
+
+/// The API server does not answer, or has had too much. Nothing is said of what was done.
+pub fn unavailable(error: ApiError) -> ServerError {
+    let wait = match error.failure() {
+        Failure::Throttled(Some(wait)) => wait,
+        _ => SOON,
+    };
+    ServerError::new(ErrorCode::Unavailable, "the API server does not answer as it should: try again")
+        .retry_after(wait)
+        .caused_by(error)
+}
+
+/// A review of the caller's own identity or rights went wrong: these are refused for bad credentials alone.
+pub fn of_review(error: ApiError) -> ServerError {
+    match error.failure() {
+        Failure::Forbidden => identity::unauthorized().caused_by(error),
+        _ => unavailable(error),
+    }
+}
+
+/// The API server's refusal of a call that was made as the caller. `hint` is what to ask for where a right is missing.
+pub fn passed_through(error: ApiError, hint: &str) -> ServerError {
+    let Error::Api(status) = &error.source else { return unavailable(error) };
+    let (code, said) = (status.code, in_the_api_servers_words(&status.message));
+    let refuse = |code, words: String| ServerError::new(code, words);
+    match (code, error.failure()) {
+        (401, _) => identity::unauthorized().caused_by(error),
+        (_, Failure::Forbidden) if said.by_admission => refuse(ErrorCode::Forbidden, said.words.to_owned()),
+        (_, Failure::Forbidden) => refuse(ErrorCode::Forbidden, format!("{}; {hint}", said.words)),
+        (_, Failure::NotFound) => refuse(ErrorCode::NotFound, format!("{}; the lists say what there is", said.words)),
+        (_, Failure::Invalid) => refuse(of_admission(said.words), said.words.to_owned()),
+        (_, Failure::Conflict) => {
+            let words = "somebody else changed this at the same time: try again";
+            refuse(ErrorCode::Unavailable, words.to_owned()).retry_after(SOON).caused_by(error)
+        }
+        (_, Failure::Throttled(wait)) => {
+            refuse(ErrorCode::RateLimited, "the API server has too many requests: try again later".to_owned())
+                .retry_after(wait.unwrap_or(SOON))
+                .caused_by(error)
+        }
+        (_, Failure::Unavailable) => unavailable(error),
+    }
+}
+
+struct Said<'a> {
+    words: &'a str,
+    by_admission: bool,
+}
+
+/// Without what the API server puts in front of an admission policy's sentence.
+fn in_the_api_servers_words(message: &str) -> Said<'_> {
+    match message.split_once(ADMISSION) {
+        Some((_, words)) => Said { words, by_admission: true },
+        None => Said { words: message, by_admission: false },
+    }
+}
+
+/// The code of what an admission policy, or the schema, calls wrong with an object.
+fn of_admission(words: &str) -> ErrorCode {
+    if words.starts_with("the request is closed") { ErrorCode::RequestClosed } else { ErrorCode::BadRequest }
+}
+
+/// Policy or rights refuse.
+pub fn of_reasons(reasons: &[Reason]) -> ServerError {
+    let sentences: Vec<String> = reasons.iter().map(Reason::to_string).collect();
+    let code = reasons.first().map_or(ErrorCode::Forbidden, of_reason);
+    ServerError::new(code, sentences.join("; "))
+}
+
+/// A token that cannot be claimed now.
+pub fn of_claim(refusal: &ClaimRefusal) -> ServerError {
+    let code = match refusal {
+        ClaimRefusal::WrongDelivery(_) => ErrorCode::WrongDelivery,
+        ClaimRefusal::Closed(_) => ErrorCode::RequestClosed,
+        ClaimRefusal::ApprovalRequired(_) => ErrorCode::ApprovalRequired,
+        ClaimRefusal::NotReady(_) => ErrorCode::MaterialUnusable,
+        ClaimRefusal::Refused(reasons) => return of_reasons(reasons),
+        ClaimRefusal::GuardFailed(_) => {
+            return ServerError::new(ErrorCode::GuardFailed, refusal.to_string()).retry_after(SOON);
+        }
+    };
+    ServerError::new(code, refusal.to_string())
+}
+
+/// The facts of a decision could not be gathered with the operator's rights.
+pub fn of_facts(error: PolicyError) -> ServerError {
+    match error {
+        PolicyError::Api(error) => unavailable(error),
+        PolicyError::Unreadable { .. } => {
+            let words = "a CertificatePolicy of this namespace cannot be understood by this version of certcourier, \
+                         so nothing is allowed; tell whoever keeps the policies";
+            ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON).caused_by(in_one_line(&error))
+        }
+    }
+}

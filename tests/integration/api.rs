@@ -1,0 +1,3 @@
+//! The HTTP API as curl and CI use it, each with a Kubernetes token of their own.
+
+mod mint;
