@@ -19,8 +19,9 @@ pub enum Reason {
     /// An object is not what it should be.
     #[error(
         "{kind} `{name}` is not what this version of certcourier applies for its namespace and users; delete it (what was \
-         added by hand stays when it is only applied over) and apply again what `certcourier manifests` prints, with the \
-         operator's own --namespace, --controller and --server; the API server's audit log tells who changed it"
+         added by hand stays when it is only applied over) and apply again what `certcourier manifests` prints for the \
+         --namespace, --server-user and --controller-user that the programs have; the API server's audit log tells who \
+         changed it"
     )]
     Changed {
         /// What it is.

@@ -12,6 +12,7 @@ mod curl;
 mod doctor;
 mod documented;
 mod examples;
+mod forgery;
 mod guard;
 mod people;
 mod pki;

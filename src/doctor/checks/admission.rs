@@ -153,6 +153,10 @@ fn of_object(object: &GuardObject) -> Option<Finding> {
     };
     let remedy = match object.state {
         ObjectState::OtherRevision => "run the doctor of the version that is installed, or finish the upgrade",
+        ObjectState::Changed => {
+            "delete it (what was added by hand stays when it is only applied over), apply again what `certcourier \
+             manifests` prints, and find out who changed it (the API server's audit log)"
+        }
         _ => {
             "apply again what `certcourier manifests` prints, and find out who changed it (the API server's audit log)"
         }
