@@ -21,6 +21,7 @@ enum Command {
     Doctor(Box<crate::doctor::DoctorArgs>),
     /// Print everything that is applied before the operator runs: CRDs, roles, admission policies.
     Manifests(crate::manifests::ManifestsArgs),
+    Render(Box<crate::render::RenderArgs>),
     /// Run the HTTP API that redeems tokens. Any number of replicas.
     Server(Box<crate::server::ServerArgs>),
 }
@@ -33,6 +34,7 @@ pub fn run() -> ExitCode {
         Command::Controller(args) => crate::controller::run(&args),
         Command::Doctor(args) => crate::doctor::run(&args),
         Command::Manifests(args) => crate::manifests::print_manifests(&args),
+        Command::Render(args) => crate::render::run(&args),
         Command::Server(args) => crate::server::run(&args),
     }
 }

@@ -1,17 +1,6 @@
 //! The operating system's generator.
 
-use certcourier_bundle::{Randomness, RandomnessError};
-
 use super::error::ServerError;
-
-/// For the bundle, which has none of its own.
-pub struct SystemRandomness;
-
-impl Randomness for SystemRandomness {
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), RandomnessError> {
-        getrandom::fill(buffer).map_err(RandomnessError::new)
-    }
-}
 
 /// Fills a buffer.
 ///

@@ -5,7 +5,7 @@
 //! generation and whole, and removed otherwise.
 
 use ::kube::ResourceExt as _;
-use certcourier_bundle::{Randomness, RandomnessError, generate_passphrase};
+use certcourier_bundle::generate_passphrase;
 use zeroize::Zeroizing;
 
 use super::{
@@ -25,6 +25,7 @@ use crate::{
     },
     lifecycle,
     policy::needs_passphrase,
+    randomness::OperatingSystem,
     redact::Redacted,
     token::{self, NONCE_BYTES, RANDOM_BYTES, Token},
 };
@@ -202,15 +203,6 @@ fn values(
         values.push(("passphrase", passphrase.clone()));
     }
     values
-}
-
-/// The operating system's random numbers, for the bundle crate.
-struct OperatingSystem;
-
-impl Randomness for OperatingSystem {
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), RandomnessError> {
-        getrandom::fill(buffer).map_err(RandomnessError::new)
-    }
 }
 
 #[cfg(test)]

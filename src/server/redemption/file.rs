@@ -16,7 +16,6 @@ use super::{
     super::{
         args::DeliveryLimits,
         error::{ErrorCode, ServerError},
-        randomness::SystemRandomness,
         state::ServerState,
     },
     decision::Decided,
@@ -26,6 +25,7 @@ use crate::{
     api::{self, DownloadRequest, Format, PassphraseReference},
     kube::{material::bundle_format, secrets},
     policy::needs_passphrase,
+    randomness::OperatingSystem,
     token::{self, Token},
 };
 
@@ -95,7 +95,7 @@ pub async fn make(
             .zip(&materials)
             .map(|(environment, material)| EnvironmentMaterial { environment, material })
             .collect();
-        render(format, &parts, &options, &mut SystemRandomness)
+        render(format, &parts, &options, &mut OperatingSystem)
     });
     let environment = decided.environments.join(", ");
     made.await?.map_err(|error| unusable(&environment, error))

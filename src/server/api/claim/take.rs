@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::super::{
     super::{
         error::{ErrorCode, ServerError},
-        randomness::{self, SystemRandomness},
+        randomness,
         state::ServerState,
     },
     refusal::{self, READ_AGAIN, SOON},
@@ -27,6 +27,7 @@ use crate::{
     },
     lifecycle::{self, Guard, Minted, Observed, Settings},
     policy::{self, Decision, needs_passphrase},
+    randomness::OperatingSystem,
     token::{self, NONCE_BYTES, RANDOM_BYTES, Token},
 };
 
@@ -129,7 +130,7 @@ impl Attempt {
         randomness::fill(random.as_mut_slice())?;
         let token = Token::mint(&request.namespace().unwrap_or_default(), &request.name_any(), &random);
         let generated_passphrase = if given.is_none() && generates_passphrase(request) {
-            let made = generate_passphrase(&mut SystemRandomness);
+            let made = generate_passphrase(&mut OperatingSystem);
             Some(made.map_err(|error| ServerError::internal().caused_by(error))?)
         } else {
             None

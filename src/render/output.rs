@@ -1,0 +1,45 @@
+//! Where the file goes: complete or not at all, never over another one unasked, and closed to others if it holds a key.
+
+use std::{
+    fs::Permissions,
+    io::{self, IsTerminal as _, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+/// Why nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OutputError {
+    #[error("`{}` exists: choose another name, or replace it with --force", .0.display())]
+    Exists(PathBuf),
+    #[error("this file is not for a terminal: write it with -o FILE, or pipe it")]
+    Terminal,
+    #[error("`{}` cannot be written: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+}
+
+/// Writes the bytes; `-` is standard output.
+pub(super) fn write(path: &Path, bytes: &[u8], holds_key: bool, force: bool) -> Result<(), OutputError> {
+    let failed = |source| OutputError::Write { path: path.to_owned(), source };
+    if path.as_os_str() == "-" {
+        let mut stdout = io::stdout().lock();
+        if stdout.is_terminal() && (holds_key || !bytes.is_ascii()) {
+            return Err(OutputError::Terminal);
+        }
+        return stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(failed);
+    }
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // For public files the umask decides, as for any other program.
+    let mode = if holds_key { 0o600 } else { 0o666 };
+    let mut file = tempfile::Builder::new()
+        .prefix(".certcourier-")
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(directory)
+        .map_err(failed)?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    let kept = if force { file.persist(path) } else { file.persist_noclobber(path) };
+    kept.map(drop).map_err(|error| match error.error.kind() {
+        io::ErrorKind::AlreadyExists => OutputError::Exists(path.to_owned()),
+        _ => failed(error.error),
+    })
+}
