@@ -13,6 +13,7 @@ mod doctor;
 mod documented;
 mod examples;
 mod forgery;
+mod formats;
 mod guard;
 mod people;
 mod pki;
