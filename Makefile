@@ -45,11 +45,12 @@ control-plane: requirements ## build etcd, kube-apiserver, kube-controller-manag
 	@cargo build --quiet --package test-cluster --bins
 	@$(CLUSTER) build >/dev/null
 
-generate: ## write crds/ from the Rust types
+generate: ## write crds/ and docs/openapi.json from the Rust types
 	cargo run --quiet -- crds --directory crds
+	cargo run --quiet -- openapi >docs/openapi.json
 
 generated: generate ## fail where what is committed is not what is generated
-	@git diff --exit-code -- crds || { echo "run \`make generate\` and commit what it changes"; exit 1; }
+	@git diff --exit-code -- crds docs/openapi.json || { echo "run \`make generate\` and commit what it changes"; exit 1; }
 
 # The advisory database lies where this command may not reach it; bans, licences and sources need no network.
 deny: $(TOOLS)/bin/cargo-deny ## licences, bans and sources of every dependency

@@ -21,8 +21,10 @@ enum Command {
     Doctor(Box<crate::doctor::DoctorArgs>),
     /// Print everything that is applied before the operator runs: CRDs, roles, admission policies.
     Manifests(crate::manifests::ManifestsArgs),
+    /// Print the OpenAPI document of the HTTP API, as kept in docs/openapi.json.
+    Openapi,
     Render(Box<crate::render::RenderArgs>),
-    /// Run the HTTP API that redeems tokens. Any number of replicas.
+    /// Run the HTTP API: it mints and redeems tokens. Any number of replicas.
     Server(Box<crate::server::ServerArgs>),
 }
 
@@ -34,6 +36,10 @@ pub fn run() -> ExitCode {
         Command::Controller(args) => crate::controller::run(&args),
         Command::Doctor(args) => crate::doctor::run(&args),
         Command::Manifests(args) => crate::manifests::print_manifests(&args),
+        Command::Openapi => {
+            print!("{}", crate::server::openapi_document());
+            ExitCode::SUCCESS
+        }
         Command::Render(args) => crate::render::run(&args),
         Command::Server(args) => crate::server::run(&args),
     }

@@ -23,8 +23,10 @@ pub mod exchange;
 pub mod guard;
 mod headers;
 mod identity;
+mod leftover;
 pub mod listener;
 pub mod metrics;
+mod openapi;
 mod randomness;
 pub mod rate_limit;
 mod readiness;
@@ -36,6 +38,7 @@ pub mod state;
 pub mod tls;
 
 pub use args::ServerArgs;
+pub use openapi::document as openapi_document;
 pub use router::router;
 pub use run::run;
 pub use state::ServerState;

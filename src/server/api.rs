@@ -7,28 +7,47 @@
 //! # Layout
 //! - [`caller`] who calls and what they may; [`place`] what a path names; [`refusal`] the API server's refusals in HTTP.
 //! - [`body`] reads JSON; [`record`] tells what happened.
-//! - [`mint`] asks for a file; [`claim`] takes its token.
+//! - [`mint`] asks for a file; [`claim`] takes its token; [`votes`] agree, refuse and withdraw.
+//! - [`certificates`], [`requests`], [`receipts`] and [`timeline`] look, [`page`] by page; [`export`] is an older API's route.
 
 mod body;
 mod caller;
+mod certificates;
 mod claim;
+mod export;
 mod mint;
+mod page;
 mod place;
+mod receipts;
 mod record;
 mod refusal;
+mod requests;
+mod timeline;
+mod votes;
 
 use std::sync::Arc;
 
-use utoipa_axum::{
-    router::{OpenApiRouter, UtoipaMethodRouterExt as _},
-    routes,
-};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{router::only, state::ServerState};
+use super::{router::documented, state::ServerState};
+
+pub(super) use mint::FormatName;
 
 /// The routes that take a Kubernetes bearer token.
 pub(super) fn routes() -> OpenApiRouter<Arc<ServerState>> {
     OpenApiRouter::default()
-        .routes(routes!(mint::mint_download).map(|methods| only("POST", methods)))
-        .routes(routes!(claim::claim_token).map(|methods| only("POST", methods)))
+        .routes(documented("POST", routes!(mint::mint_download)))
+        .routes(documented("POST", routes!(claim::claim_token)))
+        .routes(documented("POST", routes!(votes::approve_request)))
+        .routes(documented("POST", routes!(votes::deny_request)))
+        .routes(documented("POST", routes!(votes::revoke_request)))
+        .routes(documented("GET", routes!(certificates::list_certificates)))
+        .routes(documented("GET", routes!(certificates::get_certificate)))
+        .routes(documented("GET", routes!(timeline::get_timeline)))
+        .routes(documented("GET", routes!(requests::list_requests)))
+        .routes(documented("GET", routes!(requests::get_request)))
+        .routes(documented("GET", routes!(receipts::list_receipts)))
+        .routes(documented("GET", routes!(receipts::get_receipt)))
+        .routes(documented("GET", routes!(export::export_certificate)))
+        .routes(documented("GET", routes!(export::export_certificate_without_slash)))
 }

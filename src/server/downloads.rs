@@ -10,13 +10,14 @@ mod status;
 use std::sync::Arc;
 
 use axum::{
-    Extension, Json, Router,
+    Extension, Json,
     body::Body,
     extract::{FromRequestParts, Path, State, rejection::PathRejection},
     http::{HeaderMap, header, request::Parts},
     response::Response,
-    routing::{get, post},
 };
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use zeroize::Zeroizing;
 
 use self::status::TokenStatus;
@@ -28,19 +29,53 @@ use super::{
     identity,
     redemption::{self, Redeemer},
     request_id::RequestId,
-    router::only,
+    router::documented,
     state::ServerState,
 };
 use crate::token::Token;
 
 /// The download routes.
-pub(super) fn routes() -> Router<Arc<ServerState>> {
-    Router::new()
-        .route("/api/v1/downloads", only("POST", post(download_by_body)))
-        .route("/api/v1/downloads/{token}", only("GET", get(download_by_path)))
-        .route("/api/v1/downloads/{token}/status", only("GET", get(token_status)))
+pub(super) fn routes() -> OpenApiRouter<Arc<ServerState>> {
+    OpenApiRouter::default()
+        .routes(documented("POST", routes!(download_by_body)))
+        .routes(documented("GET", routes!(download_by_path)))
+        .routes(documented("GET", routes!(token_status)))
 }
 
+/// Where the token of a link leads.
+#[derive(ToSchema)]
+#[schema(as = DownloadBody)]
+#[expect(dead_code, reason = "the document's schema; the body is read in presented")]
+struct DownloadBody {
+    /// The token.
+    token: String,
+}
+
+/// Download a file.
+///
+/// The token works once: an answer with the file has used it up, whether or not the file arrives. A browser gets a page
+/// with a button instead. HEAD, Range and prefetching consume nothing. Where policy binds tokens to their requester, the
+/// requester's bearer token must come along.
+#[utoipa::path(
+    get,
+    path = "/api/v1/downloads/{token}",
+    tag = "downloads",
+    params(("token" = String, Path, description = "The token, `ccd_…`")),
+    responses(
+        (status = 200, description = "The file; with `Accept: text/html` a page with a button", content(
+            (Vec<u8> = "application/pem-certificate-chain"), (Vec<u8> = "application/pkix-cert"),
+            (Vec<u8> = "application/x-pem-file"), (Vec<u8> = "application/x-pkcs12"), (Vec<u8> = "application/zip"),
+            (String = "text/html"),
+        )),
+        (status = 401, description = "`unauthorized`: the token is bound to its requester, whose bearer token is missing"),
+        (status = 403, description = "`forbidden`, `key_export_disabled`, `format_not_allowed`, `approval_required`"),
+        (status = 404, description = "`token_unknown`"),
+        (status = 409, description = "`certificate_changed`: what was reviewed is no longer what would be delivered"),
+        (status = 410, description = "`token_expired`, `token_used`, `token_replaced`, `token_revoked`, `certificate_gone`"),
+        (status = 422, description = "`material_unusable`, `passphrase_required`, `unknown_environment`, `reason_required`, `passphrase_too_short`"),
+        (status = 503, description = "`guard_failed`, `unavailable`: nothing was delivered"),
+    ),
+)]
 async fn download_by_path(
     State(state): State<Arc<ServerState>>,
     redeemer: Redeemer,
@@ -56,6 +91,31 @@ async fn download_by_path(
     redemption::redeem(&state, &token, redeemer).await
 }
 
+/// Download a file, with the token in the body.
+///
+/// As `GET /api/v1/downloads/{token}`, and out of URLs and logs. The body may also be a form `token=…` or the token alone.
+#[utoipa::path(
+    post,
+    path = "/api/v1/downloads",
+    tag = "downloads",
+    request_body(description = "Any Content-Type", content(
+        (DownloadBody = "application/json"), (DownloadBody = "application/x-www-form-urlencoded"),
+        (String = "text/plain"),
+    )),
+    responses(
+        (status = 200, description = "The file", content(
+            (Vec<u8> = "application/pem-certificate-chain"), (Vec<u8> = "application/pkix-cert"),
+            (Vec<u8> = "application/x-pem-file"), (Vec<u8> = "application/x-pkcs12"), (Vec<u8> = "application/zip"),
+        )),
+        (status = 401, description = "`unauthorized`: the token is bound to its requester, whose bearer token is missing"),
+        (status = 403, description = "`forbidden`, `key_export_disabled`, `format_not_allowed`, `approval_required`"),
+        (status = 404, description = "`token_unknown`"),
+        (status = 409, description = "`certificate_changed`: what was reviewed is no longer what would be delivered"),
+        (status = 410, description = "`token_expired`, `token_used`, `token_replaced`, `token_revoked`, `certificate_gone`"),
+        (status = 422, description = "`material_unusable`, `passphrase_required`, `unknown_environment`, `reason_required`, `passphrase_too_short`"),
+        (status = 503, description = "`guard_failed`, `unavailable`: nothing was delivered"),
+    ),
+)]
 async fn download_by_body(
     State(state): State<Arc<ServerState>>,
     redeemer: Redeemer,
@@ -70,6 +130,19 @@ async fn download_by_body(
     redemption::redeem(&state, &token, redeemer).await
 }
 
+/// Look at a token.
+///
+/// Consumes nothing, and says nothing that using the token would not.
+#[utoipa::path(
+    get,
+    path = "/api/v1/downloads/{token}/status",
+    tag = "downloads",
+    params(("token" = String, Path, description = "The token, `ccd_…`")),
+    responses(
+        (status = 200, description = "Where its request stands, and whether it can be used", body = TokenStatus),
+        (status = 404, description = "`token_unknown`"),
+    ),
+)]
 async fn token_status(
     State(state): State<Arc<ServerState>>,
     Extension(client): Extension<ClientAddress>,

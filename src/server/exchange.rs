@@ -20,7 +20,7 @@ use super::{
     client_address::ClientAddress,
     connection::Peer,
     error::{ErrorCode, ServerError},
-    headers,
+    headers, leftover,
     request_id::{self, RequestId},
     state::ServerState,
 };
@@ -42,14 +42,19 @@ pub async fn surround(State(state): State<Arc<ServerState>>, mut request: Reques
     request.extensions_mut().insert(id.clone());
     request.extensions_mut().insert(client);
     let span = info_span!("request", request_id = id.as_str(), route);
+    let (request, leftover) = leftover::watch(request);
     let mut answer = match acceptable(&request, state.max_header_bytes) {
         Ok(()) => run(request, next).instrument(span.clone()).await,
-        Err(refusal) => refusal.into_response(),
+        Err(refusal) => {
+            drop(request);
+            refusal.into_response()
+        }
     };
 
     let refusal = answer.extensions_mut().remove::<Arc<ServerError>>();
     if let Some(refusal) = &refusal {
         state.metrics.refused(refusal.code());
+        leftover.drain().await;
         answer = with_envelope(answer, refusal, (!two_fields).then(|| id.as_str()));
     }
     headers::add_everywhere(answer.headers_mut());

@@ -14,6 +14,7 @@ use ::kube::Api;
 use axum::response::Response;
 
 pub use file::Renders;
+pub(super) use file::{Leaves, leaves_of};
 pub(super) use refusal::{of_api_error, of_reason};
 
 use super::{

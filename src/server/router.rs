@@ -4,12 +4,18 @@ use std::sync::Arc;
 
 use axum::{Router, middleware, routing::MethodRouter};
 
-use super::{api, downloads, error::ServerError, exchange, state::ServerState};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt as _};
+
+use super::{api, downloads, error::ServerError, exchange, openapi, state::ServerState};
 
 /// The whole API as one service; tests call it without a network.
 pub fn router(state: Arc<ServerState>) -> Router {
-    let (callers, _document) = api::routes().split_for_parts();
-    with_surroundings(downloads::routes().merge(callers), state)
+    with_surroundings(openapi::with_document(all_routes()), state)
+}
+
+/// All routes but that of their document.
+pub(super) fn all_routes() -> OpenApiRouter<Arc<ServerState>> {
+    downloads::routes().merge(api::routes())
 }
 
 fn with_surroundings(routes: Router<Arc<ServerState>>, state: Arc<ServerState>) -> Router {
@@ -26,6 +32,14 @@ where
     S: Clone + Send + Sync + 'static,
 {
     methods.head(async move || ServerError::method(allow)).fallback(async move || ServerError::method(allow))
+}
+
+/// The same for a route that the OpenAPI document has, too.
+pub(super) fn documented<S>(allow: &'static str, route: UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    route.map(|methods| only(allow, methods))
 }
 
 #[cfg(test)]

@@ -33,6 +33,10 @@ use crate::{
     policy::needs_passphrase,
 };
 
+/// What to ask for where requests may not be read.
+pub const REQUEST_HINT: &str =
+    "ask for a role that may read downloadrequests.certcourier.io there, such as certcourier-viewer";
+
 /// A token. It is in this answer and nowhere else.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Token)]
@@ -134,10 +138,9 @@ pub async fn request_as(caller: &Caller, place: &Place) -> Result<DownloadReques
     let Place { project, name } = place;
     let requests: Api<DownloadRequest> = Api::namespaced(caller.client.clone(), project);
     let found = requests.get_opt(name).await.during("read", || format!("DownloadRequest {project}/{name}"));
-    let hint = "ask for a role that may get downloadrequests.certcourier.io there, such as certcourier-viewer";
-    found.map_err(|error| refusal::passed_through(error, hint))?.ok_or_else(|| {
+    found.map_err(|error| refusal::passed_through(error, REQUEST_HINT))?.ok_or_else(|| {
         let words = format!(
-            "there is no request `{name}` in project {project}; …/projects/{project}/requests lists those there are"
+            "there is no request `{name}` in project {project}; /api/v1/projects/{project}/requests lists those there are"
         );
         ServerError::new(ErrorCode::NotFound, words)
     })

@@ -22,6 +22,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub use self::ask::FormatName;
 use self::ask::{Asked, MintBody};
 use super::{
     super::{
@@ -30,6 +31,7 @@ use super::{
     },
     body,
     caller::Caller,
+    certificates,
     claim::{TokenAnswer, decision, guard, take},
     place::Place,
     record, refusal,
@@ -200,9 +202,6 @@ fn not_minted(refusal: &ClaimRefusal, material: &Material) -> ServerError {
 }
 
 fn no_certificate(draft: &DownloadRequest) -> ServerError {
-    let (name, project) = (&draft.spec.certificate_ref.name, draft.namespace().unwrap_or_default());
-    let words = format!(
-        "there is no Certificate `{name}` in project {project}; …/projects/{project}/certificates lists those there are"
-    );
-    ServerError::new(ErrorCode::NotFound, words)
+    let (name, project) = (draft.spec.certificate_ref.name.clone(), draft.namespace().unwrap_or_default());
+    certificates::no_certificate(&Place { project, name })
 }

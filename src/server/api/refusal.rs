@@ -56,10 +56,12 @@ pub fn passed_through(error: ApiError, hint: &str) -> ServerError {
     let refuse = |code, words: String| ServerError::new(code, words);
     match (code, error.failure()) {
         (401, _) => identity::unauthorized().caused_by(error),
-        (_, Failure::Forbidden) if said.by_admission => refuse(ErrorCode::Forbidden, said.words.to_owned()),
+        (_, Failure::Forbidden) if said.by_admission => {
+            refuse(of_admission(said.words, ErrorCode::Forbidden), said.words.to_owned())
+        }
         (_, Failure::Forbidden) => refuse(ErrorCode::Forbidden, format!("{}; {hint}", said.words)),
         (_, Failure::NotFound) => refuse(ErrorCode::NotFound, format!("{}; the lists say what there is", said.words)),
-        (_, Failure::Invalid) => refuse(of_admission(said.words), said.words.to_owned()),
+        (_, Failure::Invalid) => refuse(of_admission(said.words, ErrorCode::BadRequest), said.words.to_owned()),
         (_, Failure::Conflict) => {
             let words = "somebody else changed this at the same time: try again";
             refuse(ErrorCode::Unavailable, words.to_owned()).retry_after(SOON).caused_by(error)
@@ -86,9 +88,10 @@ fn in_the_api_servers_words(message: &str) -> Said<'_> {
     }
 }
 
-/// The code of what an admission policy, or the schema, calls wrong with an object.
-fn of_admission(words: &str) -> ErrorCode {
-    if words.starts_with("the request is closed") { ErrorCode::RequestClosed } else { ErrorCode::BadRequest }
+/// The code of an admission policy's sentence. Two of them say that it is too late.
+fn of_admission(words: &str, otherwise: ErrorCode) -> ErrorCode {
+    let too_late = ["the request is closed", "a revoked request stays revoked"];
+    if too_late.iter().any(|beginning| words.starts_with(beginning)) { ErrorCode::RequestClosed } else { otherwise }
 }
 
 /// Policy or rights refuse.

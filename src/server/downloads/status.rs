@@ -2,12 +2,13 @@
 //! and nothing is said that the holder of the token does not know or could not find out by using it.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::super::{error::ServerError, redemption::Found};
+use super::super::{api::FormatName, error::ServerError, redemption::Found};
 use crate::api::{DateTime, DownloadRequest};
 
 /// The answer of `GET /api/v1/downloads/{token}/status`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct TokenStatus {
     /// Name of the DownloadRequest.
     pub request: String,
@@ -18,10 +19,12 @@ pub struct TokenStatus {
     /// The environment asked for; null means the Certificate's default, or all for der-zip.
     pub environment: Option<String>,
     /// The format of the file.
+    #[schema(value_type = FormatName)]
     pub format: &'static str,
     /// Where the request stands.
     pub phase: &'static str,
     /// Until when this token can be used; null once it is not the living one.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<DateTime>,
     /// Whether nothing is known that stands against using the token now. Policies, rights and material are looked at
     /// only when it is used.
@@ -32,7 +35,7 @@ pub struct TokenStatus {
 }
 
 /// What using the token would answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct TokenRefusal {
     error: &'static str,
     error_description: String,

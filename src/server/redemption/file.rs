@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
+use ::kube::ResourceExt as _;
 use certcourier_bundle::{
-    Artifact, EnvironmentMaterial, Passphrase, PemOrder, Pkcs12Options, Pkcs12Profile, RenderError, RenderOptions,
-    render,
+    Artifact, EnvironmentMaterial, Material, Passphrase, PemOrder, Pkcs12Options, Pkcs12Profile, RenderError,
+    RenderOptions, render,
 };
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -22,7 +23,7 @@ use super::{
     refusal::{SOON, of_api_error},
 };
 use crate::{
-    api::{self, DownloadRequest, Format, PassphraseReference},
+    api::{self, Certificate, DownloadRequest, Format, PassphraseReference},
     kube::{material::bundle_format, secrets},
     policy::needs_passphrase,
     randomness::OperatingSystem,
@@ -89,16 +90,45 @@ pub async fn make(
     };
     let (format, environments) = (bundle_format(request.spec.format), decided.environments.clone());
     let materials = std::mem::take(&mut decided.materials);
-    let made = state.renders.run(move || {
-        let parts: Vec<_> = environments
-            .iter()
-            .zip(&materials)
-            .map(|(environment, material)| EnvironmentMaterial { environment, material })
-            .collect();
-        render(format, &parts, &options, &mut OperatingSystem)
-    });
+    let made = state.renders.run(move || render_parts(format, &environments, &materials, &options));
     let environment = decided.environments.join(", ");
     made.await?.map_err(|error| unusable(&environment, error))
+}
+
+fn render_parts(
+    format: certcourier_bundle::Format,
+    environments: &[String],
+    materials: &[Material],
+    options: &RenderOptions,
+) -> Result<Artifact, RenderError> {
+    let parts: Vec<_> = environments
+        .iter()
+        .zip(materials)
+        .map(|(environment, material)| EnvironmentMaterial { environment, material })
+        .collect();
+    render(format, &parts, options, &mut OperatingSystem)
+}
+
+/// The environments of a Certificate, and their material.
+pub struct Leaves {
+    /// The Certificate.
+    pub certificate: Certificate,
+    /// Names of its environments.
+    pub environments: Vec<String>,
+    /// Their material, in that order.
+    pub materials: Arc<[Material]>,
+}
+
+/// Makes the ZIP of all leaves, for which no token was used.
+///
+/// # Errors
+/// [`ServerError`] that names the environments and the cause.
+pub async fn leaves_of(state: &ServerState, leaves: &Leaves) -> Result<Artifact, ServerError> {
+    let options = RenderOptions::new(leaves.certificate.name_any());
+    let (environments, materials) = (leaves.environments.clone(), Arc::clone(&leaves.materials));
+    let format = bundle_format(Format::DerZip);
+    let made = state.renders.run(move || render_parts(format, &environments, &materials, &options));
+    made.await?.map_err(|error| unusable(&leaves.environments.join(", "), error))
 }
 
 fn unusable(environment: &str, error: RenderError) -> ServerError {

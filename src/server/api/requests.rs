@@ -1,0 +1,297 @@
+//! The requests of a project, as the caller may see them. Never a token, its hash or a sealed passphrase.
+
+use std::sync::Arc;
+
+use ::kube::{Api, ResourceExt as _, core::DeserializeGuard};
+use axum::{
+    Json,
+    extract::{Query, State, rejection::QueryRejection},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    super::{error::ServerError, state::ServerState},
+    body::bad_request,
+    caller::Caller,
+    claim::{REQUEST_HINT, request_as},
+    mint::{FormatName, approval_kind},
+    page::{self, Listing, Page, Period},
+    place::Place,
+};
+use crate::{
+    api::{
+        DateTime, Decision, DownloadRequest, DownloadRequestStatus, Phase,
+        condition::{APPROVED, FINISHED, STALLED, TOKEN_ISSUED},
+    },
+    lifecycle,
+};
+
+/// One delivery of one file to one requester.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Request)]
+pub struct RequestView {
+    /// Its name.
+    name: String,
+    /// Its namespace.
+    project: String,
+    /// The Certificate.
+    certificate: String,
+    /// The environment; null means the Certificate's default one, or all for der-zip.
+    environment: Option<String>,
+    /// The file's format.
+    #[schema(value_type = FormatName)]
+    format: &'static str,
+    /// Why it is asked for.
+    reason: Option<String>,
+    /// Who asks.
+    requested_by: String,
+    /// Where the token goes: `Claim` (an answer of this API) or `Secret`.
+    delivery: String,
+    /// When it was created.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    created_at: Option<DateTime>,
+    /// After this moment nothing is minted or redeemed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    deadline: Option<DateTime>,
+    /// `Pending`, `AwaitingApproval`, `Approved` or `TokenIssued` while it is open; then `Consumed`, `Denied`, `Expired`,
+    /// `Revoked` or `Failed`.
+    phase: &'static str,
+    /// Why a Failed request failed: one word.
+    failure: Option<String>,
+    /// How it stands and what to do, in a sentence.
+    message: String,
+    /// What is under review; null before the controller's first look.
+    approval: Option<ReviewView>,
+    /// The token that was minted last; null before the first.
+    token: Option<TokenView>,
+    /// The receipt of its delivery.
+    receipt: Option<String>,
+}
+
+/// What is under review, and who has agreed to it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Review)]
+pub struct ReviewView {
+    /// `download_key` for files with the private key, `download_certificate` for others.
+    kind: &'static str,
+    /// How many distinct people must approve.
+    required: i32,
+    /// How many have approved what is under review now.
+    given: i32,
+    /// SHA-256 over what is under review: name it in your vote, and it counts for nothing else.
+    digest: String,
+    /// Grows whenever what is under review changes; earlier votes are then void.
+    round: i32,
+    /// When this round began.
+    #[schema(value_type = String, format = DateTime)]
+    opened_at: DateTime,
+    /// When the last required approval was given.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    approved_at: Option<DateTime>,
+    /// SHA-256 fingerprints of the leaves under review.
+    fingerprints: Vec<String>,
+    /// The policies that took part.
+    policies: Vec<String>,
+    /// Every vote of every round.
+    votes: Vec<VoteView>,
+}
+
+/// A vote.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Vote)]
+pub struct VoteView {
+    /// Who voted.
+    username: String,
+    /// `Approve` or `Deny`.
+    decision: &'static str,
+    /// Why.
+    reason: String,
+    /// Whether it is about what is under review now.
+    current: bool,
+}
+
+/// The token that was minted last; the token itself is nowhere.
+#[derive(Serialize, ToSchema)]
+#[schema(as = IssuedToken)]
+pub struct TokenView {
+    /// Counts the tokens of the request.
+    generation: i64,
+    /// Whether it can still be used.
+    alive: bool,
+    /// When it was minted.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    issued_at: Option<DateTime>,
+    /// After this moment it is refused.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<DateTime>,
+    /// The Secret that holds it (delivery Secret).
+    secret: Option<String>,
+}
+
+impl RequestView {
+    /// What may be said of a request, as of now.
+    pub fn of(request: &DownloadRequest, now: jiff::Timestamp) -> Self {
+        let (spec, status) = (request.spec.clone(), request.status.clone().unwrap_or_default());
+        let phase = status.phase.unwrap_or_default();
+        Self {
+            name: request.name_any(),
+            project: request.namespace().unwrap_or_default(),
+            certificate: spec.certificate_ref.name,
+            environment: spec.environment,
+            format: spec.format.name(),
+            reason: spec.reason,
+            requested_by: spec.requested_by.map(|by| by.username).unwrap_or_default(),
+            delivery: format!("{:?}", spec.delivery.unwrap_or_default()),
+            created_at: request.creation_timestamp(),
+            deadline: spec.deadline,
+            phase: phase.name(),
+            failure: status.reason.clone(),
+            message: message(&status),
+            approval: ReviewView::of(request, &status),
+            token: status.token.as_ref().map(|token| TokenView {
+                generation: token.generation,
+                alive: phase == Phase::TokenIssued
+                    && token.hash.is_some()
+                    && token.expires_at.as_ref().is_some_and(|at| now < at.0),
+                issued_at: token.issued_at.clone(),
+                expires_at: token.expires_at.clone(),
+                secret: token.secret_name.clone(),
+            }),
+            receipt: status.receipt_ref.map(|receipt| receipt.name),
+        }
+    }
+}
+
+/// The sentence that tells most: how it ended, else what stands in the way, else what is waited for.
+fn message(status: &DownloadRequestStatus) -> String {
+    let of = |kind: &str, value: &str| {
+        status
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == kind && (value.is_empty() || condition.status == value))
+    };
+    [
+        (FINISHED, "True"),
+        (STALLED, "True"),
+        (APPROVED, "False"),
+        (APPROVED, "Unknown"),
+        (TOKEN_ISSUED, ""),
+        (FINISHED, ""),
+    ]
+    .into_iter()
+    .find_map(|(kind, value)| of(kind, value))
+    .map_or_else(|| "the controller has not looked at it yet".to_owned(), |condition| condition.message.clone())
+}
+
+impl ReviewView {
+    fn of(request: &DownloadRequest, status: &DownloadRequestStatus) -> Option<Self> {
+        let review = status.review.clone()?;
+        let votes = status.approvals.as_deref().unwrap_or_default();
+        let requester = request.spec.requested_by.as_ref().map_or("", |by| by.username.as_str());
+        // Counted here, because the controller's number is a moment behind.
+        let given = lifecycle::voters(votes, &review.digest, requester).len();
+        let vote = |vote: &crate::api::Approval| VoteView {
+            username: vote.username.clone(),
+            decision: decision_name(vote.decision),
+            reason: vote.reason.clone(),
+            current: vote.digest == review.digest,
+        };
+        Some(Self {
+            kind: approval_kind(request.spec.format),
+            required: review.approvals.required,
+            given: i32::try_from(given).unwrap_or(i32::MAX),
+            votes: votes.iter().map(vote).collect(),
+            digest: review.digest,
+            round: review.round,
+            opened_at: review.opened_at,
+            approved_at: review.approved_at,
+            fingerprints: review.fingerprints,
+            policies: review.policies,
+        })
+    }
+}
+
+const fn decision_name(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Approve => "Approve",
+        Decision::Deny => "Deny",
+    }
+}
+
+/// Pages and filters.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RequestQuery {
+    /// Items of a page, 1 to 500. Omitted: 100.
+    limit: Option<u32>,
+    /// `continue` of the page before.
+    r#continue: Option<String>,
+    /// Name of the Certificate.
+    certificate: Option<String>,
+    /// Where the requests stand, such as `AwaitingApproval`.
+    phase: Option<String>,
+    /// User name of the requester.
+    requester: Option<String>,
+    /// Created at this moment (RFC 3339) or later.
+    since: Option<String>,
+    /// Created before this moment (RFC 3339).
+    until: Option<String>,
+}
+
+/// List requests.
+#[utoipa::path(
+    get,
+    path = "/api/v1/projects/{project}/requests",
+    tag = "requests",
+    params(("project" = String, Path, description = "Namespace"), RequestQuery),
+    responses((status = 200, description = "A page of requests", body = Page<RequestView>)),
+    extensions(("x-kubernetes-rights" = json!(["list downloadrequests"]))),
+)]
+pub async fn list_requests(
+    State(state): State<Arc<ServerState>>,
+    caller: Caller,
+    place: Place,
+    query: Result<Query<RequestQuery>, QueryRejection>,
+) -> Result<Json<Page<RequestView>>, ServerError> {
+    let query = page::query(query)?;
+    let listing = Listing::new(query.limit, query.r#continue)?
+        .field("spec.certificateRef.name", query.certificate.as_deref())
+        .field("spec.requestedBy.username", query.requester.as_deref())
+        .field("status.phase", query.phase.as_deref().map(known_phase).transpose()?)
+        .period(Period::new(query.since.as_deref(), query.until.as_deref())?);
+    let api: Api<DeserializeGuard<DownloadRequest>> = Api::namespaced(caller.client, &place.project);
+    let page = page::list(&api, listing, page::created, REQUEST_HINT).await?;
+    let now = state.clients.clock().now();
+    Ok(Json(page.map(|request| RequestView::of(request, now))))
+}
+
+fn known_phase(text: &str) -> Result<&str, ServerError> {
+    let names = Phase::ALL.map(Phase::name);
+    if names.contains(&text) {
+        return Ok(text);
+    }
+    Err(bad_request(format!("phase is not known: write one of {}", names.join(", "))))
+}
+
+/// Look at a request.
+#[utoipa::path(
+    get,
+    path = "/api/v1/projects/{project}/requests/{request}",
+    tag = "requests",
+    params(
+        ("project" = String, Path, description = "Namespace"),
+        ("request" = String, Path, description = "Name of the request"),
+    ),
+    responses((status = 200, description = "The request", body = RequestView)),
+    extensions(("x-kubernetes-rights" = json!(["get downloadrequests"]))),
+)]
+pub async fn get_request(
+    State(state): State<Arc<ServerState>>,
+    caller: Caller,
+    place: Place,
+) -> Result<Json<RequestView>, ServerError> {
+    let request = request_as(&caller, &place).await?;
+    Ok(Json(RequestView::of(&request, state.clients.clock().now())))
+}
