@@ -5,6 +5,8 @@ SHELL := /bin/bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/certcourier
 TOOLS := $(CACHE)/tools
 CARGO_DENY_VERSION := 0.20.2
+SCHEMATHESIS_VERSION := 4.32.5
+SCHEMATHESIS := $(TOOLS)/schemathesis-$(SCHEMATHESIS_VERSION)
 CLUSTER := target/debug/test-cluster
 
 help: ## list the commands
@@ -16,7 +18,7 @@ demo: build ## the main job on a real API server, start to end, in under a minut
 dev: build ## the same stage, left standing until Ctrl-C; then `. .dev/env` in another shell
 	@$(CLUSTER) run --apply crds -- demo/dev.sh
 
-test: requirements check generated deny machine integration demo ## everything that CI runs
+test: requirements check generated deny machine integration schemathesis demo ## everything that CI runs
 
 check: ## format, clippy, unit tests
 	cargo fmt --all --check
@@ -37,6 +39,14 @@ test-matrix: requirements ## the admission tests on Kubernetes 1.33, 1.36 and 1.
 	@for version in 1.33 1.36 1.37; do \
 	  echo "Kubernetes $$version"; \
 	  K8S=$$version $(CLUSTER) build >/dev/null && K8S=$$version cargo test --quiet --test admission || exit 1; done
+
+schemathesis: build $(SCHEMATHESIS)/bin/schemathesis ## the live HTTP API against its own OpenAPI document
+	$(CLUSTER) run --apply crds -- env SCHEMATHESIS=$(SCHEMATHESIS)/bin/schemathesis \
+	  cargo test --quiet --test integration -- --ignored schemathesis
+
+$(SCHEMATHESIS)/bin/schemathesis:
+	@python3 -m venv $(SCHEMATHESIS) || { echo "\`python3 -m venv\` does not work: apt-get install python3-venv"; exit 1; }
+	$(SCHEMATHESIS)/bin/pip install --quiet schemathesis==$(SCHEMATHESIS_VERSION)
 
 build: control-plane
 	@cargo build --quiet --workspace --bins
@@ -71,4 +81,4 @@ requirements:
 	  case $$tool in cargo) how="rustup, from https://rustup.rs";; go) how="Go 1.26 or later, from https://go.dev/dl";; keytool) how="apt-get install default-jdk-headless";; *) how="apt-get install $$tool";; esac; \
 	  echo "\`$$tool\` is missing: install $$how"; exit 1; }; done
 
-.PHONY: help demo dev test check machine integration test-matrix build control-plane generate generated deny bench fuzz requirements
+.PHONY: help demo dev test check machine integration schemathesis test-matrix build control-plane generate generated deny bench fuzz requirements

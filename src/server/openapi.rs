@@ -14,8 +14,9 @@ use serde::Serialize;
 use utoipa::{
     OpenApi, PartialSchema as _, ToSchema,
     openapi::{
-        ContentBuilder, Ref, RefOr, ResponseBuilder,
-        path::{Operation, PathItem},
+        ContentBuilder, ObjectBuilder, Ref, RefOr, ResponseBuilder, Schema,
+        path::{Operation, ParameterIn, PathItem},
+        schema::Type,
         security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
     },
 };
@@ -27,6 +28,9 @@ use super::{error::ErrorCode, router::documented, state::ServerState};
 const BEARER: &str = "kubernetes";
 /// The extension by which a handler says which rights its caller needs; only routes that take a bearer token have it.
 pub const RIGHTS: &str = "x-kubernetes-rights";
+
+/// Names of Kubernetes objects, as `api::place` checks them.
+const NAME: &str = "^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$";
 
 /// Answers that any route may give.
 const ANY: [(&str, &str); 6] = [
@@ -76,13 +80,11 @@ struct ExportError {
 }
 
 /// Every code of a refusal.
-struct ErrorName;
+pub struct ErrorName;
 
 impl utoipa::PartialSchema for ErrorName {
-    fn schema() -> RefOr<utoipa::openapi::Schema> {
-        let names = ErrorCode::ALL.map(ErrorCode::name);
-        let text = utoipa::openapi::schema::Type::String;
-        utoipa::openapi::ObjectBuilder::new().schema_type(text).enum_values(Some(names)).into()
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(ErrorCode::ALL.map(ErrorCode::name))).into()
     }
 }
 
@@ -140,6 +142,7 @@ fn complete(routes: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
     for (path, item) in &mut document.paths.paths {
         for operation in operations(item) {
+            describe_names(operation);
             describe_refusals(path, operation);
         }
     }
@@ -148,6 +151,20 @@ fn complete(routes: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.post].into_iter().flatten()
+}
+
+/// What stands in a path becomes a name at the API server, and must be one.
+fn describe_names(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        let RefOr::T(parameter) = parameter else { continue };
+        let longest = match parameter.name.as_str() {
+            "project" => 63,
+            "certificate" | "request" | "id" if parameter.parameter_in == ParameterIn::Path => 253,
+            _ => continue,
+        };
+        let name = ObjectBuilder::new().schema_type(Type::String).max_length(Some(longest)).pattern(Some(NAME));
+        parameter.schema = Some(name.into());
+    }
 }
 
 fn describe_refusals(path: &str, operation: &mut Operation) {

@@ -1,6 +1,7 @@
 //! The HTTP API as curl and CI use it, each with a Kubernetes token of their own.
 
 mod credentials;
+mod described;
 mod documented;
 mod doors;
 mod export;

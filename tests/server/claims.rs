@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     fake_api::{Fault, GROUP},
-    stage::{Answer, NAMESPACE, Stage, path},
+    stage::{Answer, LOG, NAMESPACE, Stage, eventually, path},
 };
 
 const MINT: &str = "/api/v1/projects/payments/certificates/api/downloads";
@@ -184,6 +184,51 @@ async fn a_request_that_is_gone_or_going_has_no_token_for_anybody() {
         }
     });
     post(&stage, &claim, "").await.assert_refused(409, "request_closed", "deleted meanwhile");
+}
+
+#[tokio::test]
+async fn who_asks_too_often_waits_whatever_the_address_and_nobody_else_does() {
+    let stage = Stage::with_flags("cert", &["--rate-per-person", "1", "--rate-person-burst", "2"]).await;
+    stage.api.remove(super::stage::REQUEST);
+    for _ in 0..2 {
+        assert_eq!(mint(&stage).await.status, 201);
+    }
+    let waits = mint(&stage).await;
+    waits.assert_refused(429, "rate_limited", "in your name");
+    assert!(waits.headers.contains_key("retry-after"));
+    assert_eq!(stage.api.list(&requests()).len(), 2, "nothing is created");
+    let other = Request::post(MINT).header("authorization", "Bearer token-of-alice");
+    assert_eq!(stage.send(other.body(Body::from(r#"{"format":"cert"}"#)).unwrap()).await.status, 201);
+}
+
+#[tokio::test]
+async fn the_log_holds_neither_the_token_nor_the_passphrase_nor_the_bearer_token() {
+    let stage = stage().await;
+    stage.api.put(super::stage::POLICY, super::stage::policy(&json!({"allowKeyExport": "Always"})));
+    let given = post(&stage, MINT, r#"{"format":"pkcs12","passphrase":"canary-of-a-mint"}"#).await;
+    let name = given.json()["request"].as_str().unwrap().to_owned();
+    let claim = format!("/api/v1/projects/payments/requests/{name}/token");
+    let claimed = post(&stage, &claim, r#"{"passphrase":"canary-of-a-claim"}"#).await;
+    let generated = post(&stage, MINT, r#"{"format":"zip"}"#).await;
+    let wrong = post(&stage, MINT, r#"{"format":"zip","passphrase":["canary-of-a-mistake"]}"#).await;
+    wrong.assert_refused(400, "bad_request", "line 1");
+    let text = |answer: &Answer, field: &str| answer.json()[field].as_str().unwrap().to_owned();
+    let tail = |token: String| token[token.len() - 49..][..20].to_owned();
+    let secrets = [
+        tail(text(&given, "token")),
+        tail(text(&claimed, "token")),
+        tail(text(&generated, "token")),
+        text(&generated, "passphrase"),
+        "canary-of-a".to_owned(),
+        "token-of-carol".to_owned(),
+    ];
+    eventually(|| LOG.text().matches("token.minted").count() >= 3).await;
+    let log = LOG.text();
+    for secret in secrets {
+        assert_eq!(log.lines().find(|line| line.contains(&secret)), None, "{secret}");
+    }
+    let objects = serde_json::to_string(&stage.api.list(&requests())).unwrap();
+    assert!(!objects.contains("canary") && !objects.contains(&text(&generated, "passphrase")));
 }
 
 #[tokio::test]

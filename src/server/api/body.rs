@@ -21,7 +21,7 @@ use crate::redact::Redacted;
 /// As long as `status.token.sealedPassphrase` can hold: 1,024 characters of base64 less nonce and tag.
 const LONGEST_PASSPHRASE: usize = 740;
 
-/// Reads a body. An empty one is like `{}`. `example` is what to write instead of something that is wrong.
+/// Reads a body. An empty one, and null, are like `{}`. `example` is what to write instead of something that is wrong.
 ///
 /// # Errors
 /// [`ErrorCode::BadRequest`]; of a value that is wrong nothing is repeated, since it could be the passphrase.
@@ -37,7 +37,7 @@ pub async fn read<T: DeserializeOwned>(
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8], example: &str) -> Result<T, ServerError> {
-    let bytes = if bytes.trim_ascii().is_empty() { b"{}".as_slice() } else { bytes };
+    let bytes = if matches!(bytes.trim_ascii(), b"" | b"null") { b"{}".as_slice() } else { bytes };
     serde_json::from_slice(bytes).map_err(|error| {
         let said = error.to_string();
         // These name fields alone; any other sentence may hold a value.
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn an_absent_an_empty_and_a_null_passphrase_are_the_same() {
-        for body in ["", " \n", "{}", r#"{"passphrase":""}"#, r#"{"passphrase":null,"reason":"x"}"#] {
+        for body in ["", " \n", "null", "{}", r#"{"passphrase":""}"#, r#"{"passphrase":null,"reason":"x"}"#] {
             let given = fields(body).unwrap();
             assert!(given.reason.len() <= 1 && given.passphrase.check().unwrap().is_none(), "{body}");
         }

@@ -141,6 +141,7 @@ impl EnvironmentView {
 #[into_params(parameter_in = Query)]
 pub struct CertificateQuery {
     /// Items of a page, 1 to 500. Omitted: 100.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
     /// `continue` of the page before.
     r#continue: Option<String>,

@@ -103,10 +103,11 @@ impl Listing {
         Ok(Self { limit: limit(asked)?, next, ..Self::default() })
     }
 
-    /// Only objects whose field has this value; without a value, all.
+    /// Only objects whose field has this value; without a value, or with an empty one, all.
     #[must_use]
     pub fn field(mut self, field: &str, value: Option<&str>) -> Self {
-        self.selector.extend(value.map(|value| format!("{field}={}", escaped(value))));
+        self.selector
+            .extend(value.filter(|value| !value.is_empty()).map(|value| format!("{field}={}", escaped(value))));
         self
     }
 
@@ -195,7 +196,8 @@ mod tests {
         let listing = Listing::new(None, Some(String::new()))
             .unwrap()
             .field("spec.requestedBy.username", Some(r"a,b=c\d"))
-            .field("status.phase", None);
+            .field("status.phase", None)
+            .field("status.outcome", Some(""));
         assert_eq!(listing.selector, [r"spec.requestedBy.username=a\,b\=c\\d"]);
         assert_eq!((listing.limit, listing.next), (USUAL_ITEMS, None));
     }

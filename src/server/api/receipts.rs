@@ -15,6 +15,7 @@ use super::{
         error::{ErrorCode, ServerError},
         state::ServerState,
     },
+    body::bad_request,
     caller::Caller,
     mint::FormatName,
     page::{self, Listing, Page, Period},
@@ -144,6 +145,7 @@ impl ReceiptView {
 #[into_params(parameter_in = Query)]
 pub struct ReceiptQuery {
     /// Items of a page, 1 to 500. Omitted: 100.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
     /// `continue` of the page before.
     r#continue: Option<String>,
@@ -154,10 +156,13 @@ pub struct ReceiptQuery {
     /// Name of the request.
     request: Option<String>,
     /// `Delivered`, `Aborted` or `Unknown`.
+    #[param(pattern = "^(Delivered|Aborted|Unknown)$")]
     outcome: Option<String>,
     /// Consumed at this moment (RFC 3339) or later.
+    #[param(format = DateTime)]
     since: Option<String>,
     /// Consumed before this moment (RFC 3339).
+    #[param(format = DateTime)]
     until: Option<String>,
 }
 
@@ -181,11 +186,18 @@ pub async fn list_receipts(
         .field("spec.certificateRef.name", query.certificate.as_deref())
         .field("spec.requestedBy.username", query.requester.as_deref())
         .field("spec.requestRef.name", query.request.as_deref())
-        .field("status.outcome", query.outcome.as_deref())
+        .field("status.outcome", query.outcome.as_deref().map(known_outcome).transpose()?)
         .period(Period::new(query.since.as_deref(), query.until.as_deref())?);
     let api: Api<DeserializeGuard<DownloadReceipt>> = Api::namespaced(caller.client, &place.project);
     let page = page::list(&api, listing, |receipt| receipt.spec.consumed_at.0, HINT).await?;
     Ok(Json(page.map(ReceiptView::of)))
+}
+
+fn known_outcome(text: &str) -> Result<&str, ServerError> {
+    if ["Delivered", "Aborted", "Unknown"].contains(&text) {
+        return Ok(text);
+    }
+    Err(bad_request("outcome is not known: write Delivered, Aborted or Unknown"))
 }
 
 /// Look at a receipt.

@@ -1,6 +1,6 @@
 //! The requests of a project, as the caller may see them. Never a token, its hash or a sealed passphrase.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use ::kube::{Api, ResourceExt as _, core::DeserializeGuard};
 use axum::{
@@ -8,7 +8,10 @@ use axum::{
     extract::{Query, State, rejection::QueryRejection},
 };
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
+};
 
 use super::{
     super::{error::ServerError, state::ServerState},
@@ -56,6 +59,7 @@ pub struct RequestView {
     deadline: Option<DateTime>,
     /// `Pending`, `AwaitingApproval`, `Approved` or `TokenIssued` while it is open; then `Consumed`, `Denied`, `Expired`,
     /// `Revoked` or `Failed`.
+    #[schema(value_type = PhaseName)]
     phase: &'static str,
     /// Why a Failed request failed: one word.
     failure: Option<String>,
@@ -219,24 +223,43 @@ const fn decision_name(decision: Decision) -> &'static str {
     }
 }
 
+/// The names of all phases, in the OpenAPI document.
+pub struct PhaseName;
+
+impl ToSchema for PhaseName {
+    fn name() -> Cow<'static, str> {
+        "Phase".into()
+    }
+}
+
+impl PartialSchema for PhaseName {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Phase::ALL.map(Phase::name))).into()
+    }
+}
+
 /// Pages and filters.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct RequestQuery {
     /// Items of a page, 1 to 500. Omitted: 100.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
     /// `continue` of the page before.
     r#continue: Option<String>,
     /// Name of the Certificate.
     certificate: Option<String>,
     /// Where the requests stand, such as `AwaitingApproval`.
+    #[param(value_type = Option<PhaseName>, inline)]
     phase: Option<String>,
     /// User name of the requester.
     requester: Option<String>,
     /// Created at this moment (RFC 3339) or later.
+    #[param(format = DateTime)]
     since: Option<String>,
     /// Created before this moment (RFC 3339).
+    #[param(format = DateTime)]
     until: Option<String>,
 }
 

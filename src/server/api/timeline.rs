@@ -54,12 +54,15 @@ pub struct Timeline {
 #[into_params(parameter_in = Query)]
 pub struct TimelineQuery {
     /// Items of a page, 1 to 500. Omitted: 100.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
     /// `continue` of the page before.
     r#continue: Option<String>,
     /// Happened at this moment (RFC 3339) or later.
+    #[param(format = DateTime)]
     since: Option<String>,
     /// Happened before this moment (RFC 3339).
+    #[param(format = DateTime)]
     until: Option<String>,
 }
 

@@ -45,7 +45,7 @@ const EXAMPLE: &str = r#"{"reason":"INC-4211"}"#;
 pub struct VoteBody {
     /// Why; it goes into the receipt.
     #[serde(default)]
-    #[schema(min_length = 1, max_length = 1024)]
+    #[schema(required = true, min_length = 1, max_length = 1024, pattern = "\\S")]
     reason: String,
     /// `approval.digest` of the request as you saw it: the vote counts for that and nothing else. Omitted: for what is
     /// under review now.
@@ -61,7 +61,7 @@ pub struct VoteBody {
 pub struct RevokeBody {
     /// Why.
     #[serde(default)]
-    #[schema(min_length = 1, max_length = 1024)]
+    #[schema(required = true, min_length = 1, max_length = 1024, pattern = "\\S")]
     reason: String,
 }
 

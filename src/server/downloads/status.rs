@@ -4,7 +4,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::{api::FormatName, error::ServerError, redemption::Found};
+use super::super::{api::FormatName, error::ServerError, openapi::ErrorName, redemption::Found};
 use crate::api::{DateTime, DownloadRequest};
 
 /// The answer of `GET /api/v1/downloads/{token}/status`.
@@ -29,16 +29,14 @@ pub struct TokenStatus {
     /// Whether nothing is known that stands against using the token now. Policies, rights and material are looked at
     /// only when it is used.
     pub usable: bool,
-    /// Why it cannot be used: what using it would answer.
-    #[serde(flatten)]
-    pub refusal: Option<TokenRefusal>,
-}
-
-/// What using the token would answer.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct TokenRefusal {
-    error: &'static str,
-    error_description: String,
+    /// Why it cannot be used: the code that using it would answer. Absent where it can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ErrorName>, nullable = false)]
+    pub error: Option<&'static str>,
+    /// The same in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub error_description: Option<String>,
 }
 
 impl TokenStatus {
@@ -56,10 +54,8 @@ impl TokenStatus {
             phase: status.as_ref().and_then(|status| status.phase).unwrap_or_default().name(),
             expires_at: expiry.filter(|_| refusal.is_none()),
             usable: refusal.is_none(),
-            refusal: refusal.map(|refusal| TokenRefusal {
-                error: refusal.code().name(),
-                error_description: refusal.description().to_owned(),
-            }),
+            error: refusal.map(|refusal| refusal.code().name()),
+            error_description: refusal.map(|refusal| refusal.description().to_owned()),
         }
     }
 }

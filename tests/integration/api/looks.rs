@@ -106,6 +106,9 @@ async fn requests_are_filtered_by_certificate_phase_requester_and_time() {
     let page = world.curl("bob", &[], &format!("requests?limit=2&since={early}")).await;
     assert_eq!((names(&page).len(), page.json()["continue"].is_string()), (2, true));
     world.curl("bob", &[], "requests?phase=Waiting").await.refused(400, "bad_request");
+    world.curl("bob", &[], "requests?phase=").await.refused(400, "bad_request");
+    world.curl("erin", &[], "receipts?outcome=lost").await.refused(400, "bad_request");
+    world.curl("bob", &[], "requests?since=").await.refused(400, "bad_request");
     world.curl("bob", &[], "requests?since=yesterday").await.refused(400, "bad_request");
 
     let one = world.curl("bob", &[], &format!("requests/{}", all[0])).await;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::super::{
     curl::curl,
     stage::{Settings, Stage},
-    world::World,
+    world::{World, words},
 };
 
 const DOWNLOADS: &str = "certificates/api/downloads";
@@ -283,7 +283,7 @@ async fn a_service_account_gets_a_deadline_that_it_did_not_have_to_think_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_controller_what_needs_nobodys_approval_is_minted_all_the_same() {
+async fn without_a_controller_and_without_the_stamp_what_needs_nobodys_approval_is_minted_all_the_same() {
     let stage = Stage::own(Settings::default()).await;
     let world = World::new(&stage, "alone").await;
     stage.controller.stop();
@@ -299,4 +299,36 @@ async fn without_a_controller_what_needs_nobodys_approval_is_minted_all_the_same
     world.curl("carol", &["-X", "POST"], &claim).await.refused(403, "approval_required");
     stage.controller.start_and_wait().await;
     world.wait_for_phase(&waiting.field("request"), Phase::AwaitingApproval).await;
+    without_the_stamp(&world).await;
+}
+
+/// As on Kubernetes before 1.36: the server writes who asks, as the API server says it, groups and all.
+async fn without_the_stamp(world: &World<'_>) {
+    let kubectl = world.stage.plane.admin_kubectl();
+    let stamp = "downloadrequests-stamp.certcourier.io";
+    for kind in ["mutatingadmissionpolicybinding", "mutatingadmissionpolicy"] {
+        kubectl.check(["delete", kind, stamp]).await.unwrap();
+    }
+    world.policy("one", json!({"approval": {"requiredFor": "None"}})).await;
+    world
+        .until("nobody is stamped any more", || async {
+            let name = format!("unstamped-{}", world.stage.number());
+            let refused = world.try_request("carol", &name, json!({"format": "cert"})).await;
+            refused.is_err_and(|error| words(&error).contains("spec.requestedBy must be the caller"))
+        })
+        .await;
+    // user-19 is in five hundred groups.
+    for person in ["user-18", "user-19"] {
+        let binding = ["create", "rolebinding", person, "--clusterrole=certcourier-downloader"];
+        let user = format!("--user={person}");
+        kubectl.check(["--namespace", &world.namespace].iter().chain(&binding).chain([&user.as_str()])).await.unwrap();
+    }
+    for person in ["carol", "user-18", "user-19"] {
+        let mint = || world.post(person, DOWNLOADS, r#"{"format":"cert"}"#);
+        world.until("the role bites", || async { mint().await.status != 403 }).await;
+        let minted = mint().await;
+        assert_eq!(minted.status, 201, "{person}: {}", minted.text());
+        let by = world.get(&minted.field("request")).await.spec.requested_by.unwrap();
+        assert_eq!((by.username.as_str(), by.groups.contains(&"system:authenticated".to_owned())), (person, true));
+    }
 }

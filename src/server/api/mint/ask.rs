@@ -44,7 +44,7 @@ pub struct MintBody {
     reason: Option<String>,
     /// How long the token shall live, such as `90s` or `5m`. Omitted: what the policy says.
     #[serde(default)]
-    #[schema(example = "5m")]
+    #[schema(example = "5m", pattern = "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$")]
     token_ttl: Option<String>,
     /// After this moment nothing is minted or redeemed. Omitted: none; for a ServiceAccount the time that approval and
     /// token may take.
