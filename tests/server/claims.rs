@@ -252,3 +252,16 @@ async fn who_may_nothing_causes_no_call_with_the_operators_rights_and_learns_not
     };
     assert_eq!(without(&known), without(&unknown));
 }
+
+#[tokio::test]
+async fn without_proof_that_the_policies_stand_no_key_is_minted_or_even_asked_for() {
+    let stage = stage().await;
+    stage.api.remove(super::stage::RECORD);
+    for rules in [json!({"allowKeyExport": "Always"}), json!({"allowKeyExport": "WithApproval"})] {
+        stage.api.put(super::stage::POLICY, super::stage::policy(&rules));
+        let key = post(&stage, MINT, r#"{"format":"key"}"#).await;
+        key.assert_refused(503, "guard_failed", "admission policies");
+        assert!(key.headers.contains_key("retry-after") && stage.api.list(&requests()).is_empty());
+    }
+    works(&stage, &mint(&stage).await).await;
+}
