@@ -1,6 +1,8 @@
 //! Others' readers find the same key and the same certificate.
 
-use std::fs;
+use std::{fmt::Write as _, fs, process::Command};
+
+use sha2::{Digest as _, Sha256};
 
 use super::{Folder, KINDS, PASSPHRASE, fixture, mode};
 
@@ -107,4 +109,51 @@ fn a_file_with_a_key_is_the_owners_alone_and_a_public_one_is_as_the_umask_says()
     fs::write(folder.path("plain"), "").unwrap();
     let file = folder.made("cert", KINDS[3], "", "cert");
     assert_eq!(mode(&folder.path(&file)), mode(&folder.path("plain")));
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+#[test]
+fn go_finds_the_same_key_and_leaf_in_both_profiles_for_every_kind() {
+    let folder = Folder::new();
+    let mut wanted = String::new();
+    let mut files = Vec::new();
+    for kind in KINDS {
+        let key = fixture(&format!("keys/{}.{}.pem", kind.0, kind.1));
+        let certificate = fixture(&format!("certificates/{}.pem", kind.0));
+        folder.check("openssl", &["pkcs8", "-topk8", "-nocrypt", "-in", &key, "-outform", "DER", "-out", "key.der"]);
+        folder.check("openssl", &["x509", "-in", &certificate, "-outform", "DER", "-out", "leaf.der"]);
+        let [key, leaf] = ["key.der", "leaf.der"].map(|file| sha256(&fs::read(folder.path(file)).unwrap()));
+        for (profile, flag) in PROFILES {
+            let file = folder.made("pkcs12", kind, flag, &format!("{}-{profile}.p12", kind.0));
+            writeln!(wanted, "{file} {key} {leaf}").unwrap();
+            files.push(file);
+        }
+    }
+    let module = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/render/go");
+    let reader = folder.path("readers").display().to_string();
+    // The first build fetches and compiles; it has more time than a reader.
+    let built =
+        Command::new("timeout").args(["300", "go", "build", "-C", module, "-o", &reader, "."]).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let files: Vec<&str> = ["pass"].into_iter().chain(files.iter().map(String::as_str)).collect();
+    assert_eq!(folder.check(&reader, &files), wanted);
+}
+
+#[test]
+fn java_reads_a_zip_as_a_stream_with_the_digests_of_its_manifest() {
+    let folder = Folder::new();
+    let file = folder.made("zip", KINDS[0], "", "all.zip");
+    let reader = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/render/Entries.java");
+    let entries = folder.check("java", &[reader, &file]);
+    let script = "import json, zipfile\nz = zipfile.ZipFile('all.zip')\nfor f in json.loads(z.read('MANIFEST.json'))['files']: print(f['name'], f['sha256'])";
+    let manifest = folder.check("python3", &["-c", script]);
+    let (files, last): (Vec<_>, Vec<_>) = entries.lines().partition(|line| !line.starts_with("MANIFEST.json "));
+    assert_eq!(files, manifest.lines().collect::<Vec<_>>());
+    assert_eq!((files.len(), last.len()), (4, 1));
 }
