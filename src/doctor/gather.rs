@@ -6,12 +6,11 @@ use std::{collections::BTreeMap, fmt::Debug};
 
 use ::kube::{
     Api, Client, Resource,
-    api::{ListParams, PostParams},
+    api::ListParams,
     core::{DeserializeGuard, NamespaceResourceScope},
 };
 use k8s_openapi::api::{
     admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
-    authentication::v1::SelfSubjectReview,
     core::v1::ConfigMap,
     rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
 };
@@ -27,6 +26,7 @@ use crate::{
     admission::{Object, name},
     api::{Certificate, DownloadRequest, names::GUARD},
     kube::{
+        access,
         client::Clients,
         error::{ApiError, During as _},
     },
@@ -90,12 +90,8 @@ pub async fn facts(clients: &Clients, scope: Scope) -> Result<Facts, ApiError> {
 
 /// Who asks. Everybody may ask that, so a refusal means that the credentials are no good.
 async fn caller(client: &Client) -> Result<Subject, ApiError> {
-    let answer = Api::<SelfSubjectReview>::all(client.clone())
-        .create(&PostParams::default(), &SelfSubjectReview::default())
-        .await
-        .during("ask the API server", || "who you are".to_owned())?;
-    let user = answer.status.and_then(|status| status.user_info).unwrap_or_default();
-    Ok(Subject::user(&user.username.unwrap_or_default()))
+    let caller = access::who(client).await.during("ask the API server", || "who you are".to_owned())?;
+    Ok(Subject::user(&caller.username))
 }
 
 fn ours(policies: Vec<ValidatingAdmissionPolicy>, bindings: Vec<ValidatingAdmissionPolicyBinding>) -> Vec<Object> {

@@ -1,16 +1,36 @@
 //! What a requester may do now, asked of the API server by `SubjectAccessReview`.
 //!
-//! The requester is the one stored in the request: name, uid and groups as they were authenticated then; or, in
-//! [`caller_may`], whoever holds the credentials of a call. Decides nothing: the answer is a fact for `policy::decide`.
+//! The requester is the one stored in the request: name, uid and groups as they were authenticated then; or, in [`who`]
+//! and [`caller_may`], whoever holds the credentials of a call. Decides nothing: the answer is a fact for `policy::decide`.
 
 use ::kube::{Api, Client, api::PostParams};
-use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
-    SubjectAccessReviewSpec,
+use k8s_openapi::api::{
+    authentication::v1::SelfSubjectReview,
+    authorization::v1::{
+        ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
+        SubjectAccessReviewSpec,
+    },
 };
 
 use super::error::{ApiError, During as _};
 use crate::api::{GROUP, Requester};
+
+/// Who `client` calls as, as the API server knows them. No name means nobody.
+///
+/// # Errors
+/// That of the client, for the caller to say whom it asked about. Everybody may ask, so a refusal means that the
+/// credentials are no good.
+pub async fn who(client: &Client) -> Result<Requester, ::kube::Error> {
+    let review = Api::<SelfSubjectReview>::all(client.clone())
+        .create(&PostParams::default(), &SelfSubjectReview::default())
+        .await?;
+    let user = review.status.and_then(|status| status.user_info).unwrap_or_default();
+    Ok(Requester {
+        username: user.username.unwrap_or_default(),
+        uid: user.uid.unwrap_or_default(),
+        groups: user.groups.unwrap_or_default(),
+    })
+}
 
 /// Whether the requester holds `verb` on `certificates.certcourier.io/<name>`.
 ///

@@ -11,13 +11,14 @@ use ::kube::{
 };
 use futures::future::join_all;
 use k8s_openapi::{
-    api::{authentication::v1::SelfSubjectReview, core::v1::ConfigMap},
+    api::core::v1::ConfigMap,
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
+    access,
     client::Clients,
     error::{ApiError, During as _, Failure, in_one_line},
     status::Written,
@@ -38,16 +39,7 @@ const GROUP: &str = "admissionregistration.k8s.io";
 /// # Errors
 /// [`ApiError`] when the API server refuses or does not answer.
 pub async fn own_user(client: &Client) -> Result<Requester, ApiError> {
-    let review = Api::<SelfSubjectReview>::all(client.clone())
-        .create(&PostParams::default(), &SelfSubjectReview::default())
-        .await
-        .during("review", || "who the operator is".to_owned())?;
-    let user = review.status.and_then(|status| status.user_info).unwrap_or_default();
-    Ok(Requester {
-        username: user.username.unwrap_or_default(),
-        uid: user.uid.unwrap_or_default(),
-        groups: user.groups.unwrap_or_default(),
-    })
+    access::who(client).await.during("review", || "who the operator is".to_owned())
 }
 
 /// The policies and bindings as they are now, never out of a cache.

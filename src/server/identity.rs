@@ -1,8 +1,7 @@
 //! Who a caller is: the API server says it of the bearer token that they sent, and only of that.
 
 use axum::http::{HeaderMap, header};
-use k8s_openapi::api::authentication::v1::SelfSubjectReview;
-use kube::{Api, Client, api::PostParams};
+use kube::Client;
 
 use super::{
     error::{ErrorCode, ServerError},
@@ -11,6 +10,7 @@ use super::{
 use crate::{
     api::Requester,
     kube::{
+        access,
         client::Clients,
         error::{ApiError, During as _, Failure},
     },
@@ -42,16 +42,7 @@ pub async fn of_bearer(clients: &Clients, bearer: &Redacted<String>) -> Result<R
 /// # Errors
 /// [`ApiError`] when the API server refuses, as it does for credentials that are no longer good, or does not answer.
 pub async fn of_client(client: Client) -> Result<Requester, ApiError> {
-    let review = Api::<SelfSubjectReview>::all(client)
-        .create(&PostParams::default(), &SelfSubjectReview::default())
-        .await
-        .during("review", || "who the caller is".to_owned())?;
-    let user = review.status.and_then(|status| status.user_info).unwrap_or_default();
-    Ok(Requester {
-        username: user.username.unwrap_or_default(),
-        uid: user.uid.unwrap_or_default(),
-        groups: user.groups.unwrap_or_default(),
-    })
+    access::who(&client).await.during("review", || "who the caller is".to_owned())
 }
 
 /// Whether a caller is whom a request names: the same user name, and the same uid where both have one.
