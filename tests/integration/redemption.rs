@@ -237,7 +237,7 @@ async fn a_secret_that_is_deleted_or_broken_leaves_the_token_alive_for_its_retur
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_expires_and_another_is_had_by_annotation_and_the_old_one_says_so() {
     let world = World::new(Stage::shared().await, "expiry").await;
-    let first = world.issue("carol", "short", json!({"format": "cert", "tokenTTL": "1s"})).await;
+    let first = world.issue("carol", "short", json!({"format": "cert", "tokenTTL": "5s"})).await;
     let request = world.wait("short", "expired", |s| condition(s, "TokenIssued") == "False/TokenExpired").await;
     assert_eq!(request.status.as_ref().unwrap().phase, Some(Phase::Approved));
     assert!(message(request.status.as_ref().unwrap(), "TokenIssued").contains(names::MINT));
