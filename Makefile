@@ -5,8 +5,17 @@ SHELL := /bin/bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/certcourier
 TOOLS := $(CACHE)/tools
 CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ := $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 SCHEMATHESIS_VERSION := 4.32.5
 SCHEMATHESIS := $(TOOLS)/schemathesis-$(SCHEMATHESIS_VERSION)
+CRYPTOGRAPHY_VERSION := 50.0.2
+CRYPTOGRAPHY := $(TOOLS)/cryptography-$(CRYPTOGRAPHY_VERSION)
+export PYTHON_WITH_CRYPTOGRAPHY := $(CRYPTOGRAPHY)/bin/python
+# Programs that tests start, each with the Debian package that has it. `make requirements` installs what
+# is missing where it runs as root, and names the command elsewhere.
+PROGRAMS := openssl:openssl curl:curl keytool:default-jdk-headless unzip:unzip pk12util:libnss3-tools
 CLUSTER := target/debug/test-cluster
 
 help: ## list the commands
@@ -30,8 +39,16 @@ machine: ## the state table under 100,000 random stories
 	PROPTEST_CASES=100000 cargo test --quiet --lib machine_tests
 
 # One control plane for all test binaries; each test has a namespace of its own.
-integration: build ## the tests on a real control plane
+integration: build $(CRYPTOGRAPHY)/ready ## the tests on a real control plane
 	$(CLUSTER) run --apply crds --audit-log -- cargo test --workspace --tests
+
+render: requirements $(CRYPTOGRAPHY)/ready ## every file under everyone else's readers (part of `make integration`)
+	cargo test --test render
+
+$(CRYPTOGRAPHY)/ready:
+	python3 -m venv --clear $(CRYPTOGRAPHY)
+	$(CRYPTOGRAPHY)/bin/pip install --quiet cryptography==$(CRYPTOGRAPHY_VERSION)
+	touch $@
 
 # Not part of `make test`: it builds the control plane of each version once, about 7 minutes each.
 test-matrix: requirements ## the admission tests on Kubernetes 1.33, 1.36 and 1.37
@@ -45,7 +62,7 @@ schemathesis: build $(SCHEMATHESIS)/bin/schemathesis ## the live HTTP API agains
 	  cargo test --quiet --test integration -- --ignored schemathesis
 
 $(SCHEMATHESIS)/bin/schemathesis:
-	@python3 -m venv $(SCHEMATHESIS) || { echo "\`python3 -m venv\` does not work: apt-get install python3-venv"; exit 1; }
+	python3 -m venv $(SCHEMATHESIS)
 	$(SCHEMATHESIS)/bin/pip install --quiet schemathesis==$(SCHEMATHESIS_VERSION)
 
 build: control-plane
@@ -63,22 +80,34 @@ generated: generate ## fail where what is committed is not what is generated
 	@git diff --exit-code -- crds docs/openapi.json || { echo "run \`make generate\` and commit what it changes"; exit 1; }
 
 # The advisory database lies where this command may not reach it; bans, licences and sources need no network.
-deny: $(TOOLS)/bin/cargo-deny ## licences, bans and sources of every dependency
-	$(TOOLS)/bin/cargo-deny --log-level error --all-features check bans licenses sources
+deny: $(CARGO_DENY)/bin/cargo-deny ## licences, bans and sources of every dependency
+	$(CARGO_DENY)/bin/cargo-deny --log-level error --all-features check bans licenses sources
 
-$(TOOLS)/bin/cargo-deny:
-	cargo install --quiet --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY_VERSION)
+$(CARGO_DENY)/bin/cargo-deny:
+	cargo install --quiet --locked --root $(CARGO_DENY) cargo-deny@$(CARGO_DENY_VERSION)
 
-bench: control-plane ## figures: each a ratio of two things measured in the same run
+bench: control-plane $(CRYPTOGRAPHY)/ready ## figures: each a ratio of two things measured in the same run
 	cargo bench --package certcourier-bundle
 	cargo bench --bench operator
 
-fuzz: ## 30 seconds of each fuzz target
-	@for target in $$(cd fuzz && cargo +nightly fuzz list); do (cd fuzz && cargo +nightly fuzz run $$target -- -max_total_time=30) || exit 1; done
+fuzz: $(CARGO_FUZZ)/bin/cargo-fuzz ## 30 seconds of each fuzz target
+	@rustup run nightly rustc --version >/dev/null 2>&1 || { echo "fuzzing needs a nightly compiler: rustup toolchain install nightly"; exit 1; }
+	PATH="$(CARGO_FUZZ)/bin:$$PATH" fuzz/run.sh 30
 
+$(CARGO_FUZZ)/bin/cargo-fuzz:
+	cargo install --quiet --locked --root $(CARGO_FUZZ) cargo-fuzz@$(CARGO_FUZZ_VERSION)
+
+# rustup, Go and Python are yours to choose; everything else comes from Debian.
 requirements:
-	@for tool in cargo go openssl curl python3 keytool; do command -v $$tool >/dev/null || { \
-	  case $$tool in cargo) how="rustup, from https://rustup.rs";; go) how="Go 1.26 or later, from https://go.dev/dl";; keytool) how="apt-get install default-jdk-headless";; *) how="apt-get install $$tool";; esac; \
+	@for tool in cargo go python3; do command -v $$tool >/dev/null || { \
+	  case $$tool in cargo) how="rustup, from https://rustup.rs";; go) how="Go 1.26 or later, from https://go.dev/dl";; python3) how="Python 3.10 or later";; esac; \
 	  echo "\`$$tool\` is missing: install $$how"; exit 1; }; done
+	@missing=$$(for program in $(PROGRAMS); do PATH="$$PATH:/usr/sbin" command -v $${program%%:*} >/dev/null || echo $${program#*:}; done | sort -u | xargs); \
+	python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ $$(id -u) = 0 ] && command -v apt-get >/dev/null; then echo "installing from Debian: $$missing"; \
+	  get() { DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$$@" >/dev/null; }; \
+	  get install --no-install-recommends $$missing 2>/dev/null || { get update && get install --no-install-recommends $$missing; }; \
+	else echo "programs that the tests start are missing: sudo apt-get install $$missing"; exit 1; fi
 
-.PHONY: help demo dev test check machine integration schemathesis test-matrix build control-plane generate generated deny bench fuzz requirements
+.PHONY: help demo dev test check machine integration render schemathesis test-matrix build control-plane generate generated deny bench fuzz requirements
