@@ -1,20 +1,15 @@
 //! `certcourier render`: the files that the server delivers, made on a laptop. The same code, no cluster.
 
 mod args;
+mod input;
 mod output;
 
-use std::{
-    fs,
-    io::{self, Read as _},
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use certcourier_bundle::{
-    Artifact, EnvironmentError, EnvironmentMaterial, Format, Limits, Material, Passphrase, PassphraseError,
-    Pkcs12Options, Pkcs12Profile, RawMaterial, RenderError, RenderOptions, parse_environment, render,
+    Artifact, EnvironmentError, EnvironmentMaterial, Format, Limits, Material, MaterialError, Part, Pkcs12Options,
+    Pkcs12Profile, RawMaterial, RenderError, RenderOptions, parse_environment, render,
 };
-use zeroize::Zeroizing;
 
 pub use args::RenderArgs;
 
@@ -22,24 +17,24 @@ use crate::randomness::OperatingSystem;
 
 /// The environment's name where there is one file only; no file shows it.
 const ONLY: &str = "default";
-/// A passphrase file beyond this is the wrong file.
-const LONGEST_PASSPHRASE_FILE: u64 = 4096;
 
 /// Why nothing was written. No variant holds a byte of a key or passphrase.
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error("`{}` cannot be read: {source}", path.display())]
-    Read { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Input(#[from] input::InputError),
     #[error("format {0} holds a private key: give it with --key FILE")]
     NoKey(Format),
     #[error("format {0} is encrypted: give the passphrase with --passphrase-file FILE, or - to type or pipe it in")]
     NoPassphrase(Format),
-    #[error("--passphrase-file: {0}")]
-    Passphrase(#[from] PassphraseError),
+    #[error("format ca is made of the authority's certificates: give them with --ca FILE")]
+    NoCa,
+    #[error("`{}`: {cause}", path.display())]
+    File { path: PathBuf, cause: MaterialError },
     #[error(transparent)]
-    Material(#[from] EnvironmentError),
+    Environment(#[from] EnvironmentError),
     #[error(transparent)]
-    Render(#[from] RenderError),
+    Render(RenderError),
     #[error(transparent)]
     Output(#[from] output::OutputError),
 }
@@ -62,10 +57,11 @@ fn make(args: &RenderArgs) -> Result<Artifact, Error> {
     if args.format.holds_key() && args.key.is_none() {
         return Err(Error::NoKey(args.format));
     }
+    input::one_from_standard_input([&args.cert, &args.key, &args.ca, &args.passphrase_file].into_iter().flatten())?;
     let passphrase = match &args.passphrase_file {
         _ if !args.format.needs_passphrase() => None,
         None => return Err(Error::NoPassphrase(args.format)),
-        Some(path) => Some(Passphrase::from_file(&read(path, LONGEST_PASSPHRASE_FILE)?)?),
+        Some(path) => Some(input::passphrase(path)?),
     };
     let options = RenderOptions {
         pkcs12: Pkcs12Options {
@@ -80,14 +76,18 @@ fn make(args: &RenderArgs) -> Result<Artifact, Error> {
     let materials = materials(args)?;
     let parts: Vec<_> =
         materials.iter().map(|(environment, material)| EnvironmentMaterial { environment, material }).collect();
-    Ok(render(args.format, &parts, &options, &mut OperatingSystem)?)
+    render(args.format, &parts, &options, &mut OperatingSystem).map_err(|error| match error {
+        RenderError::NoCa => Error::NoCa,
+        RenderError::Ca(cause) => of_file(args, cause),
+        error => Error::Render(error),
+    })
 }
 
 fn materials(args: &RenderArgs) -> Result<Vec<(String, Material)>, Error> {
     let limits = Limits::default();
     let longest = limits.bytes_per_part as u64;
     // One byte more than is allowed is enough for the parser to say so.
-    let part = |path: &PathBuf| read(path, longest + 1);
+    let part = |path: &PathBuf| input::read(path, longest + 1);
     let environments = match &args.cert {
         Some(cert) => vec![(ONLY.to_owned(), cert.clone())],
         None => args.environment.clone(),
@@ -103,20 +103,21 @@ fn materials(args: &RenderArgs) -> Result<Vec<(String, Material)>, Error> {
             private_key: key.as_ref().map(|key| key.as_slice()),
             ca: ca.as_ref().map(|ca| ca.as_slice()),
         };
-        let material = parse_environment(&name, &raw, &limits)?;
+        let material = parse_environment(&name, &raw, &limits).map_err(|error| match args.cert {
+            Some(_) => of_file(args, error.cause),
+            None => Error::Environment(error),
+        })?;
         materials.push((name, material));
     }
     Ok(materials)
 }
 
-/// At most `longest` bytes of a file, `-` being standard input; erased when dropped.
-fn read(path: &Path, longest: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let failed = |source| Error::Read { path: path.to_owned(), source };
-    let mut content = Zeroizing::new(Vec::new());
-    if path.as_os_str() == "-" {
-        io::stdin().take(longest).read_to_end(&mut content).map_err(failed)?;
-    } else {
-        fs::File::open(path).and_then(|file| file.take(longest).read_to_end(&mut content)).map_err(failed)?;
-    }
-    Ok(content)
+/// Names the file as it was typed; in a cluster there are only parts of a Secret.
+fn of_file(args: &RenderArgs, cause: MaterialError) -> Error {
+    let path = match cause.part() {
+        Part::Certificate => &args.cert,
+        Part::PrivateKey => &args.key,
+        Part::Ca => &args.ca,
+    };
+    Error::File { path: path.clone().unwrap_or_default(), cause }
 }

@@ -46,7 +46,8 @@ pub struct RenderArgs {
     /// What importers show for the key of PKCS#12. Omitted: --name.
     #[arg(long, value_name = "TEXT")]
     pub(super) friendly_name: Option<String>,
-    /// The passphrase of pkcs12 and zip: the content of this file without its last line end; `-` reads standard input.
+    /// The passphrase of pkcs12 and zip: the content of this file without its last line end; `-` reads standard input,
+    /// and asks where that is a terminal.
     #[arg(long, value_name = "FILE")]
     pub(super) passphrase_file: Option<PathBuf>,
     /// Order of the parts of combined.

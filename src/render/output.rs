@@ -35,11 +35,19 @@ pub(super) fn write(path: &Path, bytes: &[u8], holds_key: bool, force: bool) -> 
         .prefix(".certcourier-")
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(directory)
-        .map_err(failed)?;
+        .map_err(|error| failed(without_its_path(&error)))?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
     let kept = if force { file.persist(path) } else { file.persist_noclobber(path) };
     kept.map(drop).map_err(|error| match error.error.kind() {
         io::ErrorKind::AlreadyExists => OutputError::Exists(path.to_owned()),
         _ => failed(error.error),
     })
+}
+
+/// The cause alone: tempfile adds the path of a file that nobody asked for.
+fn without_its_path(error: &io::Error) -> io::Error {
+    match error.kind() {
+        kind @ io::ErrorKind::NotFound => io::Error::new(kind, "there is no such folder; create it first"),
+        kind => kind.into(),
+    }
 }

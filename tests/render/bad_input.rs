@@ -8,6 +8,7 @@ use super::{Folder, KINDS, PASSPHRASE, fixture};
 fn each_mistake_is_named_with_the_next_step_and_leaves_no_file() {
     let folder = Folder::new();
     fs::write(folder.path("short"), "pässphrase\n").unwrap();
+    fs::write(folder.path("empty"), "\n").unwrap();
     let certificate = fixture("certificates/p256.pem");
     let key = fixture("keys/p256.sec1.pem");
     let other = fixture("keys/p384.sec1.pem");
@@ -23,18 +24,27 @@ fn each_mistake_is_named_with_the_next_step_and_leaves_no_file() {
         (format!("--format key --cert {certificate} --key {other}"), "private key"),
         (format!("--format key --cert {certificate} --key {encrypted}"), "openssl pkey"),
         (format!("--format chain --cert {certificate}"), "intermediate"),
-        (format!("--format ca --cert {certificate}"), "ca"),
+        (format!("--format ca --cert {certificate}"), "--ca FILE"),
+        (format!("--format ca --cert {certificate} --ca short"), "`short`: no certificate found"),
+        (format!("--format pkcs12 --cert {certificate} --key {key} --passphrase-file empty"), "openssl rand"),
+        ("--format key --cert - --key -".to_owned(), "read once"),
+        ("--format cert --cert short".to_owned(), "`short`: no certificate found"),
+        (format!("--format key --cert {certificate} --key empty"), "`empty`: no private key found"),
+        (
+            format!("--format cert --cert {certificate} -o no/such/folder"),
+            "`no/such/folder` cannot be written: there is no such folder; create it first\n",
+        ),
         ("--format cert --cert nowhere".to_owned(), "`nowhere` cannot be read"),
         (format!("--format der-zip --environment a={certificate} --environment b=short"), "environment `b`"),
     ] {
-        let output = folder.render(&format!("{line} -o made"));
+        let output = folder.render(&if line.contains(" -o ") { line.clone() } else { format!("{line} -o made") });
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{line}: {error}");
         assert!(error.contains(words) && error.starts_with("certcourier: "), "{line}: {error}");
         assert!(!error.contains("pässphrase") && !error.contains(PASSPHRASE), "{error}");
         let mut left: Vec<_> = fs::read_dir(folder.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
-        assert_eq!(left, ["pass", "short"], "{line}");
+        assert_eq!(left, ["empty", "pass", "short"], "{line}");
     }
 }
 

@@ -73,6 +73,18 @@ pub enum MaterialError {
 }
 
 impl MaterialError {
+    /// Which part it is about.
+    #[must_use]
+    pub fn part(&self) -> Part {
+        match self {
+            Self::TooLarge { part, .. }
+            | Self::TooManyCertificates { part, .. }
+            | Self::NoCertificate { part, .. }
+            | Self::BadCertificate { part, .. } => *part,
+            Self::BadPrivateKey(_) => Part::PrivateKey,
+        }
+    }
+
     /// A short constant for conditions, metrics and tests.
     #[must_use]
     pub fn reason(&self) -> &'static str {
