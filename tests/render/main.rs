@@ -1,15 +1,16 @@
-//! `certcourier render` as a process, its files judged by openssl, Java's keytool and Python.
+//! `certcourier render` as a process, its files judged by everyone else's readers.
 
 #![cfg(test)]
 
 mod bad_input;
-mod readers;
+mod files;
+mod table;
 
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 const PASSPHRASE: &str = "correct horse battery";
@@ -45,16 +46,33 @@ impl Folder {
 
     /// Runs a program in the folder.
     fn run(&self, program: &str, arguments: &[&str]) -> Output {
-        let limited = ["60", program].into_iter().chain(arguments.iter().copied());
-        Command::new("timeout").args(limited).current_dir(self.0.path()).output().unwrap()
+        self.start(program, arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// The same with a file as its standard input.
+    fn run_with(&self, program: &str, arguments: &[&str], input: &Path) -> Output {
+        self.start(program, arguments).stdin(fs::File::open(input).unwrap()).output().unwrap()
+    }
+
+    fn start(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new("timeout");
+        command.args(["120", program]).args(arguments).current_dir(self.0.path());
+        command
+    }
+
+    /// Runs a program: what it printed, or why it failed.
+    fn try_check(&self, program: &str, arguments: &[&str]) -> Result<String, String> {
+        let output = self.run(program, arguments);
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        if output.status.success() {
+            return Ok(printed);
+        }
+        Err(format!("{program} {arguments:?}: {}{printed}", String::from_utf8_lossy(&output.stderr)))
     }
 
     /// Runs a program that must succeed: what it printed.
     fn check(&self, program: &str, arguments: &[&str]) -> String {
-        let output = self.run(program, arguments);
-        let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{program} {arguments:?}: {error}{}", String::from_utf8_lossy(&output.stdout));
-        String::from_utf8(output.stdout).unwrap()
+        self.try_check(program, arguments).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Runs `certcourier render` with the arguments that are separated by spaces in `line`.
