@@ -208,7 +208,8 @@ async fn every_format_says_what_it_is_how_long_it_is_and_its_digest() {
         let answer = world.redeem(&token).await;
         assert_eq!(answer.status, 200, "{format}: {}", answer.text());
         assert_eq!(answer.header("content-type"), content_type, "{format}");
-        assert!(answer.header("content-disposition").contains(&format!("filename=\"{name}\"")), "{:?}", answer.headers);
+        let disposition = format!("attachment; filename=\"{name}\"; filename*=UTF-8''{name}");
+        assert_eq!(answer.header("content-disposition"), disposition, "{format}");
         assert_eq!(answer.header("content-length"), answer.body.len().to_string(), "{format}");
         let digest = Base64::encode_string(&Sha256::digest(&answer.body));
         assert_eq!(answer.header("content-digest"), format!("sha-256=:{digest}:"), "{format}");

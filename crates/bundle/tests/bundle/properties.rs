@@ -1,5 +1,6 @@
 //! Properties over arbitrary input: no panic, and what goes in comes out.
 
+use std::io::Read as _;
 use std::sync::LazyLock;
 
 use certcourier_bundle::{
@@ -9,7 +10,7 @@ use certcourier_bundle::{
 use p12_keystore::Pkcs12Archive;
 use proptest::prelude::*;
 
-use crate::pki::{Counter, Hierarchy, accepted, parse, rendered_text};
+use crate::pki::{Counter, Hierarchy, accepted, fixture, parse, pem, render_with, rendered_text};
 
 static HIERARCHY: LazyLock<Hierarchy> = LazyLock::new(Hierarchy::new);
 
@@ -149,17 +150,21 @@ proptest! {
     }
 }
 
+/// A key of each kind under three intermediates: `fixtures/issued`.
+const KINDS: [&str; 7] = ["rsa2048", "rsa3072", "rsa4096", "p256", "p384", "p521", "ed25519"];
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
     fn what_goes_into_a_pkcs12_file_comes_out(
+        kind in proptest::sample::select(KINDS.as_slice()),
+        zipped in any::<bool>(),
         passphrase in "[ -~]{1,100}",
         friendly_name in "[^\\p{Cc}\u{10000}-\u{10ffff}]{1,100}",
         legacy in any::<bool>(),
         iterations in 1_000_u32..1_200,
     ) {
-        let h = &*HIERARCHY;
         let options = RenderOptions {
             passphrase: Some(Passphrase::new(passphrase.clone()).expect("a passphrase")),
             pkcs12: Pkcs12Options {
@@ -169,15 +174,24 @@ proptest! {
             },
             ..RenderOptions::new("api")
         };
-        let material = h.material();
-        let one = EnvironmentMaterial { environment: "e", material: &material };
-        let file = render(Format::Pkcs12, &[one], &options, &mut Counter::default()).expect("a file");
-        let archive = Pkcs12Archive::from_pkcs12(&file.bytes, &passphrase).expect("read");
+        let (chain, key) = (fixture(&format!("issued/{kind}.pem")), fixture(&format!("keys/{kind}.pkcs8.pem")));
+        let material = accepted(parse(&chain, Some(&key), None));
+        let format = if zipped { Format::Zip } else { Format::Pkcs12 };
+        let made = render_with(format, &material, &options).expect("a file");
+        let file = if zipped { entry(&made.bytes, "bundle.pkcs12") } else { made.bytes.to_vec() };
+        let archive = Pkcs12Archive::from_pkcs12(&file, &passphrase).expect("read");
         prop_assert_eq!(archive.keys.len(), 1);
-        prop_assert_eq!(archive.keys[0].key.as_der(), h.leaf.key.serialized_der());
+        prop_assert_eq!(pem("PRIVATE KEY", archive.keys[0].key.as_der()), key);
         prop_assert_eq!(archive.keys[0].friendly_name.as_deref(), Some(friendly_name.as_str()));
-        let certificates: Vec<Vec<u8>> = archive.certs.iter().map(|bag| bag.cert.as_der().to_vec()).collect();
-        let expected: Vec<Vec<u8>> = [&h.leaf, &h.lower, &h.middle, &h.upper].map(crate::pki::Signer::der).to_vec();
-        prop_assert_eq!(certificates, expected);
+        let certificates: String = archive.certs.iter().map(|bag| pem("CERTIFICATE", bag.cert.as_der())).collect();
+        prop_assert_eq!(certificates, chain);
     }
+}
+
+/// An entry of a ZIP file, by a reader that is not ours.
+fn entry(zip: &[u8], name: &str) -> Vec<u8> {
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(zip)).expect("a ZIP file");
+    let mut content = Vec::new();
+    archive.by_name(name).expect("an entry").read_to_end(&mut content).expect("content");
+    content
 }
