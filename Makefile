@@ -77,7 +77,7 @@ fuzz: ## 30 seconds of each fuzz target
 	@for target in $$(cd fuzz && cargo +nightly fuzz list); do (cd fuzz && cargo +nightly fuzz run $$target -- -max_total_time=30) || exit 1; done
 
 requirements:
-	@for tool in cargo go openssl curl python3 keytool; do command -v $$tool >/dev/null || { \
+	@for tool in cargo go openssl curl python3 keytool nginx; do PATH=$$PATH:/usr/sbin command -v $$tool >/dev/null || { \
 	  case $$tool in cargo) how="rustup, from https://rustup.rs";; go) how="Go 1.26 or later, from https://go.dev/dl";; keytool) how="apt-get install default-jdk-headless";; *) how="apt-get install $$tool";; esac; \
 	  echo "\`$$tool\` is missing: install $$how"; exit 1; }; done
 
