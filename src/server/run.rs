@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use super::{
     args::ServerArgs,
+    descriptors,
     listener::{self, Drained},
     readiness::ApiServerSeen,
     router,
@@ -142,7 +143,9 @@ async fn accept(
     app: Router,
     stop: CancellationToken,
 ) {
-    let Drained { cut } = listener::serve(listener, tls, app, args.connections.clone(), stop).await;
+    let mut limits = args.connections.clone();
+    limits.max_connections = descriptors::places(limits.max_connections);
+    let Drained { cut } = listener::serve(listener, tls, app, limits, stop).await;
     info!(cut, "connections have ended");
 }
 

@@ -19,24 +19,39 @@ use kube::Api;
 use test_cluster::{ControlPlane, Options, Process};
 use tokio::sync::OnceCell;
 
-use super::pki::Pki;
+use super::{fault_proxy::FaultProxy, pki::Pki};
 
 /// The operator's own namespace.
 pub const SYSTEM: &str = "certcourier-system";
+
+/// With these a busy machine has the time that a race of many takes.
+#[allow(dead_code, reason = "the benchmark is patient enough")]
+pub const PATIENT: [&str; 6] = ["--api-timeout", "60s", "--decision-timeout", "60s", "--receipt-timeout", "20s"];
 
 /// A program of the operator.
 pub struct Program {
     process: Mutex<Option<Process<&'static str>>>,
     name: &'static str,
     arguments: Vec<String>,
+    /// What a shell says before it becomes the program.
+    shell: Option<String>,
     probe: SocketAddr,
     log: PathBuf,
 }
 
 impl Program {
     fn start(&self) {
-        let binary = Path::new(env!("CARGO_BIN_EXE_certcourier"));
-        *self.process.lock().unwrap() = Some(Process::spawn(self.name, binary, &self.arguments, &self.log).unwrap());
+        let binary = env!("CARGO_BIN_EXE_certcourier");
+        let (program, mut arguments) = match &self.shell {
+            None => (binary, Vec::new()),
+            Some(first) => {
+                let script = format!(r#"{first} && exec "$0" "$@""#);
+                ("/bin/sh", ["-c", &script, binary].map(str::to_owned).into())
+            }
+        };
+        arguments.extend_from_slice(&self.arguments);
+        let process = Process::spawn(self.name, Path::new(program), &arguments, &self.log).unwrap();
+        *self.process.lock().unwrap() = Some(process);
     }
 
     fn with_log(mut self, name: &str) -> Self {
@@ -76,7 +91,7 @@ impl Program {
     }
 
     /// Its process id.
-    #[allow(dead_code, reason = "the benchmark asks for it")]
+    #[allow(dead_code, reason = "the benchmarks ask for it")]
     pub fn id(&self) -> u32 {
         self.process.lock().unwrap().as_ref().unwrap().id()
     }
@@ -114,6 +129,17 @@ pub struct Settings {
     pub watch: Vec<String>,
     /// Whether to start a control plane of its own, which the test may break.
     pub own_plane: bool,
+    /// Whether the operator's way to the API server leads through a proxy with faults.
+    pub faults: bool,
+    /// Whether etcd waits for the disk, as it does in production; only on a control plane of its own.
+    pub fsync: bool,
+}
+
+/// A server of one test, beside those of its stage.
+pub struct Server {
+    pub program: Program,
+    /// `https://127.0.0.1:port`.
+    pub url: String,
 }
 
 /// The operator, running.
@@ -124,6 +150,8 @@ pub struct Stage {
     /// `https://127.0.0.1:port` of each server.
     pub urls: Vec<String>,
     pub pki: Pki,
+    /// Where the operator's calls can be made to fail.
+    pub faults: Option<FaultProxy>,
     names: AtomicU32,
     /// Kubeconfigs, serving certificate, logs.
     directory: tempfile::TempDir,
@@ -164,7 +192,7 @@ impl Stage {
 
     async fn start(mut settings: Settings) -> Self {
         let plane = if settings.own_plane {
-            PlaneRef::Own(Box::new(ControlPlane::start(options()).await.unwrap()))
+            PlaneRef::Own(Box::new(ControlPlane::start(options().fsync(settings.fsync)).await.unwrap()))
         } else {
             PlaneRef::Shared(ControlPlane::shared(options()).await.unwrap())
         };
@@ -182,14 +210,15 @@ impl Stage {
         fs::write(directory.path().join("ca.crt"), pki.root()).unwrap();
         let ports: Vec<u16> = free_ports(5);
         let urls: Vec<String> = ports[..2].iter().map(|port| format!("https://127.0.0.1:{port}")).collect();
-        let controller = controller(&plane, directory.path(), &urls[0], ports[2], &settings.controller).await;
+        let faults = if settings.faults { Some(FaultProxy::before(&plane).await) } else { None };
+        let site = Site { plane: &plane, faults: faults.as_ref(), directory: directory.path() };
+        let controller = controller(&site, &urls[0], ports[2], &settings.controller).await;
         let mut servers = Vec::new();
         for index in 0..2 {
-            servers.push(
-                server(&plane, directory.path(), index, (ports[index], ports[index + 3]), &settings.server).await,
-            );
+            let log = format!("server-{index}.log");
+            servers.push(server(&site, &log, (ports[index], ports[index + 3]), &settings.server).await);
         }
-        let stage = Self { plane, controller, servers, urls, pki, names: AtomicU32::new(0), directory };
+        let stage = Self { plane, controller, servers, urls, pki, faults, names: AtomicU32::new(0), directory };
         stage.controller.start();
         for server in &stage.servers {
             server.start();
@@ -227,7 +256,31 @@ impl Stage {
     /// A second replica of the controller, not started yet.
     pub async fn another_controller(&self) -> Program {
         let port = free_ports(1)[0];
-        controller(&self.plane, self.directory.path(), &self.urls[0], port, &[]).await.with_log("controller-2.log")
+        let site = Site { plane: &self.plane, faults: self.faults.as_ref(), directory: self.directory.path() };
+        controller(&site, &self.urls[0], port, &[]).await.with_log("controller-2.log")
+    }
+
+    /// One more server, running, whose way to the API server leads through this proxy, if any.
+    pub async fn another_server(&self, faults: Option<&FaultProxy>, more: &[&str]) -> Server {
+        let server = self.another_server_in(None, faults, more).await;
+        server.program.start_and_wait().await;
+        server
+    }
+
+    /// The same, not started yet, in a shell that says this first.
+    pub async fn another_server_in(&self, shell: Option<&str>, faults: Option<&FaultProxy>, more: &[&str]) -> Server {
+        let (ports, log) = (free_ports(2), format!("server-of-its-own-{}.log", self.number()));
+        let site = Site { plane: &self.plane, faults, directory: self.directory.path() };
+        let more: Vec<String> = more.iter().map(|&argument| argument.to_owned()).collect();
+        let mut program = server(&site, &log, (ports[0], ports[1]), &more).await;
+        program.shell = shell.map(str::to_owned);
+        Server { program, url: format!("https://127.0.0.1:{}", ports[0]) }
+    }
+
+    /// A file in the folder of certificates, keys and logs.
+    #[allow(dead_code, reason = "the benchmarks ask for it")]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     /// The file with the certificate that clients know the servers by.
@@ -253,12 +306,26 @@ impl Stage {
     }
 }
 
-async fn controller(plane: &ControlPlane, directory: &Path, url: &str, port: u16, more: &[String]) -> Program {
-    let account = plane.service_account(SYSTEM, "controller", &[]).await.unwrap();
+/// What a program is started with: where the API server is, the way there, and the folder for its files.
+struct Site<'a> {
+    plane: &'a ControlPlane,
+    faults: Option<&'a FaultProxy>,
+    directory: &'a Path,
+}
+
+impl Site<'_> {
+    async fn kubeconfig(&self, account: &str) -> String {
+        let own = self.plane.service_account(SYSTEM, account, &[]).await.unwrap().kubeconfig;
+        self.faults.map_or(own.clone(), |faults| faults.kubeconfig(&own, self.directory)).display().to_string()
+    }
+}
+
+async fn controller(site: &Site<'_>, url: &str, port: u16, more: &[String]) -> Program {
+    let directory = site.directory;
     let probe = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut arguments: Vec<String> =
         ["controller", "--namespace", SYSTEM, "--external-url", url].map(str::to_owned).into();
-    arguments.extend(["--kubeconfig".into(), account.kubeconfig.display().to_string()]);
+    arguments.extend(["--kubeconfig".into(), site.kubeconfig("controller").await]);
     arguments.extend(["--external-ca".into(), directory.join("ca.crt").display().to_string()]);
     arguments.extend(["--metrics-address".into(), probe.to_string()]);
     for (flag, value) in [
@@ -276,31 +343,27 @@ async fn controller(plane: &ControlPlane, directory: &Path, url: &str, port: u16
         }
     }
     arguments.extend(more.iter().cloned());
-    Program { process: Mutex::new(None), name: "controller", arguments, probe, log: directory.join("controller.log") }
+    let log = directory.join("controller.log");
+    Program { process: Mutex::new(None), name: "controller", arguments, shell: None, probe, log }
 }
 
-async fn server(
-    plane: &ControlPlane,
-    directory: &Path,
-    index: usize,
-    (port, probe): (u16, u16),
-    more: &[String],
-) -> Program {
-    let account = plane.service_account(SYSTEM, "server", &[]).await.unwrap();
+async fn server(site: &Site<'_>, log: &str, (port, probe): (u16, u16), more: &[String]) -> Program {
+    let directory = site.directory;
     let probe = SocketAddr::from((Ipv4Addr::LOCALHOST, probe));
     let mut arguments: Vec<String> = ["server", "--namespace", SYSTEM].map(str::to_owned).into();
-    arguments.extend(["--kubeconfig".into(), account.kubeconfig.display().to_string()]);
+    arguments.extend(["--kubeconfig".into(), site.kubeconfig("server").await]);
     arguments.extend(["--listen".into(), format!("127.0.0.1:{port}"), "--probe-listen".into(), probe.to_string()]);
     arguments.extend(["--tls-cert".into(), directory.join("tls.crt").display().to_string()]);
     arguments.extend(["--tls-key".into(), directory.join("tls.key").display().to_string()]);
     arguments.extend(["--controller-user".into(), user("controller")]);
     // Tests come from one address, in crowds.
     for flag in ["--rate-per-address", "--rate-burst", "--rate-lookups", "--rate-per-person", "--rate-person-burst"] {
-        arguments.extend([flag.to_owned(), "100000".to_owned()]);
+        if !more.iter().any(|own| own == flag) {
+            arguments.extend([flag.to_owned(), "100000".to_owned()]);
+        }
     }
     arguments.extend(more.iter().cloned());
-    let log = directory.join(format!("server-{index}.log"));
-    Program { process: Mutex::new(None), name: "server", arguments, probe, log }
+    Program { process: Mutex::new(None), name: "server", arguments, shell: None, probe, log: directory.join(log) }
 }
 
 /// Applies what `certcourier manifests` prints, for these namespaces or cluster-wide, and makes the operator's two

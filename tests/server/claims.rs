@@ -136,6 +136,7 @@ async fn conflicts_are_tried_again_three_times() {
             works(&stage, &answer).await;
         } else {
             answer.assert_refused(409, "claim_conflict", "was created");
+            answer.assert_refused(409, "claim_conflict", "kept changing");
             assert_eq!(calls(&stage, is_claim), 3);
         }
     }

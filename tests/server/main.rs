@@ -8,6 +8,7 @@ mod connections;
 mod fake_api;
 mod faults;
 mod guard;
+mod limits;
 mod logs;
 mod redemption;
 mod stage;

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use axum::{Router, body::Body, http::Request};
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::Request,
+};
 use certcourier::server::{args::ConnectionLimits, listener};
 use futures::future::join_all;
 use http_body::Body as _;
@@ -104,6 +108,28 @@ async fn a_hundred_streams_of_one_connection_race_for_one_file() {
         answer.assert_refused(410, "token_used", "already used");
     }
     assert_eq!(stage.outcome().await["outcome"], "Delivered");
+}
+
+#[tokio::test]
+async fn an_http2_client_that_takes_no_more_is_aborted_too() {
+    let stage = large_stage(&["--stream-timeout", "1s"]).await;
+    let listening = listen(stage.app.clone(), args(&[]).connections);
+    let stream = TokioIo::new(TcpStream::connect(listening.address).await.unwrap());
+    let mut client = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    let (mut sender, connection) = client.initial_stream_window_size(16 * 1024).handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let url = format!("http://test/api/v1/downloads/{}", token().expose());
+    let answer = sender.send_request(Request::get(url).body(String::new()).unwrap()).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    // The stream's window is full, and nobody opens it.
+    let outcome = stage.outcome().await;
+    assert_eq!(outcome["outcome"], "Aborted");
+    let (sent, total) = (
+        outcome["bytesSent"].as_u64().unwrap(),
+        stage.receipt().unwrap()["spec"]["artifact"]["bytes"].as_u64().unwrap(),
+    );
+    assert!(sent > 0 && sent < total / 2, "{sent} of {total}");
+    assert!(to_bytes(Body::new(answer.into_body()), 1 << 26).await.is_err(), "the rest never comes");
 }
 
 #[tokio::test]

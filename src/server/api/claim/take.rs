@@ -85,11 +85,11 @@ pub async fn take(
         let attempt = Attempt::plan(state, &request, gathered, given.as_ref(), guard)?;
         match attempt.write(state, &request).await? {
             Ended::Ours(request) => return Ok(attempt.into_claimed(*request)),
-            Ended::Changed(now) if generation(&now) > generation(&request) => return Err(conflict()),
+            Ended::Changed(now) if generation(&now) > generation(&request) => return Err(overtaken()),
             Ended::Changed(now) => request = *now,
         }
     }
-    Err(conflict())
+    Err(kept_changing())
 }
 
 /// How a write ended.
@@ -222,10 +222,16 @@ async fn current(state: &ServerState, request: &DownloadRequest) -> Result<Optio
     Ok(found.filter(|found| found.uid() == request.uid()))
 }
 
-fn conflict() -> ServerError {
+fn overtaken() -> ServerError {
     let words = "another claim of this request was faster, and its token is the one that works; claim again only if \
                  that was not you: the other token then stops working";
     ServerError::new(ErrorCode::ClaimConflict, words)
+}
+
+/// Nobody was faster: it was written to for other reasons, a vote for example.
+fn kept_changing() -> ServerError {
+    let words = "the request kept changing while its token was made, so none was: claim it again";
+    ServerError::new(ErrorCode::ClaimConflict, words).retry_after(SOON)
 }
 
 fn gone() -> ServerError {
