@@ -5,6 +5,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
@@ -23,6 +24,8 @@ struct Shared {
     queue: Mutex<Option<SyncSender<String>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     length: Gauge,
+    /// Whether the last line was dropped, so that the log says it once.
+    is_full: AtomicBool,
     counters: Counters,
 }
 
@@ -34,7 +37,13 @@ impl Lines {
         let (waiting, failed) = (length.clone(), counters.clone());
         let thread = thread::Builder::new().name("audit-lines".to_owned());
         let writer = thread.spawn(move || write_all(writer, &lines, &waiting, &failed)).ok();
-        Self(Arc::new(Shared { queue: Mutex::new(Some(queue)), writer: Mutex::new(writer), length, counters }))
+        Self(Arc::new(Shared {
+            queue: Mutex::new(Some(queue)),
+            writer: Mutex::new(writer),
+            length,
+            is_full: AtomicBool::new(false),
+            counters,
+        }))
     }
 
     /// Puts a line where it will be written. A full queue drops it.
@@ -44,10 +53,13 @@ impl Lines {
         // Before it is put there, because it may be taken at once.
         shared.length.inc();
         let kept = queue.as_ref().is_some_and(|queue| queue.try_send(line).is_ok());
+        let was_full = shared.is_full.swap(!kept, Ordering::Relaxed);
         if !kept {
             shared.length.dec();
             shared.counters.dropped(Outlet::stdout, Why::queue_full, 1);
-            tracing::warn!("an audit line was dropped: whoever reads standard output is too slow");
+            if !was_full {
+                tracing::warn!("audit lines are dropped: whoever reads standard output is too slow");
+            }
         }
     }
 

@@ -41,6 +41,8 @@ struct Shared {
     queue: mpsc::Sender<Item>,
     up: Arc<AtomicBool>,
     host: String,
+    /// Whether the last fact was dropped, so that the log says it once.
+    is_full: AtomicBool,
     counters: Counters,
     /// Cancelled when no more is told.
     closing: CancellationToken,
@@ -73,7 +75,8 @@ impl Sink {
         };
         let running = tokio::spawn(sender.run(items, closing.clone()));
         let host = url.host().to_owned();
-        Ok(Self(Arc::new(Shared { queue, up, host, counters, closing, sender: Mutex::new(Some(running)) })))
+        let (is_full, sender) = (AtomicBool::new(false), Mutex::new(Some(running)));
+        Ok(Self(Arc::new(Shared { queue, up, host, is_full, counters, closing, sender })))
     }
 
     /// Whether it took what it was told last.
@@ -90,10 +93,14 @@ impl Sink {
     pub(super) fn put(&self, line: String, taken: Option<oneshot::Sender<()>>) {
         let length = self.0.counters.queue(Outlet::sink);
         length.inc();
-        if self.0.queue.try_send(Item { line, taken }).is_err() {
+        let kept = self.0.queue.try_send(Item { line, taken }).is_ok();
+        let was_full = self.0.is_full.swap(!kept, Ordering::Relaxed);
+        if !kept {
             length.dec();
             self.0.counters.dropped(Outlet::sink, Why::queue_full, 1);
-            tracing::warn!(sink = self.0.host, "a fact was dropped: the audit sink has not taken those before it");
+            if !was_full {
+                tracing::warn!(sink = self.0.host, "facts are dropped: the audit sink has not taken those before them");
+            }
         }
     }
 

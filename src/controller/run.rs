@@ -204,10 +204,8 @@ async fn work_while_leading(
         }
         tracing::info!("this replica leads");
         context.counters.leading.set(1);
-        if inherited.from_silence() {
-            let ago = args.election.lease_duration.get() + LATE_WORK;
-            context.untold.inherit(context.clients.clock().now(), ago);
-        }
+        let silent = inherited.from_silence().then(|| args.election.lease_duration.get() + LATE_WORK);
+        context.untold.begin_to_lead(context.clients.clock().now(), silent);
         let lost = async {
             // An election that has ended leads no more.
             let _ = standing.wait_for(|standing| *standing != Standing::Leading).await;

@@ -56,10 +56,10 @@ impl Untold {
         })
     }
 
-    /// The leader before this one went silent at most `ago`.
-    pub(super) fn inherit(&self, now: Timestamp, ago: Duration) {
-        let since = now.saturating_sub(ago).unwrap_or(Timestamp::MIN);
-        *self.again_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(since);
+    /// This replica begins to lead. `silent`: the leader before it went silent, at most that long ago.
+    pub(super) fn begin_to_lead(&self, now: Timestamp, silent: Option<Duration>) {
+        let since = silent.map(|ago| now.saturating_sub(ago).unwrap_or(Timestamp::MIN));
+        *self.again_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 
     /// Tells once more what the leader before may not have lived to tell.

@@ -2,7 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use certcourier::api::{Phase, names};
+use certcourier::{
+    api::{Phase, names},
+    audit::{Audit, AuditArgs, Source},
+    metrics::Metrics,
+};
+use clap::Parser as _;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
@@ -117,6 +123,10 @@ async fn what_people_do_over_http_is_told_with_where_they_are_and_what_was_refus
     assert_eq!(claimed.status, 201, "{}", claimed.text());
     world.post("carol", downloads, r#"{"format":"key"}"#).await.refused(403, "forbidden");
 
+    let at_once = world.post("carol", downloads, r#"{"format":"cert"}"#).await;
+    assert_eq!(at_once.status, 201, "{}", at_once.text());
+    let at_once = at_once.field("request");
+
     let served = lines(&world.stage.servers[0], &world.namespace);
     let of_request = types(&served, &request);
     assert_eq!(
@@ -125,16 +135,53 @@ async fn what_people_do_over_http_is_told_with_where_they_are_and_what_was_refus
         "{served:#?}"
     );
     let actions: Vec<_> = served.iter().filter_map(|line| line["data"]["action"].as_str()).collect();
-    assert_eq!(actions, ["create", "claim", "approve", "approve", "create"]);
+    assert_eq!(actions, ["create", "claim", "approve", "approve", "create", "create"]);
     let minted = &one(&served, "token.minted", &request)["data"];
     for (field, value) in [("actor", "alice"), ("address", "127.0.0.1"), ("delivery", "Claim")] {
         assert_eq!(minted[field], value, "{field}");
     }
     assert_eq!(minted["request_id"], claimed.header("x-request-id"));
-    let refused = served.iter().find(|line| line["data"]["actor"] == "carol").unwrap();
+    let is_hers = |line: &&Value| line["data"]["actor"] == "carol" && line["type"] == "request.refused";
+    let refused = served.iter().find(is_hers).unwrap();
     assert_eq!((&refused["type"], &refused["data"]["code"]), (&json!("request.refused"), &json!("forbidden")));
     let controller = &world.stage.controller;
     let told = || types(&lines(controller, &world.namespace), &request);
     world.until("the vote is told", || async { told().len() == 3 }).await;
     assert_eq!(told(), ["request.created", "approval.requested", "approval.granted"], "and the claim by the server");
+    // Whichever of the two was the first to write the status of a request has told that it was created.
+    let all = || [lines(controller, &world.namespace), of_servers(&world)].concat();
+    let of_both = || types(&all(), &at_once);
+    world.until("all is told", || async { of_both().len() == 3 }).await;
+    for kind in ["request.created", "api.called", "token.minted"] {
+        one(&all(), kind, &at_once);
+    }
+}
+
+#[derive(clap::Parser)]
+struct CommandLine {
+    #[command(flatten)]
+    audit: AuditArgs,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_is_known_by_the_certificates_of_the_flag_and_by_no_others() {
+    let stage = Stage::shared().await;
+    let world = World::new(stage, "sink").await;
+    // Something that speaks TLS, and refuses a body that is none of its own with 400.
+    let url = format!("{}/api/v1/downloads", stage.urls[0]);
+    let others = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(others.path(), super::pki::Pki::new().root()).unwrap();
+    let told = async |ca: &std::path::Path, series: &str| {
+        let flags = ["x", "--audit-sink", &url, "--audit-sink-ca", ca.to_str().unwrap(), "--audit-sink-retry", "1s"];
+        let (args, metrics) = (CommandLine::parse_from(flags).audit, Metrics::new("server"));
+        let audit = Audit::start_with(std::io::sink(), &args, Source::default(), &metrics).unwrap();
+        audit.begin("server", "a", Timestamp::now());
+        world.until(series, || async { metrics.text().contains(series) }).await;
+        metrics.text()
+    };
+    let refused = "certcourier_audit_dropped_total{outlet=\"sink\",reason=\"refused\"} 1";
+    let known = told(&stage.ca(), refused).await;
+    assert!(known.contains("certcourier_audit_sink_failures_total 0"), "{known}");
+    let unknown = told(others.path(), "certcourier_audit_sink_failures_total 1").await;
+    assert!(!unknown.contains("reason=\"refused\""), "{unknown}");
 }
