@@ -14,6 +14,7 @@ mod documented;
 mod examples;
 mod forgery;
 mod formats;
+mod gitops;
 mod guard;
 mod people;
 mod pki;
