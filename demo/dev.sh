@@ -5,7 +5,7 @@ set -uo pipefail
 . "$(dirname "$0")/stage.sh"
 
 set_the_stage || exit 1
-as dave apply -f "$here/examples/00-certificate.yaml" -f "$here/examples/03-keys-allowed.yaml" >/dev/null || exit 1
+as dave apply -f "$here/examples/00-certificate.yaml" >/dev/null || exit 1
 
 mkdir -p "$here/.dev"
 (
@@ -22,15 +22,18 @@ mkdir -p "$here/.dev"
             echo "export KUBECONFIG_$upper=$file"
             echo "export TOKEN_$upper=$("$KUBECTL" config view --raw --kubeconfig "$file" -o 'jsonpath={.users[0].user.token}')"
         done
+        # For docs/quickstart.md: `iam carol`, and then kubectl is hers.
+        echo "iam() { export KUBECONFIG=$people/\$1.kubeconfig; }"
+        echo 'kubectl() { "$KUBECTL" --namespace "$NAMESPACE" "$@"; }'
     } >"$here/.dev/env"
 )
 trap 'rm -f "$here/.dev/env"; strike' EXIT
 cat <<EOF
 certcourier is running. In another shell:
   . .dev/env
-  \$KUBECTL --kubeconfig \$KUBECONFIG_CAROL -n \$NAMESPACE create -f examples/01-first-download.yaml
+  iam carol; kubectl create -f examples/01-first-download.yaml
 People: alice (operator), bob and frank (approvers), carol (downloader), dave (admin), erin (auditor), mallory (nothing).
 Server: $url     Logs: $work/controller.log, $work/server.log
-Ctrl-C stops everything.
+docs/quickstart.md goes on from here. Ctrl-C stops everything.
 EOF
 wait

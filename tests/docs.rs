@@ -11,6 +11,7 @@ use std::{
 use certcourier::{
     admission::Identity,
     manifests::{Installation, objects},
+    server::error::ErrorCode,
 };
 use serde_json::Value;
 
@@ -168,4 +169,82 @@ fn the_page_of_metrics_has_every_metric_and_no_other() {
     {
         assert!(documented.contains(name.trim_end_matches("_total")), "{name}");
     }
+}
+
+/// The words in backticks of the cells in this column, in the tables of a section.
+fn words(text: &str, heading: &str, column: usize) -> BTreeSet<String> {
+    let section = text.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("there is no `{heading}`")).1;
+    let depth = |line: &str| line.bytes().take_while(|byte| *byte == b'#').count();
+    let own = depth(heading);
+    let ends = |line: &&str| (1..=own).contains(&depth(line));
+    let mut found = BTreeSet::new();
+    let lines = section.lines().take_while(|line| !ends(line));
+    for row in lines.filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")) {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        found.extend(cells[column].split('`').skip(1).step_by(2).map(str::to_owned));
+    }
+    found
+}
+
+/// Every text in quotes behind one of these beginnings, in a source file.
+fn quoted(file: &str, beginnings: &[&str]) -> BTreeSet<String> {
+    let text = fs::read_to_string(root().join(file)).unwrap();
+    let text = text.split("#[cfg(test)]").next().unwrap();
+    let mut found = BTreeSet::new();
+    for beginning in beginnings {
+        let behind = text.split(beginning).skip(1);
+        found.extend(
+            behind.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next().map(str::to_owned)),
+        );
+    }
+    found.retain(|word| word.starts_with(|c: char| c.is_ascii_uppercase()) && word.chars().all(char::is_alphanumeric));
+    assert!(!found.is_empty(), "nothing was found in {file}: has it moved?");
+    found
+}
+
+fn all<const N: usize>(sets: [BTreeSet<String>; N]) -> BTreeSet<String> {
+    sets.into_iter().flatten().collect()
+}
+
+#[test]
+fn every_word_is_explained_and_no_other() {
+    let text = page("troubleshooting.md");
+    let codes: BTreeSet<String> = ErrorCode::ALL.into_iter().map(|code| code.name().to_owned()).collect();
+    assert_eq!(words(&text, "## Codes of the HTTP API", 0), codes);
+    for code in ErrorCode::ALL {
+        let row = format!("| `{}` | {} | ", code.name(), code.status().as_u16());
+        assert!(text.contains(&row), "{row}");
+    }
+    assert_eq!(
+        words(&text, "## Conditions", 1),
+        quoted("src/api/condition.rs", &[": &str ="]).difference(&types()).cloned().collect()
+    );
+
+    let of_bundle =
+        all(["crates/bundle/src/material/error.rs", "crates/bundle/src/render/error.rs"]
+            .map(|file| quoted(file, &["=>"])));
+    let of_secret = quoted("src/kube/material.rs", &["=>"]);
+    let of_policy = quoted("src/policy/decision.rs", &["=>"]);
+    let of_request =
+        all([quoted("src/kube/facts.rs", &["word:"]), quoted("src/lifecycle/table.rs", &["fail(", "map_or("])]);
+    let failed = all([of_policy, of_request, ["APIForbidden".to_owned()].into()]);
+    let explained = words(&text, "## Why a request failed", 0);
+    let material = words(&text, "### Why material is unusable", 0);
+    assert_eq!(material, all([of_secret, of_bundle.clone()]));
+    assert_eq!(explained.difference(&material).cloned().collect::<BTreeSet<_>>(), failed);
+    assert_eq!(words(&page("formats.md"), "## When a file is refused", 0), of_bundle);
+
+    let guard = all([quoted("src/guard/reason.rs", &["=>"]), quoted("src/guard/record.rs", &["set(\"state\", "])]);
+    assert_eq!(words(&text, "## The guard", 0), guard);
+    let report = fs::read_to_string(root().join("src/doctor/report.rs")).unwrap();
+    let checks = report.split("pub enum Check {").nth(1).unwrap().split('}').next().unwrap();
+    let checks: BTreeSet<String> =
+        checks.split(',').map(|check| check.trim().to_owned()).filter(|c| !c.is_empty()).collect();
+    assert!(checks.len() > 10, "{checks:?}");
+    assert_eq!(words(&text, "## What the doctor finds", 0), checks);
+}
+
+/// The types of conditions, which the page has in front of their reasons.
+fn types() -> BTreeSet<String> {
+    ["Ready", "Approved", "TokenIssued", "Finished", "Stalled"].map(str::to_owned).into()
 }

@@ -62,8 +62,8 @@ pub struct ControllerArgs {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Intervals and limits")]
 pub struct Intervals {
-    /// How often the Secrets of each Certificate are read again. They are not watched: that would need the right to list
-    /// all Secrets.
+    /// How often the Secrets of each Certificate are read again; while one is missing or unusable, every --retry-interval.
+    /// They are not watched: that would need the right to list all Secrets.
     #[arg(long, value_name = "DURATION", default_value = "10m")]
     pub certificate_interval: Duration,
     /// How long a new request waits for its Certificate and Secret to appear before it fails.

@@ -1,13 +1,17 @@
 //! Certificates: what each environment's Secret holds, as status and condition Ready.
 //!
-//! Secrets are read by name and never watched, so every Certificate is looked at again after an interval. The status is
-//! written only when it changes.
+//! Secrets are read by name and never watched, so every Certificate is looked at again after an interval; sooner where
+//! something is missing, because whoever mends it, or a tool that has just asked for the Secret, waits for Ready. The
+//! status is written only when it changes.
 
 mod findings;
+
+use std::time::Duration;
 
 use futures::future::join_all;
 
 use super::{
+    args::Intervals,
     context::Context,
     pass::{AFTER_CONFLICT, Again, PassError},
 };
@@ -33,7 +37,7 @@ pub(super) async fn reconcile(context: &Context, certificate: &Certificate) -> R
     let found = join_all(read).await.into_iter().collect::<Result<Vec<_>, _>>()?;
     let now = context.clients.clock().second();
     let status = status_of(certificate, &found, now);
-    let interval = Again::In(context.intervals.certificate_interval.get());
+    let interval = Again::In(pause(&status, &context.intervals));
     if certificate.status.as_ref() == Some(&status) {
         return Ok(interval);
     }
@@ -50,6 +54,13 @@ pub(super) async fn reconcile(context: &Context, certificate: &Certificate) -> R
             Ok(interval)
         }
     }
+}
+
+/// How long a Certificate with this status is left alone.
+fn pause(status: &CertificateStatus, intervals: &Intervals) -> Duration {
+    let usable = status.conditions.iter().any(|condition| condition.type_ == READY && condition.status == "True");
+    let whole = intervals.certificate_interval.get();
+    if usable { whole } else { intervals.retry_interval.get().min(whole) }
 }
 
 async fn observe(context: &Context, namespace: &str, environment: &Environment) -> Result<Finding, ApiError> {
@@ -78,4 +89,33 @@ fn note(before: Option<&CertificateStatus>, after: Option<&CertificateStatus>) -
         action: "Inspect",
         text: after.message,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{controller::ControllerArgs, lifecycle::set_condition};
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        controller: ControllerArgs,
+    }
+
+    fn pauses(flags: &[&str], ready: &str) -> Duration {
+        let line = Line::parse_from(["certcourier"].iter().chain(flags));
+        let mut status = CertificateStatus::default();
+        set_condition(&mut status.conditions, READY, (ready, "Reason"), String::new(), None, Timestamp::UNIX_EPOCH);
+        pause(&status, &line.controller.intervals)
+    }
+
+    #[test]
+    fn a_secret_that_is_missing_is_looked_for_soon_and_one_that_is_there_seldom() {
+        assert_eq!(pauses(&[], "True"), Duration::from_mins(10));
+        assert_eq!(pauses(&[], "False"), Duration::from_secs(30));
+        assert_eq!(pauses(&["--certificate-interval", "5s"], "False"), Duration::from_secs(5));
+    }
 }

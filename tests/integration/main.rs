@@ -18,6 +18,7 @@ mod fault_proxy;
 mod faults;
 mod forgery;
 mod formats;
+mod gitops;
 mod guard;
 mod leaks;
 mod metrics;
