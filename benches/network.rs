@@ -61,14 +61,14 @@ async fn main() {
     if wanted("race") {
         race::run(&world, &mut table).await;
     }
-    if wanted("killed") {
-        killed::run(&world, &mut table).await;
-    }
     if wanted("redemptions") {
         redemptions::run(&world, &mut table).await;
     }
     if wanted("processor") {
         processor::run(&world, &mut table).await;
+    }
+    if wanted("killed") {
+        killed::run(&world, &mut table).await;
     }
     table.print();
 }

@@ -1,10 +1,10 @@
 //! `OpenBao` with integrated storage (raft) on loopback, unsealed, for `sys/wrapping`.
 
-use std::{fs, net::TcpListener, path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
-use test_cluster::Process;
+use test_cluster::{Process, free_ports};
 
 use super::stage::Stage;
 
@@ -21,8 +21,7 @@ impl Bao {
     pub async fn start(stage: &Stage) -> Option<Self> {
         let program = std::env::var("BAO").ok().filter(|path| !path.is_empty())?;
         let directory = tempfile::tempdir().unwrap();
-        let ports = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-        let [api, cluster] = ports.map(|listener| listener.local_addr().unwrap().port());
+        let [api, cluster] = free_ports().unwrap();
         let file = directory.path().join("bao.hcl");
         fs::create_dir(directory.path().join("raft")).unwrap();
         fs::write(&file, configuration(stage, directory.path(), api, cluster)).unwrap();

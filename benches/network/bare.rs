@@ -7,7 +7,7 @@ use certcourier::server::{
     tls::{CertificateFiles, ServingCertificate},
 };
 use clap::Parser;
-use test_cluster::Process;
+use test_cluster::{Process, free_ports};
 use tokio_util::sync::CancellationToken;
 
 use super::stage::Stage;
@@ -34,7 +34,7 @@ pub async fn serve(flags: &[String]) {
 
 /// Starts it; its process, and where it is.
 pub fn start(stage: &Stage, body: &str) -> (Process<&'static str>, String) {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let [port] = free_ports().unwrap();
     let file = stage.file("body");
     std::fs::write(&file, body).unwrap();
     let path = |file: &std::path::Path| file.display().to_string();

@@ -11,13 +11,13 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
     version::TLS13,
 };
-use test_cluster::Process;
+use test_cluster::{Process, free_ports};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::{Table, bare, stage::Stage, tokens, world::World};
 
-const REDEMPTIONS: usize = 600;
+const REDEMPTIONS: usize = 400;
 /// Answers of the bare handler: many, since each takes so little.
 const ANSWERS: usize = 30_000;
 const HANDSHAKES: usize = 4000;
@@ -89,7 +89,8 @@ async fn handshakes(stage: &Stage, process: u32, address: SocketAddr) -> f64 {
 
 /// An nginx of one process with the server's certificate.
 async fn nginx(stage: &Stage) -> (Process<&'static str>, SocketAddr) {
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let [port] = free_ports().unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
     let (file, pid) = (stage.file("nginx.conf"), stage.file("nginx.pid"));
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|what| format!("{what}_temp_path {};", stage.file(&format!("nginx-{what}")).display()))

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::{Table, bao::Bao, percentile, stage::SYSTEM, tokens, world::World};
 
 /// Tokens for each number of callers.
-const TOKENS: usize = 600;
+const TOKENS: usize = 400;
 /// Callers at a time.
 const CALLERS: [usize; 3] = [1, 16, 64];
 

@@ -2,7 +2,7 @@
 //! is most likely to deliver twice.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, TcpListener},
+    net::{IpAddr, Ipv4Addr},
     path::Path,
     time::{Duration, Instant},
 };
@@ -11,7 +11,7 @@ use axum::http::Method;
 use certcourier::api::{Outcome, Phase};
 use futures::future::join_all;
 use serde_json::json;
-use test_cluster::{Process, Signal};
+use test_cluster::{Process, Signal, free_ports};
 
 use super::{
     fault_proxy::{Fault, FaultProxy},
@@ -34,7 +34,7 @@ impl Nginx {
     /// In front of these servers: the first is asked first, the others when it fails.
     async fn before(stage: &Stage, servers: &[&Server], header: &str, read_timeout: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let [port] = free_ports().unwrap();
         let upstreams: Vec<String> = servers
             .iter()
             .enumerate()

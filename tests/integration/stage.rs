@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{
@@ -16,7 +16,7 @@ use std::{
 use certcourier::api::names;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
-use test_cluster::{ControlPlane, Options, Process};
+use test_cluster::{ControlPlane, Options, Process, free_ports};
 use tokio::sync::OnceCell;
 
 use super::{canaries, fault_proxy::FaultProxy, pki::Pki};
@@ -41,6 +41,8 @@ pub struct Program {
 
 impl Program {
     fn start(&self) {
+        // One that was killed may still hold its ports for a moment.
+        self.stop();
         let binary = env!("CARGO_BIN_EXE_certcourier");
         let (program, mut arguments) = match &self.shell {
             None => (binary, Vec::new()),
@@ -216,7 +218,7 @@ impl Stage {
         fs::write(directory.path().join("tls.crt"), certificate).unwrap();
         fs::write(directory.path().join("tls.key"), key).unwrap();
         fs::write(directory.path().join("ca.crt"), pki.root()).unwrap();
-        let ports: Vec<u16> = free_ports(5);
+        let ports: [u16; 5] = free_ports().unwrap();
         let urls: Vec<String> = ports[..2].iter().map(|port| format!("https://127.0.0.1:{port}")).collect();
         let faults = if settings.faults { Some(FaultProxy::before(&plane).await) } else { None };
         let site = Site { plane: &plane, faults: faults.as_ref(), files: directory.path(), logs: &logs };
@@ -263,7 +265,7 @@ impl Stage {
 
     /// A second replica of the controller, not started yet.
     pub async fn another_controller(&self) -> Program {
-        let port = free_ports(1)[0];
+        let [port] = free_ports().unwrap();
         let site = self.site(self.faults.as_ref());
         controller(&site, &self.urls[0], port, &[]).await.with_log("controller-2.log")
     }
@@ -277,7 +279,7 @@ impl Stage {
 
     /// The same, not started yet, in a shell that says this first.
     pub async fn another_server_in(&self, shell: Option<&str>, faults: Option<&FaultProxy>, more: &[&str]) -> Server {
-        let (ports, log) = (free_ports(2), format!("server-of-its-own-{}.log", self.number()));
+        let (ports, log): ([u16; 2], _) = (free_ports().unwrap(), format!("server-of-its-own-{}.log", self.number()));
         let site = self.site(faults);
         let more: Vec<String> = more.iter().map(|&argument| argument.to_owned()).collect();
         let mut program = server(&site, &log, (ports[0], ports[1]), &more).await;
@@ -438,11 +440,4 @@ async fn policies_bite(plane: &ControlPlane) {
         assert!(Instant::now() < end, "the admission policies do not bite: {}", output.stderr);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-}
-
-/// Ports that are free now, distinct. Another process may take one in between; the program then says so.
-fn free_ports(count: usize) -> Vec<u16> {
-    let listeners: Vec<TcpListener> =
-        (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
-    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }

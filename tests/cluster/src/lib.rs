@@ -47,5 +47,6 @@ pub use control_plane::{ATTACH_VARIABLE, ControlPlane, Error};
 pub use kubectl::{Kubectl, KubectlError, Output};
 pub use options::Options;
 pub use person::{Person, Token};
+pub use port::free as free_ports;
 pub use process::{Process, Program, Signal};
 pub use version::{Version, VersionError};

@@ -10,7 +10,10 @@ const TRIES: usize = 200;
 
 /// `N` different ports on 127.0.0.1 that nobody listened on a moment ago. Another process may still be faster, so the
 /// caller has to try again when a program finds its port taken.
-pub(crate) fn free<const N: usize>() -> io::Result<[u16; N]> {
+///
+/// # Errors
+/// When no port can be found.
+pub fn free<const N: usize>() -> io::Result<[u16; N]> {
     // Held until all are found, so that they differ.
     let mut held: Vec<TcpListener> = Vec::with_capacity(N);
     let mut ports = [0; N];
