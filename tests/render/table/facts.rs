@@ -23,7 +23,9 @@ impl Facts {
         let mut some = self.0.clone();
         some.retain(|kind, _| kinds.contains(&kind.as_str()));
         if !in_order {
-            some.values_mut().for_each(|facts| facts.sort());
+            for facts in some.values_mut() {
+                facts.sort_unstable();
+            }
         }
         Self(some)
     }

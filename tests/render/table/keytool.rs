@@ -24,8 +24,8 @@ pub(super) fn list(folder: &Folder, made: &[&Made]) -> Vec<Result<Facts, String>
 /// The name of each entry that has a key, and the digests of the certificates of all.
 fn listed(text: &str) -> Facts {
     let mut facts = Facts::default();
-    let (mut alias, mut after) = ("", text.lines());
-    while let Some(line) = after.next() {
+    let mut alias = "";
+    for line in text.lines() {
         if let Some(name) = line.strip_prefix("Alias name: ") {
             alias = name;
         } else if let Some(kind) = line.strip_prefix("Entry type: ") {

@@ -15,8 +15,13 @@ pub(super) struct Reader {
     /// Whether it keeps the order of the certificates.
     pub(super) in_order: bool,
     /// Reads in the folder; one result for each file.
-    pub(super) read: fn(&Folder, &[&Made]) -> Vec<Result<Facts, String>>,
+    pub(super) read: Read,
 }
+
+type Read = fn(&Folder, &[&Made]) -> Vec<Found>;
+
+/// What was found in a file, or why nothing was.
+pub(super) type Found = Result<Facts, String>;
 
 const PEM_AND_PKCS12: &[&str] = &["cert", "chain", "fullchain", "ca", "der", "key", "combined", "pkcs12"];
 const ZIP: &[&str] = &["zip", "der-zip"];
@@ -91,19 +96,19 @@ pub(super) const READERS: [Reader; 11] = [
 
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/render/table");
 
-fn java(folder: &Folder, made: &[&Made]) -> Vec<Result<Facts, String>> {
+fn java(folder: &Folder, made: &[&Made]) -> Vec<Found> {
     batch(folder, made, "java", &["-XX:TieredStopAtLevel=1", &format!("{HERE}/Reader.java")])
 }
 
 /// The interpreter that `make` has put `cryptography` beside, or the machine's own.
-fn python(folder: &Folder, made: &[&Made]) -> Vec<Result<Facts, String>> {
+fn python(folder: &Folder, made: &[&Made]) -> Vec<Found> {
     let python = env::var("PYTHON_WITH_CRYPTOGRAPHY").unwrap_or_else(|_| "python3".to_owned());
     let found = folder.try_check(&python, &["-c", "import cryptography"]);
     assert!(found.is_ok(), "`{python}` has no cryptography: `make render` runs this test with one that has");
     batch(folder, made, &python, &[&format!("{HERE}/reader.py"), "pass"])
 }
 
-fn go(folder: &Folder, made: &[&Made]) -> Vec<Result<Facts, String>> {
+fn go(folder: &Folder, made: &[&Made]) -> Vec<Found> {
     let reader = folder.path("go-reader").display().to_string();
     // The first build fetches and compiles; it has more time than a reader.
     let module = format!("{HERE}/go");
@@ -114,7 +119,7 @@ fn go(folder: &Folder, made: &[&Made]) -> Vec<Result<Facts, String>> {
 }
 
 /// Tested, then unpacked.
-fn unzip(folder: &Folder, made: &[&Made]) -> Vec<Result<Facts, String>> {
+fn unzip(folder: &Folder, made: &[&Made]) -> Vec<Found> {
     made.iter()
         .map(|made| {
             let tested = folder.try_check("unzip", &["-t", &made.path])?;
@@ -132,15 +137,15 @@ fn unzip(folder: &Folder, made: &[&Made]) -> Vec<Result<Facts, String>> {
 }
 
 /// A program that takes lines of `KIND FILE`, and answers each with `file FILE` and its facts, or `error WHY`.
-fn batch(folder: &Folder, made: &[&Made], program: &str, arguments: &[&str]) -> Vec<Result<Facts, String>> {
+fn batch(folder: &Folder, made: &[&Made], program: &str, arguments: &[&str]) -> Vec<Found> {
     let kind = |made: &Made| match made.format() {
         kind @ ("der" | "pkcs12") => kind,
         "zip" | "der-zip" => "zip",
         _ => "pem",
     };
-    let lines: String = made.iter().map(|made| format!("{} {}\n", kind(made), made.path)).collect();
+    let lines: Vec<String> = made.iter().map(|made| format!("{} {}", kind(made), made.path)).collect();
     let list = tempfile::NamedTempFile::new_in(folder.path(".")).unwrap();
-    fs::write(list.path(), lines).unwrap();
+    fs::write(list.path(), lines.join("\n")).unwrap();
     let output = folder.run_with(program, arguments, list.path());
     let text = format!("\n{}", String::from_utf8(output.stdout).unwrap());
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
@@ -149,7 +154,7 @@ fn batch(folder: &Folder, made: &[&Made], program: &str, arguments: &[&str]) -> 
     made.iter().zip(answers).map(|(made, answer)| answered(&made.path, answer)).collect()
 }
 
-fn answered(path: &str, answer: &str) -> Result<Facts, String> {
+fn answered(path: &str, answer: &str) -> Found {
     let mut lines = answer.lines();
     assert_eq!(lines.next(), Some(path));
     let mut facts = Facts::default();
