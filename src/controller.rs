@@ -7,6 +7,7 @@
 //! - [`args`] is the command line; [`run`] the process: election, probes, shutdown.
 //! - [`scope`] watches one namespace (or all) and queues what is to be looked at; [`pass`] bounds and classifies each look.
 //! - [`guard`] watches over the admission policies.
+//! - [`untold`] sees to it that what a write made true is told; [`inventory`] counts what there is.
 //! - [`certificate`], [`request`], [`receipt`] are the three reconcilers.
 
 pub mod args;
@@ -14,11 +15,13 @@ mod certificate;
 mod context;
 mod counters;
 mod guard;
+mod inventory;
 mod pass;
 mod receipt;
 mod request;
 mod run;
 mod scope;
+mod untold;
 
 pub use args::ControllerArgs;
 pub use run::run;

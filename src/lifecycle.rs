@@ -205,7 +205,7 @@ fn remember(previous: &mut Vec<PreviousToken>, hash: String, why: TokenEnd, now:
 }
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 #[cfg(test)]
 mod machine_tests;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! came with a request. Each program registers what it counts; this module counts nothing itself.
 
 mod endpoint;
+mod mints;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,6 +16,7 @@ use prometheus_client::{
 };
 
 pub use endpoint::{Endpoint, Readiness, serve};
+pub use mints::Mints;
 
 /// The content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -54,8 +56,12 @@ impl Metrics {
         help: &'static str,
         value: impl Fn() -> Option<f64> + Send + Sync + 'static,
     ) {
-        let observed = Observed { name, help, value: Box::new(value) };
-        self.locked(|registry| registry.register_collector(Box::new(observed)));
+        self.collect(Box::new(Observed { name, help, value: Box::new(value) }));
+    }
+
+    /// Adds something that is asked for its metrics when they are read.
+    pub fn collect(&self, collector: Box<dyn Collector>) {
+        self.locked(|registry| registry.register_collector(collector));
     }
 
     /// All of it as text; see [`CONTENT_TYPE`].

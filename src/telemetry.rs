@@ -81,7 +81,8 @@ fn json<W>(filter: &str, writer: W) -> Result<impl Subscriber + Send + Sync + us
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(writer);
+    // With the list of spans, because the request's id is in the outermost.
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(true).with_writer(writer);
     Ok(tracing_subscriber::registry().with(parse(filter)?).with(lines))
 }
 
@@ -133,6 +134,23 @@ mod tests {
         assert_eq!(line["message"], "token minted");
         assert_eq!(line["request.name"], "api-key");
         assert_eq!(line["level"], "INFO");
+    }
+
+    #[test]
+    fn lines_of_a_request_carry_its_id_as_text_and_as_json() {
+        let write = || {
+            let span = tracing::info_span!("request", request_id = "01a20bed");
+            span.in_scope(|| tracing::debug_span!("inner").in_scope(|| tracing::info!("deep inside")));
+        };
+        let lines = Lines::default();
+        let written = lines.clone();
+        tracing::subscriber::with_default(json("debug", move || written.clone()).unwrap(), write);
+        let line: serde_json::Value = serde_json::from_str(&lines.text()).unwrap();
+        assert_eq!(line["spans"][0]["request_id"], "01a20bed", "{line}");
+        let lines = Lines::default();
+        let written = lines.clone();
+        tracing::subscriber::with_default(text("debug", move || written.clone()).unwrap(), write);
+        assert!(lines.text().contains("request_id=\"01a20bed\""), "{}", lines.text());
     }
 
     #[test]

@@ -16,7 +16,19 @@ struct Rule {
 
 const RULES: [Rule; 6] = [
     Rule {
-        files: &["src/policy", "src/lifecycle", "src/token", "src/redact", "src/guard"],
+        files: &[
+            "src/policy",
+            "src/lifecycle",
+            "src/token",
+            "src/redact",
+            "src/guard",
+            "src/audit/kind",
+            "src/audit/fact",
+            "src/audit/request",
+            "src/audit/delivery",
+            "src/audit/call",
+            "src/audit/guard",
+        ],
         never: &[
             "tokio",
             "async ",

@@ -32,10 +32,12 @@ fn rows(text: &str) -> Vec<Vec<&str>> {
     rows.iter().filter(|row| !is_head(row)).cloned().collect()
 }
 
-/// Names of tests in backticks: sentences, of four words at least.
+/// Names of tests in backticks: sentences, of four words at least. Metrics have such names, too.
 fn tests_named(text: &str) -> Vec<&str> {
     let plain = |name: &&str| {
-        name.matches('_').count() >= 3 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        !name.starts_with("certcourier_")
+            && name.matches('_').count() >= 3
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
     };
     text.split('`').skip(1).step_by(2).filter(plain).collect()
 }
@@ -127,4 +129,43 @@ fn the_table_of_rights_is_the_operators_roles() {
     wanted.sort();
     written.sort();
     assert_eq!(written, wanted);
+}
+
+/// Names of metrics as the code registers them: the first text of each such call.
+fn metrics_registered() -> BTreeSet<String> {
+    let mut files = Vec::new();
+    sources(&root().join("src"), &mut files);
+    let mut names = BTreeSet::new();
+    for file in files {
+        let text = fs::read_to_string(file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for call in [".register(", ".observe(", ".observe_some(", ".encode_descriptor("] {
+            for after in code.split(call).skip(1) {
+                let name = after.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
+                names.extend(name.map(str::to_owned));
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn the_page_of_metrics_has_every_metric_and_no_other() {
+    let page = page("metrics.md");
+    let table = page.split("## Worth an alert").next().unwrap();
+    let names = table.lines().filter_map(|line| line.strip_prefix("| `certcourier_")?.split(['`', '{']).next());
+    let plain = |name: &str| name.trim_end_matches("_total").replace("build_info", "build");
+    let documented: BTreeSet<String> = names.map(plain).collect();
+    let registered = metrics_registered();
+    assert!(registered.len() > 20, "only {registered:?} were found: is the code another?");
+    assert_eq!(documented, registered);
+    // What alerts are about is there.
+    let alerts = page.split("## Worth an alert").nth(1).unwrap();
+    for name in alerts
+        .split("certcourier_")
+        .skip(1)
+        .map(|rest| rest.split(|c: char| !c.is_ascii_lowercase() && c != '_').next().unwrap())
+    {
+        assert!(documented.contains(name.trim_end_matches("_total")), "{name}");
+    }
 }

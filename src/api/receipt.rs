@@ -162,6 +162,18 @@ pub enum Outcome {
     Unknown,
 }
 
+impl Outcome {
+    /// Its name, as the API writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Delivered => "Delivered",
+            Self::Aborted => "Aborted",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
 /// The record of a delivery, in the same namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct ReceiptReference {

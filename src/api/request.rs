@@ -95,6 +95,17 @@ pub enum Delivery {
     Claim,
 }
 
+impl Delivery {
+    /// Its name, as the API writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Secret => "Secret",
+            Self::Claim => "Claim",
+        }
+    }
+}
+
 /// One key of one Secret of the same namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct PassphraseReference {

@@ -2,7 +2,13 @@
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr as _};
 
-use crate::{api::Duration, external_url, kube::client::ClientArgs, telemetry::LogArgs};
+use crate::{
+    api::Duration,
+    audit::{AuditArgs, cluster_name},
+    external_url,
+    kube::client::ClientArgs,
+    telemetry::LogArgs,
+};
 
 /// Flags of `certcourier controller`.
 #[derive(Clone, Debug, clap::Args)]
@@ -26,6 +32,9 @@ pub struct ControllerArgs {
     /// ca.crt. Omitted: the server's certificate is one that clients know anyway.
     #[arg(long, value_name = "FILE")]
     pub external_ca: Option<PathBuf>,
+    /// Name of this cluster, for the audit record. Omitted: it names none. Give the server the same.
+    #[arg(long, env = "CERTCOURIER_CLUSTER_NAME", value_name = "NAME", value_parser = cluster_name)]
+    pub cluster_name: Option<String>,
     /// Where /healthz, /readyz and /metrics are served. Not for the open network.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8081")]
     pub metrics_address: SocketAddr,
@@ -38,6 +47,9 @@ pub struct ControllerArgs {
     /// Leader election.
     #[command(flatten)]
     pub election: ElectionArgs,
+    /// The audit record.
+    #[command(flatten)]
+    pub audit: AuditArgs,
     /// The API server.
     #[command(flatten)]
     pub client: ClientArgs,

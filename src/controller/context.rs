@@ -9,9 +9,10 @@ use std::{
 
 use tokio::sync::{Semaphore, watch};
 
-use super::{args::Intervals, counters::Counters};
+use super::{args::Intervals, counters::Counters, inventory::Inventory, untold::Untold};
 use crate::{
     api::DownloadRequest,
+    audit::Audit,
     guard::Reason,
     kube::{client::Clients, events::Events},
     lifecycle::{self, Guard},
@@ -32,6 +33,10 @@ pub(super) struct Context {
     pub(super) clients: Clients,
     pub(super) events: Events,
     pub(super) counters: Counters,
+    pub(super) audit: Audit,
+    /// What was written and may not have been told.
+    pub(super) untold: Untold,
+    pub(super) inventory: Inventory,
     pub(super) intervals: Intervals,
     /// The operator's own policy.
     pub(super) ceiling: Option<NamedPolicy>,
@@ -56,15 +61,28 @@ impl Context {
     pub(super) fn new(
         clients: Clients,
         events: Events,
-        counters: Counters,
+        (counters, audit): (Counters, Audit),
         intervals: Intervals,
         ceiling: Option<NamedPolicy>,
         external: External,
     ) -> Arc<Self> {
         let guard = watch::Sender::new(not_looked());
         let permits = Semaphore::new(intervals.concurrency.into());
-        let (failures, unswept) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { clients, events, counters, intervals, ceiling, external, guard, permits, failures, unswept })
+        Arc::new(Self {
+            clients,
+            events,
+            counters,
+            audit,
+            untold: Untold::default(),
+            inventory: Inventory::default(),
+            intervals,
+            ceiling,
+            external,
+            guard,
+            permits,
+            failures: Mutex::default(),
+            unswept: Mutex::default(),
+        })
     }
 
     /// Until the guard has looked once, but not for ever: a request that needs approval would be opened without an epoch,

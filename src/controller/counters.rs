@@ -7,7 +7,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
 };
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Mints};
 
 /// From a cached look to a slow mint.
 const BUCKETS_SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0, 10.0];
@@ -57,7 +57,8 @@ pub(super) struct Counters {
     passes: Family<Pass, Counter>,
     seconds: Family<OfKind, Histogram, fn() -> Histogram>,
     watch_errors: Counter,
-    pub(super) mints: Counter,
+    pub(super) mints: Mints,
+    pub(super) outcomes_unknown: Counter,
     pub(super) conflicts: Counter,
     pub(super) leading: Gauge,
 }
@@ -73,7 +74,12 @@ impl Counters {
                 "Watches that broke and were begun again",
                 Counter::default(),
             ),
-            mints: metrics.register("mints", "Tokens minted into a Secret", Counter::default()),
+            mints: Mints::registered(metrics),
+            outcomes_unknown: metrics.register(
+                "outcomes_unknown",
+                "Deliveries whose end no server reported",
+                Counter::default(),
+            ),
             conflicts: metrics.register(
                 "status_conflicts",
                 "Status writes not done because the object had changed meanwhile",

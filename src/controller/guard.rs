@@ -13,6 +13,7 @@ use super::{
 use crate::{
     admission::Identity,
     api::Requester,
+    audit,
     guard::{Intact, Look, Reason, Record, State, Verdict, Wanted, keep},
     kube::{
         error::{ApiError, in_one_line},
@@ -31,6 +32,16 @@ pub(super) struct Keeper<'a> {
     operator: Option<Operator>,
     /// What this leader concluded from its last look that proved something.
     seen: Option<Record>,
+    told: Told,
+}
+
+/// What the audit record was told last, by this leader or the one before.
+#[derive(PartialEq, Eq)]
+enum Told {
+    NotKnown,
+    Failed,
+    /// The policies of this epoch stand.
+    Intact(String),
 }
 
 /// Who the operator is, and so what the policies must look like.
@@ -44,7 +55,7 @@ impl<'a> Keeper<'a> {
     /// Knows nothing of what an earlier leader saw but what is written down. Until the first look nothing is proven.
     pub(super) fn new(context: &'a Context, args: &'a GuardArgs, namespace: &'a str) -> Self {
         context.guard.send_replace(not_looked());
-        Self { context, args, namespace, operator: None, seen: None }
+        Self { context, args, namespace, operator: None, seen: None, told: Told::NotKnown }
     }
 
     /// Looks for ever.
@@ -65,7 +76,20 @@ impl<'a> Keeper<'a> {
                 self.without_evidence(&Reason::NoAnswer { cause }, None)
             }
         };
+        self.tell_audit(&guard);
         self.announce(guard);
+    }
+
+    /// Tells the audit record what is other than it was told last.
+    fn tell_audit(&mut self, guard: &Guard) {
+        let now = match guard {
+            Guard::Intact { epoch, .. } => Told::Intact(epoch.clone()),
+            Guard::Broken { .. } | Guard::Unwatched => Told::Failed,
+        };
+        if self.told != Told::NotKnown && self.told != now {
+            self.told = now;
+            self.context.audit.tell_all(audit::guard::found(self.namespace, guard, self.now()));
+        }
     }
 
     fn announce(&self, guard: Guard) {
@@ -169,8 +193,15 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    async fn stored(&self) -> Result<Option<Stored>, ApiError> {
-        guard::stored(self.context.clients.reads(), self.namespace).await
+    async fn stored(&mut self) -> Result<Option<Stored>, ApiError> {
+        let stored = guard::stored(self.context.clients.reads(), self.namespace).await?;
+        if self.told == Told::NotKnown {
+            self.told = match stored.as_ref().and_then(|stored| stored.evidence.record.as_ref()) {
+                Some(Record { state: State::Intact { .. }, epoch, .. }) => Told::Intact(epoch.clone()),
+                _ => Told::Failed,
+            };
+        }
+        Ok(stored)
     }
 
     /// Whether it is written; tells people when it says something else than before.

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     api::{DownloadReceipt, DownloadReceiptStatus, DownloadRequest, Outcome},
+    audit,
     kube::{error::During as _, receipts, status::Written},
     lifecycle,
 };
@@ -30,7 +31,11 @@ pub(super) async fn reconcile(context: &Context, cached: &DownloadReceipt) -> Re
             DownloadReceiptStatus { outcome: Some(Outcome::Unknown), bytes_sent: None, finished_at: Some(Time(now)) };
         // Written onto the version that was looked at: a server that reports at last wins.
         return match receipts::record_outcome(context.clients.writes(), cached, unknown).await? {
-            Written::Done(_) => Ok(Again::OnChange),
+            Written::Done(_) => {
+                context.counters.outcomes_unknown.inc();
+                context.audit.tell(&audit::delivery::downloaded(cached, Outcome::Unknown, None, None, now));
+                Ok(Again::OnChange)
+            }
             Written::Conflict => Ok(Again::In(AFTER_CONFLICT)),
         };
     }

@@ -50,7 +50,7 @@ pub(super) async fn reconcile(
     if cached.metadata.deletion_timestamp.is_some() || cached.name_any() == names::GUARD {
         return Ok(Again::OnChange);
     }
-    if begun(cached) {
+    if begun(cached) && !context.untold.holds(cached) {
         let known = view::known(context, stores, cached)?;
         let now = context.clients.clock().second();
         let view = View::of(context, cached, known).await?;
@@ -104,7 +104,12 @@ async fn current(context: &Context, cached: &DownloadRequest) -> Result<Option<D
     let (namespace, name) = (cached.namespace().unwrap_or_default(), cached.name_any());
     let api: Api<DownloadRequest> = Api::namespaced(context.clients.reads().clone(), &namespace);
     let found = api.get_opt(&name).await.during("read", || format!("DownloadRequest {namespace}/{name}"))?;
-    Ok(found.filter(|found| found.uid() == cached.uid() && found.metadata.deletion_timestamp.is_none()))
+    let Some(found) = found.filter(|found| found.uid() == cached.uid()) else {
+        context.untold.nothing(cached);
+        return Ok(None);
+    };
+    context.untold.settle(&context.audit, &found, context.clients.clock().now());
+    Ok(Some(found).filter(|found| found.metadata.deletion_timestamp.is_none()))
 }
 
 /// Sweeps, mints, writes, tells. `Conflict`: nothing was written, because the request has changed.
@@ -197,11 +202,18 @@ async fn write(
         status.and_then(|status| status.token.as_ref()).map_or(0, |token| token.generation)
     };
     let changed = DownloadRequest { status: Some(status), ..request.clone() };
+    context.untold.begin(request);
     match status::write(context.clients.writes(), &changed).await? {
-        Written::Conflict => Ok(Written::Conflict),
+        Written::Conflict => {
+            context.untold.nothing(request);
+            Ok(Written::Conflict)
+        }
         Written::Done(_) => {
+            // Nothing is awaited between the answer and this, so only a dying process can miss it.
+            context.untold.settle(&context.audit, &changed, now);
             if minted(changed.status.as_ref()) > minted(request.status.as_ref()) {
-                context.counters.mints.inc();
+                let spec = &request.spec;
+                context.counters.mints.minted(spec.format, spec.delivery.unwrap_or_default());
             }
             tell(context, request, &step.notes, now).await;
             Ok(Written::Done(again))

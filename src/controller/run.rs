@@ -18,11 +18,12 @@ use super::{
 };
 use crate::{
     api,
+    audit::{Audit, AuditError, Source},
     kube::{
         client::{Clients, ConnectError, Role},
         error::in_one_line,
         events::Events,
-        lease::{self, Candidacy, Election, Standing},
+        lease::{self, Candidacy, Election, Inherited, Standing},
         policies::{self, PolicyFileError},
     },
     lifecycle::Guard,
@@ -32,6 +33,12 @@ use crate::{
 
 /// Who tells the Events.
 const REPORTER: &str = "certcourier.io/controller";
+
+/// How long what waits to be told may take at the end.
+const AUDIT_GRACE: Duration = Duration::from_secs(5);
+
+/// Between a fact and the last renewal of a leader that went silent after it.
+const LATE_WORK: Duration = Duration::from_secs(30);
 
 /// Keeps a defect that comes at once from being met in a tight loop.
 const AFTER_DEFECT: Duration = Duration::from_secs(1);
@@ -56,6 +63,8 @@ enum RunError {
     },
     #[error("--external-ca {}: {problem}", path.display())]
     Ca { path: PathBuf, problem: &'static str },
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error("start the runtime")]
@@ -97,8 +106,12 @@ fn start(args: &ControllerArgs) -> Result<(), RunError> {
         let metrics = Metrics::new("controller");
         let identity = args.election.identity.clone().unwrap_or_else(lease::identity);
         let events = Events::new(clients.writes().clone(), REPORTER, identity.as_str());
-        let counters = Counters::new(&metrics);
-        let context = Context::new(clients, events, counters, args.intervals.clone(), ceiling, external);
+        clients.observe(&metrics);
+        let audit = Audit::start(&args.audit, Source::new(args.cluster_name.as_deref()), &metrics)?;
+        audit.begin("controller", &identity, clients.clock().now());
+        let telling = (Counters::new(&metrics), audit);
+        let context = Context::new(clients, events, telling, args.intervals.clone(), ceiling, external);
+        metrics.collect(Box::new(context.inventory.clone()));
         supervise(args, context, metrics, identity).await
     })
 }
@@ -131,9 +144,6 @@ async fn supervise(
     let (stop, quit) = (stop_signal()?, CancellationToken::new());
     let (standing_out, standing) = watch::channel(Standing::Unknown);
     let awaited = Awaited::default();
-    let clock = context.clients.clock().clone();
-    metrics
-        .observe("clock_skew_seconds", "How far the API server's clock is ahead", move || clock.skew().as_secs_f64());
     let watched = Arc::clone(&context);
     metrics.observe_some(
         "guard_intact",
@@ -143,7 +153,9 @@ async fn supervise(
             (watched.counters.leading.get() == 1).then_some(f64::from(u8::from(intact)))
         },
     );
-    let endpoint = Endpoint { metrics, readiness: readiness(&context, &standing, &awaited) };
+    let audit = context.audit.clone();
+    let remarks: Readiness = Arc::new(move || audit.remark().into_iter().collect());
+    let endpoint = Endpoint { metrics, readiness: readiness(&context, &standing, &awaited), remarks };
     let address = args.metrics_address;
     let mut probes = tokio::spawn(metrics::serve(address, endpoint, quit.clone()));
     let candidacy = Candidacy {
@@ -159,14 +171,16 @@ async fn supervise(
         "the controller takes part in the election"
     );
     let election = Election::new(&context.clients, candidacy);
+    let inherited = election.inherited();
     let election = tokio::spawn(election.run(standing_out, quit.clone()));
     let failed = tokio::select! {
-        () = work_while_leading(&context, args, standing, &awaited, &stop) => None,
+        () = work_while_leading(&context, args, standing, (&awaited, &inherited), &stop) => None,
         ended = &mut probes => ended.ok().and_then(Result::err),
     };
     // The Lease is given back only now that nothing is under way any more.
     quit.cancel();
     let _ = election.await;
+    context.audit.end(AUDIT_GRACE).await;
     if let Some(source) = failed {
         return Err(RunError::Endpoint { address, source });
     }
@@ -180,7 +194,7 @@ async fn work_while_leading(
     context: &Arc<Context>,
     args: &ControllerArgs,
     mut standing: watch::Receiver<Standing>,
-    awaited: &Awaited,
+    (awaited, inherited): (&Awaited, &Inherited),
     stop: &CancellationToken,
 ) {
     loop {
@@ -190,6 +204,8 @@ async fn work_while_leading(
         }
         tracing::info!("this replica leads");
         context.counters.leading.set(1);
+        let silent = inherited.from_silence().then(|| args.election.lease_duration.get() + LATE_WORK);
+        context.untold.begin_to_lead(context.clients.clock().now(), silent);
         let lost = async {
             // An election that has ended leads no more.
             let _ = standing.wait_for(|standing| *standing != Standing::Leading).await;

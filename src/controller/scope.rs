@@ -133,6 +133,9 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>, awaite
         ((), ()) = async { tokio::join!(stores.filled(), context.first_look()) } => {}
         () = stop.cancelled() => return,
     }
+    let _counted = context.inventory.count(&stores);
+    let requests = stores.requests.state();
+    context.untold.tell_again(&context.audit, requests.iter().filter_map(|request| request.0.as_ref().ok()));
     tokio::select! {
         () = all(reconcilers(&context, &stores, waiting, &stop)) => {}
         _ = watching.join_next() => tracing::error!("a watch ended, which none should; this is a defect"),

@@ -4,6 +4,8 @@
 //! retries, [`Clients::writes`] never does, so that whoever writes knows that it was tried exactly once. Every call is
 //! bounded in time and in number, and teaches the [`ApiClock`]. Watches are bounded by the API server instead.
 
+mod failures;
+
 use std::{path::PathBuf, time::Duration};
 
 use ::kube::{
@@ -18,8 +20,9 @@ use hyper::{
 use jiff::Timestamp;
 use tower::{BoxError, ServiceExt as _, limit::ConcurrencyLimitLayer, retry::RetryLayer, service_fn};
 
-use super::clock::ApiClock;
-use crate::{api, redact::Redacted};
+use self::failures::{Caller, Failures};
+use super::{clock::ApiClock, error::Failure};
+use crate::{api, metrics::Metrics, redact::Redacted};
 
 /// Pauses between attempts of a read: 100 ms, doubled up to 2 s; the API server's Retry-After wins.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -115,6 +118,7 @@ pub struct Clients {
     watches: Client,
     anonymous: Transport,
     clock: ApiClock,
+    failures: Failures,
     default_namespace: String,
 }
 
@@ -147,11 +151,11 @@ impl Clients {
         config.default_retry = false;
         config.headers.push((USER_AGENT, HeaderValue::from_static(role.user_agent())));
         let default_namespace = config.default_namespace.clone();
-        let clock = ApiClock::default();
+        let (clock, failures) = (ApiClock::default(), Failures::default());
         // Without the operator's client certificate: the API server would take it for the caller's.
         let mut anonymous = config.clone();
         anonymous.auth_info = AuthInfo::default();
-        let transport = |config| Transport::new(config, args, clock.clone());
+        let transport = |config| Transport::new(config, args, clock.clone(), failures.clone());
         let (operator, anonymous) = (transport(config)?, transport(anonymous)?);
         Ok(Self {
             reads: operator.retrying(&default_namespace),
@@ -159,6 +163,7 @@ impl Clients {
             watches: operator.client.clone(),
             anonymous,
             clock,
+            failures,
             default_namespace,
         })
     }
@@ -193,6 +198,15 @@ impl Clients {
         &self.default_namespace
     }
 
+    /// Serves how often calls failed, and what is known of the API server's clock, with `metrics`.
+    pub fn observe(&self, metrics: &Metrics) {
+        let help = "Calls to the API server that failed, attempts that are repeated included";
+        let _ = metrics.register("api_client_errors", help, self.failures.metric());
+        let clock = self.clock.clone();
+        let skew = move || clock.skew().as_secs_f64();
+        metrics.observe("clock_skew_seconds", "How far the API server's clock is ahead", skew);
+    }
+
     /// A client that calls with this bearer token and nothing else of anybody's, over pooled connections. Never
     /// retries. The token must be without line ends.
     ///
@@ -213,18 +227,19 @@ impl Clients {
 struct Transport {
     client: Client,
     clock: ApiClock,
+    failures: Failures,
     limit: Duration,
     authorization: Option<HeaderValue>,
 }
 
 impl Transport {
-    fn new(config: Config, args: &ClientArgs, clock: ApiClock) -> Result<Self, ConnectError> {
+    fn new(config: Config, args: &ClientArgs, clock: ApiClock, failures: Failures) -> Result<Self, ConnectError> {
         let url = config.cluster_url.to_string();
         let client = ClientBuilder::try_from(config)
             .map_err(|source| ConnectError::Prepare { url, source: Box::new(source) })?
             .with_layer(&ConcurrencyLimitLayer::new(args.api_concurrency.into()))
             .build();
-        Ok(Self { client, clock, limit: args.api_timeout.get(), authorization: None })
+        Ok(Self { client, clock, failures, limit: args.api_timeout.get(), authorization: None })
     }
 
     fn into_client(self, default_namespace: &str) -> Client {
@@ -249,7 +264,18 @@ impl Transport {
     }
 
     /// One call: its whole answer is read here, so that the bound holds for the body too.
-    async fn call(self, mut request: Request<Body>) -> Result<Response<Body>, BoxError> {
+    async fn call(self, request: Request<Body>) -> Result<Response<Body>, BoxError> {
+        let caller = if self.authorization.is_some() { Caller::person } else { Caller::operator };
+        let failures = self.failures.clone();
+        let answer = self.answer(request).await;
+        match &answer {
+            Ok(answer) => failures.answered(caller, answer.status()),
+            Err(_) => failures.failed(caller, Failure::Unavailable),
+        }
+        answer
+    }
+
+    async fn answer(self, mut request: Request<Body>) -> Result<Response<Body>, BoxError> {
         if let Some(authorization) = self.authorization {
             request.headers_mut().insert(AUTHORIZATION, authorization);
         }

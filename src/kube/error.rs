@@ -97,18 +97,26 @@ pub fn failure(error: &::kube::Error) -> Failure {
             _ => Failure::Unavailable,
         };
     };
-    match StatusCode::from_u16(status.code) {
-        Ok(StatusCode::NOT_FOUND | StatusCode::GONE) => Failure::NotFound,
-        Ok(StatusCode::CONFLICT) => Failure::Conflict,
-        Ok(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Failure::Forbidden,
-        Ok(StatusCode::TOO_MANY_REQUESTS) => Failure::Throttled(
+    match StatusCode::from_u16(status.code).map_or(Failure::Unavailable, of_status) {
+        Failure::Throttled(_) => Failure::Throttled(
             status
                 .details
                 .as_ref()
                 .filter(|details| details.retry_after_seconds > 0)
                 .map(|details| Duration::from_secs(u64::from(details.retry_after_seconds))),
         ),
-        Ok(code) if code.is_client_error() => Failure::Invalid,
+        failure => failure,
+    }
+}
+
+/// What the status of an answer that is no success means.
+pub(super) fn of_status(status: StatusCode) -> Failure {
+    match status {
+        StatusCode::NOT_FOUND | StatusCode::GONE => Failure::NotFound,
+        StatusCode::CONFLICT => Failure::Conflict,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::Forbidden,
+        StatusCode::TOO_MANY_REQUESTS => Failure::Throttled(None),
+        status if status.is_client_error() => Failure::Invalid,
         _ => Failure::Unavailable,
     }
 }

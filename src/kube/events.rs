@@ -59,9 +59,16 @@ impl Events {
 
     /// Tells a note about an object, unless it has been told already.
     pub async fn tell<K: Resource<DynamicType = ()>>(&self, about: &K, note: Note<'_>, now: Timestamp) {
+        let key = note.text.clone();
+        self.tell_once(about, note, &key, now).await;
+    }
+
+    /// The same, but what makes two notes the same is `key` and not their text: what strangers can cause is told once
+    /// about an object, whatever they vary.
+    pub async fn tell_once<K: Resource<DynamicType = ()>>(&self, about: &K, note: Note<'_>, key: &str, now: Timestamp) {
         let reference = about.object_ref(&());
         let Some(namespace) = reference.namespace.clone() else { return };
-        let event = self.event(reference, &note, now);
+        let event = self.event(reference, &note, key, now);
         match Api::<Event>::namespaced(self.client.clone(), &namespace).create(&PostParams::default(), &event).await {
             Ok(_) => {}
             Err(error) if failure(&error) == Failure::Conflict => {}
@@ -74,11 +81,11 @@ impl Events {
         }
     }
 
-    fn event(&self, regarding: ObjectReference, note: &Note<'_>, now: Timestamp) -> Event {
+    fn event(&self, regarding: ObjectReference, note: &Note<'_>, key: &str, now: Timestamp) -> Event {
         let text = cut(&note.text, LONGEST_NOTE);
         Event {
             metadata: ObjectMeta {
-                name: Some(name(&regarding, note, self.controller)),
+                name: Some(name(&regarding, note, key, self.controller)),
                 namespace: regarding.namespace.clone(),
                 ..ObjectMeta::default()
             },
@@ -95,10 +102,10 @@ impl Events {
     }
 }
 
-/// The same for the same words about the same object.
-fn name(regarding: &ObjectReference, note: &Note<'_>, controller: &str) -> String {
+/// The same for the same key about the same object.
+fn name(regarding: &ObjectReference, note: &Note<'_>, key: &str, controller: &str) -> String {
     let mut hash = Sha256::new();
-    for part in [regarding.uid.as_deref().unwrap_or_default(), controller, note.reason, note.action, &note.text] {
+    for part in [regarding.uid.as_deref().unwrap_or_default(), controller, note.reason, note.action, key] {
         hash.update(part.len().to_le_bytes());
         hash.update(part);
     }
@@ -124,17 +131,17 @@ mod tests {
 
     #[test]
     fn the_same_words_have_the_same_name_and_others_another() {
-        let first = name(&about("api"), &note("one"), "c");
-        assert_eq!(first, name(&about("api"), &note("one"), "c"));
-        assert_ne!(first, name(&about("api"), &note("two"), "c"));
+        let first = name(&about("api"), &note("one"), "one", "c");
+        assert_eq!(first, name(&about("api"), &note("another text"), "one", "c"));
+        assert_ne!(first, name(&about("api"), &note("one"), "two", "c"));
         let other = ObjectReference { uid: Some("v".to_owned()), ..about("api") };
-        assert_ne!(first, name(&other, &note("one"), "c"));
+        assert_ne!(first, name(&other, &note("one"), "one", "c"));
     }
 
     #[test]
     fn names_and_notes_stay_within_what_the_api_server_takes() {
         let long = format!("{}.{}", "a".repeat(229), "b".repeat(23));
-        let event_name = name(&about(&long), &note("x"), "c");
+        let event_name = name(&about(&long), &note("x"), "x", "c");
         assert!(event_name.len() <= 253 && !event_name.contains(".."), "{event_name}");
         assert_eq!(cut(&"ü".repeat(600), LONGEST_NOTE).len(), 1024);
         assert_eq!(cut("short", LONGEST_NOTE), "short");

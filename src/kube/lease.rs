@@ -7,7 +7,13 @@
 //! Not kube-lease-manager 0.13: it releases an expired Lease by an unguarded patch, which may erase a new holder, and it
 //! goes on saying "leader" while the API server does not answer.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use ::kube::{Api, api::PostParams};
 use jiff::Timestamp;
@@ -51,12 +57,25 @@ pub enum Standing {
     Unknown,
 }
 
+/// How the Lease came to its holder. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Inherited(Arc<AtomicBool>);
+
+impl Inherited {
+    /// Whether it was taken from a holder that went silent instead of giving it back.
+    #[must_use]
+    pub fn from_silence(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 /// Takes part in an election until it is cancelled.
 pub struct Election {
     api: Api<Lease>,
     clock: ApiClock,
     candidacy: Candidacy,
     seen: Option<Seen>,
+    inherited: Inherited,
 }
 
 /// The Lease as it was when it last changed, and when that was noticed on this machine.
@@ -78,7 +97,13 @@ impl Election {
     #[must_use]
     pub fn new(clients: &Clients, candidacy: Candidacy) -> Self {
         let api = Api::namespaced(clients.writes().clone(), &candidacy.namespace);
-        Self { api, clock: clients.clock().clone(), candidacy, seen: None }
+        Self { api, clock: clients.clock().clone(), candidacy, seen: None, inherited: Inherited::default() }
+    }
+
+    /// How the Lease came to us, once it is ours.
+    #[must_use]
+    pub fn inherited(&self) -> Inherited {
+        self.inherited.clone()
     }
 
     /// Campaigns, renews, and says through `standing` where we stand. When cancelled it gives the Lease back.
@@ -122,11 +147,15 @@ impl Election {
             return self.written(created);
         };
         let unchanged = |seen: &Seen| seen.lease.metadata.resource_version == lease.metadata.resource_version;
+        let is_first = self.seen.is_none();
         let noticed = self.seen.as_ref().filter(|seen| unchanged(seen)).map_or_else(Instant::now, |seen| seen.noticed);
         self.seen = Some(Seen { lease: lease.clone(), noticed });
         match judge(&lease, &self.candidacy, noticed.elapsed(), self.clock.now()) {
             Move::Wait => Ok(false),
-            Move::Renew | Move::Take => {
+            taken @ (Move::Renew | Move::Take) => {
+                if let Some(silent) = from_silence(&taken, &lease, is_first) {
+                    self.inherited.0.store(silent, Ordering::Release);
+                }
                 let mine = self.mine(Some(lease));
                 let replaced = self.api.replace(name, &PostParams::default(), &mine).await.during("renew", object);
                 self.written(replaced)
@@ -220,6 +249,17 @@ fn judge(lease: &Lease, candidacy: &Candidacy, unchanged_for: Duration, now: Tim
     }
 }
 
+/// Whether a Lease that is taken, or found to be ours by a process that has only begun, was left without a word. `None`:
+/// it has been ours before.
+fn from_silence(taken: &Move, lease: &Lease, is_first: bool) -> Option<bool> {
+    let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref());
+    match taken {
+        Move::Take => Some(holder.is_some_and(|holder| !holder.is_empty())),
+        Move::Renew => is_first.then_some(true),
+        Move::Wait => None,
+    }
+}
+
 /// A name for this process that no other one has: the host's (in a pod: the pod's) and a random part.
 #[must_use]
 pub fn identity() -> String {
@@ -290,6 +330,19 @@ mod tests {
             (Some((Duration::from_secs(15), false)), Standing::Unknown),
         ] {
             assert_eq!(stands(heard, pace), standing, "{heard:?}");
+        }
+    }
+
+    #[test]
+    fn a_lease_that_was_given_back_was_not_left_in_silence() {
+        for (taken, lease, is_first, silent) in [
+            (Move::Take, lease(None, None), true, Some(false)),
+            (Move::Take, lease(Some(""), None), false, Some(false)),
+            (Move::Take, lease(Some("other"), Some(60)), false, Some(true)),
+            (Move::Renew, lease(Some("me"), Some(1)), true, Some(true)),
+            (Move::Renew, lease(Some("me"), Some(1)), false, None),
+        ] {
+            assert_eq!(from_silence(&taken, &lease, is_first), silent, "{taken:?} {lease:?}");
         }
     }
 

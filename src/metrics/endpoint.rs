@@ -27,6 +27,8 @@ pub struct Endpoint {
     pub metrics: Metrics,
     /// For `/readyz`.
     pub readiness: Readiness,
+    /// What else `/readyz` says: what somebody should see to though the program does its work.
+    pub remarks: Readiness,
 }
 
 impl Endpoint {
@@ -58,7 +60,8 @@ pub async fn serve(address: SocketAddr, endpoint: Endpoint, cancelled: Cancellat
 async fn readyz(State(endpoint): State<Endpoint>) -> Response {
     let missing = (endpoint.readiness)();
     if missing.is_empty() {
-        return "ready\n".into_response();
+        let remarks = (endpoint.remarks)().into_iter().map(|remark| format!("but {remark}\n"));
+        return ("ready\n".to_owned() + &remarks.collect::<String>()).into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, missing.join("\n") + "\n").into_response()
 }
@@ -91,14 +94,18 @@ mod tests {
         let missing = Arc::new(Mutex::new(vec!["the caches are not filled".to_owned(), "no leader".to_owned()]));
         let asked = Arc::clone(&missing);
         let readiness: Readiness = Arc::new(move || asked.lock().unwrap().clone());
-        let router = Endpoint { metrics: Metrics::new("controller"), readiness }.router();
+        let remarks: Readiness = Arc::new(|| vec!["somebody should look".to_owned()]);
+        let router = Endpoint { metrics: Metrics::new("controller"), readiness, remarks }.router();
         assert_eq!(
             get_text(router.clone(), "/readyz").await,
             (StatusCode::SERVICE_UNAVAILABLE, "the caches are not filled\nno leader\n".to_owned())
         );
         assert_eq!(get_text(router.clone(), "/healthz").await, (StatusCode::OK, "ok\n".to_owned()));
         missing.lock().unwrap().clear();
-        assert_eq!(get_text(router.clone(), "/readyz").await, (StatusCode::OK, "ready\n".to_owned()));
+        assert_eq!(
+            get_text(router.clone(), "/readyz").await,
+            (StatusCode::OK, "ready\nbut somebody should look\n".to_owned())
+        );
         assert!(get_text(router, "/metrics").await.1.contains("certcourier_build_info"));
     }
 }

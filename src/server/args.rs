@@ -8,7 +8,13 @@ use super::{
     rate_limit::RateLimits,
     tls::CertificateFiles,
 };
-use crate::{api::Duration, external_url, kube::client::ClientArgs, telemetry::LogArgs};
+use crate::{
+    api::Duration,
+    audit::{AuditArgs, cluster_name},
+    external_url,
+    kube::client::ClientArgs,
+    telemetry::LogArgs,
+};
 
 /// Flags of `certcourier server`.
 #[derive(Clone, Debug, clap::Args)]
@@ -68,7 +74,7 @@ pub struct ServerArgs {
     /// host that the caller used. Give the controller the same.
     #[arg(long, env = "CERTCOURIER_EXTERNAL_URL", value_name = "URL", value_parser = external_url::parse)]
     pub external_url: Option<String>,
-    /// Name of this cluster, for receipts and the audit log. Omitted: they name none.
+    /// Name of this cluster, for receipts and the audit record. Omitted: they name none. Give the controller the same.
     #[arg(long, env = "CERTCOURIER_CLUSTER_NAME", value_name = "NAME", value_parser = cluster_name)]
     pub cluster_name: Option<String>,
     /// Name of this replica, for Events. Omitted: the host's.
@@ -89,6 +95,9 @@ pub struct ServerArgs {
     /// Limits on deliveries.
     #[command(flatten)]
     pub deliveries: DeliveryLimits,
+    /// The audit record.
+    #[command(flatten)]
+    pub audit: AuditArgs,
     /// The API server.
     #[command(flatten)]
     pub client: ClientArgs,
@@ -231,11 +240,6 @@ fn positive(text: &str) -> Result<Duration, String> {
 fn stream_timeout(text: &str) -> Result<Duration, String> {
     positive(text)
         .and_then(|timeout| if timeout <= LONGEST_STREAM { Ok(timeout) } else { Err("must be at most 60s".into()) })
-}
-
-/// A receipt with a longer name would be refused, and with it every download.
-fn cluster_name(text: &str) -> Result<String, String> {
-    if (1..=253).contains(&text.len()) { Ok(text.to_owned()) } else { Err("must have 1 to 253 characters".into()) }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

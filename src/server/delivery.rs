@@ -22,12 +22,13 @@ use http_body::{Frame, SizeHint};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{Instrument as _, Span, info, warn};
 use zeroize::Zeroizing;
 
 use super::{headers, redemption::Redeemer, state::ServerState};
 use crate::{
     api::{Certificate, DownloadReceipt, DownloadReceiptStatus, Outcome},
+    audit,
     kube::{
         error::{ApiError, in_one_line},
         events::{Mood, Note},
@@ -62,6 +63,8 @@ struct Progress {
     sent: AtomicUsize,
     settled: AtomicBool,
     ended: CancellationToken,
+    /// That of the HTTP request, so that each line about it carries its id.
+    span: Span,
 }
 
 impl Delivery {
@@ -84,8 +87,9 @@ impl Delivery {
             sent: AtomicUsize::new(0),
             settled: AtomicBool::new(false),
             ended: CancellationToken::new(),
+            span: Span::current(),
         });
-        progress.state.tasks.spawn(limit_time(Arc::clone(&progress), limit));
+        progress.state.tasks.spawn(limit_time(Arc::clone(&progress), limit).in_current_span());
         // Shared, never copied, and wiped with the last piece.
         let bytes = Bytes::from_owner(Wiped(file.bytes));
         Self { bytes, file_name: file.file_name, content_type: file.content_type, progress, _place: place }
@@ -172,19 +176,21 @@ impl Progress {
         let outcome = if sent == self.total { Outcome::Delivered } else { Outcome::Aborted };
         let progress = Arc::clone(self);
         // A body can be dropped where no runtime is entered; the tracker's own handle knows ours.
-        self.state.tasks.spawn_on(async move { progress.record(outcome, sent).await }, &self.state.runtime);
+        let recording = async move { progress.record(outcome, sent).await };
+        self.state.tasks.spawn_on(recording.instrument(self.span.clone()), &self.state.runtime);
     }
 
-    /// Writes down how it ended: receipt, log, Event.
+    /// Writes down how it ended: audit record, log, receipt, Event.
     async fn record(&self, outcome: Outcome, sent: usize) {
         let now = self.state.clients.clock().now();
-        let status = DownloadReceiptStatus {
-            outcome: Some(outcome),
-            bytes_sent: i64::try_from(sent).ok(),
-            finished_at: Some(Time(now)),
-        };
-        self.state.metrics.downloaded(self.receipt.spec.format.name(), outcome_name(outcome));
-        self.log(outcome, sent);
+        let bytes_sent = i64::try_from(sent).ok();
+        let status = DownloadReceiptStatus { outcome: Some(outcome), bytes_sent, finished_at: Some(Time(now)) };
+        self.state.metrics.downloaded(self.receipt.spec.format.name(), outcome.name());
+        let request_id = Some(self.redeemer.request_id.as_str());
+        self.state.audit.tell(&audit::delivery::downloaded(&self.receipt, outcome, bytes_sent, request_id, now));
+        let (receipt, outcome_name, bytes) =
+            (self.receipt.metadata.name.as_deref().unwrap_or_default(), outcome.name(), self.total);
+        info!(receipt, outcome = outcome_name, bytes_sent, bytes, "the delivery of {receipt} ended: {outcome_name}");
         if let Err(error) = self.write_outcome(status).await {
             let receipt = self.receipt.metadata.name.as_deref().unwrap_or_default();
             warn!(
@@ -222,29 +228,6 @@ impl Progress {
         }
     }
 
-    fn log(&self, outcome: Outcome, sent: usize) {
-        let spec = &self.receipt.spec;
-        let requester = spec.requested_by.as_ref().map_or("", |by| by.username.as_str());
-        info!(
-            target: "certcourier::audit",
-            request_id = self.redeemer.request_id.as_str(),
-            namespace = self.receipt.metadata.namespace.as_deref().unwrap_or_default(),
-            certificate = spec.certificate_ref.name,
-            environment = spec.environment.as_deref().unwrap_or_default(),
-            format = spec.format.name(),
-            request = spec.request_ref.name,
-            receipt = self.receipt.metadata.name.as_deref().unwrap_or_default(),
-            requester,
-            client = %self.redeemer.client,
-            fingerprints = spec.fingerprints.join(","),
-            artifact_sha256 = spec.artifact.sha256,
-            bytes_sent = sent,
-            bytes = self.total,
-            outcome = outcome_name(outcome),
-            "cert.downloaded"
-        );
-    }
-
     fn note(&self, outcome: Outcome, sent: usize) -> Note<'static> {
         let spec = &self.receipt.spec;
         let requester = spec.requested_by.as_ref().map_or("somebody", |by| by.username.as_str());
@@ -260,13 +243,5 @@ impl Progress {
              receipt {receipt}"
         );
         Note { mood: Mood::Warning, reason: "CertDownloadAborted", action: "Download", text }
-    }
-}
-
-const fn outcome_name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Delivered => "Delivered",
-        Outcome::Aborted => "Aborted",
-        Outcome::Unknown => "Unknown",
     }
 }

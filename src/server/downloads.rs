@@ -73,7 +73,7 @@ struct DownloadBody {
         (status = 409, description = "`certificate_changed`: what was reviewed is no longer what would be delivered"),
         (status = 410, description = "`token_expired`, `token_used`, `token_replaced`, `token_revoked`, `certificate_gone`"),
         (status = 422, description = "`material_unusable`, `passphrase_required`, `unknown_environment`, `reason_required`, `passphrase_too_short`"),
-        (status = 503, description = "`guard_failed`, `unavailable`: nothing was delivered"),
+        (status = 503, description = "`guard_failed`, `audit_failed`, `unavailable`: nothing was delivered"),
     ),
 )]
 async fn download_by_path(
@@ -113,7 +113,7 @@ async fn download_by_path(
         (status = 409, description = "`certificate_changed`: what was reviewed is no longer what would be delivered"),
         (status = 410, description = "`token_expired`, `token_used`, `token_replaced`, `token_revoked`, `certificate_gone`"),
         (status = 422, description = "`material_unusable`, `passphrase_required`, `unknown_environment`, `reason_required`, `passphrase_too_short`"),
-        (status = 503, description = "`guard_failed`, `unavailable`: nothing was delivered"),
+        (status = 503, description = "`guard_failed`, `audit_failed`, `unavailable`: nothing was delivered"),
     ),
 )]
 async fn download_by_body(

@@ -43,13 +43,14 @@ pub enum ErrorCode {
     MaterialUnusable,
     RateLimited,
     GuardFailed,
+    AuditFailed,
     Unavailable,
     InternalError,
 }
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::BadRequest,
         Self::Unauthorized,
         Self::Forbidden,
@@ -77,6 +78,7 @@ impl ErrorCode {
         Self::MaterialUnusable,
         Self::RateLimited,
         Self::GuardFailed,
+        Self::AuditFailed,
         Self::Unavailable,
         Self::InternalError,
     ];
@@ -112,6 +114,7 @@ impl ErrorCode {
             Self::MaterialUnusable => "material_unusable",
             Self::RateLimited => "rate_limited",
             Self::GuardFailed => "guard_failed",
+            Self::AuditFailed => "audit_failed",
             Self::Unavailable => "unavailable",
             Self::InternalError => "internal_error",
         }
@@ -142,9 +145,29 @@ impl ErrorCode {
             | Self::UnknownEnvironment
             | Self::MaterialUnusable => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Self::GuardFailed | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::GuardFailed | Self::AuditFailed | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
         }
+    }
+}
+
+impl ErrorCode {
+    /// Whether it says something of somebody's rights or of a token, for the record: not of how they asked, and not of
+    /// trouble that passes.
+    #[must_use]
+    pub const fn is_decision(self) -> bool {
+        !matches!(
+            self,
+            Self::BadRequest
+                | Self::NotFound
+                | Self::MethodNotAllowed
+                | Self::TokenUnknown
+                | Self::TooLarge
+                | Self::HeadersTooLarge
+                | Self::RateLimited
+                | Self::Unavailable
+                | Self::InternalError
+        )
     }
 }
 

@@ -6,12 +6,14 @@
 mod decision;
 mod file;
 mod receipt;
+mod record;
 mod refusal;
 
 use std::{sync::Arc, time::Instant};
 
 use ::kube::Api;
 use axum::response::Response;
+use tracing::Instrument as _;
 
 pub use file::Renders;
 pub(super) use file::{Leaves, leaves_of};
@@ -64,24 +66,45 @@ pub struct Found {
 /// # Errors
 /// [`ServerError`]; unless it says that the token was used, the token is as good as before.
 pub async fn redeem(state: &Arc<ServerState>, token: &Token, redeemer: Redeemer) -> Result<Response, ServerError> {
-    let found = find(state, token).await?;
+    let began = Instant::now();
+    let answer = match find(state, token).await {
+        Ok(found) => {
+            let presented = record::Presented::of(&redeemer);
+            let delivered = deliver(state, token, &found, redeemer).await;
+            delivered.inspect_err(|refusal| record::refused(state, &found.request, &presented, refusal))
+        }
+        Err(refusal) => Err(refusal),
+    };
+    state.metrics.redeemed(answer.is_ok(), began.elapsed());
+    answer
+}
+
+async fn deliver(
+    state: &Arc<ServerState>,
+    token: &Token,
+    found: &Found,
+    redeemer: Redeemer,
+) -> Result<Response, ServerError> {
     let now = state.clients.clock().now();
-    if let Err(refusal) = present(&found, now) {
-        return Err(explain(state, &found, refusal).await);
+    if let Err(refusal) = present(found, now) {
+        return Err(explain(state, found, refusal).await);
     }
+    record::can_be_heard(state, &found.request)?;
     let place = state.delivery_place()?;
-    let mut decided = Box::pin(decision::decide(state, &found, &redeemer)).await?;
+    let mut decided = Box::pin(decision::decide(state, found, &redeemer)).await?;
     let file = file::make(state, token, &found.request, &mut decided).await?;
     if found.looked_at.elapsed() > state.deliveries.decision_timeout.get() {
         return Err(too_slow());
     }
     let receipt = receipt::draft(state, &found.request, &decided, &file, &redeemer);
+    record::announce(state, found, &receipt, &redeemer).await?;
     // From here on the client's going away must not stop us half-way: the receipt gets its outcome in any case.
     let (state_kept, namespace) = (Arc::clone(state), token.namespace().to_owned());
-    let delivering = state.tasks.spawn(async move {
+    let claiming = async move {
         let receipt = receipt::claim(&state_kept, &namespace, receipt).await?;
         Ok::<_, ServerError>(Delivery::begin(state_kept, receipt, decided.certificate, file, redeemer, place))
-    });
+    };
+    let delivering = state.tasks.spawn(claiming.in_current_span());
     let delivery = delivering.await.map_err(|_| ServerError::internal())??;
     Ok(delivery::respond(delivery))
 }

@@ -19,6 +19,7 @@ use super::{
     tls::{ServingCertificate, TlsError},
 };
 use crate::{
+    audit::{Audit, AuditError, Source},
     kube::{
         client::{Clients, ConnectError, Role},
         error::in_one_line,
@@ -27,6 +28,9 @@ use crate::{
     metrics::{self, Endpoint, Metrics, Readiness},
     telemetry::{self, LogError},
 };
+
+/// How long what waits to be told may take at the end.
+const AUDIT_GRACE: Duration = Duration::from_secs(5);
 
 /// How long outcomes may take to be written once the last connection is gone.
 const OUTCOME_GRACE: Duration = Duration::from_secs(10);
@@ -38,6 +42,8 @@ enum RunError {
     Log(#[from] LogError),
     #[error(transparent)]
     Policy(#[from] PolicyFileError),
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error("use the serving certificate (--tls-cert, --tls-key)")]
@@ -81,7 +87,10 @@ fn start(args: &ServerArgs) -> Result<(), RunError> {
     runtime.block_on(async {
         let clients = Clients::connect(&args.client, Role::Server).await?;
         let metrics = Metrics::new("server");
-        let state = Arc::new(ServerState::new(args, clients, operator_policy, &metrics));
+        let audit = Audit::start(&args.audit, Source::new(args.cluster_name.as_deref()), &metrics)?;
+        clients.observe(&metrics);
+        let state = Arc::new(ServerState::new(args, clients, operator_policy, &metrics).telling(audit));
+        state.audit.begin("server", &args.instance_name(), state.clients.clock().now());
         supervise(args, state, metrics).await
     })
 }
@@ -98,7 +107,7 @@ async fn supervise(args: &ServerArgs, state: Arc<ServerState>, metrics: Metrics)
     let stop = stop_signal()?;
     let quit = CancellationToken::new();
     let seen = ApiServerSeen::default();
-    let endpoint = Endpoint { metrics, readiness: readiness(&state, &seen, &stop) };
+    let endpoint = Endpoint { metrics, readiness: readiness(&state, &seen, &stop), remarks: remarks(&state) };
     let address = args.metrics_address;
     let mut probes = tokio::spawn(metrics::serve(address, endpoint, quit.clone()));
     let asking = seen.keep_asking(Arc::clone(&state));
@@ -109,6 +118,7 @@ async fn supervise(args: &ServerArgs, state: Arc<ServerState>, metrics: Metrics)
         probes = &mut probes => probes.unwrap_or(Ok(())).map_err(|source| RunError::Endpoint { address, source }),
     };
     finish_outcomes(&state).await;
+    state.audit.end(AUDIT_GRACE).await;
     quit.cancel();
     info!("the server has ended");
     ended
@@ -171,6 +181,11 @@ fn readiness(state: &Arc<ServerState>, seen: &ApiServerSeen, stop: &Cancellation
         }
         missing
     })
+}
+
+fn remarks(state: &Arc<ServerState>) -> Readiness {
+    let audit = state.audit.clone();
+    Arc::new(move || audit.remark().into_iter().collect())
 }
 
 /// Cancelled by SIGTERM or SIGINT; a second one ends the process at once.

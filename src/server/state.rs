@@ -18,6 +18,7 @@ use super::{
     redemption::Renders,
 };
 use crate::{
+    audit::Audit,
     kube::{client::Clients, events::Events},
     metrics::Metrics,
     policy::NamedPolicy,
@@ -41,6 +42,7 @@ pub struct ServerState {
     pub(super) renders: Renders,
     pub(super) guard: Watcher,
     pub(super) metrics: ServerMetrics,
+    pub(super) audit: Audit,
     /// What must be finished before the process ends: receipts under way and outcomes.
     pub(super) tasks: TaskTracker,
     pub(super) runtime: Handle,
@@ -50,7 +52,7 @@ pub struct ServerState {
 }
 
 impl ServerState {
-    /// The state of a server with these flags. Must be called within a tokio runtime.
+    /// The state of a server with these flags that tells nobody anything yet. Must be called within a tokio runtime.
     #[must_use]
     pub fn new(args: &ServerArgs, clients: Clients, operator_policy: Option<NamedPolicy>, metrics: &Metrics) -> Self {
         let events = Events::new(clients.writes().clone(), "certcourier.io/server", args.instance_name());
@@ -70,11 +72,18 @@ impl ServerState {
             rates: RateLimiters::new(&args.rates),
             renders: Renders::new(&args.deliveries),
             metrics: ServerMetrics::registered(metrics),
+            audit: Audit::off(),
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
             namespaces: args.watch_namespaces.clone(),
             delivery_places: Arc::new(Semaphore::new(args.deliveries.max_deliveries)),
         }
+    }
+
+    /// The same state, telling this record.
+    #[must_use]
+    pub fn telling(self, audit: Audit) -> Self {
+        Self { audit, ..self }
     }
 
     /// Whether this server serves the requests of a namespace.

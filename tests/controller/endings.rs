@@ -188,13 +188,14 @@ async fn the_receipt_wins_over_a_revocation_that_came_first() {
 #[tokio::test]
 async fn a_delivery_that_nobody_reports_on_is_unknown_after_a_while() {
     let world = World::new("endings").await;
-    let _controller = world.controller(&[("--outcome-wait", "2s")]).await;
+    let controller = world.controller(&[("--outcome-wait", "2s")]).await;
     let request = issued(&world, json!({})).await;
     let receipt = world.receipt(&request, 0, 86_400).await;
     let unknown =
         |receipt: &DownloadReceipt| receipt.status.as_ref().and_then(|status| status.outcome) == Some(Outcome::Unknown);
     world.until_object::<DownloadReceipt>(&receipt.name_any(), "unknown", unknown).await;
     world.until("full", "finished", |request| is(request, "Finished", "True", "Unknown")).await;
+    controller.says("\"outcome\":\"Unknown\"").await;
 }
 
 #[tokio::test]

@@ -319,7 +319,11 @@ impl World {
     pub async fn waiting_controller(&self, flags: &[(&str, &str)]) -> Controller {
         let number = fs::read_dir(self.logs.path()).unwrap().count();
         let log = self.logs.path().join(format!("{number}.log"));
-        let child = self.command(flags).stderr(Stdio::from(File::create(&log).unwrap())).spawn().unwrap();
+        let file = File::create(&log).unwrap();
+        let mut command = self.command(flags);
+        // The audit record too.
+        command.stdout(Stdio::from(file.try_clone().unwrap())).stderr(Stdio::from(file));
+        let child = command.spawn().unwrap();
         let controller = Controller { child, log };
         controller.says("takes part in the election").await;
         controller
@@ -351,7 +355,7 @@ impl World {
         ]);
         all.extend(flags.iter().copied());
         let mut command = Command::new(env!("CARGO_BIN_EXE_certcourier"));
-        command.arg("controller").stdin(Stdio::null()).kill_on_drop(true);
+        command.arg("controller").stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
         for (flag, value) in all.into_iter().filter(|(_, value)| !value.is_empty()) {
             command.args([flag, value]);
         }

@@ -4,14 +4,17 @@ use axum::{body::Body, http::Request};
 use certcourier::token::seal;
 use serde_json::json;
 
-use super::stage::{LOG, PKI, POLICY, REQUEST, Stage, eventually, get, policy, token};
+use super::stage::{AUDIT, LOG, PKI, POLICY, REQUEST, Stage, eventually, policy, token};
 
 #[tokio::test]
 async fn the_log_names_the_route_and_never_the_token_the_passphrase_or_the_key() {
     let stage = Stage::of_format("pkcs12").await;
     stage.api.put(POLICY, policy(&json!({"allowKeyExport": "Always", "token": {"bindToRequester": true}})));
-    let sealed = seal(&token(), "canary-passphrase", "request-uid", 1, &[9; 12]).unwrap();
-    stage.api.edit(REQUEST, |request| request["status"]["token"]["sealedPassphrase"] = json!(sealed));
+    let sealed = seal(&token(), "canary-passphrase", "uid-of-the-log-test", 1, &[9; 12]).unwrap();
+    stage.api.edit(REQUEST, |request| {
+        request["metadata"]["uid"] = json!("uid-of-the-log-test");
+        request["status"]["token"]["sealedPassphrase"] = json!(sealed);
+    });
     let token = token();
     let send = |method: &str, path: String, body: String| {
         let request = Request::builder()
@@ -29,13 +32,21 @@ async fn the_log_names_the_route_and_never_the_token_the_passphrase_or_the_key()
     assert_eq!(send("GET", format!("/elsewhere/{0}?token={0}", token.expose()), String::new()).await.status, 404);
     assert_eq!(send("POST", "/api/v1/downloads".into(), format!("{}x", token.expose())).await.status, 404);
     assert_eq!(send("GET", format!("{link}/status"), String::new()).await.status, 200);
-    assert_eq!(send("GET", link, String::new()).await.status, 200);
+    assert_eq!(send("GET", link.clone(), String::new()).await.status, 200);
     stage.outcome().await;
-    stage.send(get(&token)).await.assert_refused(410, "token_used", "already used");
+    send("GET", link, String::new()).await.assert_refused(410, "token_used", "already used");
 
-    eventually(|| LOG.text().lines().any(|line| line.contains("cert.downloaded") && line.contains("of-the-log-test")))
-        .await;
-    let log = LOG.text();
+    let told = |line: &str| line.contains("\"cert.downloaded\"") && line.contains("of-the-log-test");
+    eventually(|| AUDIT.text().lines().any(told)).await;
+    let ended = |line: &str| line.contains("the delivery of ") && line.contains("of-the-log-test");
+    eventually(|| LOG.text().lines().any(ended)).await;
+    // Every line about it has the id, whoever wrote it and in whichever task.
+    let receipt = stage.receipt().unwrap()["metadata"]["name"].as_str().unwrap().to_owned();
+    let lines = LOG.text();
+    let about: Vec<&str> = lines.lines().filter(|line| line.contains(&receipt)).collect();
+    assert!(about.len() > 2, "{about:#?}");
+    assert!(about.iter().all(|line| line.contains("of-the-log-test")), "{about:#?}");
+    let log = lines + &AUDIT.text();
     for line in [
         "HEAD /api/v1/downloads/{token} answered 405 method_not_allowed",
         "GET (unknown) answered 404 not_found",

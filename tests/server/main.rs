@@ -2,6 +2,7 @@
 //! sockets.
 #![cfg(test)]
 
+mod audit;
 mod certificates;
 mod claims;
 mod connections;

@@ -14,6 +14,7 @@ use base64ct::{Base64, Encoding as _};
 use certcourier::{
     admission::{self, Identity, Object},
     api::names,
+    audit::{Audit, Source},
     guard::{Kind, Live, LiveObject, Record, State},
     kube::{
         client::{Clients, Role},
@@ -53,6 +54,9 @@ pub static LOG: LazyLock<Log> = LazyLock::new(|| {
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(move || written.clone()).init();
     log
 });
+
+/// Everything that the servers of this process have told the audit record.
+pub static AUDIT: LazyLock<Log> = LazyLock::new(Log::default);
 
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
@@ -101,6 +105,8 @@ pub const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/payments/events";
 pub struct Stage {
     pub api: FakeApi,
     pub app: Router,
+    pub metrics: Metrics,
+    pub audit: Audit,
 }
 
 /// An answer, read whole.
@@ -147,18 +153,27 @@ impl Stage {
         api.put(CERTIFICATE, certificate());
         api.put(REQUEST, request(format, &token()));
         guard(&api);
-        let app = Self::replica(&api, flags);
-        Self { api, app }
+        let (app, metrics, audit) = Self::start(&api, flags);
+        Self { api, app, metrics, audit }
     }
 
     /// One more server on the same API server.
     pub fn replica(api: &FakeApi, flags: &[&str]) -> Router {
+        Self::start(api, flags).0
+    }
+
+    fn start(api: &FakeApi, flags: &[&str]) -> (Router, Metrics, Audit) {
         let usual = USUAL.iter().filter(|flag| !flags.contains(&flag[0])).flatten().copied();
         let args = args(&usual.chain(flags.iter().copied()).collect::<Vec<_>>());
         let config = ::kube::Config::new(format!("http://{}", api.address).parse().unwrap());
         let clients = Clients::new(config, &args.client, Role::Server).unwrap();
         let ceiling = args.cluster_policy.as_deref().map(|file| policies::load(file).unwrap());
-        router(Arc::new(ServerState::new(&args, clients, ceiling, &Metrics::new("server"))))
+        let metrics = Metrics::new("server");
+        clients.observe(&metrics);
+        let source = Source::new(args.cluster_name.as_deref());
+        let audit = Audit::start_with(AUDIT.clone(), &args.audit, source, &metrics).unwrap();
+        let state = ServerState::new(&args, clients, ceiling, &metrics).telling(audit.clone());
+        (router(Arc::new(state)), metrics, audit)
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

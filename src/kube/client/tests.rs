@@ -121,6 +121,26 @@ async fn a_caller_brings_the_only_credentials_of_the_call() {
 }
 
 #[tokio::test]
+async fn each_failed_attempt_is_counted_by_what_it_means_and_on_whose_behalf_it_was() {
+    let answers = ["503 No", "200 OK", "403 No", "404 No"].map(|status| answer(status, CONFIG_MAP));
+    let server = FakeServer::start(answers.into()).await;
+    let (clients, metrics) = (server.clients(10), Metrics::new("server"));
+    clients.observe(&metrics);
+    let get = async |client| Api::<ConfigMap>::namespaced(client, "ns").get("a").await;
+    get(clients.reads().clone()).await.unwrap();
+    get(clients.as_caller(&Redacted::new("caller-token".to_owned())).unwrap()).await.unwrap_err();
+    get(clients.writes().clone()).await.unwrap_err();
+    let text = metrics.text();
+    for series in [
+        "{caller=\"operator\",failure=\"unavailable\"} 1",
+        "{caller=\"person\",failure=\"forbidden\"} 1",
+        "{caller=\"operator\",failure=\"not_found\"} 1",
+    ] {
+        assert!(text.contains(&format!("certcourier_api_client_errors_total{series}")), "{series}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn a_bearer_that_is_no_header_is_refused() {
     let server = FakeServer::start(Vec::new()).await;
     for bearer in ["", "line\nend", "nul\0"] {

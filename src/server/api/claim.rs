@@ -11,6 +11,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, StatusCode},
 };
+use certcourier_bundle::Passphrase;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -25,7 +26,8 @@ use super::{
     body::{self, PassphraseText, bad_request},
     caller::Caller,
     place::Place,
-    record, refusal,
+    record::{self, Witness},
+    refusal,
 };
 use crate::{
     api::{DateTime, DownloadRequest, Requester},
@@ -99,7 +101,7 @@ pub struct ClaimBody {
         (status = 403, description = "`forbidden`, `approval_required`, `key_export_disabled`, `format_not_allowed`"),
         (status = 409, description = "`request_closed`, `claim_conflict`, `wrong_delivery`"),
         (status = 422, description = "`material_unusable`, `passphrase_too_short`, `reason_required`, `unknown_environment`"),
-        (status = 503, description = "`guard_failed`, `unavailable`"),
+        (status = 503, description = "`guard_failed`, `audit_failed`, `unavailable`"),
     ),
     extensions(("x-kubernetes-rights" = json!(["get downloadrequests", "download certificates"]))),
 )]
@@ -113,11 +115,27 @@ pub async fn claim_token(
     let body: ClaimBody = body::read(&state, &headers, body, r#"{"passphrase":""}"#).await?;
     let given = body.passphrase.check()?;
     let (who, request) = tokio::try_join!(caller.identity(&state), request_as(&caller, &place))?;
-    if !identity::is_requester(&who, request.spec.requested_by.as_ref()) {
+    let witness = Witness::new(&state, &caller, &who);
+    let claimed = claim(&state, &caller, &who, request.clone(), given).await;
+    let claimed = claimed.inspect_err(|refusal| witness.refused(record::claim_of(&request, &place.name), refusal))?;
+    witness.minted(&claimed);
+    Ok(TokenAnswer::of(&caller, &claimed))
+}
+
+async fn claim(
+    state: &Arc<ServerState>,
+    caller: &Caller,
+    who: &Requester,
+    request: DownloadRequest,
+    given: Option<Passphrase>,
+) -> Result<Claimed, ServerError> {
+    if !identity::is_requester(who, request.spec.requested_by.as_ref()) {
         return Err(not_the_requester(&request));
     }
-    caller.must_hold_verb(&place.project, &request.spec.certificate_ref.name, request.spec.format).await?;
-    state.must_serve(&place.project)?;
+    let project = request.metadata.namespace.clone().unwrap_or_default();
+    caller.must_hold_verb(&project, &request.spec.certificate_ref.name, request.spec.format).await?;
+    state.must_serve(&project)?;
+    record::must_be_heard(state, request.spec.format)?;
     if given.is_some() {
         must_take_passphrase(&request)?;
     }
@@ -125,9 +143,7 @@ pub async fn claim_token(
     let gathered = facts::live(state.clients.reads(), &request, state.operator_policy.as_ref())
         .await
         .map_err(refusal::of_facts)?;
-    let claimed = take(&state, request, &gathered, given, since).await?;
-    record::token_minted(&state, &caller, &who, &claimed);
-    Ok(TokenAnswer::of(&caller, &claimed))
+    take(state, request, &gathered, given, since).await
 }
 
 /// The request, read as the caller.

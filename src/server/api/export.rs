@@ -10,7 +10,7 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use certcourier_bundle::{content_digest, content_disposition};
+use certcourier_bundle::{Artifact, content_digest, content_disposition};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
@@ -23,10 +23,12 @@ use super::{
     body::bad_request,
     caller::Caller,
     place::Place,
-    record, refusal,
+    record::Witness,
+    refusal,
 };
 use crate::{
     api::{CertificateReference, DownloadRequest, DownloadRequestSpec, Duration, Format, Requester},
+    audit::call::{Action, Asked},
     kube::facts,
     lifecycle::Material,
     policy::{Decision, Passphrase},
@@ -63,14 +65,26 @@ pub async fn export_certificate(
     place: Result<Place, ServerError>,
 ) -> Result<Response, ServerError> {
     let place = place.map_err(|error| bad_request(error.description()))?;
-    let (who, ()) =
-        tokio::try_join!(caller.identity(&state), caller.must_hold_verb(&place.project, &place.name, Format::DerZip))?;
-    if state.must_serve(&place.project).is_err() {
-        return Err(not_found(&place));
-    }
-    let leaves = leaves(&state, &place, &who).await?;
-    let file = leaves_of(&state, &leaves).await?;
-    record::exported(&state, &caller, &who, &leaves.certificate, &file);
+    let held = caller.must_hold_verb(&place.project, &place.name, Format::DerZip);
+    let (who, held) = tokio::join!(caller.identity(&state), held);
+    let who = who?;
+    let witness = Witness::new(&state, &caller, &who);
+    let made = match held {
+        Ok(()) => make(&state, &place, &who).await,
+        Err(refusal) => Err(refusal),
+    };
+    let (leaves, file) = made.inspect_err(|refusal| {
+        let asked = Asked {
+            action: Action::Export,
+            namespace: &place.project,
+            certificate: Some(&place.name),
+            environment: None,
+            format: Some(Format::DerZip),
+            request: None,
+        };
+        witness.refused(asked, refusal);
+    })?;
+    witness.exported(&leaves, &file.bytes);
     let disposition = content_disposition(&file.file_name);
     let headers: HeaderMap = headers::of_file(OCTETS, file.bytes.len(), &disposition, &content_digest(&file.bytes));
     Ok((headers, file.bytes.to_vec()).into_response())
@@ -99,6 +113,15 @@ pub async fn export_certificate_without_slash(
     place: Result<Place, ServerError>,
 ) -> Result<Response, ServerError> {
     export_certificate(state, caller, place).await
+}
+
+async fn make(state: &ServerState, place: &Place, who: &Requester) -> Result<(Leaves, Artifact), ServerError> {
+    if state.must_serve(&place.project).is_err() {
+        return Err(not_found(place));
+    }
+    let leaves = leaves(state, place, who).await?;
+    let file = leaves_of(state, &leaves).await?;
+    Ok((leaves, file))
 }
 
 /// The leaves of all environments, if policy lets them go to this caller now.

@@ -34,10 +34,12 @@ use super::{
     certificates,
     claim::{TokenAnswer, decision, guard, take},
     place::Place,
-    record, refusal,
+    record::{self, Witness},
+    refusal,
 };
 use crate::{
-    api::{DownloadRequest, Format},
+    api::{DownloadRequest, Format, Requester},
+    audit::call,
     kube::facts::{self, Gathered},
     lifecycle::{self, ClaimRefusal, Guard, Material, Observed, Settings},
     policy::{self, Decision, Grant, holds_key},
@@ -90,7 +92,7 @@ pub fn approval_kind(format: Format) -> &'static str {
         (status = 403, description = "`forbidden`, `key_export_disabled`, `format_not_allowed`"),
         (status = 409, description = "`claim_conflict`, `request_closed`: the request was created, and its token claimed otherwise or withdrawn"),
         (status = 422, description = "`material_unusable`, `unknown_environment`, `reason_required`, `passphrase_too_short`"),
-        (status = 503, description = "`guard_failed`, `unavailable`"),
+        (status = 503, description = "`guard_failed`, `audit_failed`, `unavailable`"),
     ),
     extensions(("x-kubernetes-rights" = json!(["create downloadrequests", "download certificates"]))),
 )]
@@ -104,30 +106,56 @@ pub async fn mint_download(
     let body: MintBody = body::read(&state, &headers, body, ask::EXAMPLE).await?;
     let asked = body.understand()?;
     let (who, allowed) = tokio::try_join!(caller.identity(&state), create::is_allowed(&caller, &place, asked.format))?;
-    let mut draft = draft::request(&place, &asked, &who, create::random()?);
+    let (witness, format, environment) = (Witness::new(&state, &caller, &who), asked.format, asked.environment.clone());
+    // Boxed, so that the handler's own future stays small.
+    let minted = Box::pin(mint(&state, &caller, &witness, &who, &place, asked, allowed)).await;
+    minted.inspect_err(|refusal| {
+        let asked = call::Asked {
+            action: call::Action::Create,
+            namespace: &place.project,
+            certificate: Some(&place.name),
+            environment: environment.as_deref(),
+            format: Some(format),
+            request: None,
+        };
+        witness.refused(asked, refusal);
+    })
+}
+
+async fn mint(
+    state: &Arc<ServerState>,
+    caller: &Caller,
+    witness: &Witness<'_>,
+    who: &Requester,
+    place: &Place,
+    asked: Asked,
+    allowed: bool,
+) -> Result<Response, ServerError> {
+    let mut draft = draft::request(place, &asked, who, create::random()?);
     if !allowed {
-        return Err(create::refusal(&caller, &place, &draft).await);
+        return Err(create::refusal(caller, place, &draft).await);
     }
     state.must_serve(&place.project)?;
+    record::must_be_heard(state, asked.format)?;
 
     let since = Instant::now();
     let gathered =
         facts::live(state.clients.reads(), &draft, state.operator_policy.as_ref()).await.map_err(refusal::of_facts)?;
     if draft.spec.deadline.is_none() {
-        draft.spec.deadline = default_deadline(&state, &draft, &gathered);
+        draft.spec.deadline = default_deadline(state, &draft, &gathered);
     }
-    let terms = judge(&state, &draft, &gathered, &asked).await?;
+    let terms = judge(state, &draft, &gathered, &asked).await?;
 
-    let request = create::create(&state, &caller, draft).await?;
-    record::request_created(&caller, &who, &request);
+    let request = create::create(state, caller, draft).await?;
+    witness.created(&request);
     if terms.approvals > 0 {
         return Ok((StatusCode::ACCEPTED, Json(awaiting(&request, &terms))).into_response());
     }
     let name = request.name_any();
-    let claimed = take(&state, request, &gathered, asked.passphrase, since).await;
-    let claimed = claimed.map_err(|refusal| refusal.adding(&created_all_the_same(&place, &name)))?;
-    record::token_minted(&state, &caller, &who, &claimed);
-    Ok(TokenAnswer::of(&caller, &claimed).into_response())
+    let claimed = take(state, request, &gathered, asked.passphrase, since).await;
+    let claimed = claimed.map_err(|refusal| refusal.adding(&created_all_the_same(place, &name)))?;
+    witness.minted(&claimed);
+    Ok(TokenAnswer::of(caller, &claimed).into_response())
 }
 
 fn awaiting(request: &DownloadRequest, terms: &Grant) -> Awaiting {

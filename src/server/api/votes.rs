@@ -21,12 +21,13 @@ use super::{
     caller::Caller,
     claim::request_as,
     place::Place,
-    record,
+    record::{self, Witness},
     refusal::{self, SOON},
     requests::RequestView,
 };
 use crate::{
     api::{Decision, DownloadRequest, Phase, Requester, names::REVOKE},
+    audit::call::Action,
     kube::error::During as _,
 };
 
@@ -156,18 +157,25 @@ pub async fn revoke_request(
     let body: RevokeBody = body::read(&state, &headers, body, r#"{"reason":"laptop stolen"}"#).await?;
     let reason = given(&body.reason)?;
     let who = caller.identity(&state).await?;
+    let witness = Witness::new(&state, &caller, &who);
+    let revoked = withdraw(&caller, &place, reason).await;
+    let request = revoked.inspect_err(|refusal| witness.refused_at(&place, Action::Revoke, refusal))?;
+    witness.revoked(&request, reason);
+    Ok(Json(RequestView::of(&request, state.clients.clock().now())))
+}
+
+async fn withdraw(caller: &Caller, place: &Place, reason: &str) -> Result<DownloadRequest, ServerError> {
     let patch = json!({"metadata": {"annotations": {REVOKE: reason}}});
-    let api = as_caller(&caller, &place);
+    let api = as_caller(caller, place);
     let patched = api.patch(&place.name, &PatchParams::default(), &Patch::Merge(patch)).await;
     let request =
-        patched.during("revoke", || described(&place)).map_err(|error| refusal::passed_through(error, REVOKE_HINT))?;
+        patched.during("revoke", || described(place)).map_err(|error| refusal::passed_through(error, REVOKE_HINT))?;
     let phase = request.status.as_ref().and_then(|status| status.phase).unwrap_or_default();
     if !phase.is_open() && phase != Phase::Revoked {
         let words = format!("the request is closed ({}): there is nothing left to withdraw", phase.name());
         return Err(ServerError::new(ErrorCode::RequestClosed, words));
     }
-    record::request_revoked(&caller, &who, &request);
-    Ok(Json(RequestView::of(&request, state.clients.clock().now())))
+    Ok(request)
 }
 
 async fn vote(
@@ -178,21 +186,51 @@ async fn vote(
     decision: Decision,
 ) -> Result<Json<RequestView>, ServerError> {
     let reason = given(&body.reason)?.to_owned();
-    let (who, mut request) = tokio::try_join!(caller.identity(state), request_under_review(caller, place))?;
-    let digest = body.digest.unwrap_or_else(|| current_digest(&request));
-    if !has_voted(&request, &who, &digest, decision) {
+    let (who, under_review) = tokio::join!(caller.identity(state), request_under_review(caller, place));
+    let who = who?;
+    let witness = Witness::new(state, caller, &who);
+    let voted = match under_review {
+        Ok(request) => {
+            cast(caller, place, &who, request, Vote { digest: body.digest, decision, reason: &reason }).await
+        }
+        Err(refusal) => Err(refusal),
+    };
+    let (request, is_new) = voted.inspect_err(|refusal| witness.refused_at(place, record::vote(decision), refusal))?;
+    if is_new {
+        witness.voted(&request, decision, &reason);
+    }
+    Ok(Json(RequestView::of(&request, state.clients.clock().now())))
+}
+
+/// A vote to be cast; without a digest for what is under review now.
+struct Vote<'a> {
+    digest: Option<String>,
+    decision: Decision,
+    reason: &'a str,
+}
+
+/// The request with the vote, and whether it was not there before.
+async fn cast(
+    caller: &Caller,
+    place: &Place,
+    who: &Requester,
+    request: DownloadRequest,
+    Vote { digest, decision, reason }: Vote<'_>,
+) -> Result<(DownloadRequest, bool), ServerError> {
+    let digest = digest.unwrap_or_else(|| current_digest(&request));
+    if !has_voted(&request, who, &digest, decision) {
         let value = json!({"username": who.username, "digest": digest, "decision": decision, "reason": reason});
         let patch = json!([{"op": "add", "path": "/status/approvals/-", "value": value}]);
         let patch = serde_json::from_value(patch).map_err(|error| ServerError::internal().caused_by(error))?;
         let api = as_caller(caller, place);
         let patch = Patch::<DownloadRequest>::Json(patch);
         let patched = api.patch_status(&place.name, &PatchParams::default(), &patch).await;
-        request = patched
+        let request = patched
             .during("vote on", || described(place))
             .map_err(|error| refusal::passed_through(error, VOTE_HINT))?;
-        record::voted(caller, &who, &request, decision, &reason);
+        return Ok((request, true));
     }
-    Ok(Json(RequestView::of(&request, state.clients.clock().now())))
+    Ok((request, false))
 }
 
 /// Whoever votes the same twice has voted: a client that lost the answer may ask again.

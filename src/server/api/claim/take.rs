@@ -20,6 +20,7 @@ use super::super::{
 };
 use crate::{
     api::{DateTime, DownloadRequest, DownloadRequestStatus},
+    audit,
     kube::{
         error::{ApiError, During as _, Failure},
         facts::{self, Gathered},
@@ -84,7 +85,10 @@ pub async fn take(
         }
         let attempt = Attempt::plan(state, &request, gathered, given.as_ref(), guard)?;
         match attempt.write(state, &request).await? {
-            Ended::Ours(request) => return Ok(attempt.into_claimed(*request)),
+            Ended::Ours(written) => {
+                attempt.tell(state, &request);
+                return Ok(attempt.into_claimed(*written));
+            }
             Ended::Changed(now) if generation(&now) > generation(&request) => return Err(conflict()),
             Ended::Changed(now) => request = *now,
         }
@@ -156,6 +160,12 @@ impl Attempt {
             Err(error) if error.failure() == Failure::Unavailable => self.settle(state, request, error).await,
             Err(error) => Err(refusal::unavailable(error)),
         }
+    }
+
+    /// Tells what this write made true besides the token: the controller may not have looked at the request before.
+    fn tell(&self, state: &ServerState, before: &DownloadRequest) {
+        let after = DownloadRequest { status: Some(self.status.clone()), ..before.clone() };
+        state.audit.tell_all(audit::request::between(before, &after, state.clients.clock().now()));
     }
 
     /// Reads until it is known whether the write came through.

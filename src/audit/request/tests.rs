@@ -1,0 +1,122 @@
+use super::*;
+use crate::{
+    api::{Decision as Vote, Format},
+    audit::fact::Source,
+    lifecycle::{
+        Material,
+        fixtures::{World, at, policy},
+    },
+};
+
+/// A step of the state table, and what its write tells.
+fn step(world: &mut World, seconds: i64) -> Vec<Fact> {
+    let before = world.request.clone();
+    world.step(seconds);
+    between(&before, &world.request, at(seconds))
+}
+
+fn kinds(facts: &[Fact]) -> Vec<Kind> {
+    facts.iter().map(|fact| fact.kind).collect()
+}
+
+fn by_two() -> World {
+    let mut world = World::new(Format::Key, policy(2));
+    step(&mut world, 0);
+    world
+}
+
+#[test]
+fn each_step_tells_what_it_made_true_and_nothing_twice() {
+    let mut world = World::new(Format::Key, policy(2));
+    let first = step(&mut world, 0);
+    assert_eq!(kinds(&first), [Kind::RequestCreated, Kind::ApprovalRequested]);
+    assert_eq!(first[1].data.approvals_required, Some(2));
+    assert_eq!(step(&mut world, 1), []);
+
+    world.vote("bob", Vote::Approve);
+    let granted = step(&mut world, 2);
+    assert_eq!(kinds(&granted), [Kind::ApprovalGranted]);
+    assert_eq!((granted[0].data.actor.as_deref(), granted[0].data.approvals_given), (Some("bob"), Some(1)));
+    assert_eq!(granted[0].time, at(2));
+    world.vote("frank", Vote::Approve);
+    let last = step(&mut world, 3);
+    assert_eq!(kinds(&last), [Kind::ApprovalGranted, Kind::TokenMinted]);
+    assert_eq!(last[0].data.actor.as_deref(), Some("frank"));
+    assert_eq!((last[1].data.generation, last[1].time), (Some(1), at(3)));
+
+    let expired = step(&mut world, 303);
+    assert_eq!(kinds(&expired), [Kind::TokenExpired]);
+    world.annotate(names::MINT, "again");
+    let again = step(&mut world, 304);
+    assert_eq!(kinds(&again), [Kind::TokenMinted]);
+    assert_eq!(again[0].data.generation, Some(2));
+    world.annotate(names::REVOKE, "laptop stolen");
+    let revoked = step(&mut world, 305);
+    assert_eq!(kinds(&revoked), [Kind::RequestRevoked]);
+    assert_eq!(revoked[0].data.reason.as_deref(), Some("laptop stolen"));
+    assert_eq!(step(&mut world, 306), []);
+}
+
+#[test]
+fn a_changed_review_is_asked_for_again_and_its_votes_are_told_anew() {
+    let mut world = by_two();
+    world.vote("bob", Vote::Approve);
+    let before = step(&mut world, 1);
+    world.renew("f2");
+    let changed = step(&mut world, 2);
+    assert_eq!(kinds(&changed), [Kind::ApprovalRequested]);
+    assert_eq!((changed[0].data.round, changed[0].data.fingerprints.as_slice()), (Some(2), &["f2".to_owned()][..]));
+    world.vote("bob", Vote::Approve);
+    let after = step(&mut world, 3);
+    assert_eq!(kinds(&after), [Kind::ApprovalGranted]);
+    assert_ne!(before[0].id, after[0].id);
+}
+
+#[test]
+fn every_ending_is_told_with_who_or_why() {
+    let mut denied = by_two();
+    denied.vote("frank", Vote::Deny);
+    let facts = step(&mut denied, 1);
+    assert_eq!(kinds(&facts), [Kind::ApprovalDenied]);
+    assert_eq!((facts[0].data.actor.as_deref(), facts[0].data.reason.as_deref()), (Some("frank"), Some("because")));
+
+    let facts = step(&mut by_two(), 3601);
+    assert_eq!(kinds(&facts), [Kind::RequestExpired]);
+
+    let mut failed = World::new(Format::Key, vec![]);
+    let facts = step(&mut failed, 0);
+    assert_eq!(kinds(&facts), [Kind::RequestCreated, Kind::RequestFailed]);
+    assert_eq!(facts[1].data.code.as_deref(), Some("KeyExportDisabled"));
+    assert!(facts[1].data.message.as_ref().unwrap().contains("key export disabled"));
+}
+
+#[test]
+fn a_claimed_token_and_a_delivery_are_told_by_the_server() {
+    let mut claimed = World::new(Format::Cert, policy(0)).claimed();
+    assert_eq!(kinds(&step(&mut claimed, 0)), [Kind::RequestCreated]);
+    claimed.receipt = Some(crate::lifecycle::ReceiptSeen { name: "r".to_owned(), outcome: None, bytes_sent: None });
+    assert_eq!(step(&mut claimed, 1), []);
+}
+
+#[test]
+fn what_may_not_have_been_told_is_told_again_under_the_same_id() {
+    let mut world = World::new(Format::Key, policy(1));
+    let mut told = step(&mut world, 0);
+    world.vote("bob", Vote::Approve);
+    told.extend(step(&mut world, 60));
+    assert_eq!(kinds(&since(&world.request, at(30))), [Kind::ApprovalGranted, Kind::TokenMinted]);
+    let again = since(&world.request, at(-1));
+    let lines = |facts: &[Fact]| -> Vec<String> {
+        facts.iter().map(|fact| fact.line(fact.id.as_ref().unwrap(), &Source::default())).collect()
+    };
+    assert_eq!(lines(&again), lines(&told));
+}
+
+#[test]
+fn a_request_that_nobody_has_looked_at_tells_nothing() {
+    let mut world = World::new(Format::Cert, policy(0));
+    world.vote_for("bob", Vote::Approve, "");
+    assert_eq!(all(&world.request, at(0)), []);
+    world.material = Material::Missing { word: "CertificateNotFound", message: "no".to_owned() };
+    assert_eq!(kinds(&step(&mut world, 1)), [Kind::RequestCreated]);
+}
