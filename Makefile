@@ -5,6 +5,8 @@ SHELL := /bin/bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/certcourier
 TOOLS := $(CACHE)/tools
 CARGO_DENY_VERSION := 0.20.2
+PROMETHEUS_CLIENT_VERSION := 0.23.1
+PROMETHEUS_CLIENT := $(TOOLS)/prometheus-client-$(PROMETHEUS_CLIENT_VERSION)
 SCHEMATHESIS_VERSION := 4.32.5
 SCHEMATHESIS := $(TOOLS)/schemathesis-$(SCHEMATHESIS_VERSION)
 CLUSTER := target/debug/test-cluster
@@ -29,9 +31,15 @@ check: ## format, clippy, unit tests
 machine: ## the state table under 100,000 random stories
 	PROPTEST_CASES=100000 cargo test --quiet --lib machine_tests
 
-# One control plane for all test binaries; each test has a namespace of its own.
-integration: build ## the tests on a real control plane
-	$(CLUSTER) run --apply crds --audit-log -- cargo test --workspace --tests
+# One control plane for all test binaries; each test has a namespace of its own. Then everything that they have left
+# behind is searched for what is secret.
+integration: build $(PROMETHEUS_CLIENT)/bin/python3 ## the tests on a real control plane
+	$(CLUSTER) run --apply crds --audit-log -- sh -c 'cargo test --workspace --tests && \
+	  cargo test --quiet --test integration -- --ignored --nocapture nothing_that_is_secret'
+
+$(PROMETHEUS_CLIENT)/bin/python3:
+	@python3 -m venv $(PROMETHEUS_CLIENT) || { echo "\`python3 -m venv\` does not work: apt-get install python3-venv"; exit 1; }
+	$(PROMETHEUS_CLIENT)/bin/pip install --quiet prometheus-client==$(PROMETHEUS_CLIENT_VERSION)
 
 # Not part of `make test`: it builds the control plane of each version once, about 7 minutes each.
 test-matrix: requirements ## the admission tests on Kubernetes 1.33, 1.36 and 1.37

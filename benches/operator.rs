@@ -9,6 +9,8 @@
     reason = "a benchmark ends with the first surprise"
 )]
 
+#[path = "../tests/integration/canaries.rs"]
+mod canaries;
 #[path = "../tests/integration/pki.rs"]
 mod pki;
 #[path = "../tests/integration/stage.rs"]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::{stage::Stage, world::World};
+use super::{canaries, stage::Stage, world::World};
 
 /// Longer than anything here takes; a curl that hangs is a failure with words.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -69,6 +69,7 @@ fn parse(output: &[u8]) -> Reply {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
         .collect();
+    canaries::answer(&body);
     Reply { status, headers, body }
 }
 

@@ -137,6 +137,12 @@ impl<'a> Siege<'a> {
     }
 }
 
+/// What the controller has told the audit record of the guard.
+fn audited(siege: &Siege<'_>) -> Vec<Value> {
+    let of_guard = |line: &Value| line["type"].as_str().unwrap().starts_with("guard.");
+    super::audit::lines(&siege.stage.controller, SYSTEM).into_iter().filter(of_guard).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn while_anything_is_wrong_with_a_policy_no_key_leaves_and_public_files_do() {
     let stage = Stage::own(Settings::default()).await;
@@ -145,7 +151,11 @@ async fn while_anything_is_wrong_with_a_policy_no_key_leaves_and_public_files_do
     every_way_to_break_a_policy_is_seen(&siege).await;
     a_probe_that_something_else_refuses_proves_nothing(&siege).await;
     a_record_that_is_gone_begins_a_new_epoch(&siege).await;
+    let before = audited(&siege);
+    assert_eq!((&before[0]["type"], &before[1]["type"]), (&json!("guard.intact"), &json!("guard.failed")));
+    assert_eq!(before.last().unwrap()["type"], "guard.intact");
     a_restart_begins_none(&siege).await;
+    assert_eq!(audited(&siege), before, "and tells nothing new");
 }
 
 async fn every_way_to_break_a_policy_is_seen(siege: &Siege<'_>) {
@@ -172,6 +182,9 @@ async fn every_way_to_break_a_policy_is_seen(siege: &Siege<'_>) {
     );
     let told = siege.told().await;
     assert!(told.iter().any(|event| event.starts_with("GuardBroken no key leaves")), "{told:#?}");
+    let record = audited(siege);
+    assert_eq!(record.last().unwrap()["type"], "guard.failed", "{record:#?}");
+    assert!(record.last().unwrap()["data"]["message"].as_str().unwrap().contains(VOTES), "{record:#?}");
 
     // Each fault is there before the last one is mended: at no moment do all policies stand, so that no new epoch begins
     // in which the token would be refused for another reason.

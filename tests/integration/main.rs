@@ -7,7 +7,9 @@
 
 mod api;
 mod approvals;
+mod audit;
 mod bad_input;
+mod canaries;
 mod curl;
 mod doctor;
 mod documented;
@@ -15,6 +17,8 @@ mod examples;
 mod forgery;
 mod formats;
 mod guard;
+mod leaks;
+mod metrics;
 mod people;
 mod pki;
 mod race;

@@ -5,6 +5,8 @@ use rcgen::{
     SanType,
 };
 
+use super::canaries;
+
 /// A root and an intermediate.
 pub struct Pki {
     root: CertifiedIssuer<'static, KeyPair>,
@@ -69,6 +71,7 @@ impl Pki {
         params.subject_alt_names = vec![SanType::DnsName(name.try_into().unwrap())];
         change(&mut params);
         let key = KeyPair::generate().unwrap();
+        canaries::key(&key.serialize_pem());
         let leaf = params.signed_by(&key, &self.intermediate).unwrap();
         Leaf {
             leaf: leaf.pem(),
@@ -86,6 +89,7 @@ impl Pki {
             SanType::DnsName("localhost".try_into().unwrap()),
         ];
         let key = KeyPair::generate().unwrap();
+        canaries::key(&key.serialize_pem());
         (params.signed_by(&key, &self.root).unwrap().pem(), key.serialize_pem())
     }
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 use test_cluster::Signal;
 
 use super::{
+    audit::{ids, lines, types},
     stage::{Settings, Stage},
     world::World,
 };
@@ -39,6 +40,10 @@ async fn the_controller_goes_on_where_it_was_after_a_restart_between_any_two_ste
     let (phase, request) = world.wait_finished("steps").await;
     assert_eq!(phase, Phase::Consumed);
     assert!(world.receipt_of(&request).await.is_some());
+    // A leader that gave the Lease back has told everything; nothing is told twice.
+    let told = lines(&stage.controller, &world.namespace);
+    assert_eq!(types(&told, "steps"), ["request.created", "token.minted", "token.expired", "token.minted"]);
+    assert!(ids(&told).values().all(|count| *count == 1), "{told:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,6 +68,12 @@ async fn a_leader_that_was_frozen_does_not_bring_a_replaced_token_back() {
     assert_eq!(now.hash, minted.status.unwrap().token.unwrap().hash);
     assert_eq!(world.redeem(&old).await.json("error"), "token_replaced");
     assert_eq!(world.redeem(&new).await.status, 200);
+    // The one before went silent, so what it may not have told is told again, under the same ids.
+    let (told, again) = (lines(&stage.controller, &world.namespace), lines(&second, &world.namespace));
+    assert_eq!(types(&told, "twice")[..2], ["request.created", "token.minted"]);
+    assert_eq!(types(&again, "twice")[..3], ["request.created", "token.minted", "token.minted"]);
+    let (told, again) = (ids(&told), ids(&again));
+    assert!(told.keys().all(|id| again.contains_key(id)), "{told:?} {again:?}");
 }
 
 /// How many of the two say that they lead.

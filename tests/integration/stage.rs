@@ -19,7 +19,7 @@ use kube::Api;
 use test_cluster::{ControlPlane, Options, Process};
 use tokio::sync::OnceCell;
 
-use super::pki::Pki;
+use super::{canaries, pki::Pki};
 
 /// The operator's own namespace.
 pub const SYSTEM: &str = "certcourier-system";
@@ -125,7 +125,8 @@ pub struct Stage {
     pub urls: Vec<String>,
     pub pki: Pki,
     names: AtomicU32,
-    /// Kubeconfigs, serving certificate, logs.
+    logs: PathBuf,
+    /// Kubeconfigs, serving certificate.
     directory: tempfile::TempDir,
 }
 
@@ -169,6 +170,13 @@ impl Stage {
             PlaneRef::Shared(ControlPlane::shared(options()).await.unwrap())
         };
         let directory = tempfile::tempdir().unwrap();
+        let logs = logs(directory.path());
+        // What everybody uses says everything, so that all of it can be searched afterwards.
+        if canaries::folder().is_some() && !settings.own_plane {
+            for arguments in [&mut settings.controller, &mut settings.server] {
+                arguments.extend(["--log".to_owned(), "trace".to_owned()]);
+            }
+        }
         install(&plane, &settings.watch).await;
         if !settings.watch.is_empty() {
             for arguments in [&mut settings.controller, &mut settings.server] {
@@ -182,14 +190,13 @@ impl Stage {
         fs::write(directory.path().join("ca.crt"), pki.root()).unwrap();
         let ports: Vec<u16> = free_ports(5);
         let urls: Vec<String> = ports[..2].iter().map(|port| format!("https://127.0.0.1:{port}")).collect();
-        let controller = controller(&plane, directory.path(), &urls[0], ports[2], &settings.controller).await;
+        let folders = Folders { files: directory.path(), logs: &logs };
+        let controller = controller(&plane, folders, &urls[0], ports[2], &settings.controller).await;
         let mut servers = Vec::new();
         for index in 0..2 {
-            servers.push(
-                server(&plane, directory.path(), index, (ports[index], ports[index + 3]), &settings.server).await,
-            );
+            servers.push(server(&plane, folders, index, (ports[index], ports[index + 3]), &settings.server).await);
         }
-        let stage = Self { plane, controller, servers, urls, pki, names: AtomicU32::new(0), directory };
+        let stage = Self { plane, controller, servers, urls, pki, names: AtomicU32::new(0), logs, directory };
         stage.controller.start();
         for server in &stage.servers {
             server.start();
@@ -227,7 +234,8 @@ impl Stage {
     /// A second replica of the controller, not started yet.
     pub async fn another_controller(&self) -> Program {
         let port = free_ports(1)[0];
-        controller(&self.plane, self.directory.path(), &self.urls[0], port, &[]).await.with_log("controller-2.log")
+        let folders = Folders { files: self.directory.path(), logs: &self.logs };
+        controller(&self.plane, folders, &self.urls[0], port, &[]).await.with_log("controller-2.log")
     }
 
     /// The file with the certificate that clients know the servers by.
@@ -253,8 +261,27 @@ impl Stage {
     }
 }
 
-async fn controller(plane: &ControlPlane, directory: &Path, url: &str, port: u16, more: &[String]) -> Program {
+/// Where the files of a stage are.
+#[derive(Clone, Copy)]
+struct Folders<'a> {
+    files: &'a Path,
+    logs: &'a Path,
+}
+
+/// Where the programs of a stage log: beside a shared control plane, where they are searched after all tests, else among
+/// the other files.
+fn logs(directory: &Path) -> PathBuf {
+    static STAGES: AtomicU32 = AtomicU32::new(0);
+    let Some(shared) = canaries::folder() else { return directory.to_owned() };
+    let logs = shared.join(format!("stage-{}-{}", std::process::id(), STAGES.fetch_add(1, Ordering::Relaxed)));
+    fs::create_dir_all(&logs).unwrap();
+    logs
+}
+
+async fn controller(plane: &ControlPlane, folders: Folders<'_>, url: &str, port: u16, more: &[String]) -> Program {
+    let directory = folders.files;
     let account = plane.service_account(SYSTEM, "controller", &[]).await.unwrap();
+    canaries::secret("a bearer token", canaries::random_part(account.token.as_str()).as_bytes());
     let probe = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut arguments: Vec<String> =
         ["controller", "--namespace", SYSTEM, "--external-url", url].map(str::to_owned).into();
@@ -276,17 +303,25 @@ async fn controller(plane: &ControlPlane, directory: &Path, url: &str, port: u16
         }
     }
     arguments.extend(more.iter().cloned());
-    Program { process: Mutex::new(None), name: "controller", arguments, probe, log: directory.join("controller.log") }
+    Program {
+        process: Mutex::new(None),
+        name: "controller",
+        arguments,
+        probe,
+        log: folders.logs.join("controller.log"),
+    }
 }
 
 async fn server(
     plane: &ControlPlane,
-    directory: &Path,
+    folders: Folders<'_>,
     index: usize,
     (port, probe): (u16, u16),
     more: &[String],
 ) -> Program {
+    let directory = folders.files;
     let account = plane.service_account(SYSTEM, "server", &[]).await.unwrap();
+    canaries::secret("a bearer token", canaries::random_part(account.token.as_str()).as_bytes());
     let probe = SocketAddr::from((Ipv4Addr::LOCALHOST, probe));
     let mut arguments: Vec<String> = ["server", "--namespace", SYSTEM].map(str::to_owned).into();
     arguments.extend(["--kubeconfig".into(), account.kubeconfig.display().to_string()]);
@@ -299,7 +334,7 @@ async fn server(
         arguments.extend([flag.to_owned(), "100000".to_owned()]);
     }
     arguments.extend(more.iter().cloned());
-    let log = directory.join(format!("server-{index}.log"));
+    let log = folders.logs.join(format!("server-{index}.log"));
     Program { process: Mutex::new(None), name: "server", arguments, probe, log }
 }
 

@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use test_cluster::{Output, Person};
 
-use super::{pki::Leaf, stage::Stage};
+use super::{canaries, pki::Leaf, stage::Stage};
 
 /// How long a test waits for what should happen at once.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -37,6 +37,17 @@ pub struct World<'a> {
     pub admin: kube::Client,
     pub leaf: Leaf,
     http: reqwest::Client,
+}
+
+/// What the programs have counted until the end of a test is kept.
+impl Drop for World<'_> {
+    fn drop(&mut self) {
+        let (stage, namespace) = (self.stage, &self.namespace);
+        canaries::metrics(stage.controller.probe(), &format!("{namespace}-controller"));
+        for (index, server) in stage.servers.iter().enumerate() {
+            canaries::metrics(server.probe(), &format!("{namespace}-server-{index}"));
+        }
+    }
 }
 
 /// An answer of the server.
@@ -92,12 +103,15 @@ impl<'a> World<'a> {
             )
         });
         stage.plane.admin_kubectl().apply(&bindings.concat()).await.unwrap();
+        canaries::namespace(&namespace);
         let leaf = stage.pki.leaf("api.payments.example");
         Self { stage, namespace, admin: stage.plane.admin(), leaf, http: stage.http() }
     }
 
     pub async fn person(&self, name: &str) -> Person {
-        self.stage.plane.person(name, &[]).await.unwrap()
+        let person = self.stage.plane.person(name, &[]).await.unwrap();
+        canaries::secret("a bearer token", person.token.as_str().as_bytes());
+        person
     }
 
     /// kubectl as this person, in this namespace.
@@ -128,6 +142,9 @@ impl<'a> World<'a> {
     pub async fn raw_secret(&self, name: &str, kind: &str, parts: &[(&str, &str)]) {
         let mut data = serde_json::Map::new();
         for (key, text) in parts {
+            if *key == "passphrase" {
+                canaries::secret("a passphrase", text.as_bytes());
+            }
             data.insert((*key).to_owned(), Base64::encode_string(text.as_bytes()).into());
         }
         let secret =
@@ -240,7 +257,13 @@ impl<'a> World<'a> {
         let secrets: Api<Secret> = Api::namespaced(client, &self.namespace);
         let secret = secrets.get(&names::token_secret(request)).await?;
         let bytes = secret.data.unwrap_or_default().remove(key).unwrap_or_else(|| panic!("no {key}"));
-        Ok(String::from_utf8(bytes.0).unwrap())
+        let text = String::from_utf8(bytes.0).unwrap();
+        match key {
+            "token" => canaries::token(&text),
+            "passphrase" => canaries::secret("a passphrase", text.as_bytes()),
+            _ => {}
+        }
+        Ok(text)
     }
 
     /// Creates a request as this person, waits for its token and returns it.
@@ -267,7 +290,9 @@ impl<'a> World<'a> {
     pub async fn fetch(&self, request: reqwest::RequestBuilder) -> Answer {
         let answer = request.send().await.unwrap();
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        Answer { status, headers, body: answer.bytes().await.unwrap().to_vec() }
+        let body = answer.bytes().await.unwrap().to_vec();
+        canaries::answer(&body);
+        Answer { status, headers, body }
     }
 
     pub fn http(&self) -> reqwest::Client {
