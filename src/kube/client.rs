@@ -18,7 +18,7 @@ use hyper::{
 use jiff::Timestamp;
 use tower::{BoxError, ServiceExt as _, limit::ConcurrencyLimitLayer, retry::RetryLayer, service_fn};
 
-use super::clock::ApiClock;
+use super::{clock::ApiClock, credentials::Credentials};
 use crate::{api, redact::Redacted};
 
 /// Pauses between attempts of a read: 100 ms, doubled up to 2 s; the API server's Retry-After wins.
@@ -114,6 +114,7 @@ pub struct Clients {
     writes: Client,
     watches: Client,
     anonymous: Transport,
+    credentials: Option<Credentials>,
     clock: ApiClock,
     default_namespace: String,
 }
@@ -151,13 +152,21 @@ impl Clients {
         // Without the operator's client certificate: the API server would take it for the caller's.
         let mut anonymous = config.clone();
         anonymous.auth_info = AuthInfo::default();
+        let url = config.cluster_url.to_string();
+        let credentials = Credentials::take_from(&mut config)
+            .map_err(|source| ConnectError::Prepare { url, source: Box::new(source) })?;
         let transport = |config| Transport::new(config, args, clock.clone());
         let (operator, anonymous) = (transport(config)?, transport(anonymous)?);
+        let operator = match &credentials {
+            Some(own) => Transport { authorization: Authorization::Own(own.clone()), ..operator },
+            None => operator,
+        };
         Ok(Self {
             reads: operator.retrying(&default_namespace),
             writes: operator.clone().into_client(&default_namespace),
-            watches: operator.client.clone(),
+            watches: operator.unbounded(&default_namespace),
             anonymous,
+            credentials,
             clock,
             default_namespace,
         })
@@ -187,6 +196,17 @@ impl Clients {
         &self.clock
     }
 
+    /// The bearer token that our own calls carry, as of now; `None` for whoever has a client certificate instead.
+    ///
+    /// # Errors
+    /// When the exec plugin of the kubeconfig, asked again, fails.
+    pub async fn bearer(&self) -> Result<Option<Redacted<String>>, BoxError> {
+        match &self.credentials {
+            Some(credentials) => credentials.bearer().await,
+            None => Ok(None),
+        }
+    }
+
     /// The namespace of the kubeconfig's context, or of the pod.
     #[must_use]
     pub fn default_namespace(&self) -> &str {
@@ -204,7 +224,31 @@ impl Clients {
         }
         let mut value = HeaderValue::try_from(format!("Bearer {}", bearer.expose())).map_err(|_| InvalidBearer)?;
         value.set_sensitive(true);
-        Ok(Transport { authorization: Some(value), ..self.anonymous.clone() }.into_client(&self.default_namespace))
+        let authorization = Authorization::Given(value);
+        Ok(Transport { authorization, ..self.anonymous.clone() }.into_client(&self.default_namespace))
+    }
+}
+
+/// Whose calls they are.
+#[derive(Clone)]
+enum Authorization {
+    /// Nobody's, or those of a client certificate.
+    None,
+    /// A caller's.
+    Given(HeaderValue),
+    /// Our own.
+    Own(Credentials),
+}
+
+impl Authorization {
+    async fn add_to(&self, request: &mut Request<Body>) -> Result<(), BoxError> {
+        let header = match self {
+            Self::None => return Ok(()),
+            Self::Given(header) => header.clone(),
+            Self::Own(credentials) => credentials.header().await?,
+        };
+        request.headers_mut().insert(AUTHORIZATION, header);
+        Ok(())
     }
 }
 
@@ -214,7 +258,7 @@ struct Transport {
     client: Client,
     clock: ApiClock,
     limit: Duration,
-    authorization: Option<HeaderValue>,
+    authorization: Authorization,
 }
 
 impl Transport {
@@ -224,11 +268,24 @@ impl Transport {
             .map_err(|source| ConnectError::Prepare { url, source: Box::new(source) })?
             .with_layer(&ConcurrencyLimitLayer::new(args.api_concurrency.into()))
             .build();
-        Ok(Self { client, clock, limit: args.api_timeout.get(), authorization: None })
+        Ok(Self { client, clock, limit: args.api_timeout.get(), authorization: Authorization::None })
     }
 
     fn into_client(self, default_namespace: &str) -> Client {
         Client::new(service_fn(move |request| self.clone().call(request)), default_namespace)
+    }
+
+    /// For what stays open: a watch, or a connection that is upgraded.
+    fn unbounded(&self, default_namespace: &str) -> Client {
+        let (client, authorization) = (self.client.clone(), self.authorization.clone());
+        let service = service_fn(move |mut request: Request<Body>| {
+            let (client, authorization) = (client.clone(), authorization.clone());
+            async move {
+                authorization.add_to(&mut request).await?;
+                Ok::<_, BoxError>(client.send(request).await?)
+            }
+        });
+        Client::new(service, default_namespace)
     }
 
     /// Tries again, all attempts together within the same bound.
@@ -250,9 +307,8 @@ impl Transport {
 
     /// One call: its whole answer is read here, so that the bound holds for the body too.
     async fn call(self, mut request: Request<Body>) -> Result<Response<Body>, BoxError> {
-        if let Some(authorization) = self.authorization {
-            request.headers_mut().insert(AUTHORIZATION, authorization);
-        }
+        // Not within the bound: an exec plugin may ask a person.
+        self.authorization.add_to(&mut request).await?;
         let asked = Timestamp::now();
         let answer = async {
             let response = self.client.send(request).await?;

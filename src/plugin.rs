@@ -1,0 +1,25 @@
+//! `kubectl certcourier`: the plugin, for people.
+//!
+//! Whatever it does, it does with the rights of whoever runs it: through the Kubernetes API with the credentials of their
+//! kubeconfig, and through certcourier's HTTP API with their bearer token. It decides nothing; what it cannot do it says,
+//! with what to do instead.
+//!
+//! # Layout
+//! - [`cli`] is what is typed, and the table of commands; [`commands`] has a file for each: an `Args` struct and
+//!   `run(&Ctx, &Args)`.
+//! - [`connect`] reads the kubeconfig; [`context`] is what every command has: clients, namespace, styles.
+//! - [`server`] reaches certcourier's HTTP API, wherever it is.
+//! - [`error`] is what a command ends with, and the exit code; [`output`], [`table`] and [`style`] print.
+
+mod cli;
+mod commands;
+mod connect;
+mod context;
+mod error;
+mod output;
+mod run;
+mod server;
+mod style;
+mod table;
+
+pub use run::run;

@@ -1,0 +1,90 @@
+//! From the command line to the exit code.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use clap::Parser as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{
+    cli::{Cli, Command, GlobalArgs},
+    commands,
+    context::Ctx,
+    error::{Exit, PluginError},
+};
+use crate::telemetry::{self, LogArgs, LogFormat};
+
+/// Runs what the command line asks for.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let done = start(&cli);
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // When standard error is closed too, the exit code alone must say it.
+            let _ = io::stderr().write_all(error.report().as_bytes());
+            error.exit().into()
+        }
+    }
+}
+
+fn start(cli: &Cli) -> Result<(), PluginError> {
+    log(&cli.global)?;
+    // reqwest brings no cryptography of its own; kube takes what is installed.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| PluginError::new(format!("cannot start: {error}")))?;
+    let done = runtime.block_on(async {
+        let ctx = Ctx::connect(&cli.global).await?;
+        tokio::select! {
+            biased;
+            () = interrupted() => Err(interruption(&ctx)),
+            done = dispatch(&ctx, &cli.command) => done,
+        }
+    });
+    // A prompt that is still open must not hold up the end.
+    runtime.shutdown_background();
+    done
+}
+
+/// One line for each command.
+async fn dispatch(ctx: &Ctx, command: &Command) -> Result<(), PluginError> {
+    match command {
+        Command::List(args) => commands::list::run(ctx, args).await,
+    }
+}
+
+/// Ctrl-C, or SIGTERM. Dropping the command's future is what ends it: whatever it holds cleans up after itself.
+async fn interrupted() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+fn interruption(ctx: &Ctx) -> PluginError {
+    match ctx.resume() {
+        Some(how) => PluginError::with_exit(Exit::Interrupted, "interrupted").next(how),
+        None => PluginError::with_exit(Exit::Interrupted, "interrupted; nothing was begun"),
+    }
+}
+
+fn log(global: &GlobalArgs) -> Result<(), PluginError> {
+    let filter = match global.verbosity {
+        0 => return Ok(()),
+        1..=5 => "warn,certcourier=debug",
+        _ => "debug",
+    };
+    let args = LogArgs { log_format: LogFormat::Text, log_filter: filter.to_owned() };
+    telemetry::start(&args).map_err(|error| PluginError::new(format!("cannot log: {error}")))
+}
