@@ -33,7 +33,13 @@ pub struct Cli {
 /// One variant and one file in `commands` for each; `run::dispatch` joins them.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Download(Box<commands::download::DownloadArgs>),
+    Request(Box<commands::request::RequestArgs>),
+    Claim(Box<commands::claim::ClaimArgs>),
+    Wait(commands::wait::WaitArgs),
+    Revoke(commands::revoke::RevokeArgs),
     List(Box<commands::list::ListArgs>),
+    Receipts(Box<commands::receipts::ReceiptsArgs>),
 }
 
 /// Flags that every command has.

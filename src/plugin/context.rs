@@ -141,6 +141,11 @@ impl Ctx {
         Ok(())
     }
 
+    /// Says what went wrong with one of several things, while the others go on.
+    pub fn complain(&self, error: &PluginError) {
+        let _ = io::stderr().write_all(error.report().as_bytes());
+    }
+
     /// What to tell whoever interrupts the command now: how to go on.
     pub fn resume_by(&self, how: impl Into<String>) {
         if let Ok(mut resume) = self.resume.lock() {

@@ -56,7 +56,13 @@ fn start(cli: &Cli) -> Result<(), PluginError> {
 /// One line for each command.
 async fn dispatch(ctx: &Ctx, command: &Command) -> Result<(), PluginError> {
     match command {
+        Command::Download(args) => commands::download::run(ctx, args).await,
+        Command::Request(args) => commands::request::run(ctx, args).await,
+        Command::Claim(args) => commands::claim::run(ctx, args).await,
+        Command::Wait(args) => commands::wait::run(ctx, args).await,
+        Command::Revoke(args) => commands::revoke::run(ctx, args).await,
         Command::List(args) => commands::list::run(ctx, args).await,
+        Command::Receipts(args) => commands::receipts::run(ctx, args).await,
     }
 }
 

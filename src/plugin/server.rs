@@ -35,7 +35,7 @@ pub struct Server {
     /// Why this way, for messages.
     way: String,
     /// Ends with the server.
-    _forward: Option<Forward>,
+    forward: Option<Forward>,
 }
 
 impl Server {
@@ -76,12 +76,12 @@ impl Server {
         };
         let http = builder.build().map_err(|error| PluginError::new(format!("cannot prepare HTTPS: {error}")))?;
         tracing::debug!(server = base, way, "certcourier's HTTP API");
-        Ok(Self { http, base, bearer: ctx.bearer().await?, limit, way, _forward: forward })
+        Ok(Self { http, base, bearer: ctx.bearer().await?, limit, way, forward })
     }
 
-    /// `https://host[:port][/path]`.
-    pub fn base(&self) -> &str {
-        &self.base
+    /// Whether the way goes through the API server, and ends with this process.
+    pub fn is_forwarded(&self) -> bool {
+        self.forward.is_some()
     }
 
     /// `GET` of a path below the base.
