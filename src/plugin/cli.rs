@@ -40,6 +40,9 @@ pub enum Command {
     Revoke(commands::revoke::RevokeArgs),
     List(Box<commands::list::ListArgs>),
     Receipts(Box<commands::receipts::ReceiptsArgs>),
+    /// Print the program that kubectl asks for completions in the shell: save it as `kubectl_complete-certcourier` in a
+    /// folder of your PATH.
+    Completion,
 }
 
 /// Flags that every command has.

@@ -11,7 +11,7 @@ use ::kube::{
 };
 use hyper::header::{HeaderName, HeaderValue};
 
-use super::{cli::GlobalArgs, error::PluginError};
+use super::{cli::GlobalArgs, error::PluginError, proxy};
 use crate::{
     api,
     kube::{
@@ -66,9 +66,11 @@ async fn config(args: &GlobalArgs) -> Result<Config, PluginError> {
     };
     let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    let has_proxy = names_a_proxy(&kubeconfig, args);
     let options =
         KubeConfigOptions { context: args.context.clone(), cluster: args.cluster.clone(), user: args.user.clone() };
-    Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| {
+    let read = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+    let mut config = read.map_err(|error| {
         let plain = PluginError::new(format!("the kubeconfig cannot be used: {}", in_one_line(&error)));
         match error {
             KubeconfigError::CurrentContextNotSet | KubeconfigError::LoadContext(_) => {
@@ -76,7 +78,22 @@ async fn config(args: &GlobalArgs) -> Result<Config, PluginError> {
             }
             _ => plain,
         }
-    })
+    })?;
+    if !has_proxy {
+        // kube compares NO_PROXY with the proxy and not with the API server.
+        config.proxy_url = proxy::of(&config.cluster_url, |name| env::var(name).ok());
+    }
+    Ok(config)
+}
+
+/// Whether the kubeconfig itself says which proxy leads to the cluster.
+fn names_a_proxy(kubeconfig: &Kubeconfig, args: &GlobalArgs) -> bool {
+    let context = args.context.as_ref().or(kubeconfig.current_context.as_ref());
+    let context = kubeconfig.contexts.iter().find(|named| Some(&named.name) == context);
+    let of_context = context.and_then(|named| named.context.as_ref()).map(|context| &context.cluster);
+    let cluster = kubeconfig.clusters.iter().find(|named| Some(&named.name) == args.cluster.as_ref().or(of_context));
+    let proxy = cluster.and_then(|named| named.cluster.as_ref()).and_then(|cluster| cluster.proxy_url.as_ref());
+    proxy.is_some_and(|proxy| !proxy.is_empty())
 }
 
 /// The files of `--kubeconfig`, else of $KUBECONFIG, else ~/.kube/config, merged. As in kubectl, a file of the list that is
@@ -97,6 +114,12 @@ fn kubeconfig(flag: Option<&Path>) -> Result<Option<Kubeconfig>, PluginError> {
         });
     }
     Ok(merged)
+}
+
+/// The contexts of the kubeconfig; none where it cannot be read.
+pub fn contexts(args: &GlobalArgs) -> Vec<String> {
+    let found = kubeconfig(args.kubeconfig.as_deref()).ok().flatten().unwrap_or_default();
+    found.contexts.into_iter().map(|context| context.name).collect()
 }
 
 fn paths(variable: Option<&std::ffi::OsStr>, home: Option<PathBuf>) -> Vec<PathBuf> {

@@ -1,26 +1,34 @@
 //! From the command line to the exit code.
 
 use std::{
+    env,
     io::{self, Write as _},
+    path::Path,
     process::ExitCode,
 };
 
 use clap::Parser as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{SignalKind, signal},
+};
 
 use super::{
     cli::{Cli, Command, GlobalArgs},
-    commands,
+    commands, complete,
     context::Ctx,
     error::{Exit, PluginError},
+    output::print,
 };
 use crate::telemetry::{self, LogArgs, LogFormat};
 
 /// Runs what the command line asks for.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
-    let done = start(&cli);
+    let done = match completed() {
+        Some(words) => runtime().map(|runtime| runtime.block_on(complete::complete(&words))),
+        None => start(&Cli::parse()),
+    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -31,16 +39,34 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn start(cli: &Cli) -> Result<(), PluginError> {
-    log(&cli.global)?;
+/// The words to be completed, where that is what this program is started for.
+fn completed() -> Option<Vec<String>> {
+    let mut words = env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let program = words.next()?;
+    let words: Vec<String> = words.collect();
+    if Path::new(&program).file_name()? == "kubectl_complete-certcourier" {
+        return Some(words);
+    }
+    match words.split_first() {
+        Some((first, rest)) if first == "__complete" => Some(rest.to_vec()),
+        _ => None,
+    }
+}
+
+fn runtime() -> Result<Runtime, PluginError> {
     // reqwest brings no cryptography of its own; kube takes what is installed.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| PluginError::new(format!("cannot start: {error}")))?;
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.map_err(|error| PluginError::new(format!("cannot start: {error}")))
+}
+
+fn start(cli: &Cli) -> Result<(), PluginError> {
+    log(&cli.global)?;
+    let runtime = runtime()?;
     let done = runtime.block_on(async {
+        if matches!(cli.command, Command::Completion) {
+            return print(complete::SCRIPT);
+        }
         let ctx = Ctx::connect(&cli.global).await?;
         tokio::select! {
             biased;
@@ -56,6 +82,7 @@ fn start(cli: &Cli) -> Result<(), PluginError> {
 /// One line for each command.
 async fn dispatch(ctx: &Ctx, command: &Command) -> Result<(), PluginError> {
     match command {
+        Command::Completion => Ok(()),
         Command::Download(args) => commands::download::run(ctx, args).await,
         Command::Request(args) => commands::request::run(ctx, args).await,
         Command::Claim(args) => commands::claim::run(ctx, args).await,

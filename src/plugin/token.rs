@@ -15,7 +15,7 @@ use super::{
     context::Ctx,
     error::PluginError,
     follow::{Standing, Wanted, follow},
-    server::{Known, Published, Server, ServerError},
+    server::{Known, Published, Server},
 };
 use crate::{
     api::{DownloadRequest, names},
@@ -144,7 +144,7 @@ pub async fn claim(
         match server.post::<Answer>(&path, &body).await {
             Ok((_, answer)) => return Ok(answer.into()),
             // What was agreed to changed in between: wait for new agreement.
-            Err(ServerError::Refused { code, .. }) if code == "approval_required" && attempt < ATTEMPTS => {}
+            Err(error) if error.code() == Some("approval_required") && attempt < ATTEMPTS => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -133,6 +133,7 @@ pub async fn run(ctx: &Ctx, args: &DownloadArgs) -> Result<(), PluginError> {
         ctx.flags(),
         go_on(ctx, args, &taken.request)
     ));
+    tracing::debug!(request = taken.request, "the file is on its way");
     let file = server.download(&taken.token).await.map_err(|error| failed(ctx, args, &taken.request, error))?;
     check(ctx, &file, &taken.request)?;
     places.write(ctx, &file, &taken)
