@@ -75,7 +75,7 @@ pub struct GlobalArgs {
     /// How long one answer may take, such as 5s or 1m; 0 for as long as it takes.
     #[arg(long, global = true, value_name = "DURATION", default_value = "30s", help_heading = CONNECTION)]
     pub request_timeout: Timeout,
-    /// Where certcourier's HTTP API is, such as https://certs.example.com. Omitted: what ConfigMap certcourier-server in
+    /// Where certcourier's HTTP API is, such as `https://certs.example.com`. Omitted: what ConfigMap certcourier-server in
     /// the operator's namespace says, else its Service, through the API server.
     #[arg(
         long,
@@ -127,14 +127,14 @@ pub fn namespace(text: &str) -> Result<String, String> {
 
 /// The name of an object, so that a slip of the hand is not a path. `KIND/NAME` as `-o name` prints it is taken too.
 pub fn object_name(text: &str) -> Result<String, String> {
-    let name = text.rsplit('/').next().unwrap_or(text);
+    let (kind, name) = text.split_once('/').unwrap_or(("kind", text));
     let fits = |part: &str| {
         !part.is_empty()
             && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             && !part.starts_with('-')
             && !part.ends_with('-')
     };
-    if name.len() <= 253 && text.matches('/').count() <= 1 && name.split('.').all(fits) {
+    if name.len() <= 253 && kind.split('.').all(fits) && name.split('.').all(fits) {
         return Ok(name.to_owned());
     }
     Err("names have lower-case letters, digits, `-` and `.`, such as api".to_owned())
@@ -210,7 +210,7 @@ mod tests {
         {
             assert_eq!(object_name(text).as_deref(), Ok(name));
         }
-        for text in ["", "..", "a/../b", "a/b/c", "API", "-rf", "a b", "a?b"] {
+        for text in ["", "..", "../api", "/api", "a/../b", "a/b/c", "API", "-rf", "a b", "a?b"] {
             assert!(object_name(text).is_err(), "{text}");
         }
     }

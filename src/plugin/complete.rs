@@ -149,15 +149,9 @@ fn question(command: &Command, waits: Option<&Arg>, positions: usize, unfinished
         return Question::Known(visible.map(|sub| (sub.get_name().to_owned(), help(sub.get_about()))).collect());
     }
     // The last positional argument may be given several times.
-    let mut places = command.get_positionals();
-    match places.clone().nth(positions).or_else(|| places.next_back().filter(|arg| arg.get_action().takes_values())) {
-        Some(arg) if positions < command.get_positionals().count() || is_many(arg) => values(arg, ""),
-        _ => Question::Known(Vec::new()),
-    }
-}
-
-fn is_many(arg: &Arg) -> bool {
-    matches!(arg.get_action(), clap::ArgAction::Append)
+    let places: Vec<&Arg> = command.get_positionals().collect();
+    let many = places.last().copied().filter(|arg| matches!(arg.get_action(), clap::ArgAction::Append));
+    places.get(positions).copied().or(many).map_or_else(|| Question::Known(Vec::new()), |arg| values(arg, ""))
 }
 
 /// What the value of an argument can be.
@@ -169,7 +163,8 @@ fn values(arg: &Arg, prefix: &str) -> Question {
             visible.map(|value| (format!("{prefix}{}", value.get_name()), help(value.get_help()))).collect(),
         );
     }
-    let kind = arg.get_value_names().and_then(|names| names.first()).map(|name| name.as_str()).unwrap_or_default();
+    let kind =
+        arg.get_value_names().and_then(|names| names.first()).map(clap::builder::Str::as_str).unwrap_or_default();
     let names = match (arg.get_id().as_str(), kind) {
         ("namespace" | "operator_namespace", _) => Names::Namespaces,
         ("context", _) => Names::Contexts,

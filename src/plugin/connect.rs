@@ -31,8 +31,6 @@ pub struct Connection {
     pub namespace: String,
     /// Whether calls are made in somebody else's name.
     pub impersonating: bool,
-    /// Where the API server is, for messages.
-    pub url: String,
 }
 
 /// Reads the kubeconfig and prepares clients. Runs its exec plugin, if it names one; calls nobody else.
@@ -43,14 +41,14 @@ pub async fn connect(args: &GlobalArgs) -> Result<Connection, PluginError> {
     if let Some(namespace) = &args.namespace {
         config.default_namespace.clone_from(namespace);
     }
-    let (namespace, url) = (config.default_namespace.clone(), config.cluster_url.to_string());
+    let namespace = config.default_namespace.clone();
     let client_args = ClientArgs {
         api_concurrency: CONCURRENCY,
         api_timeout: api::Duration::from_seconds(args.request_timeout.limit().as_secs()),
         ..ClientArgs::default()
     };
     let clients = Clients::new(config, &client_args, Role::Plugin)?;
-    Ok(Connection { clients, namespace, impersonating, url })
+    Ok(Connection { clients, namespace, impersonating })
 }
 
 async fn config(args: &GlobalArgs) -> Result<Config, PluginError> {

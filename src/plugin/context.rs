@@ -10,7 +10,13 @@ use ::kube::{Api, Client, Resource, api::ListParams, core::NamespaceResourceScop
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-use super::{cli::GlobalArgs, connect, error::PluginError, style::Style};
+use super::{
+    cli::GlobalArgs,
+    connect,
+    error::PluginError,
+    style::{Style, Tone},
+    table::plain,
+};
 use crate::{
     kube::{client::Clients, error::During as _},
     redact::Redacted,
@@ -29,8 +35,6 @@ pub struct Ctx {
     pub namespace: String,
     /// Whether `--as` is in play: the person's bearer token then is not who they act as.
     pub impersonating: bool,
-    /// Where the API server is, for messages.
-    pub api_url: String,
     /// How standard output looks.
     pub stdout: Style,
     /// How standard error looks.
@@ -50,7 +54,6 @@ impl Ctx {
             clients: connection.clients,
             namespace: connection.namespace,
             impersonating: connection.impersonating,
-            api_url: connection.url,
             stdout: Style::of(&io::stdout()),
             stderr: Style::of(&io::stderr()),
             resume: Mutex::new(None),
@@ -136,12 +139,13 @@ impl Ctx {
     #[expect(clippy::unnecessary_wraps, reason = "it ends a command as printing does")]
     pub fn say(&self, text: &str) -> Result<(), PluginError> {
         if !self.global.quiet {
-            let _ = writeln!(io::stderr(), "{}", super::table::plain(text));
+            let _ = writeln!(io::stderr(), "{}", self.stderr.paint(Tone::Faint, &plain(text)));
         }
         Ok(())
     }
 
     /// Says what went wrong with one of several things, while the others go on.
+    #[expect(clippy::unused_self, reason = "it belongs to `say`")]
     pub fn complain(&self, error: &PluginError) {
         let _ = io::stderr().write_all(error.report().as_bytes());
     }
@@ -167,7 +171,8 @@ impl Ctx {
     pub fn flags(&self) -> String {
         let mut flags = format!("-n {}", self.namespace);
         if let Some(context) = &self.global.context {
-            flags.push_str(&format!(" --context {context}"));
+            flags.push_str(" --context ");
+            flags.push_str(context);
         }
         flags
     }

@@ -29,7 +29,7 @@ pub enum Format {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct OutputArgs {
     /// How to print.
-    #[arg(short = 'o', long = "output", value_name = "FORMAT", value_enum, default_value_t)]
+    #[arg(id = "output_format", short = 'o', long = "output", value_name = "FORMAT", value_enum, default_value_t)]
     pub format: Format,
     /// Leave out the head of the table.
     #[arg(long)]
@@ -57,7 +57,10 @@ impl OutputArgs {
         match self.format {
             Format::Table | Format::Wide if objects.is_empty() => ctx.say(none),
             Format::Table | Format::Wide => print(&table().render(ctx.stdout, !self.no_headers)),
-            Format::Name => print(&objects.iter().map(|object| format!("{}\n", name(object))).collect::<String>()),
+            Format::Name => {
+                let names: Vec<String> = objects.iter().map(|object| name(object) + "\n").collect();
+                print(&names.concat())
+            }
             Format::Json | Format::Yaml => {
                 let items = values(objects)?;
                 self.value(&json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items}))

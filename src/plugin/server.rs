@@ -10,7 +10,7 @@ mod route;
 
 use std::{fs, time::Duration};
 
-use reqwest::{Certificate, Method, StatusCode, redirect};
+use reqwest::{Certificate, StatusCode, redirect};
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
@@ -84,15 +84,6 @@ impl Server {
         self.forward.is_some()
     }
 
-    /// `GET` of a path below the base.
-    ///
-    /// # Errors
-    /// What the server refuses, or why it did not answer.
-    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ServerError> {
-        let (_, bytes) = self.call(Method::GET, path, None).await?;
-        self.parse(&bytes)
-    }
-
     /// `POST` of JSON to a path below the base; the status tells answers apart.
     ///
     /// # Errors
@@ -102,32 +93,20 @@ impl Server {
         path: &str,
         body: &Zeroizing<Vec<u8>>,
     ) -> Result<(StatusCode, T), ServerError> {
-        let (status, bytes) = self.call(Method::POST, path, Some(body)).await?;
-        Ok((status, self.parse(&bytes)?))
-    }
-
-    fn parse<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, ServerError> {
-        // Of an answer that cannot be read nothing is repeated: it may hold a token.
-        serde_json::from_slice(bytes).map_err(|_| ServerError::Strange { base: self.base.clone() })
-    }
-
-    async fn call(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Zeroizing<Vec<u8>>>,
-    ) -> Result<(StatusCode, Zeroizing<Vec<u8>>), ServerError> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).timeout(self.limit);
+        let mut request = self.http.post(format!("{}{path}", self.base)).timeout(self.limit);
         if let Some(bearer) = &self.bearer {
             request = request.bearer_auth(bearer.expose());
         }
-        if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_vec());
-        }
+        let request = request.header("content-type", "application/json").body(body.to_vec());
         let answer = request.send().await.map_err(|error| self.unanswered(&error))?;
         let status = answer.status();
         let bytes = Zeroizing::new(answer.bytes().await.map_err(|error| self.unanswered(&error))?.to_vec());
-        if status.is_success() { Ok((status, bytes)) } else { Err(ServerError::refused(status, &bytes, &self.base)) }
+        if !status.is_success() {
+            return Err(ServerError::refused(status, &bytes, &self.base));
+        }
+        // Of an answer that cannot be read nothing is repeated: it may hold a token.
+        let answer = serde_json::from_slice(&bytes).map_err(|_| ServerError::Strange { base: self.base.clone() })?;
+        Ok((status, answer))
     }
 
     fn unanswered(&self, error: &reqwest::Error) -> ServerError {

@@ -24,7 +24,7 @@ impl Cell {
 /// What is not known is `<none>`, as kubectl has it.
 impl From<Option<&str>> for Cell {
     fn from(text: Option<&str>) -> Self {
-        Self::from(text.unwrap_or("<none>"))
+        text.map_or_else(|| Self::toned(Tone::Faint, "<none>"), Self::from)
     }
 }
 

@@ -230,8 +230,8 @@ mod tests {
 
     #[test]
     fn the_two_answers_to_asking_are_told_apart_and_show_no_secret() {
-        let token = r#"{"token":"ccd_canary","expires_at":"2026-11-22T08:54:37Z","url":"https://x/ccd_canary","request":"r","passphrase":"canary"}"#;
-        let MintAnswer::Token(answer) = serde_json::from_str(token).unwrap() else { panic!() };
+        let text = r#"{"token":"ccd_canary","expires_at":"2026-11-22T08:54:37Z","url":"https://x/ccd_canary","request":"r","passphrase":"canary"}"#;
+        let MintAnswer::Token(answer) = serde_json::from_str(text).unwrap() else { panic!() };
         let taken = Taken::from(*answer);
         assert_eq!(taken.token.expose().as_str(), "ccd_canary");
         assert!(!format!("{taken:?}").contains("canary"));

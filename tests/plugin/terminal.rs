@@ -8,7 +8,7 @@ use super::{
 
 /// Runs a command at a terminal and types these lines, each when the terminal waits for one; prints what the terminal shows.
 const TERMINAL: &str = r#"
-import os, pty, select, signal, sys, time
+import os, pty, select, signal, sys, termios, time
 lines, command = sys.argv[1].split("|"), sys.argv[2:]
 child, terminal = pty.fork()
 if child == 0:
@@ -24,7 +24,9 @@ while time.time() < end:
         if not read:
             break
         shown += read
-    if typed < len(lines) and lines[typed] and shown.count(b": ") > typed and shown.rstrip(b" ").endswith(b":"):
+    asked = typed < len(lines) and lines[typed] and shown.count(b": ") > typed and shown.endswith(b": ")
+    # What is typed before the echo is off would be shown.
+    if asked and not termios.tcgetattr(terminal)[3] & termios.ECHO:
         os.write(terminal, b"\x03" if lines[typed] == "^C" else lines[typed].encode() + b"\n")
         typed += 1
 else:

@@ -49,7 +49,7 @@ enum Printed {
     Url,
     /// The token.
     Token,
-    /// All of it: request, token, url, expires_at, passphrase.
+    /// All of it, a generated passphrase included, with the names of the HTTP API.
     Json,
     /// All of it.
     Yaml,

@@ -290,7 +290,8 @@ async fn take(
 fn go_on(ctx: &Ctx, args: &DownloadArgs, request: &str) -> String {
     let mut command = format!("kubectl certcourier download --request {request} {}", ctx.flags());
     if let Some(output) = &args.output {
-        command.push_str(&format!(" -o {}", output.display()));
+        command.push_str(" -o ");
+        command.push_str(&output.display().to_string());
     }
     command
 }

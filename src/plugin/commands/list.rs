@@ -141,9 +141,10 @@ fn known(status: Option<&EnvironmentStatus>, field: impl Fn(&EnvironmentStatus) 
 async fn requests(ctx: &Ctx, args: &ListArgs) -> Result<(), PluginError> {
     let mut fields = Vec::new();
     fields.extend(args.certificate.as_ref().map(|name| format!("spec.certificateRef.name={name}")));
-    let mine = match args.mine {
-        true => Some(access::who(ctx.clients.reads()).await.during("ask", || "the API server who you are".to_owned())?),
-        false => None,
+    let mine = if args.mine {
+        Some(access::who(ctx.clients.reads()).await.during("ask", || "the API server who you are".to_owned())?)
+    } else {
+        None
     };
     let params = ListParams { field_selector: (!fields.is_empty()).then(|| fields.join(",")), ..ListParams::default() };
     let mut found: Vec<DownloadRequest> = ctx.all(args.all_namespaces, params).await?;

@@ -76,15 +76,14 @@ impl Since {
 
 /// Prints the record.
 pub async fn run(ctx: &Ctx, args: &ReceiptsArgs) -> Result<(), PluginError> {
-    let mut found = match &args.receipt {
-        Some(name) => vec![ctx.one::<DownloadReceipt>(name, "receipts").await?],
-        None => {
-            let fields = [("spec.certificateRef.name", &args.certificate), ("spec.requestRef.name", &args.request)];
-            let fields: Vec<String> =
-                fields.iter().filter_map(|(field, name)| Some(format!("{field}={}", name.as_ref()?))).collect();
-            let field_selector = (!fields.is_empty()).then(|| fields.join(","));
-            ctx.all(args.all_namespaces, ListParams { field_selector, ..ListParams::default() }).await?
-        }
+    let mut found = if let Some(name) = &args.receipt {
+        vec![ctx.one::<DownloadReceipt>(name, "receipts").await?]
+    } else {
+        let fields = [("spec.certificateRef.name", &args.certificate), ("spec.requestRef.name", &args.request)];
+        let fields: Vec<String> =
+            fields.iter().filter_map(|(field, name)| Some(format!("{field}={}", name.as_ref()?))).collect();
+        let field_selector = (!fields.is_empty()).then(|| fields.join(","));
+        ctx.all(args.all_namespaces, ListParams { field_selector, ..ListParams::default() }).await?
     };
     let since = args.since.map(|since| since.from(ctx.now()));
     found.retain(|receipt: &DownloadReceipt| {

@@ -152,7 +152,7 @@ mod tests {
 
     use super::*;
 
-    fn service(ports: Value) -> Service {
+    fn service(ports: &Value) -> Service {
         let spec = json!({"selector": {"app": "certcourier", "part": "server"}, "ports": ports});
         serde_json::from_value(json!({"metadata": {"name": "certcourier"}, "spec": spec})).unwrap()
     }
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn the_first_ready_pod_is_reached_at_the_port_behind_https() {
-        let service = service(json!([
+        let service = service(&json!([
             {"name": "metrics", "port": 9090, "targetPort": 9090},
             {"name": "https", "port": 443, "targetPort": "api"},
         ]));
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_port_is_a_number_a_name_or_the_services_own() {
-        let reached = |ports: Value| choose(&service(ports), &[pod("a", "True")]).map(|t| (t.port, t.scheme));
+        let reached = |ports: Value| choose(&service(&ports), &[pod("a", "True")]).map(|t| (t.port, t.scheme));
         assert_eq!(reached(json!([{"port": 8443}])), Some((8443, "https")));
         assert_eq!(reached(json!([{"name": "http", "port": 80, "targetPort": 8080}])), Some((8080, "http")));
         assert_eq!(reached(json!([{"port": 443, "targetPort": "unknown"}])), None);

@@ -95,8 +95,8 @@ pub fn is_readable_on_the_way(url: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn at(url: &str) -> Option<Published> {
-        Some(Published { url: Some(url.to_owned()), ca: Some(format!("CA of {url}")) })
+    fn at(url: &str) -> Published {
+        Published { url: Some(url.to_owned()), ca: Some(format!("CA of {url}")) }
     }
 
     fn url(route: Route) -> (String, Option<String>) {
@@ -111,8 +111,8 @@ mod tests {
         let all = Known {
             flag: Some("https://typed".into()),
             forward: false,
-            secret: at("https://s"),
-            config_map: at("https://c"),
+            secret: Some(at("https://s")),
+            config_map: Some(at("https://c")),
         };
         // An authority that came with another address is not trusted for this one.
         assert_eq!(url(choose(all.clone())), ("https://typed".into(), None));
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_forward_that_was_asked_for_keeps_the_name_of_the_certificate() {
-        let known = |url: &str| Known { forward: true, config_map: at(url), ..Known::default() };
+        let known = |url: &str| Known { forward: true, config_map: Some(at(url)), ..Known::default() };
         let Route::Forward { host, ca } = choose(known("https://certs.example.com/x")) else { panic!() };
         assert_eq!(
             (host.as_deref(), ca.as_deref()),
