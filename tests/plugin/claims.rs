@@ -17,10 +17,10 @@ async fn a_request_is_made_waited_for_claimed_and_its_link_works_once() {
     let request = name.trim_end().strip_prefix("downloadrequest.certcourier.io/").unwrap().to_owned();
     assert!(request.starts_with("api-cert-"), "{request}");
     carol.run(&["wait", name.trim_end()]).await.ok();
-    let link = carol.run(&["claim", &request]).await;
-    assert!(link.stderr.contains("works once, until "), "{}", link.stderr);
+    let claimed = carol.run(&["claim", &request]).await;
+    assert!(claimed.stderr.contains("works once, until "), "{}", claimed.stderr);
     let line =
-        format!("curl -qfsS --noproxy '*' --cacert \"$CERTCOURIER_SERVER_CA\" '{}' -o c.pem", link.ok().trim_end());
+        format!("curl -qfsS --noproxy '*' --cacert \"$CERTCOURIER_SERVER_CA\" '{}' -o c.pem", claimed.ok().trim_end());
     carol.bash(&line).await.ok();
     assert_eq!(carol.read("c.pem"), world.leaf.leaf);
     assert_eq!(carol.bash(&line).await.code, Some(22), "the second time it is refused");

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    kit::{PLUGIN, Shell, end, keys_with_two_approvals, only_request, request_count, vote},
+    kit::{PLUGIN, Shell, keys_with_two_approvals, only_request, request_count, vote},
     stage::Stage,
     world::World,
 };
