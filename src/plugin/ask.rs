@@ -27,7 +27,7 @@ const UNATTENDED_DEADLINE: Duration = Duration::from_seconds(65 * 60);
 #[derive(Clone, Debug, clap::Args)]
 pub struct AskArgs {
     /// cert, chain, fullchain, ca, der, der-zip; with the private key: key, pkcs12, combined, zip.
-    #[arg(long, short, value_name = "FORMAT", value_parser = FORMATS)]
+    #[arg(long, short, value_name = "FORMAT", value_parser = FORMATS, hide_possible_values = true)]
     format: Option<String>,
     /// The environment. Omitted: the Certificate's default one.
     #[arg(long, short, value_name = "NAME")]

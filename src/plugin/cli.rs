@@ -8,8 +8,8 @@ use super::commands;
 use crate::api;
 
 const AFTER: &str =
-    "Exit codes: 0 done · 1 it did not work · 2 typed wrong · 130 Ctrl-C; of `wait` also 3 denied, 4 expired, \
-5 failed.
+    "Exit codes: 0 done · 1 it did not work · 2 typed wrong · 130 Ctrl-C; of `wait` and `download` also \
+3 denied, 4 expired, 5 failed.
 
 Your rights are those of your kubeconfig: RBAC and the admission policies see you, and so does the record.";
 

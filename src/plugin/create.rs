@@ -48,10 +48,14 @@ pub async fn create(
     let created =
         ctx.writing::<DownloadRequest>().create(&PostParams::default(), &request).await.during("create", object);
     created.map_err(|error| match error.failure() {
-        Failure::Unavailable => PluginError::from(error)
-            .next("it may be there all the same: `kubectl certcourier list requests --mine` says"),
+        Failure::Unavailable => PluginError::from(error).next(perhaps(ctx)),
         _ => error.into(),
     })
+}
+
+/// What to do when nobody knows whether a request was made.
+pub fn perhaps(ctx: &Ctx) -> String {
+    format!("the request may be there all the same: `kubectl certcourier list requests --mine {}` says", ctx.flags())
 }
 
 /// What is printed of a request that was created.

@@ -22,7 +22,8 @@ use crate::{
 };
 
 const EXAMPLES: &str = "\
-What is printed is a secret: whoever has it has the file. It works once. `download --request` takes it and the file in one.
+What is printed is a secret: whoever has it has the file. It works once. `download --request` \
+takes it and the file in one.
 
 Examples:
   curl -fsS --cacert ca.crt \"$(kubectl certcourier claim api-cert-x7k2p)\" -o cert.pem

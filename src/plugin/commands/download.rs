@@ -28,17 +28,19 @@ use crate::{
 };
 
 const EXAMPLES: &str = "\
-The token is taken over HTTP with your own bearer token. Without one (a client certificate alone, --as) the request goes
-through the Kubernetes API, and the token through a Secret that only you may read.
+The token is taken over HTTP with your own bearer token. Without one (a client certificate alone, \
+--as) the request goes through the Kubernetes API, and the token through a Secret that only you \
+may read.
 
-Exit codes: 0 the file is there, whole · 1 it is not · 2 typed wrong · 3 denied · 4 expired · 5 failed, revoked, or used
-already · 130 Ctrl-C: nothing is half done, and what is printed says how to go on.
+Exit codes: 0 the file is there, whole · 1 it is not · 2 typed wrong · 3 denied · 4 expired · \
+5 failed, revoked, or used already · 130 Ctrl-C: nothing is half done, and what is printed says \
+how to go on.
 
 Examples:
   kubectl certcourier download api --format fullchain -o fullchain.pem
-  kubectl certcourier download api --format key --reason 'INC-4211 F5 import'      waits while people decide
+  kubectl certcourier download api --format key --reason 'INC-4211 F5 import'
   kubectl certcourier download api --format pkcs12 --generate -o api.p12 >passphrase.txt
-  kubectl certcourier download --request api-key-x7k2p                             goes on where another one stopped";
+  kubectl certcourier download --request api-key-x7k2p      goes on with a request";
 
 /// Download a file: ask, wait while people decide, take it, check it.
 #[derive(Debug, clap::Args)]
@@ -251,6 +253,9 @@ async fn take(
     server: Option<&Server>,
     passphrase: Option<&Passphrase>,
 ) -> Result<Taken, PluginError> {
+    if matches!(what, What::New(_)) {
+        ctx.resume_by(create::perhaps(ctx));
+    }
     let request = match (what, server) {
         (What::Request(request), _) => request.metadata.name.clone().unwrap_or_default(),
         (What::New(ask), Some(server)) if ask.passphrase_secret.is_none() => {

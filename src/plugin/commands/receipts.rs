@@ -17,10 +17,10 @@ use crate::api::{DownloadReceipt, Duration, Outcome};
 
 const EXAMPLES: &str = "\
 Examples:
-  kubectl certcourier receipts                                     of this namespace, the newest last
+  kubectl certcourier receipts                               of this namespace, the newest last
   kubectl certcourier receipts -A --since 24h -o wide
   kubectl certcourier receipts --certificate api --by alice -o json
-  kubectl certcourier receipts r-6b0c1d0e7a51 -o yaml              one of them, whole";
+  kubectl certcourier receipts r-6b0c1d0e7a51 -o yaml        one of them, whole";
 
 /// List the record: what was delivered, to whom, when. ClusterRole certcourier-auditor reads it.
 #[derive(Debug, clap::Args)]

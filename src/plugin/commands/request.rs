@@ -19,8 +19,8 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   kubectl certcourier request api --format key --reason 'INC-4211 F5 import'
-  kubectl certcourier wait api-key-x7k2p && kubectl certcourier download --request api-key-x7k2p
-  kubectl certcourier request api --format fullchain --name api-fullchain --delivery secret --dry-run -o yaml";
+  kubectl certcourier download --request api-key-x7k2p
+  kubectl certcourier request api --format der --name api-der --delivery secret --dry-run -o yaml";
 
 /// Ask for a file; its token is taken later, with `claim` or `download --request`.
 #[derive(Debug, clap::Args)]
@@ -70,6 +70,7 @@ pub async fn run(ctx: &Ctx, args: &RequestArgs) -> Result<(), PluginError> {
         let output = OutputArgs { format, ..args.output.clone() };
         return output.object(&create::draft(&ask, args.name.as_deref(), delivery, ctx), String::new);
     }
+    ctx.resume_by(create::perhaps(ctx));
     let request = create::create(ctx, &ask, args.name.as_deref(), delivery).await?;
     args.output.object(&request, || create::created(&request))
 }

@@ -28,6 +28,7 @@ pub struct RevokeArgs {
 
 /// Withdraws them, each for itself: one that cannot be withdrawn does not keep the others.
 pub async fn run(ctx: &Ctx, args: &RevokeArgs) -> Result<(), PluginError> {
+    ctx.resume_by(format!("run it again: what is withdrawn stays so ({})", ctx.flags()));
     let mut failed = None;
     for request in &args.requests {
         match revoke(ctx, request, &args.reason).await {

@@ -8,11 +8,11 @@ use super::super::{
 };
 
 const AFTER: &str = "\
-Exit codes: 0 it is so · 1 not within --timeout, or it cannot be read · 3 denied · 4 expired · 5 failed, revoked, or used
-already (with --for finished: not delivered whole).
+Exit codes: 0 it is so · 1 not within --timeout, or it cannot be read · 3 denied · 4 expired · \
+5 failed, revoked, or used already (with --for finished: not delivered whole).
 
 Examples:
-  kubectl certcourier wait api-key-x7k2p && kubectl certcourier download --request api-key-x7k2p
+  kubectl certcourier wait api-key-x7k2p
   kubectl certcourier wait api-key-x7k2p --for finished --timeout 1h";
 
 /// Wait until a request has a token, or has ended.
