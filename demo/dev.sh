@@ -15,6 +15,8 @@ mkdir -p "$here/.dev"
         echo "export KUBECTL=$KUBECTL"
         echo "export CERTCOURIER_URL=$url"
         echo "export CERTCOURIER_CA=$work/ca.crt"
+        # For the kubectl plugin.
+        echo "export CERTCOURIER_SERVER=$url CERTCOURIER_SERVER_CA=$work/ca.crt"
         echo "export NAMESPACE=$namespace"
         for person in alice bob frank carol dave erin mallory; do
             upper=$(tr '[:lower:]' '[:upper:]' <<<"$person")

@@ -20,7 +20,8 @@ pub use certificate::{
     Certificate, CertificateSpec, CertificateStatus, Environment, EnvironmentStatus, SecretKeys, SecretReference,
 };
 pub use common::{
-    Approver, CertificateReference, DateTime, Decision, Duration, Format, Pkcs12Profile, Requester, condition_rank,
+    Approver, CertificateReference, DateTime, Decision, Duration, DurationError, Format, Pkcs12Profile, Requester,
+    condition_rank,
 };
 pub use policy::{
     ApprovalRules, ApprovalScope, CertificatePolicy, CertificatePolicySpec, KeyExport, PassphraseRules, Pkcs12Rules,
@@ -58,6 +59,10 @@ pub mod names {
     pub const VELERO_EXCLUDE: &str = "velero.io/exclude-from-backup";
     /// Name of the guard's ConfigMap, and of the `DownloadRequest` that it probes the status policy on.
     pub const GUARD: &str = "certcourier-guard";
+    /// Name of the ConfigMap in the operator's namespace that says where the server is: keys `url` and `ca.crt`.
+    pub const SERVER: &str = "certcourier-server";
+    /// Name of the server's Service in the operator's namespace.
+    pub const SERVICE: &str = "certcourier";
     /// What a token Secret, its Role and its RoleBinding are called, behind the request's name.
     pub const TOKEN_SECRET_SUFFIX: &str = "-download-token";
     /// The longest name of a `DownloadRequest`, so that the names made from it stay within 253 characters.

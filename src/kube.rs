@@ -4,7 +4,7 @@
 //! Called by the controller, the server and the plugin. The library of the same name is `::kube` in here.
 //!
 //! # Layout
-//! - [`client`] connects; [`clock`] keeps the API server's time; [`error`] says what a failed call means.
+//! - [`client`] connects, with `credentials`; [`clock`] keeps the API server's time; [`error`] says what a failed call means.
 //! - [`lease`] elects the controller that acts.
 //! - [`access`] asks what a stored requester may do now.
 //! - [`secrets`] reads and writes single Secrets without ever logging them; [`material`] reads one environment.
@@ -15,6 +15,7 @@
 pub mod access;
 pub mod client;
 pub mod clock;
+pub(crate) mod credentials;
 pub mod error;
 pub mod events;
 pub mod facts;

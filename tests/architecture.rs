@@ -14,7 +14,7 @@ struct Rule {
     why: &'static str,
 }
 
-const RULES: [Rule; 6] = [
+const RULES: [Rule; 7] = [
     Rule {
         files: &[
             "src/policy",
@@ -64,6 +64,11 @@ const RULES: [Rule; 6] = [
         files: &["src/server"],
         never: &["crate::controller", "crate::plugin"],
         why: "programs meet in the API server",
+    },
+    Rule {
+        files: &["src/plugin"],
+        never: &["crate::controller", "crate::server"],
+        why: "the plugin is a client: it reaches the server as anybody does",
     },
     Rule {
         files: &["src/kube", "src/audit", "src/metrics", "src/telemetry"],

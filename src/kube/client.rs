@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use tower::{BoxError, ServiceExt as _, limit::ConcurrencyLimitLayer, retry::RetryLayer, service_fn};
 
 use self::failures::{Caller, Failures};
-use super::{clock::ApiClock, error::Failure};
+use super::{clock::ApiClock, credentials::Credentials, error::Failure};
 use crate::{api, metrics::Metrics, redact::Redacted};
 
 /// Pauses between attempts of a read: 100 ms, doubled up to 2 s; the API server's Retry-After wins.
@@ -117,6 +117,7 @@ pub struct Clients {
     writes: Client,
     watches: Client,
     anonymous: Transport,
+    credentials: Option<Credentials>,
     clock: ApiClock,
     failures: Failures,
     default_namespace: String,
@@ -155,13 +156,21 @@ impl Clients {
         // Without the operator's client certificate: the API server would take it for the caller's.
         let mut anonymous = config.clone();
         anonymous.auth_info = AuthInfo::default();
+        let url = config.cluster_url.to_string();
+        let credentials = Credentials::take_from(&mut config)
+            .map_err(|source| ConnectError::Prepare { url, source: Box::new(source) })?;
         let transport = |config| Transport::new(config, args, clock.clone(), failures.clone());
         let (operator, anonymous) = (transport(config)?, transport(anonymous)?);
+        let operator = match &credentials {
+            Some(own) => Transport { authorization: Authorization::Own(own.clone()), ..operator },
+            None => operator,
+        };
         Ok(Self {
             reads: operator.retrying(&default_namespace),
             writes: operator.clone().into_client(&default_namespace),
-            watches: operator.client.clone(),
+            watches: operator.unbounded(&default_namespace),
             anonymous,
+            credentials,
             clock,
             failures,
             default_namespace,
@@ -192,6 +201,17 @@ impl Clients {
         &self.clock
     }
 
+    /// The bearer token that our own calls carry, as of now; `None` for whoever has a client certificate instead.
+    ///
+    /// # Errors
+    /// When the exec plugin of the kubeconfig, asked again, fails.
+    pub async fn bearer(&self) -> Result<Option<Redacted<String>>, BoxError> {
+        match &self.credentials {
+            Some(credentials) => credentials.bearer().await,
+            None => Ok(None),
+        }
+    }
+
     /// The namespace of the kubeconfig's context, or of the pod.
     #[must_use]
     pub fn default_namespace(&self) -> &str {
@@ -218,7 +238,39 @@ impl Clients {
         }
         let mut value = HeaderValue::try_from(format!("Bearer {}", bearer.expose())).map_err(|_| InvalidBearer)?;
         value.set_sensitive(true);
-        Ok(Transport { authorization: Some(value), ..self.anonymous.clone() }.into_client(&self.default_namespace))
+        let authorization = Authorization::Given(value);
+        Ok(Transport { authorization, ..self.anonymous.clone() }.into_client(&self.default_namespace))
+    }
+}
+
+/// Whose calls they are.
+#[derive(Clone)]
+enum Authorization {
+    /// Nobody's, or those of a client certificate.
+    None,
+    /// A caller's.
+    Given(HeaderValue),
+    /// Our own.
+    Own(Credentials),
+}
+
+impl Authorization {
+    /// On whose behalf a call with it is counted.
+    const fn caller(&self) -> Caller {
+        match self {
+            Self::None | Self::Own(_) => Caller::operator,
+            Self::Given(_) => Caller::person,
+        }
+    }
+
+    async fn add_to(&self, request: &mut Request<Body>) -> Result<(), BoxError> {
+        let header = match self {
+            Self::None => return Ok(()),
+            Self::Given(header) => header.clone(),
+            Self::Own(credentials) => credentials.header().await?,
+        };
+        request.headers_mut().insert(AUTHORIZATION, header);
+        Ok(())
     }
 }
 
@@ -229,7 +281,7 @@ struct Transport {
     clock: ApiClock,
     failures: Failures,
     limit: Duration,
-    authorization: Option<HeaderValue>,
+    authorization: Authorization,
 }
 
 impl Transport {
@@ -239,11 +291,30 @@ impl Transport {
             .map_err(|source| ConnectError::Prepare { url, source: Box::new(source) })?
             .with_layer(&ConcurrencyLimitLayer::new(args.api_concurrency.into()))
             .build();
-        Ok(Self { client, clock, failures, limit: args.api_timeout.get(), authorization: None })
+        Ok(Self {
+            client,
+            clock,
+            failures,
+            limit: args.api_timeout.get(),
+            authorization: Authorization::None,
+        })
     }
 
     fn into_client(self, default_namespace: &str) -> Client {
         Client::new(service_fn(move |request| self.clone().call(request)), default_namespace)
+    }
+
+    /// For what stays open: a watch, or a connection that is upgraded.
+    fn unbounded(&self, default_namespace: &str) -> Client {
+        let (client, authorization) = (self.client.clone(), self.authorization.clone());
+        let service = service_fn(move |mut request: Request<Body>| {
+            let (client, authorization) = (client.clone(), authorization.clone());
+            async move {
+                authorization.add_to(&mut request).await?;
+                Ok::<_, BoxError>(client.send(request).await?)
+            }
+        });
+        Client::new(service, default_namespace)
     }
 
     /// Tries again, all attempts together within the same bound.
@@ -265,7 +336,7 @@ impl Transport {
 
     /// One call: its whole answer is read here, so that the bound holds for the body too.
     async fn call(self, request: Request<Body>) -> Result<Response<Body>, BoxError> {
-        let caller = if self.authorization.is_some() { Caller::person } else { Caller::operator };
+        let caller = self.authorization.caller();
         let failures = self.failures.clone();
         let answer = self.answer(request).await;
         match &answer {
@@ -276,9 +347,8 @@ impl Transport {
     }
 
     async fn answer(self, mut request: Request<Body>) -> Result<Response<Body>, BoxError> {
-        if let Some(authorization) = self.authorization {
-            request.headers_mut().insert(AUTHORIZATION, authorization);
-        }
+        // Not within the bound: an exec plugin may ask a person.
+        self.authorization.add_to(&mut request).await?;
         let asked = Timestamp::now();
         let answer = async {
             let response = self.client.send(request).await?;

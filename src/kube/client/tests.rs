@@ -171,3 +171,16 @@ async fn answers_teach_the_clock() {
     let distance = clients.clock().now().duration_since(date);
     assert!(distance.unsigned_abs() < Duration::from_secs(5), "{distance}");
 }
+
+#[tokio::test]
+async fn our_own_bearer_token_can_be_asked_for_and_no_other_kind_of_credential() {
+    let server = FakeServer::start(Vec::new()).await;
+    assert_eq!(server.clients(10).bearer().await.unwrap().unwrap().expose(), "operator-token");
+    let basic = AuthInfo { username: Some("a".into()), password: Some("b".to_owned().into()), ..AuthInfo::default() };
+    for auth_info in [basic, AuthInfo::default()] {
+        let mut config = server.config.clone();
+        config.auth_info = auth_info;
+        let clients = Clients::new(config, &ClientArgs::default(), Role::Plugin).unwrap();
+        assert!(clients.bearer().await.unwrap().is_none());
+    }
+}

@@ -1,0 +1,146 @@
+//! `claim`: the token of a request, for whoever takes the file with something else.
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        cli::object_name,
+        context::Ctx,
+        error::PluginError,
+        output::{self, OutputArgs, print},
+        passphrase::{Chosen, PassphraseArgs},
+        server::{Known, Server},
+        target::Target,
+        token::{self, Taken},
+    },
+    download::no_bearer,
+};
+use crate::{
+    api::{Delivery, DownloadRequest},
+    policy::needs_passphrase,
+};
+
+const EXAMPLES: &str = "\
+What is printed is a secret: whoever has it has the file. It works once. `download --request` \
+takes it and the file in one.
+
+Examples:
+  curl -fsS --cacert ca.crt \"$(kubectl certcourier claim api-cert-x7k2p)\" -o cert.pem
+  kubectl certcourier claim api-pkcs12-9bqmz --generate -o json | jq -r .passphrase";
+
+/// Take the token of a request, and print its link.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ClaimArgs {
+    /// The request.
+    #[arg(value_name = "REQUEST", value_parser = object_name)]
+    request: String,
+    /// What to print.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Printed,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Printed {
+    /// The link, the token in it.
+    #[default]
+    Url,
+    /// The token.
+    Token,
+    /// All of it, a generated passphrase included, with the names of the HTTP API.
+    Json,
+    /// All of it.
+    Yaml,
+}
+
+/// Takes the token and prints it.
+pub async fn run(ctx: &Ctx, args: &ClaimArgs) -> Result<(), PluginError> {
+    let request: DownloadRequest = ctx.one(&args.request, "list requests").await?;
+    let delivery = request.spec.delivery.unwrap_or_default();
+    let place = passphrase_place(args, &request)?;
+    ctx.resume_by(format!("claim it again: kubectl certcourier claim {} {}", args.request, ctx.flags()));
+    let taken = match delivery {
+        Delivery::Secret => from_secret(ctx, args).await?,
+        Delivery::Claim => claim(ctx, args, &request).await?,
+    };
+    let taken_passphrase = taken.passphrase.as_ref();
+    if let (Some(place), Some(passphrase)) = (place, taken_passphrase) {
+        place.write(passphrase.expose().as_bytes())?;
+    }
+    if let Some(until) = &taken.expires_at {
+        ctx.say(&format!("works once, until {}", until.0))?;
+    }
+    show(args, &taken)
+}
+
+/// A generated passphrase needs a place before there is one.
+fn passphrase_place(args: &ClaimArgs, request: &DownloadRequest) -> Result<Option<Target>, PluginError> {
+    let spec = &request.spec;
+    let settled = spec.delivery.unwrap_or_default() == Delivery::Secret || spec.passphrase_secret_ref.is_some();
+    if settled && !args.passphrase.is_empty() && !args.passphrase.generates() {
+        return Err(PluginError::usage("the passphrase of this request is settled: leave it out"));
+    }
+    let generated = needs_passphrase(spec.format)
+        && spec.passphrase_secret_ref.is_none()
+        && (spec.delivery.unwrap_or_default() == Delivery::Secret || args.passphrase.generates());
+    match &args.passphrase.passphrase_out {
+        Some(path) => Target::prepare(Some(path), "passphrase.txt", true, false).map(Some),
+        None if generated && matches!(args.output, Printed::Url | Printed::Token) => Err(PluginError::usage(
+            "say where the generated passphrase goes: -o json, or --generate --passphrase-out FILE",
+        )),
+        None => Ok(None),
+    }
+}
+
+async fn from_secret(ctx: &Ctx, args: &ClaimArgs) -> Result<Taken, PluginError> {
+    let taken = token::from_secret(ctx, &args.request).await?;
+    if taken.url.is_none() && args.output == Printed::Url {
+        return Err(PluginError::new("the operator knows no external URL, so there is no link").next(format!(
+            "print the token with -o token, or: kubectl certcourier download --request {}",
+            args.request
+        )));
+    }
+    Ok(taken)
+}
+
+async fn claim(ctx: &Ctx, args: &ClaimArgs, request: &DownloadRequest) -> Result<Taken, PluginError> {
+    if ctx.bearer().await?.is_none() {
+        return Err(no_bearer(ctx));
+    }
+    let server = Server::reach(ctx, Known::default()).await?;
+    if server.is_forwarded() && args.output == Printed::Url {
+        return Err(PluginError::usage("the way through the API server ends with this command, and the link with it")
+            .next(format!(
+                "print the token with -o token, or: kubectl certcourier download --request {}",
+                args.request
+            )));
+    }
+    let chosen = match request.spec.passphrase_secret_ref {
+        Some(_) => Chosen::Secret,
+        None => args.passphrase.choose(request.spec.format, true).await?,
+    };
+    token::claim(ctx, &server, &args.request, chosen.given()).await
+}
+
+fn show(args: &ClaimArgs, taken: &Taken) -> Result<(), PluginError> {
+    let url = taken.url.as_ref().map(|url| url.expose().as_str());
+    let format = match args.output {
+        Printed::Url => return print(&format!("{}\n", url.unwrap_or_default())),
+        Printed::Token => return print(&format!("{}\n", taken.token.expose().as_str())),
+        Printed::Json => output::Format::Json,
+        Printed::Yaml => output::Format::Yaml,
+    };
+    let mut value = json!({
+        "request": taken.request,
+        "token": taken.token.expose().as_str(),
+        "url": url,
+        "expires_at": taken.expires_at,
+    });
+    if let Some(passphrase) = &taken.passphrase {
+        value["passphrase"] = Value::from(passphrase.expose().as_str());
+    }
+    OutputArgs { format, ..OutputArgs::default() }.value(&value)
+}

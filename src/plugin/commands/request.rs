@@ -1,0 +1,76 @@
+//! `request`: asks for a file and leaves it at that; or prints what would ask for it, for GitOps.
+
+use super::{
+    super::{
+        ask::{AskArgs, secret_key},
+        cli::object_name,
+        context::Ctx,
+        create,
+        error::PluginError,
+        output::{Format as Printed, OutputArgs},
+    },
+    download::DeliveryChoice,
+};
+use crate::{
+    api::{Delivery, PassphraseReference},
+    policy::needs_passphrase,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  kubectl certcourier request api --format key --reason 'INC-4211 F5 import'
+  kubectl certcourier download --request api-key-x7k2p
+  kubectl certcourier request api --format der --name api-der --delivery secret --dry-run -o yaml";
+
+/// Ask for a file; its token is taken later, with `claim` or `download --request`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct RequestArgs {
+    /// The Certificate.
+    #[arg(value_name = "CERTIFICATE", value_parser = object_name)]
+    certificate: String,
+    #[command(flatten)]
+    ask: AskArgs,
+    /// The request's name. Omitted: CERTIFICATE-FORMAT- and five characters.
+    #[arg(long, value_name = "NAME", value_parser = object_name)]
+    name: Option<String>,
+    /// Where the token goes. Omitted: claim where your credentials are a bearer token, else secret.
+    #[arg(long, value_enum)]
+    delivery: Option<DeliveryChoice>,
+    /// A Secret of the namespace with the passphrase of pkcs12 or zip, and its key. Omitted: the passphrase is given when
+    /// the token is claimed, or generated.
+    #[arg(long, value_name = "SECRET/KEY", value_parser = secret_key)]
+    passphrase_secret: Option<PassphraseReference>,
+    /// Create nothing; print the object.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Creates the request, or prints it.
+pub async fn run(ctx: &Ctx, args: &RequestArgs) -> Result<(), PluginError> {
+    let ask = args.ask.check(&args.certificate, args.passphrase_secret.clone(), ctx.now())?;
+    if args.passphrase_secret.is_some() && !needs_passphrase(ask.format) {
+        return Err(PluginError::usage(format!(
+            "format {} is not encrypted: leave --passphrase-secret out",
+            ask.format
+        )));
+    }
+    let delivery = match args.delivery {
+        Some(choice) => choice.into(),
+        None if ctx.bearer().await?.is_some() => Delivery::Claim,
+        None => Delivery::Secret,
+    };
+    if args.dry_run {
+        let format = match args.output.format {
+            Printed::Table | Printed::Wide => Printed::Yaml,
+            chosen => chosen,
+        };
+        let output = OutputArgs { format, ..args.output.clone() };
+        return output.object(&create::draft(&ask, args.name.as_deref(), delivery, ctx), String::new);
+    }
+    ctx.resume_by(create::perhaps(ctx));
+    let request = create::create(ctx, &ask, args.name.as_deref(), delivery).await?;
+    args.output.object(&request, || create::created(&request))
+}

@@ -1,0 +1,59 @@
+//! `revoke`: withdraws requests, whoever asked; a token that is out stops working.
+
+use ::kube::api::{Patch, PatchParams};
+use serde_json::json;
+
+use super::super::{cli::object_name, context::Ctx, error::PluginError, output::print};
+use crate::{
+    api::{DownloadRequest, names},
+    kube::error::During as _,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  kubectl certcourier revoke api-key-x7k2p --reason 'not needed after all'
+  kubectl certcourier revoke $(kubectl certcourier list requests --mine --open -o name) --reason 'wrong certificate'";
+
+/// Withdraw requests; their tokens stop working.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct RevokeArgs {
+    /// The requests.
+    #[arg(value_name = "REQUEST", required = true, value_parser = object_name)]
+    requests: Vec<String>,
+    /// Why, for the record.
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    reason: String,
+}
+
+/// Withdraws them, each for itself: one that cannot be withdrawn does not keep the others.
+pub async fn run(ctx: &Ctx, args: &RevokeArgs) -> Result<(), PluginError> {
+    ctx.resume_by(format!("run it again: what is withdrawn stays so ({})", ctx.flags()));
+    let mut failed = None;
+    for request in &args.requests {
+        match revoke(ctx, request, &args.reason).await {
+            Ok(words) => print(&format!("downloadrequest.certcourier.io/{request} {words}\n"))?,
+            Err(error) => {
+                if let Some(earlier) = failed.replace(error) {
+                    ctx.complain(&earlier);
+                }
+            }
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+async fn revoke(ctx: &Ctx, name: &str, reason: &str) -> Result<&'static str, PluginError> {
+    let request: DownloadRequest = ctx.one(name, "list requests").await?;
+    let phase = request.status.as_ref().and_then(|status| status.phase).unwrap_or_default();
+    if !phase.is_open() {
+        return Err(PluginError::new(format!("{name} is {} already: there is nothing to withdraw", phase.name())));
+    }
+    if request.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(names::REVOKE)) {
+        return Ok("is being revoked already");
+    }
+    let patch = Patch::Merge(json!({"metadata": {"annotations": {names::REVOKE: reason}}}));
+    let object = || format!("DownloadRequest {}/{name}", ctx.namespace);
+    ctx.writing::<DownloadRequest>().patch(name, &PatchParams::default(), &patch).await.during("annotate", object)?;
+    Ok("revoked")
+}

@@ -1,0 +1,179 @@
+//! What every command has: who runs it, where, and how to speak to them.
+
+use std::{
+    fmt::Debug,
+    io::{self, Write as _},
+    sync::Mutex,
+};
+
+use ::kube::{Api, Client, Resource, api::ListParams, core::NamespaceResourceScope};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+
+use super::{
+    cli::GlobalArgs,
+    connect,
+    error::PluginError,
+    style::{Style, Tone},
+    table::plain,
+};
+use crate::{
+    kube::{client::Clients, error::During as _},
+    redact::Redacted,
+};
+
+/// So many objects are asked for at once.
+const PAGE: u32 = 500;
+
+/// The surroundings of a command.
+pub struct Ctx {
+    /// The flags that every command has.
+    pub global: GlobalArgs,
+    /// Clients with the person's credentials: `reads` retry, `writes` never do.
+    pub clients: Clients,
+    /// The namespace to work in.
+    pub namespace: String,
+    /// Whether `--as` is in play: the person's bearer token then is not who they act as.
+    pub impersonating: bool,
+    /// How standard output looks.
+    pub stdout: Style,
+    /// How standard error looks.
+    pub stderr: Style,
+    resume: Mutex<Option<String>>,
+}
+
+impl Ctx {
+    /// Connects as the flags say. For another context: the same flags with `context` replaced.
+    ///
+    /// # Errors
+    /// When there is no usable kubeconfig, or its credentials cannot be used.
+    pub async fn connect(global: &GlobalArgs) -> Result<Self, PluginError> {
+        let connection = connect::connect(global).await?;
+        Ok(Self {
+            global: global.clone(),
+            clients: connection.clients,
+            namespace: connection.namespace,
+            impersonating: connection.impersonating,
+            stdout: Style::of(&io::stdout()),
+            stderr: Style::of(&io::stderr()),
+            resume: Mutex::new(None),
+        })
+    }
+
+    /// The objects of a kind in the namespace, to be read.
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.clients.reads().clone(), &self.namespace)
+    }
+
+    /// The same, to be written; nothing is tried twice.
+    pub fn writing<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.clients.writes().clone(), &self.namespace)
+    }
+
+    /// Every object of a kind in the namespace, or in all namespaces, that these parameters choose.
+    ///
+    /// # Errors
+    /// When the API server refuses or does not answer.
+    pub async fn all<K>(&self, everywhere: bool, params: ListParams) -> Result<Vec<K>, PluginError>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let api: Api<K> = if everywhere { Api::all(self.clients.reads().clone()) } else { self.api() };
+        let place = if everywhere { "all namespaces".to_owned() } else { format!("namespace {}", self.namespace) };
+        let mut params = params.limit(PAGE);
+        let mut found = Vec::new();
+        loop {
+            let page = api.list(&params).await.during("list", || format!("{} of {place}", K::plural(&())))?;
+            found.extend(page.items);
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    /// One object of the namespace. `list` is the command that says which there are.
+    ///
+    /// # Errors
+    /// When there is none, or the API server refuses or does not answer.
+    pub async fn one<K>(&self, name: &str, list: &str) -> Result<K, PluginError>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let object = || format!("{} {}/{name}", K::kind(&()), self.namespace);
+        let found = self.api::<K>().get_opt(name).await.during("read", object)?;
+        found.ok_or_else(|| {
+            PluginError::new(format!("there is no {} `{name}` in namespace {}", K::kind(&()), self.namespace))
+                .next(format!("`kubectl certcourier {list} -n {}` lists those there are", self.namespace))
+        })
+    }
+
+    /// The person's bearer token, where their credentials are one, and it is they who act.
+    ///
+    /// # Errors
+    /// When the credential plugin, asked again, fails.
+    pub async fn bearer(&self) -> Result<Option<Redacted<String>>, PluginError> {
+        if self.impersonating {
+            return Ok(None);
+        }
+        self.clients.bearer().await.map_err(|error| {
+            PluginError::new(match error.downcast_ref() {
+                Some(auth) => return PluginError::from(auth as &::kube::client::AuthError),
+                None => format!("your credentials cannot be read: {error}"),
+            })
+        })
+    }
+
+    /// The API server's time.
+    pub fn now(&self) -> Timestamp {
+        self.clients.clock().now()
+    }
+
+    /// Says something on standard error, unless `--quiet`. What cannot be said there is not said.
+    #[expect(clippy::unnecessary_wraps, reason = "it ends a command as printing does")]
+    pub fn say(&self, text: &str) -> Result<(), PluginError> {
+        if !self.global.quiet {
+            let _ = writeln!(io::stderr(), "{}", self.stderr.paint(Tone::Faint, &plain(text)));
+        }
+        Ok(())
+    }
+
+    /// Says what went wrong with one of several things, while the others go on.
+    #[expect(clippy::unused_self, reason = "it belongs to `say`")]
+    pub fn complain(&self, error: &PluginError) {
+        let _ = io::stderr().write_all(error.report().as_bytes());
+    }
+
+    /// What to tell whoever interrupts the command now: how to go on.
+    pub fn resume_by(&self, how: impl Into<String>) {
+        if let Ok(mut resume) = self.resume.lock() {
+            *resume = Some(how.into());
+        }
+    }
+
+    /// How to go on after an interruption; nothing was begun without it.
+    pub fn resume(&self) -> Option<String> {
+        self.resume.lock().ok().and_then(|resume| resume.clone())
+    }
+
+    /// The raw client, for what stays open: watches and upgraded connections.
+    pub fn raw(&self) -> &Client {
+        self.clients.watches()
+    }
+
+    /// The flags that a command line needs to be run again from another shell: namespace and context.
+    pub fn flags(&self) -> String {
+        let mut flags = format!("-n {}", self.namespace);
+        if let Some(context) = &self.global.context {
+            flags.push_str(" --context ");
+            flags.push_str(context);
+        }
+        flags
+    }
+}

@@ -1,0 +1,196 @@
+//! What a command ends with when it does not end well: a sentence, the next step, and an exit code.
+
+use std::{io, process::ExitCode};
+
+use ::kube::client::AuthError;
+
+use crate::kube::{
+    client::ConnectError,
+    error::{ApiError, Failure, in_one_line},
+};
+
+/// How the process ends. `kubectl certcourier wait` tells scripts by it what became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It did not work.
+    Failure = 1,
+    /// It was typed wrong; nothing was tried.
+    Usage = 2,
+    /// Somebody denied the request.
+    Denied = 3,
+    /// The request expired.
+    Expired = 4,
+    /// The request failed, was revoked, or is used up.
+    Failed = 5,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command did not end well.
+#[derive(Debug)]
+pub struct PluginError {
+    exit: Exit,
+    words: String,
+    next: Option<String>,
+}
+
+impl PluginError {
+    /// A failure in a sentence, without a full stop.
+    pub fn new(words: impl Into<String>) -> Self {
+        Self::with_exit(Exit::Failure, words)
+    }
+
+    /// Something was typed wrong.
+    pub fn usage(words: impl Into<String>) -> Self {
+        Self::with_exit(Exit::Usage, words)
+    }
+
+    /// With an exit code of its own.
+    pub fn with_exit(exit: Exit, words: impl Into<String>) -> Self {
+        Self { exit, words: words.into(), next: None }
+    }
+
+    /// The output is closed: whoever reads it has seen enough, and needs no words.
+    pub fn quiet() -> Self {
+        Self::new("")
+    }
+
+    /// Adds what to do now; it is printed on a line of its own.
+    #[must_use]
+    pub fn next(mut self, next: impl Into<String>) -> Self {
+        self.next = Some(next.into());
+        self
+    }
+
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// What is printed on standard error; nothing for [`PluginError::quiet`].
+    pub fn report(&self) -> String {
+        let plain = |text: &str| -> String { text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect() };
+        match (&self.words, &self.next) {
+            (words, None) if words.is_empty() => String::new(),
+            (words, None) => format!("error: {}\n", plain(words)),
+            (words, Some(next)) => format!("error: {}\nnext:  {}\n", plain(words), plain(next)),
+        }
+    }
+}
+
+impl From<ApiError> for PluginError {
+    fn from(error: ApiError) -> Self {
+        let cause = error.cause();
+        let failure = error.failure();
+        let unauthorized = matches!(&error.source, ::kube::Error::Api(status) if status.code == 401);
+        // The API server's own words for a path that it does not know.
+        let no_kind = failure == Failure::NotFound && cause.contains("could not find the requested resource");
+        let plain = Self::new(format!("cannot {error}: {cause}"));
+        match failure {
+            _ if no_kind => plain.next("certcourier is not installed in this cluster: is --context the right one?"),
+            _ if unauthorized => plain.next("the API server does not know you any more: sign in again"),
+            Failure::Forbidden => plain.next(
+                "ask for a role in this namespace: ClusterRole certcourier-viewer looks, -downloader and -operator take \
+                 files out, -approver votes, -auditor reads receipts",
+            ),
+            Failure::Throttled(_) => plain.next("the API server is busy: try again in a moment"),
+            Failure::Unavailable => plain.next("does `kubectl version` answer? --request-timeout waits longer"),
+            _ => plain,
+        }
+    }
+}
+
+impl From<ConnectError> for PluginError {
+    fn from(error: ConnectError) -> Self {
+        if let ConnectError::Prepare { source, .. } = &error
+            && let ::kube::Error::Auth(auth) = source.as_ref()
+        {
+            return Self::from(auth);
+        }
+        Self::new(format!("cannot {}", in_one_line(&error)))
+            .next("does `kubectl version` work with the same kubeconfig?")
+    }
+}
+
+/// The credentials of the kubeconfig. What an exec plugin printed may be a secret, and is not repeated; what it complained
+/// about is.
+impl From<&AuthError> for PluginError {
+    fn from(error: &AuthError) -> Self {
+        let words = match error {
+            AuthError::AuthExecStart(source) => {
+                format!("cannot start the credential plugin that the kubeconfig names (users[].user.exec): {source}")
+            }
+            AuthError::AuthExecRun { out, .. } => {
+                let complaint = String::from_utf8_lossy(&out.stderr);
+                let last = complaint.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no word why");
+                format!("the credential plugin of the kubeconfig failed ({}): {last}", out.status)
+            }
+            AuthError::AuthExecParse(_) => {
+                "the credential plugin of the kubeconfig printed no ExecCredential".to_owned()
+            }
+            other => format!("the kubeconfig's credentials cannot be used: {}", in_one_line(other)),
+        };
+        Self::new(words).next("sign in again, or try the command of users[].user.exec by itself")
+    }
+}
+
+/// Output that cannot be written.
+impl From<io::Error> for PluginError {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::quiet();
+        }
+        Self::new(format!("cannot write to standard output: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ::kube::core::Status;
+
+    use super::*;
+
+    fn refused(code: u16, message: &str) -> PluginError {
+        let status = Status { code, message: message.to_owned(), ..Status::default() };
+        let source = ::kube::Error::Api(Box::new(status));
+        PluginError::from(ApiError { action: "list", object: "Certificates of payments".to_owned(), source })
+    }
+
+    #[test]
+    fn a_refusal_says_what_the_api_server_said_and_what_to_do() {
+        let report = refused(403, "certificates is forbidden").report();
+        assert!(
+            report.starts_with("error: cannot list Certificates of payments: certificates is forbidden\nnext:  ask")
+        );
+        let report = refused(401, "Unauthorized").report();
+        assert!(report.contains("sign in again"), "{report}");
+        let report = refused(404, "the server could not find the requested resource").report();
+        assert!(report.contains("not installed"), "{report}");
+        assert_eq!(refused(404, "certificates \"x\" not found").report().lines().count(), 1);
+    }
+
+    #[test]
+    fn what_a_credential_plugin_printed_is_not_repeated_and_what_it_complained_about_is() {
+        use std::os::unix::process::ExitStatusExt as _;
+        let out = std::process::Output {
+            status: std::process::ExitStatus::from_raw(256),
+            stdout: b"canary".to_vec(),
+            stderr: b"one\nlogin expired\n".to_vec(),
+        };
+        let report =
+            PluginError::from(&AuthError::AuthExecRun { cmd: "canary".to_owned(), out: Box::new(out) }).report();
+        assert!(report.contains("login expired") && !report.contains("canary"), "{report}");
+    }
+
+    #[test]
+    fn nothing_that_moves_the_cursor_is_printed() {
+        assert_eq!(PluginError::new("a\u{1b}[2Jb").report(), "error: a [2Jb\n");
+        assert_eq!(PluginError::quiet().report(), "");
+    }
+}

@@ -1,0 +1,128 @@
+//! certcourier's HTTP API, wherever it is, called with the person's own bearer token.
+//!
+//! A token or passphrase travels in a body and never in a URL, so it is in no log on the way.
+
+mod discover;
+mod error;
+mod file;
+mod forward;
+mod route;
+
+use std::{fs, time::Duration};
+
+use reqwest::{Certificate, StatusCode, redirect};
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+pub use self::{
+    error::ServerError,
+    file::Artifact,
+    route::{Known, Published},
+};
+use self::{forward::Forward, route::Route};
+use super::{context::Ctx, error::PluginError};
+use crate::redact::Redacted;
+
+/// A server that is there must take a connection within this time.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// The way to the server.
+pub struct Server {
+    http: reqwest::Client,
+    base: String,
+    bearer: Option<Redacted<String>>,
+    limit: Duration,
+    /// Why this way, for messages.
+    way: String,
+    /// Ends with the server.
+    forward: Option<Forward>,
+}
+
+impl Server {
+    /// Finds the server, without calling it; through the API server only where nothing says where it is. `known` is what
+    /// the command knows already, such as the link in a token Secret.
+    ///
+    /// # Errors
+    /// When the server cannot be found, with what to do.
+    pub async fn reach(ctx: &Ctx, known: Known) -> Result<Self, PluginError> {
+        let mut known = Known { flag: ctx.global.server.clone(), forward: ctx.global.port_forward, ..known };
+        if known.needs_config_map() {
+            known.config_map = discover::config_map(ctx).await;
+        }
+        let route = route::choose(known);
+        let ca = match &ctx.global.server_ca {
+            Some(path) => Some(fs::read_to_string(path).map_err(|error| {
+                PluginError::usage(format!("--server-ca `{}` cannot be read: {error}", path.display()))
+            })?),
+            None => route.ca().map(str::to_owned),
+        };
+        let limit = ctx.global.request_timeout.limit();
+        let builder = client(ca.as_deref(), limit)?;
+        let (builder, base, way, forward) = match route {
+            Route::Url { url, .. } if route::is_readable_on_the_way(&url) => {
+                return Err(PluginError::new(format!(
+                    "{url} is plain HTTP: your token and the file would cross the network readable"
+                ))
+                .next("name an https:// address with --server, or go through the API server with --port-forward"));
+            }
+            Route::Url { url, said_by, .. } => (builder, url, said_by.to_owned(), None),
+            Route::Forward { host, .. } => {
+                let forward = Forward::open(ctx).await?;
+                let host = host.unwrap_or_else(|| forward.host.clone());
+                let base = format!("{}://{host}:{}", forward.scheme, forward.address.port());
+                let way = format!("port-forward to pod {}/{}", ctx.global.operator_namespace, forward.pod);
+                (builder.no_proxy().resolve(&host, forward.address), base, way, Some(forward))
+            }
+        };
+        let http = builder.build().map_err(|error| PluginError::new(format!("cannot prepare HTTPS: {error}")))?;
+        tracing::debug!(server = base, way, "certcourier's HTTP API");
+        Ok(Self { http, base, bearer: ctx.bearer().await?, limit, way, forward })
+    }
+
+    /// Whether the way goes through the API server, and ends with this process.
+    pub fn is_forwarded(&self) -> bool {
+        self.forward.is_some()
+    }
+
+    /// `POST` of JSON to a path below the base; the status tells answers apart.
+    ///
+    /// # Errors
+    /// What the server refuses, or why it did not answer.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Zeroizing<Vec<u8>>,
+    ) -> Result<(StatusCode, T), ServerError> {
+        let mut request = self.http.post(format!("{}{path}", self.base)).timeout(self.limit);
+        if let Some(bearer) = &self.bearer {
+            request = request.bearer_auth(bearer.expose());
+        }
+        let request = request.header("content-type", "application/json").body(body.to_vec());
+        let answer = request.send().await.map_err(|error| self.unanswered(&error))?;
+        let status = answer.status();
+        let bytes = Zeroizing::new(answer.bytes().await.map_err(|error| self.unanswered(&error))?.to_vec());
+        if !status.is_success() {
+            return Err(ServerError::refused(status, &bytes, &self.base));
+        }
+        // Of an answer that cannot be read nothing is repeated: it may hold a token.
+        let answer = serde_json::from_slice(&bytes).map_err(|_| ServerError::Strange { base: self.base.clone() })?;
+        Ok((status, answer))
+    }
+
+    fn unanswered(&self, error: &reqwest::Error) -> ServerError {
+        ServerError::unanswered(error, &self.base, &self.way, self.limit)
+    }
+}
+
+fn client(ca: Option<&str>, limit: Duration) -> Result<reqwest::ClientBuilder, PluginError> {
+    let builder = reqwest::Client::builder()
+        .user_agent(concat!("kubectl-certcourier/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .connect_timeout(CONNECT.min(limit))
+        .read_timeout(limit);
+    let Some(pem) = ca else { return Ok(builder) };
+    let certificates = Certificate::from_pem_bundle(pem.as_bytes()).ok().filter(|found| !found.is_empty());
+    let wrong =
+        || PluginError::usage("the authority of the server (--server-ca, or ca.crt) holds no certificate in PEM");
+    Ok(builder.tls_certs_only(certificates.ok_or_else(wrong)?))
+}

@@ -1,0 +1,72 @@
+//! Colours: on a terminal that wants them, and never otherwise.
+
+use std::{env, ffi::OsStr, io::IsTerminal};
+
+/// How a word should strike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tone {
+    /// Like any other.
+    #[default]
+    Plain,
+    /// All is well.
+    Good,
+    /// Somebody has something to do.
+    Waiting,
+    /// Something is wrong, or over.
+    Bad,
+    /// Less important.
+    Faint,
+}
+
+/// Whether a stream shows colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    colours: bool,
+}
+
+impl Style {
+    /// What this stream, and the environment, want (<https://no-color.org>).
+    pub fn of(stream: &impl IsTerminal) -> Self {
+        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+        Self { colours: wants(stream.is_terminal(), set("NO_COLOR").as_deref(), set("TERM").as_deref()) }
+    }
+
+    /// The text in its tone.
+    pub fn paint(self, tone: Tone, text: &str) -> String {
+        let code = match tone {
+            Tone::Good => "32",
+            Tone::Waiting => "33",
+            Tone::Bad => "31",
+            Tone::Faint => "2",
+            Tone::Plain => return text.to_owned(),
+        };
+        if self.colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+fn wants(terminal: bool, no_color: Option<&OsStr>, term: Option<&OsStr>) -> bool {
+    terminal && no_color.is_none() && term.is_some_and(|term| term != "dumb")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_for_terminals_that_want_them() {
+        let (xterm, dumb, one) = (Some(OsStr::new("xterm")), Some(OsStr::new("dumb")), Some(OsStr::new("1")));
+        assert!(wants(true, None, xterm));
+        for (terminal, no_color, term) in
+            [(false, None, xterm), (true, one, xterm), (true, None, dumb), (true, None, None)]
+        {
+            assert!(!wants(terminal, no_color, term), "{terminal} {no_color:?} {term:?}");
+        }
+    }
+
+    #[test]
+    fn a_plain_style_adds_nothing() {
+        assert_eq!(Style::default().paint(Tone::Bad, "Denied"), "Denied");
+        assert_eq!(Style { colours: true }.paint(Tone::Bad, "Denied"), "\u{1b}[31mDenied\u{1b}[0m");
+        assert_eq!(Style { colours: true }.paint(Tone::Plain, "x"), "x");
+    }
+}

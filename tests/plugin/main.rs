@@ -1,0 +1,23 @@
+//! `kubectl certcourier` as people run it: a process that the real kubectl finds on PATH, against the operator as two kinds
+//! of processes on a real control plane. The stage and the worlds are those of tests/integration.
+
+#![cfg(test)]
+
+mod claims;
+mod completion;
+mod documented;
+mod download;
+mod faults;
+mod kit;
+mod lists;
+#[allow(dead_code, reason = "tests/integration uses more of it")]
+#[path = "../integration/pki.rs"]
+mod pki;
+#[allow(dead_code, reason = "tests/integration uses more of it")]
+#[path = "../integration/stage.rs"]
+mod stage;
+mod terminal;
+mod ways;
+#[allow(dead_code, reason = "tests/integration uses more of it")]
+#[path = "../integration/world.rs"]
+mod world;
