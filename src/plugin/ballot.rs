@@ -58,6 +58,13 @@ impl Ballot<'_> {
         }
     }
 
+    fn question(&self) -> &'static str {
+        match self.decision {
+            Decision::Approve => "Approve this?",
+            Decision::Deny => "Deny this?",
+        }
+    }
+
     fn done(&self) -> &'static str {
         match self.decision {
             Decision::Approve => "approved",
@@ -86,9 +93,9 @@ pub async fn cast(ctx: &Ctx, ballot: &Ballot<'_>, output: &OutputArgs) -> Result
     ctx.show(&page.render(ctx.stderr));
     let reason = match given {
         Some(reason) => reason,
-        None => checked(&confirm::ask(&format!("Why do you {} it?", ballot.verb())).await?)?,
+        None => checked(&confirm::ask("Reason, for the record:").await?)?,
     };
-    if !ballot.yes && confirm::can_ask() && !confirm::agreed(&format!("Do you {} this?", ballot.verb())).await? {
+    if !ballot.yes && confirm::can_ask() && !confirm::agreed(ballot.question()).await? {
         return Err(PluginError::new(format!("not {}: nothing was written", ballot.done())));
     }
     let (name, flags) = (ballot.request, ctx.flags());

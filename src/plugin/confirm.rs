@@ -30,7 +30,7 @@ pub async fn ask(question: &str) -> Result<String, PluginError> {
 /// # Errors
 /// When the terminal cannot be read.
 pub async fn agreed(question: &str) -> Result<bool, PluginError> {
-    Ok(is_yes(&ask(&format!("{question} [y/N]")).await?))
+    Ok(is_yes(&ask(&format!("{question} [y/N]:")).await?))
 }
 
 fn is_yes(answer: &str) -> bool {

@@ -37,7 +37,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct InspectArgs {
     /// The Certificate.
-    #[arg(value_name = "CERT", value_parser = object_name)]
+    #[arg(value_name = "CERTIFICATE", value_parser = object_name)]
     certificate: String,
     /// One environment. Omitted: all of them.
     #[arg(short, long, value_name = "NAME")]

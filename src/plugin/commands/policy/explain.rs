@@ -40,7 +40,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct ExplainArgs {
     /// The Certificate.
-    #[arg(value_name = "CERT", value_parser = object_name)]
+    #[arg(value_name = "CERTIFICATE", value_parser = object_name)]
     certificate: String,
     /// The environment. Omitted: the Certificate's default one.
     #[arg(short, long, value_name = "NAME")]
