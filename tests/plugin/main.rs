@@ -23,6 +23,7 @@ mod pki;
 #[path = "../integration/stage.rs"]
 mod stage;
 mod terminal;
+mod typed;
 mod votes;
 mod ways;
 #[allow(dead_code, reason = "tests/integration uses more of it")]

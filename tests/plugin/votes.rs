@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     kit::{Shell, keys_with_two_approvals},
     stage::Stage,
-    terminal::at_terminal,
+    typed::typing,
     world::World,
 };
 
@@ -144,9 +144,9 @@ async fn at_a_terminal_one_is_asked_and_what_changed_meanwhile_is_not_agreed_to(
     let world = World::new(Stage::shared().await, "asked").await;
     waiting(&world).await;
     let bob = Shell::of(&world, "bob").await;
-    let no = at_terminal(&bob, "n", &["approve", "key", "--reason", "x"]).await;
+    let no = typing(&bob, "n", &["approve", "key", "--reason", "x"]).await;
     assert!(no.code == Some(1) && no.out().contains("not approved: nothing was written"), "{no:?}");
-    let stopped = at_terminal(&bob, "^C", &["approve", "key", "--reason", "x"]).await;
+    let stopped = typing(&bob, "^C", &["approve", "key", "--reason", "x"]).await;
     assert!(stopped.code == Some(130) && stopped.out().contains("nothing was begun"), "{stopped:?}");
     assert_eq!(votes(&world).await, []);
 
@@ -154,7 +154,7 @@ async fn at_a_terminal_one_is_asked_and_what_changed_meanwhile_is_not_agreed_to(
     let (late, ()) = tokio::join!(
         async {
             let answer = format!("y@{}", looked.display());
-            at_terminal(&bob, &answer, &["approve", "key", "--reason", "x"]).await
+            typing(&bob, &answer, &["approve", "key", "--reason", "x"]).await
         },
         async {
             let before = world.get("key").await.status.unwrap().review.unwrap().round;
@@ -168,9 +168,9 @@ async fn at_a_terminal_one_is_asked_and_what_changed_meanwhile_is_not_agreed_to(
     assert_eq!(votes(&world).await, []);
 
     let frank = Shell::of(&world, "frank").await;
-    let typed = at_terminal(&frank, "INC-7|yes", &["approve", "key"]).await;
+    let typed = typing(&frank, "INC-7|yes", &["approve", "key"]).await;
     assert!(typed.ok().contains("Approve this? [y/N]: "), "{}", typed.out());
     assert!(votes(&world).await.contains(&vote("frank", Decision::Approve, "INC-7")));
-    let unasked = at_terminal(&bob, "", &["deny", "key", "--reason", "no", "--yes"]).await;
+    let unasked = typing(&bob, "", &["deny", "key", "--reason", "no", "--yes"]).await;
     assert!(!unasked.ok().contains("[y/N]"), "{}", unasked.out());
 }
