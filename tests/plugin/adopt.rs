@@ -119,8 +119,8 @@ async fn rights_that_are_missing_are_said_and_cost_nobody_else_theirs() {
     );
     kubectl.apply(&rights).await.unwrap();
     let frank = Shell::of(&world, "frank").await;
-    let dry = || async { frank.run(&["adopt", "--dry-run"]).await.code == Some(0) };
-    world.until("frank may list Secrets", dry).await;
+    let dry = || async { frank.run(&["adopt", "--dry-run=server", "-o", "name"]).await.out().contains("web-tls") };
+    world.until("frank has his rights", dry).await;
     let some = frank.run(&["adopt", "-o", "name"]).await;
     let words = some.failed(1);
     assert!(words.contains("Secret api-tls, which user frank may not get"), "{words}");

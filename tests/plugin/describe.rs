@@ -85,7 +85,7 @@ async fn why_a_request_failed_is_said_and_objects_are_printed_as_they_are() {
     holds(
         &alice.run(&["describe", "key"]).await.ok(),
         &[
-            "Phase:       Failed\n",
+            " Failed\n",
             "key export disabled: format `key`",
             "ask again with another request: kubectl certcourier download api",
         ],

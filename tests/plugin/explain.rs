@@ -48,7 +48,7 @@ async fn what_is_explained_is_what_one_gets_in_every_format() {
         "For:          alice\n",
         "\nkey         yes   needs 2 approvals   2 approvals of others, by policy two\n",
         "\nfullchain   no    refused             format `fullchain` is not allowed by policy some; allowed: cert, chain",
-        "\napproval.approvals          2 ",
+        "\napproval.approvals      2 ",
         "a policy of the operator's own (--cluster-policy), if there is one, is not known here",
     ] {
         assert!(table.contains(line), "{line}\n{table}");

@@ -79,7 +79,7 @@ async fn all_namespaces_are_looked_into_by_whoever_may_and_a_right_to_one_certif
     stage.plane.admin_kubectl().apply(&rights).await.unwrap();
     let shell = Shell::of(&one, "user-05").await;
     let found = async || -> Vec<(String, String)> {
-        let table = shell.run(&["inbox", "-A", "--no-headers"]).await.ok();
+        let table = shell.run(&["inbox", "-A", "--no-headers"]).await.out();
         let cells =
             |line: &str| line.split("   ").map(str::to_owned).filter(|cell| !cell.is_empty()).collect::<Vec<_>>();
         let rows = table.lines().map(|line| (cells(line)[0].clone(), cells(line)[1].trim().to_owned()));

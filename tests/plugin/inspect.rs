@@ -38,7 +38,7 @@ async fn a_certificate_is_shown_as_the_operator_saw_it_or_as_the_secret_has_it()
     let read = async || dave.run(&["inspect", "api"]).await.ok();
     world.until("the right is there", || async { read().await.contains("the Secret, as of now") }).await;
     let secret = read().await;
-    assert!(secret.contains("  intermediate   CN=Test Intermediate   ECDSA P-256"), "{secret}");
+    assert!(secret.contains("  intermediate   CN=Test Intermediate "), "{secret}");
     assert!(!secret.contains("BEGIN") && !secret.contains(world.leaf.key.lines().nth(1).unwrap()), "{secret}");
     let unread = dave.run(&["inspect", "api", "--no-secret"]).await.ok();
     assert!(unread.contains("Seen in:      the status that the operator wrote\n"), "{unread}");
