@@ -1,5 +1,7 @@
 //! Facts about one thing, a label before each, as `kubectl describe` prints them.
 
+use std::fmt::Write as _;
+
 use super::{
     style::Style,
     table::{Cell, Table},
@@ -53,19 +55,20 @@ impl Page {
             Part::Table(..) => 0,
         };
         let indent = self.0.iter().map(label).max().unwrap_or(0) + 1 + GAP;
+        // Writing to a String cannot fail.
         let mut text = String::new();
         for part in &self.0 {
             match part {
                 Part::Facts(label, says) => {
                     for (index, cell) in says.iter().enumerate() {
                         let head = if index == 0 { format!("{label}:") } else { String::new() };
-                        text.push_str(&format!("{head:indent$}{}\n", cell.render(style)));
+                        let _ = writeln!(text, "{head:indent$}{}", cell.render(style));
                     }
                 }
                 Part::Table(label, table) => {
-                    text.push_str(&format!("{label}:\n"));
+                    let _ = writeln!(text, "{label}:");
                     for line in table.render(style, true).lines() {
-                        text.push_str(&format!("  {line}\n"));
+                        let _ = writeln!(text, "  {line}");
                     }
                 }
             }

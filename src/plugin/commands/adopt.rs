@@ -31,15 +31,18 @@ const WRITERS: usize = 8;
 const FIELD_MANAGER: &str = "kubectl-certcourier";
 
 const EXAMPLES: &str = "\
-A Certificate is made for each Secret of type kubernetes.io/tls, or each Certificate of cert-manager, and named like it. You
-must be allowed to read the Secrets that it names: admission checks that. The Secrets themselves are not read.
+A Certificate is made for each Secret of type kubernetes.io/tls, or each Certificate of \
+cert-manager, and named like it. You must be allowed to read the Secrets that it names: admission \
+checks that. Their content is not asked for.
+
+With --environments production,staging, api-production-tls and api-staging-tls become one \
+Certificate api-tls with two environments.
 
 Examples:
   kubectl certcourier adopt -n payments --dry-run
-  kubectl certcourier adopt -n payments --dry-run -o yaml >certificates.yaml          for Git
+  kubectl certcourier adopt -n payments --dry-run -o yaml >certificates.yaml
   kubectl certcourier adopt -A --from certificates.cert-manager.io
-  kubectl certcourier adopt -n payments --environments production,staging
-                        api-production-tls and api-staging-tls become one Certificate api-tls with two environments";
+  kubectl certcourier adopt -n payments --environments production,staging";
 
 /// Write Certificates for the TLS Secrets, or cert-manager Certificates, that are there already.
 #[derive(Debug, clap::Args)]
@@ -101,6 +104,9 @@ pub async fn run(ctx: &Ctx, args: &AdoptArgs) -> Result<(), PluginError> {
     let apart = args.all_namespaces.then_some(ctx.global.operator_namespace.as_str());
     let words = plan::Words { single: &args.environment, several: &args.environments };
     let Plan { write, mut skipped } = plan::plan(&found, &existing, &words, apart);
+    if args.dry_run == DryRun::None {
+        ctx.resume_by(format!("run it again: what is written stays, and is skipped ({})", ctx.flags()));
+    }
     let mut written = Vec::new();
     let mut failed = 0_usize;
     let mut writing = stream::iter(write).map(|certificate| one(ctx, args.dry_run, certificate)).buffered(WRITERS);

@@ -4,11 +4,12 @@ use super::super::{ballot, ballot::Ballot, cli::object_name, context::Ctx, error
 use crate::api::Decision;
 
 const EXAMPLES: &str = "\
-What you agree to is shown before; the vote counts for that and nothing else. On a terminal you are asked once more.
+What you agree to is shown before; the vote counts for that and nothing else. On a terminal you \
+are asked once more.
 
 Examples:
   kubectl certcourier approve api-key-x7k2p --reason 'INC-4211, checked with alice'
-  kubectl certcourier approve api-key-x7k2p --reason INC-4211 --yes --digest $DIGEST   only if it still is what you saw";
+  kubectl certcourier approve api-key-x7k2p --reason INC-4211 --yes --digest $DIGEST";
 
 /// Approve a request.
 #[derive(Debug, clap::Args)]

@@ -11,13 +11,14 @@ use crate::{
 };
 
 const EXAMPLES: &str = "\
-Looks with your own rights at roles and bindings, the admission policies, what the guard last wrote, and requests; reads no
-Secret and changes nothing. Exit code 1 for findings, and where something could not be looked at.
+Looks with your own rights at roles and bindings, the admission policies, what the guard last \
+wrote, and requests; reads no Secret and changes nothing. Exit code 1 for findings, and where \
+something could not be looked at.
 
 Examples:
   kubectl certcourier doctor -A
   kubectl certcourier doctor -n payments --trust ServiceAccount/argocd/argocd
-  kubectl certcourier doctor -A -o json | jq -r '.findings[] | [.severity, .subject, .what] | @tsv'";
+  kubectl certcourier doctor -A -o json | jq -r '.findings[] | [.subject, .what] | @tsv'";
 
 /// Say who could take a private key past certcourier, and whether what should stop them stands.
 #[derive(Debug, clap::Args)]

@@ -33,7 +33,7 @@ A context that cannot be reached is named and does not hide the others; then the
 Examples:
   kubectl certcourier inbox -A
   kubectl certcourier inbox -A --contexts eu-prod,us-prod
-  kubectl certcourier inbox -n payments --all                      also what you have voted on, or asked yourself";
+  kubectl certcourier inbox -n payments --all       also what you have voted on, or asked yourself";
 
 /// List what waits for your vote, the oldest first.
 #[derive(Debug, clap::Args)]

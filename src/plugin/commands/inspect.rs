@@ -24,8 +24,8 @@ use crate::{
 };
 
 const EXAMPLES: &str = "\
-The Secret is read only if you may read it, which the API server is asked before; of its key nothing is shown but whether it
-belongs to the certificate.
+The Secret is read only if you may read it, which the API server is asked before; of its key \
+nothing is shown but whether it belongs to the certificate.
 
 Examples:
   kubectl certcourier inspect api

@@ -27,13 +27,14 @@ use crate::{
 };
 
 const EXAMPLES: &str = "\
-Decides as the operator does, on the policies that you may list, for you or for --as. Nothing is asked for.
+Decides as the operator does, on the policies that you may list, for you or for --as. Nothing is \
+asked for.
 
 Examples:
   kubectl certcourier policy explain api
-  kubectl certcourier policy explain api --environment staging -o wide            every rule, and which policy sets it
+  kubectl certcourier policy explain api -e staging -o wide      every rule, and who sets it
   kubectl certcourier policy explain api --as alice --as-group operators
-  kubectl certcourier policy explain api -o json | jq '.formats[] | select(.answer == \"Refused\")'";
+  kubectl certcourier policy explain api -o json | jq '.formats[] | {format, answer}'";
 
 /// Say what you would get of a certificate in each format, under whose approval, and why not.
 #[derive(Debug, clap::Args)]
