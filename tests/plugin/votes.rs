@@ -110,11 +110,11 @@ async fn whose_vote_it_is_not_learns_why_before_anything_is_written() {
     let binding = ["create", "rolebinding", "robot", "--clusterrole=certcourier-approver", &account];
     kubectl.check(["--namespace", &world.namespace].iter().chain(&binding)).await.unwrap();
     let robot = Shell::with(&world, robot.kubeconfig);
-    let refuses = || async {
+    let is_no_person = || async {
         let refused = robot.run(&["approve", "key", "--reason", "x"]).await;
         refused.code == Some(1) && refused.stderr.contains("approvers are people")
     };
-    world.until("programs do not vote", refuses).await;
+    world.until("programs do not vote", is_no_person).await;
     assert!(votes(&world).await.is_empty());
 
     // What needs nobody is not approved.
