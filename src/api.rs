@@ -58,6 +58,12 @@ pub mod names {
     pub const VELERO_EXCLUDE: &str = "velero.io/exclude-from-backup";
     /// Name of the guard's ConfigMap, and of the `DownloadRequest` that it probes the status policy on.
     pub const GUARD: &str = "certcourier-guard";
+    /// Name of the Secret that holds the certificate which the servers make for themselves (`--tls-self-signed`).
+    pub const SERVING: &str = "certcourier-serving";
+    /// Name of the ConfigMap with the public part of it: the CA by which clients know the servers.
+    pub const SERVING_CA: &str = "certcourier-serving-ca";
+    /// Key of [`SERVING_CA`], and of every Secret that holds a CA.
+    pub const CA_KEY: &str = "ca.crt";
     /// What a token Secret, its Role and its RoleBinding are called, behind the request's name.
     pub const TOKEN_SECRET_SUFFIX: &str = "-download-token";
     /// The longest name of a `DownloadRequest`, so that the names made from it stay within 253 characters.

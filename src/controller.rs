@@ -13,6 +13,7 @@ pub mod args;
 mod certificate;
 mod context;
 mod counters;
+mod external;
 mod guard;
 mod pass;
 mod receipt;

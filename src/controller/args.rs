@@ -26,6 +26,10 @@ pub struct ControllerArgs {
     /// ca.crt. Omitted: the server's certificate is one that clients know anyway.
     #[arg(long, value_name = "FILE")]
     pub external_ca: Option<PathBuf>,
+    /// The same out of key ca.crt of a ConfigMap in the operator's own namespace: certcourier-serving-ca where the server
+    /// runs with --tls-self-signed.
+    #[arg(long, value_name = "NAME", conflicts_with = "external_ca")]
+    pub external_ca_config_map: Option<String>,
     /// Where /healthz, /readyz and /metrics are served. Not for the open network.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8081")]
     pub metrics_address: SocketAddr,

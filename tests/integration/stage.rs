@@ -112,6 +112,8 @@ pub struct Settings {
     pub server: Vec<String>,
     /// The namespaces that the operator watches and has rights in, made where missing; empty for all.
     pub watch: Vec<String>,
+    /// Whether the second server makes its certificate itself, and the controller gives its CA to people.
+    pub self_signed: bool,
     /// Whether to start a control plane of its own, which the test may break.
     pub own_plane: bool,
 }
@@ -170,6 +172,10 @@ impl Stage {
         };
         let directory = tempfile::tempdir().unwrap();
         install(&plane, &settings.watch).await;
+        if settings.self_signed {
+            plane.admin_kubectl().apply(&manifests(&settings.watch, "yaml", &["--tls-self-signed"])).await.unwrap();
+            settings.controller.extend(["--external-ca-config-map".to_owned(), names::SERVING_CA.to_owned()]);
+        }
         if !settings.watch.is_empty() {
             for arguments in [&mut settings.controller, &mut settings.server] {
                 arguments.extend(["--watch-namespaces".to_owned(), settings.watch.join(",")]);
@@ -185,9 +191,11 @@ impl Stage {
         let controller = controller(&plane, directory.path(), &urls[0], ports[2], &settings.controller).await;
         let mut servers = Vec::new();
         for index in 0..2 {
-            servers.push(
-                server(&plane, directory.path(), index, (ports[index], ports[index + 3]), &settings.server).await,
-            );
+            let mut more = settings.server.clone();
+            if settings.self_signed && index == 1 {
+                more.extend(["--tls-self-signed".to_owned(), "127.0.0.1".to_owned()]);
+            }
+            servers.push(server(&plane, directory.path(), index, (ports[index], ports[index + 3]), &more).await);
         }
         let stage = Self { plane, controller, servers, urls, pki, names: AtomicU32::new(0), directory };
         stage.controller.start();
@@ -259,7 +267,9 @@ async fn controller(plane: &ControlPlane, directory: &Path, url: &str, port: u16
     let mut arguments: Vec<String> =
         ["controller", "--namespace", SYSTEM, "--external-url", url].map(str::to_owned).into();
     arguments.extend(["--kubeconfig".into(), account.kubeconfig.display().to_string()]);
-    arguments.extend(["--external-ca".into(), directory.join("ca.crt").display().to_string()]);
+    if !more.iter().any(|flag| flag == "--external-ca-config-map") {
+        arguments.extend(["--external-ca".into(), directory.join("ca.crt").display().to_string()]);
+    }
     arguments.extend(["--metrics-address".into(), probe.to_string()]);
     for (flag, value) in [
         ("--certificate-interval", "1s"),
@@ -291,8 +301,10 @@ async fn server(
     let mut arguments: Vec<String> = ["server", "--namespace", SYSTEM].map(str::to_owned).into();
     arguments.extend(["--kubeconfig".into(), account.kubeconfig.display().to_string()]);
     arguments.extend(["--listen".into(), format!("127.0.0.1:{port}"), "--probe-listen".into(), probe.to_string()]);
-    arguments.extend(["--tls-cert".into(), directory.join("tls.crt").display().to_string()]);
-    arguments.extend(["--tls-key".into(), directory.join("tls.key").display().to_string()]);
+    if !more.iter().any(|flag| flag == "--tls-self-signed") {
+        arguments.extend(["--tls-cert".into(), directory.join("tls.crt").display().to_string()]);
+        arguments.extend(["--tls-key".into(), directory.join("tls.key").display().to_string()]);
+    }
     arguments.extend(["--controller-user".into(), user("controller")]);
     // Tests come from one address, in crowds.
     for flag in ["--rate-per-address", "--rate-burst", "--rate-lookups", "--rate-per-person", "--rate-person-burst"] {
@@ -313,7 +325,7 @@ async fn install(plane: &ControlPlane, watch: &[String]) {
         format!("---\n{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: {name}, namespace: {SYSTEM}}}}}\n")
     });
     kubectl.apply(&format!("{}{}", namespaces.concat(), accounts.concat())).await.unwrap();
-    kubectl.apply(&manifests(watch, "yaml")).await.unwrap();
+    kubectl.apply(&manifests(watch, "yaml", &[])).await.unwrap();
     policies_bite(plane).await;
 }
 
@@ -323,10 +335,11 @@ fn user(name: &str) -> String {
 }
 
 /// What `certcourier manifests` prints for this stage.
-pub fn manifests(watch: &[String], output: &str) -> String {
+pub fn manifests(watch: &[String], output: &str, more: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_certcourier"))
         .args(["manifests", "--namespace", SYSTEM, "--controller", &user("controller"), "--server", &user("server")])
         .args(["--output", output])
+        .args(more)
         .args(watch.iter().flat_map(|namespace| ["--watch-namespaces", namespace]))
         .stderr(Stdio::inherit())
         .output()
