@@ -1,5 +1,5 @@
 //! An installation from its beginning to its end by real helm: install, download, upgrade, another identity, rollback,
-//! uninstall, and once more.
+//! uninstall, and once more. After each step a key leaves, which it does only while the guard is content.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -61,24 +61,30 @@ impl<'a> Installed<'a> {
         object["metadata"]["uid"].as_str().unwrap().to_owned()
     }
 
-    /// The epoch, once the guard says Intact and has looked after `since`.
+    /// The epoch, once the guard says Intact of a look that began after this call.
     async fn intact(&self, operator: &Operator, other_than: Option<&str>) -> String {
+        let asked = jiff::Timestamp::now().as_second();
         operator
             .until("the guard is Intact", async || {
                 let data = self.get(HOME, "configmap/certcourier-guard").await?["data"].clone();
                 let epoch = data["epoch"].as_str()?.to_owned();
-                (data["state"] == "Intact" && other_than != Some(epoch.as_str())).then_some(epoch)
+                let second = |key: &str| Some(data[key].as_str()?.parse::<jiff::Timestamp>().ok()?.as_second());
+                // What is created now must be younger, and a creationTimestamp is in whole seconds, rounded down.
+                let over = jiff::Timestamp::now().as_second() > second("since")?;
+                let fresh = second("probedAt")? > asked + 1;
+                let new = other_than != Some(epoch.as_str());
+                (data["state"] == "Intact" && over && fresh && new).then_some(epoch)
             })
             .await
     }
 
     /// Asks for a file as carol, and fetches it with the command that stands in her token Secret.
-    async fn download(&self, operator: &Operator, name: &str) {
+    async fn download(&self, operator: &Operator, name: &str, format: &str) {
         let carol = self.plane.person("carol", &[]).await.unwrap();
         let request = json!({
             "apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadRequest",
             "metadata": {"name": name, "namespace": WATCHED},
-            "spec": {"certificateRef": {"name": "api"}, "format": "fullchain"},
+            "spec": {"certificateRef": {"name": "api"}, "format": format},
         });
         // RBAC and kinds that have just come take a moment to count.
         operator
@@ -105,7 +111,8 @@ impl<'a> Installed<'a> {
             })
             .await;
         let fetched = fetch(folder.path()).await;
-        assert!(fetched.contains("BEGIN CERTIFICATE"), "{fetched}{}", operator.tail());
+        let begins = if format == "key" { "-----BEGIN PRIVATE KEY-----" } else { "-----BEGIN CERTIFICATE-----" };
+        assert!(fetched.starts_with(begins), "{fetched}{}", operator.tail());
         operator
             .until("it is on record", async || {
                 let request = self.get(WATCHED, &format!("dlr/{name}")).await?;
@@ -129,11 +136,13 @@ impl<'a> Installed<'a> {
         });
         self.kubectl.apply(&secret.to_string()).await.unwrap();
         self.kubectl.apply(&certificate.to_string()).await.unwrap();
-        let role = "--clusterrole=certcourier-downloader";
-        self.kubectl
-            .check(["-n", WATCHED, "create", "rolebinding", "downloaders", role, "--user=carol"])
-            .await
-            .unwrap();
+        let policy = json!({
+            "apiVersion": "certcourier.io/v1alpha1", "kind": "CertificatePolicy",
+            "metadata": {"name": "keys", "namespace": WATCHED}, "spec": {"allowKeyExport": "Always"},
+        });
+        self.kubectl.apply(&policy.to_string()).await.unwrap();
+        let role = "--clusterrole=certcourier-operator";
+        self.kubectl.check(["-n", WATCHED, "create", "rolebinding", "operators", role, "--user=carol"]).await.unwrap();
     }
 }
 
@@ -157,7 +166,7 @@ async fn objects_live_through_upgrade_rollback_and_uninstall_and_the_guard_stays
     let operator = installed.start().await;
     let first = installed.intact(&operator, None).await;
     installed.furnish().await;
-    installed.download(&operator, "first").await;
+    installed.download(&operator, "first", "fullchain").await;
     the_serving_certificate_is_renewed_under_the_same_ca(&installed, &operator).await;
     let uids = uids(&installed).await;
     let ca = installed.get(HOME, "configmap/certcourier-serving-ca").await.unwrap()["data"]["ca.crt"].clone();
@@ -166,21 +175,21 @@ async fn objects_live_through_upgrade_rollback_and_uninstall_and_the_guard_stays
     installed.helm("upgrade", &["placement=separate", "replicas=3", "clusterName=prod"]).await;
     assert_eq!(installed.intact(&operator, None).await, first);
     assert_eq!(installed.get(HOME, "deployment/certcourier-server").await.unwrap()["spec"]["replicas"], 3);
-    installed.download(&operator, "second").await;
+    installed.download(&operator, "second", "key").await;
 
     // Another identity: the policies change, and with them the epoch.
     drop(operator);
     installed.helm("upgrade", &["placement=sidecar"]).await;
     let operator = installed.start().await;
     let second = installed.intact(&operator, Some(&first)).await;
-    installed.download(&operator, "third").await;
+    installed.download(&operator, "third", "key").await;
 
     drop(operator);
     installed.helm.run(&["rollback", "certcourier", "2", "--namespace", HOME]).await;
     let operator = installed.start().await;
     let third = installed.intact(&operator, Some(&second)).await;
     assert_ne!(third, first, "an epoch does not come back");
-    installed.download(&operator, "fourth").await;
+    installed.download(&operator, "fourth", "key").await;
     assert_eq!(self::uids(&installed).await, uids);
     let served = installed.get(HOME, "configmap/certcourier-serving-ca").await.unwrap()["data"]["ca.crt"].clone();
     assert_eq!(served, ca, "helm left alone what the servers keep");
@@ -190,7 +199,7 @@ async fn objects_live_through_upgrade_rollback_and_uninstall_and_the_guard_stays
     installed.helm("install", &[]).await;
     let operator = installed.start().await;
     installed.intact(&operator, Some(&third)).await;
-    installed.download(&operator, "fifth").await;
+    installed.download(&operator, "fifth", "key").await;
 }
 
 /// Objects of users and kinds, which no step may replace.
