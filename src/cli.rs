@@ -14,6 +14,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write the generated part of the Helm chart, for whoever changes certcourier.
+    #[command(hide = true)]
+    Chart(crate::manifests::ChartArgs),
     /// Print the CRDs, as kept in crds/.
     Crds(crate::manifests::CrdsArgs),
     /// Run the controller: it decides about requests, mints tokens into Secrets and keeps the record tidy.
@@ -32,6 +35,7 @@ enum Command {
 #[must_use]
 pub fn run() -> ExitCode {
     match Cli::parse().command {
+        Command::Chart(args) => crate::manifests::write_chart(&args),
         Command::Crds(args) => crate::manifests::print_crds(&args),
         Command::Controller(args) => crate::controller::run(&args),
         Command::Doctor(args) => crate::doctor::run(&args),

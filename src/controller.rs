@@ -14,6 +14,7 @@ pub mod args;
 mod certificate;
 mod context;
 mod counters;
+mod external;
 mod guard;
 mod inventory;
 mod pass;

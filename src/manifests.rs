@@ -2,17 +2,20 @@
 //!
 //! Builds and prints them; talks to no cluster. Called by `certcourier crds` and `certcourier manifests`, and by tests.
 
+mod chart;
 mod command;
 mod crds;
 mod install;
 mod operator_roles;
 mod people_roles;
 mod rights;
+mod serving;
 mod yaml;
 
-pub use command::{CrdsArgs, ManifestsArgs, print_crds, print_manifests};
+pub use command::{ChartArgs, CrdsArgs, ManifestsArgs, print_crds, print_manifests, write_chart};
 pub use crds::crds;
 pub use install::{Installation, objects};
+pub use serving::serving_objects;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,8 @@
 //! the controller is never called: both meet at the API server.
 //!
 //! # Layout
-//! - [`args`] the flags; [`listener`], [`connection`], [`descriptors`] and [`tls`] the way in; [`exchange`] what surrounds every request.
+//! - [`args`] the flags; [`listener`], [`connection`], [`descriptors`], [`tls`] and [`self_signed`] the way in;
+//!   [`exchange`] what surrounds every request.
 //! - [`router`] the routes; [`downloads`] theirs; [`error`] the one kind of refusal.
 //! - [`api`] what callers do with their own Kubernetes token.
 //! - [`redemption`] the pipeline from token to receipt; [`delivery`] the file on its way and its outcome.
@@ -35,6 +36,7 @@ pub mod redemption;
 pub mod request_id;
 mod router;
 mod run;
+pub mod self_signed;
 pub mod state;
 pub mod tls;
 

@@ -10,7 +10,7 @@ use std::{
 
 use certcourier::{
     admission::Identity,
-    manifests::{Installation, objects},
+    manifests::{Installation, objects, serving_objects},
     server::error::ErrorCode,
 };
 use serde_json::Value;
@@ -115,11 +115,19 @@ fn in_words(rule: &Value) -> (String, String) {
 #[test]
 fn the_table_of_rights_is_the_operators_roles() {
     let identity = Identity::new("certcourier-system", "controller", "server").unwrap();
+    let serving = serving_objects(&identity).unwrap();
     let printed = objects(&Installation { identity, watch_namespaces: vec![], stamp: true }).unwrap();
     let mut wanted = Vec::new();
-    for role in &printed {
+    for role in printed.iter().chain(&serving) {
         let (kind, name) = (role["kind"].as_str().unwrap(), role["metadata"]["name"].as_str().unwrap());
-        let of_operator = ["certcourier-controller", "certcourier-server", "certcourier-system"].contains(&name);
+        let of_operator = [
+            "certcourier-controller",
+            "certcourier-server",
+            "certcourier-system",
+            "certcourier-serving",
+            "certcourier-external-ca",
+        ];
+        let of_operator = of_operator.contains(&name);
         for rule in role["rules"].as_array().into_iter().flatten().filter(|_| of_operator) {
             let (verbs, what) = in_words(rule);
             wanted.push(format!("{kind} {name} | {verbs} | {what}"));

@@ -11,25 +11,30 @@ use super::{
     draft::{Draft, on, right},
     name,
 };
-use crate::api::names::TOKEN;
+use crate::api::names::{SERVING, TOKEN};
 
 pub(super) fn draft(identity: &Identity) -> Draft {
     let mut draft =
         Draft::new(name::OPERATOR_SECRETS, vec![on("", "v1", &["CREATE", "UPDATE", "DELETE"], &["secrets"])])
             .variable("it", "object == null ? oldObject : object")
-            // In its own namespace the operator keeps its serving certificate, too.
-            .rule(right(
-                format!(
-                    "request.namespace == {namespace} || {token} in variables.it.metadata.?labels.orValue({{}})",
-                    namespace = cel::text(identity.namespace()),
-                    token = cel::text(TOKEN),
-                ),
-                "the operator may only write and delete Secrets that hold a token (label certcourier.io/token)",
-            ))
             // The guard's probe is of a third type; by the label it would be one of policy `tokens`.
             .rule(right(
                 "request.operation == 'DELETE' || object.?type.orValue('Opaque') in ['Opaque', 'kubernetes.io/tls']",
                 "the operator may only write Secrets of type Opaque and kubernetes.io/tls",
+            ))
+            // The one Secret besides: the certificate that the servers make for themselves. It is there already, so that
+            // nobody needs the right to create others.
+            .rule(right(
+                format!(
+                    "{token} in variables.it.metadata.?labels.orValue({{}}) ||
+                     (request.operation == 'UPDATE' && request.namespace == {namespace} &&
+                      variables.it.metadata.name == {serving})",
+                    namespace = cel::text(identity.namespace()),
+                    serving = cel::text(SERVING),
+                    token = cel::text(TOKEN),
+                ),
+                "the operator may only write and delete Secrets that hold a token (label certcourier.io/token), and \
+                 update its serving certificate",
             ));
     draft.conditions =
         vec![MatchCondition { name: "by-the-operator".to_owned(), expression: cel::caller_in(identity.users()) }];

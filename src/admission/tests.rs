@@ -148,7 +148,7 @@ fn a_changed_policy_has_a_new_digest() {
             "1 downloadreceipts.certcourier.io b4142c8163ac33b037c4c3e91506dcf4",
             "1 tokens.certcourier.io 31a6f84f4fedc23d18ae5cae59b80406",
             "1 token-readers.certcourier.io 7985e5a86e1cd454950fbeb1bac80c1f",
-            "1 operator-secrets.certcourier.io 2901760402fdc07aacb6bd3b7a2523ee",
+            "1 operator-secrets.certcourier.io f89fb9f5fa29b99325fb017cbdd8f49b",
             "1 certificates.certcourier.io d54eede7f52c60c5e271bbcb450472b6",
             "1 guard-state.certcourier.io 466fbc6286603e7cf262a3e4b45aaaf0",
         ],

@@ -35,6 +35,10 @@ pub struct ControllerArgs {
     /// Name of this cluster, for the audit record. Omitted: it names none. Give the server the same.
     #[arg(long, env = "CERTCOURIER_CLUSTER_NAME", value_name = "NAME", value_parser = cluster_name)]
     pub cluster_name: Option<String>,
+    /// The same out of key ca.crt of a ConfigMap in the operator's own namespace: certcourier-serving-ca where the server
+    /// runs with --tls-self-signed.
+    #[arg(long, value_name = "NAME", conflicts_with = "external_ca")]
+    pub external_ca_config_map: Option<String>,
     /// Where /healthz, /readyz and /metrics are served. Not for the open network.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8081")]
     pub metrics_address: SocketAddr,

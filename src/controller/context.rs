@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::{Semaphore, watch};
 
-use super::{args::Intervals, counters::Counters, inventory::Inventory, untold::Untold};
+use super::{args::Intervals, counters::Counters, external, inventory::Inventory, untold::Untold};
 use crate::{
     api::DownloadRequest,
     audit::Audit,
@@ -40,7 +40,8 @@ pub(super) struct Context {
     pub(super) intervals: Intervals,
     /// The operator's own policy.
     pub(super) ceiling: Option<NamedPolicy>,
-    pub(super) external: External,
+    /// Where people reach the server.
+    pub(super) external: external::Source,
     /// What is known of the admission policies; only [`super::guard`] says.
     pub(super) guard: watch::Sender<Guard>,
     /// Bounds how many objects are worked on at once, over all kinds and namespaces.
@@ -50,13 +51,6 @@ pub(super) struct Context {
     unswept: Mutex<HashSet<String>>,
 }
 
-/// Where people reach the server, for token Secrets.
-#[derive(Clone, Debug, Default)]
-pub(super) struct External {
-    pub(super) url: Option<String>,
-    pub(super) ca: Option<String>,
-}
-
 impl Context {
     pub(super) fn new(
         clients: Clients,
@@ -64,7 +58,7 @@ impl Context {
         (counters, audit): (Counters, Audit),
         intervals: Intervals,
         ceiling: Option<NamedPolicy>,
-        external: External,
+        external: external::Source,
     ) -> Arc<Self> {
         let guard = watch::Sender::new(not_looked());
         let permits = Semaphore::new(intervals.concurrency.into());
@@ -96,7 +90,7 @@ impl Context {
     /// What a step of a request depends on besides what is observed.
     pub(super) fn settings(&self) -> lifecycle::Settings {
         lifecycle::Settings {
-            external_url: self.external.url.is_some(),
+            external_url: self.external.has_url(),
             certificate_wait: self.intervals.certificate_wait.get(),
         }
     }

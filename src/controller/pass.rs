@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::{
     context::Context,
     counters::{Ending, Kind},
+    external::CaError,
 };
 use crate::kube::{
     error::{ApiError, Failure, in_one_line},
@@ -41,6 +42,8 @@ pub(super) enum PassError {
     Api(#[from] ApiError),
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    #[error(transparent)]
+    Ca(#[from] CaError),
     #[error("the operating system gave no random numbers")]
     Randomness(#[source] getrandom::Error),
     #[error("seal the passphrase")]
@@ -68,7 +71,7 @@ impl PassError {
         let failure = match self {
             Self::Api(error) | Self::Policy(PolicyError::Api(error)) => error.failure(),
             Self::Policy(PolicyError::Unreadable { .. }) => return Class::Wait(patience),
-            Self::Randomness(_) | Self::Passphrase(_) | Self::Restless => return Class::Retry,
+            Self::Ca(_) | Self::Randomness(_) | Self::Passphrase(_) | Self::Restless => return Class::Retry,
             Self::Seal(_) => return Class::Permanent,
         };
         match failure {

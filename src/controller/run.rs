@@ -1,6 +1,6 @@
 //! The process: election, work while leading, probes, and an end that leaves nothing half done.
 
-use std::{fs, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -11,8 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     args::{ControllerArgs, GuardArgs},
-    context::{Context, External},
+    context::Context,
     counters::Counters,
+    external::{self, CaError},
     guard::Keeper,
     scope::{self, Awaited},
 };
@@ -55,14 +56,8 @@ enum RunError {
          shorten the one or lengthen the other"
     )]
     Guard { interval: api::Duration, max_age: api::Duration },
-    #[error("read --external-ca {}", path.display())]
-    ReadCa {
-        path: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("--external-ca {}: {problem}", path.display())]
-    Ca { path: PathBuf, problem: &'static str },
+    #[error(transparent)]
+    Ca(#[from] CaError),
     #[error(transparent)]
     Audit(#[from] AuditError),
     #[error(transparent)]
@@ -99,10 +94,11 @@ fn start(args: &ControllerArgs) -> Result<(), RunError> {
         return Err(RunError::Guard { interval, max_age });
     }
     let ceiling = args.cluster_policy.as_deref().map(policies::load).transpose()?;
-    let external = External { url: args.external_url.clone(), ca: args.external_ca.as_ref().map(read_ca).transpose()? };
     let runtime = tokio::runtime::Runtime::new().map_err(RunError::Runtime)?;
     runtime.block_on(async {
         let clients = Clients::connect(&args.client, Role::Controller).await?;
+        let own = args.namespace.as_deref().unwrap_or_else(|| clients.default_namespace());
+        let external = external::Source::new(args, own)?;
         let metrics = Metrics::new("controller");
         let identity = args.election.identity.clone().unwrap_or_else(lease::identity);
         let events = Events::new(clients.writes().clone(), REPORTER, identity.as_str());
@@ -114,19 +110,6 @@ fn start(args: &ControllerArgs) -> Result<(), RunError> {
         metrics.collect(Box::new(context.inventory.clone()));
         supervise(args, context, metrics, identity).await
     })
-}
-
-/// The certificates of `--external-ca`. The file goes into Secrets that people read, so it is looked at first.
-fn read_ca(path: &PathBuf) -> Result<String, RunError> {
-    let text = fs::read_to_string(path).map_err(|source| RunError::ReadCa { path: path.clone(), source })?;
-    let wrong = |problem| Err(RunError::Ca { path: path.clone(), problem });
-    if text.contains("PRIVATE KEY-----") {
-        return wrong("it holds a private key, and would be given to everyone; name a file with certificates only");
-    }
-    if !text.contains("-----BEGIN CERTIFICATE-----") {
-        return wrong("it holds no certificate; name a PEM file");
-    }
-    Ok(text)
 }
 
 /// The operator's own namespace.
@@ -293,25 +276,4 @@ fn stop_signal() -> Result<CancellationToken, RunError> {
         }
     });
     Ok(stop)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-
-    use super::*;
-
-    #[test]
-    fn a_ca_file_with_a_private_key_is_given_to_nobody() {
-        for (content, said) in [
-            ("-----BEGIN CERTIFICATE-----\n-----BEGIN EC PRIVATE KEY-----\n", "private key"),
-            ("hello", "no certificate"),
-        ] {
-            let mut file = tempfile::NamedTempFile::new().unwrap();
-            file.write_all(content.as_bytes()).unwrap();
-            let error = read_ca(&file.path().to_owned()).unwrap_err();
-            assert!(error.to_string().contains(said), "{error}");
-        }
-        assert!(matches!(read_ca(&PathBuf::from("/nonexistent")), Err(RunError::ReadCa { .. })));
-    }
 }

@@ -291,13 +291,7 @@ impl Transport {
             .map_err(|source| ConnectError::Prepare { url, source: Box::new(source) })?
             .with_layer(&ConcurrencyLimitLayer::new(args.api_concurrency.into()))
             .build();
-        Ok(Self {
-            client,
-            clock,
-            failures,
-            limit: args.api_timeout.get(),
-            authorization: Authorization::None,
-        })
+        Ok(Self { client, clock, failures, limit: args.api_timeout.get(), authorization: Authorization::None })
     }
 
     fn into_client(self, default_namespace: &str) -> Client {

@@ -109,6 +109,35 @@ pub async fn create(client: &Client, namespace: &str, secret: &NewSecret) -> Res
     result.await.during("create", object)
 }
 
+/// Writes these values, and no others, over the very version of a Secret that was read; it keeps its type and metadata.
+///
+/// # Errors
+/// [`ApiError`]; a conflict means that it has changed since.
+pub async fn replace(
+    client: &Client,
+    namespace: &str,
+    read: &SecretObject,
+    values: Vec<(&'static str, Redacted<Zeroizing<String>>)>,
+) -> Result<(), ApiError> {
+    let name = read.metadata.name.as_deref().unwrap_or_default();
+    let object = || format!("Secret {namespace}/{name}");
+    let written = Written {
+        api_version: "v1",
+        kind: "Secret",
+        metadata: ObjectMeta { managed_fields: None, ..read.metadata.clone() },
+        type_name: &read.type_name,
+        immutable: false,
+        string_data: values.iter().map(|(key, value)| (*key, value.expose().as_str())).collect(),
+    };
+    let result = async {
+        let body = Zeroizing::new(serde_json::to_vec(&written).map_err(Error::SerdeError)?);
+        let request = request(Method::PUT, &path(namespace, Some(name)), body.to_vec())?;
+        let (head, body) = send(client, request).await?;
+        status_of(&head, &body)
+    };
+    result.await.during("write", object)
+}
+
 /// Deletes a Secret if it is still the one with this uid; whether it was there.
 ///
 /// # Errors
@@ -155,7 +184,7 @@ struct Written<'a> {
     kind: &'static str,
     metadata: ObjectMeta,
     #[serde(rename = "type")]
-    type_name: &'static str,
+    type_name: &'a str,
     immutable: bool,
     string_data: BTreeMap<&'static str, &'a str>,
 }

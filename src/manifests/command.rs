@@ -12,8 +12,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
+    chart::{self, ChartError},
     crds::crds,
     install::{self, Installation},
+    serving::serving_objects,
     yaml,
 };
 use crate::admission::{Identity, IdentityError, is_dns_label};
@@ -24,6 +26,14 @@ pub struct CrdsArgs {
     /// Write one file for each kind into this directory instead of printing all of them.
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
+}
+
+/// Flags of `certcourier chart`.
+#[derive(Debug, clap::Args)]
+pub struct ChartArgs {
+    /// The chart, such as charts/certcourier.
+    #[arg(long, value_name = "DIRECTORY")]
+    directory: PathBuf,
 }
 
 /// Flags of `certcourier manifests`.
@@ -45,6 +55,10 @@ pub struct ManifestsArgs {
     /// write the field themselves. `auto` prints it, because nothing is known of the cluster here.
     #[arg(long, value_enum, default_value_t = Stamp::Auto)]
     stamp: Stamp,
+    /// Print what the servers need to make their certificate themselves, too: a Secret and a ConfigMap for them to fill,
+    /// and the right to fill these two. Give the server the flag of this name, the controller --external-ca-config-map.
+    #[arg(long)]
+    tls_self_signed: bool,
     /// How to print.
     #[arg(long, short, value_enum, default_value_t = Output::Yaml)]
     output: Output,
@@ -82,6 +96,8 @@ enum CommandError {
         #[source]
         source: io::Error,
     },
+    #[error(transparent)]
+    Chart(#[from] ChartError),
     #[error("write to standard output")]
     Output(#[source] io::Error),
 }
@@ -95,6 +111,12 @@ pub fn print_crds(args: &CrdsArgs) -> ExitCode {
     })
 }
 
+/// Writes the generated part of the Helm chart.
+#[must_use]
+pub fn write_chart(args: &ChartArgs) -> ExitCode {
+    exit_code(chart::write(&args.directory).map_err(CommandError::Chart))
+}
+
 /// Prints everything that is applied before the operator runs.
 #[must_use]
 pub fn print_manifests(args: &ManifestsArgs) -> ExitCode {
@@ -105,11 +127,14 @@ fn manifests(args: &ManifestsArgs) -> Result<String, CommandError> {
     if let Some(wrong) = args.watch_namespaces.iter().find(|namespace| !is_dns_label(namespace)) {
         return Err(CommandError::WatchNamespace(wrong.clone()));
     }
-    let objects = install::objects(&Installation {
-        identity: Identity::new(&args.namespace, &args.controller, &args.server)?,
+    let identity = Identity::new(&args.namespace, &args.controller, &args.server)?;
+    let serving = if args.tls_self_signed { serving_objects(&identity)? } else { vec![] };
+    let mut objects = install::objects(&Installation {
+        identity,
         watch_namespaces: args.watch_namespaces.clone(),
         stamp: args.stamp != Stamp::Never,
     })?;
+    objects.extend(serving);
     match args.output {
         Output::Yaml => stream(&objects),
         Output::Json => list(&objects),

@@ -6,6 +6,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use super::{
     client_address::{AddressBlock, ClientAddressHeader, TrustedProxies},
     rate_limit::RateLimits,
+    self_signed::Name,
     tls::CertificateFiles,
 };
 use crate::{
@@ -37,19 +38,30 @@ pub struct ServerArgs {
         env = "CERTCOURIER_TLS_CERT",
         value_name = "FILE",
         requires = "tls_key",
-        required_unless_present = "insecure_http"
+        required_unless_present_any = ["insecure_http", "tls_self_signed"]
     )]
     pub tls_cert: Option<PathBuf>,
     /// File with its private key: PEM, unencrypted.
     #[arg(long, env = "CERTCOURIER_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// How often both files are looked at; a changed pair serves new connections, a broken one leaves the old in use.
+    /// Make the serving certificate, and a CA of its own: for these DNS names and addresses, separated by commas. It is
+    /// kept in Secret certcourier-serving for all replicas, renewed after two thirds of its life, and its CA is in
+    /// ConfigMap certcourier-serving-ca; `certcourier manifests --tls-self-signed` prints both.
+    #[arg(long, env = "CERTCOURIER_TLS_SELF_SIGNED", value_delimiter = ',', value_name = "NAMES",
+        conflicts_with_all = ["tls_cert", "tls_key"])]
+    pub tls_self_signed: Vec<Name>,
+    /// How long each certificate of --tls-self-signed is good, at most a year.
+    #[arg(long, env = "CERTCOURIER_TLS_SELF_SIGNED_LIFETIME", default_value = "2160h", value_name = "DURATION",
+        value_parser = serving_lifetime)]
+    pub tls_self_signed_lifetime: Duration,
+    /// How often both files, or the Secret, are looked at; a changed pair serves new connections, a broken one leaves the
+    /// old in use.
     #[arg(long, env = "CERTCOURIER_TLS_RELOAD_INTERVAL", default_value = "5s", value_name = "DURATION",
         value_parser = positive)]
     pub tls_reload_interval: Duration,
     /// Serve plain HTTP: tokens, files and keys cross the network readable. Only where something in front of this
     /// server does TLS.
-    #[arg(long, env = "CERTCOURIER_INSECURE_HTTP", conflicts_with_all = ["tls_cert", "tls_key"])]
+    #[arg(long, env = "CERTCOURIER_INSECURE_HTTP", conflicts_with_all = ["tls_cert", "tls_key", "tls_self_signed"])]
     pub insecure_http: bool,
     /// Proxies that may say on whose behalf they call, as comma-separated blocks: `10.0.0.0/8,fd00::/8`. From anyone
     /// else such a header is ignored, and the other end of the connection is the client.
@@ -237,6 +249,15 @@ fn positive(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A certificate of the servers' own must end before their CA does.
+const LONGEST_SERVING: Duration = Duration::from_seconds(365 * 24 * 3600);
+
+fn serving_lifetime(text: &str) -> Result<Duration, String> {
+    positive(text).and_then(|lifetime| {
+        if lifetime <= LONGEST_SERVING { Ok(lifetime) } else { Err("must be at most 8760h".into()) }
+    })
+}
+
 fn stream_timeout(text: &str) -> Result<Duration, String> {
     positive(text)
         .and_then(|timeout| if timeout <= LONGEST_STREAM { Ok(timeout) } else { Err("must be at most 60s".into()) })
@@ -299,11 +320,16 @@ mod tests {
             (vec!["--tls-cert", "a"], "--tls-key"),
             (vec!["--tls-key", "a"], "--tls-cert"),
             (vec!["--insecure-http", "--tls-cert", "a", "--tls-key", "b"], "cannot be used with"),
+            (vec!["--tls-self-signed", "a.svc", "--tls-cert", "a", "--tls-key", "b"], "cannot be used with"),
+            (vec!["--tls-self-signed", "a b"], "neither a DNS name nor"),
+            (vec!["--tls-self-signed", "a.svc", "--tls-self-signed-lifetime", "8761h"], "at most 8760h"),
         ] {
             let error = ServerArgs::parse_flags(&flags).unwrap_err().to_string();
             assert!(error.contains(word), "{flags:?}: {error}");
         }
         assert!(ServerArgs::for_tests(&[]).certificate_files().is_none());
+        let args = ServerArgs::parse_flags(&["--tls-self-signed", "a.svc,10.0.0.1"]).unwrap();
+        assert!(args.certificate_files().is_none() && args.tls_self_signed.len() == 2);
         let args = ServerArgs::parse_flags(&["--tls-cert", "a", "--tls-key", "b"]).unwrap();
         assert_eq!(args.certificate_files().unwrap().key, PathBuf::from("b"));
     }

@@ -16,11 +16,12 @@ use super::{
     listener::{self, Drained},
     readiness::ApiServerSeen,
     router,
+    self_signed::SelfSigned,
     state::ServerState,
-    tls::{ServingCertificate, TlsError},
+    tls::{ServingCertificate, Source, TlsError},
 };
 use crate::{
-    audit::{Audit, AuditError, Source},
+    audit::{self, Audit, AuditError},
     kube::{
         client::{Clients, ConnectError, Role},
         error::in_one_line,
@@ -35,6 +36,8 @@ const AUDIT_GRACE: Duration = Duration::from_secs(5);
 
 /// How long outcomes may take to be written once the last connection is gone.
 const OUTCOME_GRACE: Duration = Duration::from_secs(10);
+/// How long after a failure the serving certificate is asked for again.
+const CERTIFICATE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why the server did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +91,7 @@ fn start(args: &ServerArgs) -> Result<(), RunError> {
     runtime.block_on(async {
         let clients = Clients::connect(&args.client, Role::Server).await?;
         let metrics = Metrics::new("server");
-        let audit = Audit::start(&args.audit, Source::new(args.cluster_name.as_deref()), &metrics)?;
+        let audit = Audit::start(&args.audit, audit::Source::new(args.cluster_name.as_deref()), &metrics)?;
         clients.observe(&metrics);
         let state = Arc::new(ServerState::new(args, clients, operator_policy, &metrics).telling(audit));
         state.audit.begin("server", &args.instance_name(), state.clients.clock().now());
@@ -108,13 +111,14 @@ async fn supervise(args: &ServerArgs, state: Arc<ServerState>, metrics: Metrics)
     let stop = stop_signal()?;
     let quit = CancellationToken::new();
     let seen = ApiServerSeen::default();
-    let endpoint = Endpoint { metrics, readiness: readiness(&state, &seen, &stop), remarks: remarks(&state) };
+    let serving = CancellationToken::new();
+    let endpoint = Endpoint { metrics, readiness: readiness(&state, &seen, &serving, &stop), remarks: remarks(&state) };
     let address = args.metrics_address;
     let mut probes = tokio::spawn(metrics::serve(address, endpoint, quit.clone()));
     let asking = seen.keep_asking(Arc::clone(&state));
-    let serving = serve(args, Arc::clone(&state), stop);
+    let served = serve(args, Arc::clone(&state), serving, stop);
     let ended = tokio::select! {
-        drained = serving => drained,
+        drained = served => drained,
         () = asking => Ok(()),
         probes = &mut probes => probes.unwrap_or(Ok(())).map_err(|source| RunError::Endpoint { address, source }),
     };
@@ -126,24 +130,63 @@ async fn supervise(args: &ServerArgs, state: Arc<ServerState>, metrics: Metrics)
 }
 
 /// Serves until `stop`, and then until what is under way has ended.
-async fn serve(args: &ServerArgs, state: Arc<ServerState>, stop: CancellationToken) -> Result<(), RunError> {
+/// `serving` is cancelled, which only ever means yes, once connections are accepted.
+async fn serve(
+    args: &ServerArgs,
+    state: Arc<ServerState>,
+    serving: CancellationToken,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
     let bind = || listener::bind(args.listen).map_err(|source| RunError::Listen { address: args.listen, source });
-    let app = router(state);
-    let Some(files) = args.certificate_files() else {
+    let app = router(Arc::clone(&state));
+    let Some(source) = source(args, &state) else {
         let listener = bind()?;
+        serving.cancel();
         warn!(address = %shown(&listener), "the API is served over plain HTTP: whoever can listen can read keys");
         accept(args, listener, None, app, stop).await;
         return Ok(());
     };
-    let certificate = ServingCertificate::load(files).await?;
+    let Some(certificate) = certificate(source, &stop).await? else { return Ok(()) };
     let tls = certificate.server_config()?;
     let listener = bind()?;
+    serving.cancel();
     info!(address = %shown(&listener), "the API is served over TLS");
     tokio::select! {
         () = accept(args, listener, Some(tls), app, stop) => {}
         () = certificate.keep_fresh(args.tls_reload_interval.get()) => {}
     }
     Ok(())
+}
+
+/// Where the serving certificate comes from; None for plain HTTP.
+fn source(args: &ServerArgs, state: &ServerState) -> Option<Source> {
+    if let Some(files) = args.certificate_files() {
+        return Some(Source::Files(files));
+    }
+    let names = args.tls_self_signed.as_slice();
+    let own =
+        || SelfSigned::new(state.clients.clone(), args.namespace.as_deref(), names, args.tls_self_signed_lifetime);
+    (!names.is_empty()).then(|| Source::SelfSigned(Box::new(own())))
+}
+
+/// The first certificate. Files that cannot be used end the start; for its own the server waits until the API server
+/// answers and the Secret is there. None: asked to end meanwhile.
+async fn certificate(source: Source, stop: &CancellationToken) -> Result<Option<ServingCertificate>, RunError> {
+    let mut said = String::new();
+    loop {
+        let error = match ServingCertificate::load(source.clone()).await {
+            Err(TlsError::SelfSigned(error)) => in_one_line(&error),
+            loaded => return Ok(Some(loaded?)),
+        };
+        if error != said {
+            warn!(error, "no serving certificate yet; trying again");
+            said = error;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(CERTIFICATE_PAUSE) => {}
+            () = stop.cancelled() => return Ok(None),
+        }
+    }
 }
 
 async fn accept(
@@ -171,10 +214,19 @@ fn shown(listener: &TcpListener) -> String {
     listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
 }
 
-fn readiness(state: &Arc<ServerState>, seen: &ApiServerSeen, stop: &CancellationToken) -> Readiness {
-    let (clock, seen, stop) = (state.clients.clock().clone(), seen.clone(), stop.clone());
+fn readiness(
+    state: &Arc<ServerState>,
+    seen: &ApiServerSeen,
+    serving: &CancellationToken,
+    stop: &CancellationToken,
+) -> Readiness {
+    let (clock, seen) = (state.clients.clock().clone(), seen.clone());
+    let (serving, stop) = (serving.clone(), stop.clone());
     Arc::new(move || {
         let mut missing = Vec::new();
+        if !serving.is_cancelled() {
+            missing.push("the API is not served yet: the log says what the certificate lacks".to_owned());
+        }
         if stop.is_cancelled() {
             missing.push("the server is about to end".to_owned());
         }

@@ -1,4 +1,5 @@
-//! The serving certificate: read from two files, and read again when they change.
+//! The serving certificate: read from two files, or from the Secret that the servers fill themselves, and read again when
+//! it changes.
 //!
 //! New connections get the new certificate; running ones are left alone. What cannot be used (a key of another
 //! certificate, half of a file) is logged and the certificate in use stays.
@@ -17,7 +18,8 @@ use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-use crate::kube::error::in_one_line;
+use super::self_signed::{SelfSigned, SelfSignedError, Served};
+use crate::{api::names::SERVING, kube::error::in_one_line};
 
 /// Where the serving certificate and its key are.
 #[derive(Clone, Debug)]
@@ -26,6 +28,42 @@ pub struct CertificateFiles {
     pub certificate: PathBuf,
     /// PEM, unencrypted.
     pub key: PathBuf,
+}
+
+/// Where the serving certificate comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Somebody puts it there.
+    Files(CertificateFiles),
+    /// The servers make it.
+    SelfSigned(Box<SelfSigned>),
+}
+
+impl From<CertificateFiles> for Source {
+    fn from(files: CertificateFiles) -> Self {
+        Self::Files(files)
+    }
+}
+
+impl Source {
+    async fn read(&self) -> Result<Content, TlsError> {
+        match self {
+            Self::Files(files) => Content::read(files).await,
+            Self::SelfSigned(own) => {
+                let Served { certificate, key } = own.current().await?;
+                let key = Zeroizing::new(key.expose().as_bytes().to_vec());
+                Ok(Content { certificate: certificate.into_bytes(), key })
+            }
+        }
+    }
+
+    /// What the certificate and its key are called.
+    fn places(&self) -> (PathBuf, PathBuf) {
+        match self {
+            Self::Files(files) => (files.certificate.clone(), files.key.clone()),
+            Self::SelfSigned(_) => (format!("Secret {SERVING}").into(), format!("Secret {SERVING}").into()),
+        }
+    }
 }
 
 /// Why the serving certificate cannot be used.
@@ -60,6 +98,9 @@ pub enum TlsError {
         /// What rustls said.
         source: rustls::Error,
     },
+    /// The servers could not make one.
+    #[error(transparent)]
+    SelfSigned(#[from] SelfSignedError),
     /// No protocol version is left to speak.
     #[error("TLS cannot be set up")]
     Setup(#[source] rustls::Error),
@@ -68,7 +109,7 @@ pub enum TlsError {
 /// The serving certificate in use, and where newer ones are found.
 #[derive(Debug)]
 pub struct ServingCertificate {
-    files: CertificateFiles,
+    source: Source,
     current: Arc<InUse>,
     provider: Arc<CryptoProvider>,
     /// Digest of what was last looked at, usable or not, so that one mistake is logged once. None: unreadable.
@@ -85,7 +126,7 @@ impl ResolvesServerCert for InUse {
     }
 }
 
-/// Both files as they are on disk.
+/// Certificate and key as they are now.
 struct Content {
     certificate: Vec<u8>,
     key: Zeroizing<Vec<u8>>,
@@ -107,8 +148,9 @@ impl Content {
         hasher.finalize().into()
     }
 
-    fn certified_key(&self, files: &CertificateFiles, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
-        let no_certificate = |source| TlsError::Parse { path: files.certificate.clone(), what: "certificate", source };
+    fn certified_key(&self, source: &Source, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+        let (certificate, key_place) = source.places();
+        let no_certificate = |source| TlsError::Parse { path: certificate.clone(), what: "certificate", source };
         let chain = CertificateDer::pem_slice_iter(&self.certificate)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|source| no_certificate(Some(source)))?;
@@ -116,26 +158,27 @@ impl Content {
             return Err(no_certificate(None));
         }
         let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|source| TlsError::Parse {
-            path: files.key.clone(),
+            path: key_place.clone(),
             what: "private key (encrypted keys cannot be used)",
             source: Some(source),
         })?;
         CertifiedKey::from_der(chain, key, provider)
-            .map_err(|source| TlsError::Pair { path: files.key.clone(), source })
+            .map_err(|source| TlsError::Pair { path: key_place.clone(), source })
     }
 }
 
 impl ServingCertificate {
-    /// Reads the files for the first time.
+    /// Reads it for the first time.
     ///
     /// # Errors
     /// [`TlsError`] names the file and what is wrong with it.
-    pub async fn load(files: CertificateFiles) -> Result<Self, TlsError> {
+    pub async fn load(source: impl Into<Source>) -> Result<Self, TlsError> {
+        let source = source.into();
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let content = Content::read(&files).await?;
-        let certified = content.certified_key(&files, &provider)?;
+        let content = source.read().await?;
+        let certified = content.certified_key(&source, &provider)?;
         let current = Arc::new(InUse(ArcSwap::from_pointee(certified)));
-        Ok(Self { last_seen: Some(content.digest()), files, current, provider })
+        Ok(Self { last_seen: Some(content.digest()), source, current, provider })
     }
 
     /// TLS 1.2 and 1.3 with HTTP/2 and HTTP/1.1, always with the certificate in use at the moment.
@@ -152,7 +195,7 @@ impl ServingCertificate {
         Ok(Arc::new(config))
     }
 
-    /// Looks at the files every `interval`, for ever. Polling also sees the symbolic links that a mounted Secret swaps.
+    /// Looks at it every `interval`, for ever. Polling also sees the symbolic links that a mounted Secret swaps.
     pub async fn keep_fresh(mut self, interval: Duration) {
         let mut ticks = tokio::time::interval(interval);
         loop {
@@ -162,7 +205,7 @@ impl ServingCertificate {
     }
 
     async fn refresh(&mut self) {
-        let content = match Content::read(&self.files).await {
+        let content = match self.source.read().await {
             Ok(content) => content,
             Err(error) => {
                 if self.last_seen.take().is_some() {
@@ -176,10 +219,10 @@ impl ServingCertificate {
             return;
         }
         self.last_seen = seen;
-        match content.certified_key(&self.files, &self.provider) {
+        match content.certified_key(&self.source, &self.provider) {
             Ok(certified) => {
                 self.current.0.store(Arc::new(certified));
-                info!(file = %self.files.certificate.display(), "serving certificate replaced");
+                info!(from = %self.source.places().0.display(), "serving certificate replaced");
             }
             Err(error) => {
                 warn!(error = in_one_line(&error), "new serving certificate cannot be used; the one in use stays");

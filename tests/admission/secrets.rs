@@ -1,6 +1,9 @@
 //! Secrets that hold a token, and what the operator may do with other people's Secrets and Roles: nothing.
 
-use certcourier::admission::name::{OPERATOR_SECRETS, TOKEN_READERS, TOKENS};
+use certcourier::{
+    admission::name::{OPERATOR_SECRETS, TOKEN_READERS, TOKENS},
+    api::names::SERVING,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -189,7 +192,42 @@ async fn other_peoples_secrets_are_none_of_the_operators_business() {
         case("the controller reads it", CONTROL, place.get("s2"), Allowed),
         case("the controller deletes it", CONTROL, place.delete("s2"), refused("Secrets that hold a token")),
         case("its owner deletes it", Who::Admin, place.delete("s2"), Allowed),
-        case("the controller in its own namespace", CONTROL, home.create(secret("s3", json!({}))).dry(), Allowed),
+        case(
+            "the controller in its own namespace",
+            CONTROL,
+            home.create(secret("s3", json!({}))).dry(),
+            refused("Secrets that hold a token"),
+        ),
+    ];
+    run(&session, cases).await;
+}
+
+/// Filled by whoever serves; made by the installation.
+#[tokio::test]
+async fn the_operator_updates_its_serving_certificate_and_no_other_secret_of_its_namespace() {
+    let session = Session::open().await;
+    let ns = session.namespace("serving").await;
+    let (home, elsewhere) = (Place::core(HOME, "secrets"), Place::core(&ns, "secrets"));
+    let refused = Refused(OPERATOR_SECRETS, "update its serving certificate");
+    let filled = || json!({"stringData": {"tls.crt": "x"}});
+    let cases = vec![
+        case("the server fills it", SERVE, home.update(SERVING, filled()), Allowed),
+        case("the server deletes it, which RBAC stops", SERVE, home.delete(SERVING), Forbidden("cannot delete")),
+        case("the controller deletes it", CONTROL, home.delete(SERVING), refused.clone()),
+        case(
+            "the controller makes one of that name",
+            CONTROL,
+            home.create(secret(SERVING, json!({}))),
+            refused.clone(),
+        ),
+        case("one of that name elsewhere", Who::Admin, elsewhere.create(secret(SERVING, json!({}))), Allowed),
+        case("the controller deletes that one", CONTROL, elsewhere.delete(SERVING), refused),
+        case(
+            "the server fills another one, which RBAC stops",
+            SERVE,
+            elsewhere.update(SERVING, filled()),
+            Forbidden("cannot update"),
+        ),
     ];
     run(&session, cases).await;
 }

@@ -6,7 +6,7 @@ use axum::http::{Method, Request, request::Builder};
 use certcourier::{
     admission::{Identity, probe},
     api::Requester,
-    manifests::{Installation, objects},
+    manifests::{Installation, objects, serving_objects},
 };
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
@@ -120,6 +120,7 @@ impl World {
         let installation =
             Installation { identity: world.identity.clone(), watch_namespaces: vec![], stamp: can_stamp };
         session.apply(&objects(&installation).unwrap()).await;
+        session.apply(&serving_objects(&world.identity).unwrap()).await;
         session.apply(&bindings()).await;
         session.apply(&special_rights()).await;
         world

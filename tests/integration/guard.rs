@@ -63,7 +63,7 @@ impl<'a> Siege<'a> {
 
     /// Applies what `certcourier manifests` prints, those of these names.
     pub async fn put_back(&self, wanted: impl Fn(&str, &str) -> bool) {
-        let mut list: Value = serde_json::from_str(&stage::manifests(&[], "json")).unwrap();
+        let mut list: Value = serde_json::from_str(&stage::manifests(&[], "json", &[])).unwrap();
         list["items"].as_array_mut().unwrap().retain(|object| {
             object["apiVersion"] == "admissionregistration.k8s.io/v1"
                 && wanted(object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap())

@@ -60,7 +60,8 @@ impl fmt::Display for Right {
 
 /// Every right of the operator, as `certcourier manifests` gives it.
 fn granted() -> BTreeSet<Right> {
-    let list: Value = serde_json::from_str(&stage::manifests(&[WATCHED.to_owned()], "json")).unwrap();
+    let list: Value =
+        serde_json::from_str(&stage::manifests(&[WATCHED.to_owned()], "json", &["--tls-self-signed"])).unwrap();
     let objects = list["items"].as_array().unwrap();
     let of_kind = |kind: &str| objects.iter().filter(|object| object["kind"] == kind).collect::<Vec<_>>();
     let mut rules: BTreeMap<String, Vec<PolicyRule>> = BTreeMap::new();
@@ -136,7 +137,8 @@ fn asked(stage: &Stage) -> Vec<Event> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_right_is_used_and_none_is_missing() {
-    let stage = Stage::own(Settings { watch: vec![WATCHED.to_owned()], ..Settings::default() }).await;
+    let settings = Settings { watch: vec![WATCHED.to_owned()], self_signed: true, ..Settings::default() };
+    let stage = Stage::own(settings).await;
     let world = World::settle(&stage, WATCHED.to_owned()).await;
     world.furnish().await;
     a_token_is_minted_again_and_redeemed(&world).await;

@@ -123,12 +123,15 @@ impl Program {
 }
 
 /// How a stage differs from the usual one.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[derive(Clone, Default)]
 pub struct Settings {
     pub controller: Vec<String>,
     pub server: Vec<String>,
     /// The namespaces that the operator watches and has rights in, made where missing; empty for all.
     pub watch: Vec<String>,
+    /// Whether the second server makes its certificate itself, and the controller gives its CA to people.
+    pub self_signed: bool,
     /// Whether to start a control plane of its own, which the test may break.
     pub own_plane: bool,
     /// Whether the operator's way to the API server leads through a proxy with faults.
@@ -208,6 +211,10 @@ impl Stage {
             }
         }
         install(&plane, &settings.watch).await;
+        if settings.self_signed {
+            plane.admin_kubectl().apply(&manifests(&settings.watch, "yaml", &["--tls-self-signed"])).await.unwrap();
+            settings.controller.extend(["--external-ca-config-map".to_owned(), names::SERVING_CA.to_owned()]);
+        }
         if !settings.watch.is_empty() {
             for arguments in [&mut settings.controller, &mut settings.server] {
                 arguments.extend(["--watch-namespaces".to_owned(), settings.watch.join(",")]);
@@ -226,7 +233,11 @@ impl Stage {
         let mut servers = Vec::new();
         for index in 0..2 {
             let log = format!("server-{index}.log");
-            servers.push(server(&site, &log, (ports[index], ports[index + 3]), &settings.server).await);
+            let mut more = settings.server.clone();
+            if settings.self_signed && index == 1 {
+                more.extend(["--tls-self-signed".to_owned(), "127.0.0.1".to_owned()]);
+            }
+            servers.push(server(&site, &log, (ports[index], ports[index + 3]), &more).await);
         }
         let stage = Self { plane, controller, servers, urls, pki, faults, names: AtomicU32::new(0), logs, directory };
         stage.controller.start();
@@ -353,7 +364,9 @@ async fn controller(site: &Site<'_>, url: &str, port: u16, more: &[String]) -> P
     let mut arguments: Vec<String> =
         ["controller", "--namespace", SYSTEM, "--external-url", url].map(str::to_owned).into();
     arguments.extend(["--kubeconfig".into(), site.kubeconfig("controller").await]);
-    arguments.extend(["--external-ca".into(), directory.join("ca.crt").display().to_string()]);
+    if !more.iter().any(|flag| flag == "--external-ca-config-map") {
+        arguments.extend(["--external-ca".into(), directory.join("ca.crt").display().to_string()]);
+    }
     arguments.extend(["--metrics-address".into(), probe.to_string()]);
     for (flag, value) in [
         ("--certificate-interval", "1s"),
@@ -380,8 +393,10 @@ async fn server(site: &Site<'_>, log: &str, (port, probe): (u16, u16), more: &[S
     let mut arguments: Vec<String> = ["server", "--namespace", SYSTEM].map(str::to_owned).into();
     arguments.extend(["--kubeconfig".into(), site.kubeconfig("server").await]);
     arguments.extend(["--listen".into(), format!("127.0.0.1:{port}"), "--probe-listen".into(), probe.to_string()]);
-    arguments.extend(["--tls-cert".into(), directory.join("tls.crt").display().to_string()]);
-    arguments.extend(["--tls-key".into(), directory.join("tls.key").display().to_string()]);
+    if !more.iter().any(|flag| flag == "--tls-self-signed") {
+        arguments.extend(["--tls-cert".into(), directory.join("tls.crt").display().to_string()]);
+        arguments.extend(["--tls-key".into(), directory.join("tls.key").display().to_string()]);
+    }
     arguments.extend(["--controller-user".into(), user("controller")]);
     // Tests come from one address, in crowds.
     for flag in ["--rate-per-address", "--rate-burst", "--rate-lookups", "--rate-per-person", "--rate-person-burst"] {
@@ -403,7 +418,7 @@ async fn install(plane: &ControlPlane, watch: &[String]) {
         format!("---\n{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: {name}, namespace: {SYSTEM}}}}}\n")
     });
     kubectl.apply(&format!("{}{}", namespaces.concat(), accounts.concat())).await.unwrap();
-    kubectl.apply(&manifests(watch, "yaml")).await.unwrap();
+    kubectl.apply(&manifests(watch, "yaml", &[])).await.unwrap();
     policies_bite(plane).await;
 }
 
@@ -413,10 +428,11 @@ fn user(name: &str) -> String {
 }
 
 /// What `certcourier manifests` prints for this stage.
-pub fn manifests(watch: &[String], output: &str) -> String {
+pub fn manifests(watch: &[String], output: &str, more: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_certcourier"))
         .args(["manifests", "--namespace", SYSTEM, "--controller", &user("controller"), "--server", &user("server")])
         .args(["--output", output])
+        .args(more)
         .args(watch.iter().flat_map(|namespace| ["--watch-namespaces", namespace]))
         .stderr(Stdio::inherit())
         .output()

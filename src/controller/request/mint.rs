@@ -9,10 +9,7 @@ use certcourier_bundle::generate_passphrase;
 use zeroize::Zeroizing;
 
 use super::{
-    super::{
-        context::{Context, External},
-        pass::PassError,
-    },
+    super::{context::Context, external::External, pass::PassError},
     owned,
     reader::{self, Reader},
 };
@@ -114,6 +111,7 @@ async fn place(
     name: &str,
 ) -> Result<Option<Contents>, PassError> {
     let (reads, writes) = (context.clients.reads(), context.clients.writes());
+    let external = context.external.now(&context.clients).await?;
     for _ in 0..ATTEMPTS {
         // Mostly nothing is in the way, so that is looked at only when something is.
         let contents = contents(request, namespace)?;
@@ -121,7 +119,7 @@ async fn place(
             name: name.to_owned(),
             labels: owned::labels(planned.generation),
             owner: owned::owner(request),
-            values: values(&contents, request, &context.external),
+            values: values(&contents, request, &external),
         };
         match secrets::create(writes, namespace, &secret).await {
             Ok(_) => return Ok(Some(contents)),
@@ -135,7 +133,7 @@ async fn place(
             return Ok(None);
         }
         if owned::generation(&found.metadata) == Some(planned.generation)
-            && let Some(contents) = adopt(&found, request, &context.external)
+            && let Some(contents) = adopt(&found, request, &external)
         {
             return Ok(Some(contents));
         }

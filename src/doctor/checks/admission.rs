@@ -95,13 +95,13 @@ fn compare(found: &Object, wanted: &Object) -> ObjectState {
         Object::Policy(policy) => &policy.metadata,
         Object::Binding(binding) => &binding.metadata,
     };
-    let revision = metadata.annotations.as_ref().and_then(|all| all.get(REVISION_ANNOTATION)?.split_once('-'));
-    match revision {
-        Some((number, digest)) if number != REVISION.to_string() && digest == found.digest() => {
-            ObjectState::OtherRevision
-        }
-        _ => ObjectState::Changed,
-    }
+    let Some(revision) = metadata.annotations.as_ref().and_then(|all| all.get(REVISION_ANNOTATION)) else {
+        return ObjectState::Changed;
+    };
+    // The Helm chart knows no digest: it writes the number alone.
+    let (number, digest) = revision.split_once('-').map_or((revision.as_str(), None), |(n, d)| (n, Some(d)));
+    let other = number != REVISION.to_string() && digest.is_none_or(|digest| digest == found.digest());
+    if other { ObjectState::OtherRevision } else { ObjectState::Changed }
 }
 
 /// A policy says what is wrong; its binding that it is refused.

@@ -515,16 +515,28 @@ fn the_policies_say_where_the_operator_lives() {
 
 #[test]
 fn another_revision_is_not_judged() {
-    let report = tampered(|all| {
-        let policy = policy_mut(all, policies::name::TOKENS);
-        policy.spec.as_mut().unwrap().validations.as_mut().unwrap().pop();
-        let digest = policies::spec_digest(&policy.spec);
-        let annotations = policy.metadata.annotations.get_or_insert_default();
-        annotations.insert(policies::REVISION_ANNOTATION.to_owned(), format!("999-{digest}"));
-    });
-    assert_eq!(report.findings.len(), 1);
-    assert_eq!(report.findings[0].severity, Severity::Medium);
-    assert!(report.findings[0].what.contains("another revision"), "{}", report.findings[0].what);
+    let judged = |revision: &dyn Fn(&str) -> String| {
+        let mut report = tampered(|all| {
+            let policy = policy_mut(all, policies::name::TOKENS);
+            policy.spec.as_mut().unwrap().validations.as_mut().unwrap().pop();
+            let revision = revision(&policies::spec_digest(&policy.spec));
+            policy
+                .metadata
+                .annotations
+                .get_or_insert_default()
+                .insert(policies::REVISION_ANNOTATION.to_owned(), revision);
+        });
+        assert_eq!(report.findings.len(), 1);
+        report.findings.remove(0)
+    };
+    // As `certcourier manifests` writes it, and as the Helm chart does.
+    for finding in [judged(&|digest| format!("999-{digest}")), judged(&|_| "999".to_owned())] {
+        assert_eq!(finding.severity, Severity::Medium);
+        assert!(finding.what.contains("another revision"), "{}", finding.what);
+    }
+    for finding in [judged(&|_| "999-0".to_owned()), judged(&|_| policies::REVISION.to_string())] {
+        assert_eq!(finding.severity, Severity::Critical, "{}", finding.what);
+    }
 }
 
 fn request(name: &str, requester: &str, deadline: Option<&str>) -> DownloadRequest {

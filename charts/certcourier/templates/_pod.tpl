@@ -1,0 +1,237 @@
+{{- /* The two containers and the pod around them; deployment.yaml puts them together. */}}
+{{- define "certcourier.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{- define "certcourier.commonArgs" -}}
+{{- with include "certcourier.namespaces" . }}
+- {{ printf "--watch-namespaces=%s" . | quote }}
+{{- end }}
+{{- if .Values.clusterPolicy }}
+- --cluster-policy=/etc/certcourier/policy/policy.yaml
+{{- end }}
+{{- with .Values.externalURL }}
+- {{ printf "--external-url=%s" . | quote }}
+{{- end }}
+- --log-format={{ .Values.logs.format }}
+- {{ printf "--log=%s" .Values.logs.filter | quote }}
+{{- end }}
+
+{{- define "certcourier.commonEnv" -}}
+- name: POD_NAME
+  valueFrom: {fieldRef: {fieldPath: metadata.name}}
+- name: POD_NAMESPACE
+  valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+{{- with .Values.clusterName }}
+- name: CERTCOURIER_CLUSTER_NAME
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "certcourier.probes" -}}
+livenessProbe:
+  httpGet: {path: /healthz, port: {{ . }}}
+  periodSeconds: 10
+  failureThreshold: 6
+readinessProbe:
+  httpGet: {path: /readyz, port: {{ . }}}
+  periodSeconds: 5
+{{- end }}
+
+{{- define "certcourier.commonMounts" -}}
+- name: service-account
+  mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+  readOnly: true
+{{- if .Values.clusterPolicy }}
+- name: policy
+  mountPath: /etc/certcourier/policy
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{- define "certcourier.controllerContainer" -}}
+- name: controller
+  image: {{ include "certcourier.image" . | quote }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  args:
+    - controller
+    {{- include "certcourier.commonArgs" . | trim | nindent 4 }}
+    - --metrics-address={{ .Values.bindAddress }}:8081
+    {{- if ne (include "certcourier.controllerUser" .) (include "certcourier.serverUser" .) }}
+    - --server-user={{ include "certcourier.serverUser" . }}
+    {{- end }}
+    {{- if include "certcourier.caConfigMap" . }}
+    - --external-ca-config-map={{ include "certcourier.caConfigMap" . }}
+    {{- else if .Values.tls.publishCA }}
+    - --external-ca=/etc/certcourier/ca/ca.crt
+    {{- end }}
+    {{- with .Values.controller.extraArgs }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  env:
+    {{- include "certcourier.commonEnv" . | nindent 4 }}
+  ports:
+    - {name: controller-http, containerPort: 8081, protocol: TCP}
+  {{- include "certcourier.probes" "controller-http" | nindent 2 }}
+  resources:
+    {{- toYaml .Values.controller.resources | nindent 4 }}
+  securityContext:
+    {{- include "certcourier.containerSecurity" . | nindent 4 }}
+  volumeMounts:
+    {{- include "certcourier.commonMounts" . | nindent 4 }}
+    {{- if and .Values.tls.publishCA (not (include "certcourier.caConfigMap" .)) }}
+    - name: ca
+      mountPath: /etc/certcourier/ca
+      readOnly: true
+    {{- end }}
+{{- end }}
+
+{{- define "certcourier.serverContainer" -}}
+- name: server
+  image: {{ include "certcourier.image" . | quote }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  args:
+    - server
+    {{- include "certcourier.commonArgs" . | trim | nindent 4 }}
+    - --listen={{ .Values.bindAddress }}:8443
+    - --metrics-address={{ .Values.bindAddress }}:8082
+    - --drain={{ .Values.server.drainSeconds }}s
+    {{- if ne (include "certcourier.controllerUser" .) (include "certcourier.serverUser" .) }}
+    - --controller-user={{ include "certcourier.controllerUser" . }}
+    {{- end }}
+    {{- if eq .Values.tls.source "self-managed" }}
+    - --tls-self-signed={{ include "certcourier.servingNames" . }}
+    - --tls-self-signed-lifetime={{ .Values.tls.lifetime }}
+    {{- else if eq .Values.tls.source "none" }}
+    - --insecure-http
+    {{- else }}
+    - --tls-cert=/etc/certcourier/tls/tls.crt
+    - --tls-key=/etc/certcourier/tls/tls.key
+    {{- end }}
+    {{- with .Values.server.trustedProxies }}
+    - --trusted-proxies={{ join "," . }}
+    - --client-address-header={{ $.Values.server.clientAddressHeader }}
+    {{- end }}
+    {{- with .Values.server.extraArgs }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  env:
+    {{- include "certcourier.commonEnv" . | nindent 4 }}
+  ports:
+    - {name: api, containerPort: 8443, protocol: TCP}
+    - {name: server-http, containerPort: 8082, protocol: TCP}
+  {{- include "certcourier.probes" "server-http" | nindent 2 }}
+  lifecycle:
+    # Until everybody knows that this pod takes no new connections.
+    preStop: {sleep: {seconds: 5}}
+  resources:
+    {{- toYaml .Values.server.resources | nindent 4 }}
+  securityContext:
+    {{- include "certcourier.containerSecurity" . | nindent 4 }}
+  volumeMounts:
+    {{- include "certcourier.commonMounts" . | nindent 4 }}
+    {{- if include "certcourier.servingSecret" . }}
+    - name: tls
+      mountPath: /etc/certcourier/tls
+      readOnly: true
+    {{- end }}
+{{- end }}
+
+{{- /* Takes a dict: root, component, account, controller (bool), server (bool). */}}
+{{- define "certcourier.podTemplate" -}}
+{{- $values := .root.Values -}}
+metadata:
+  annotations:
+    kubectl.kubernetes.io/default-container: {{ ternary "server" "controller" .server }}
+    {{- if $values.clusterPolicy }}
+    # The programs read the policy when they start.
+    checksum/cluster-policy: {{ toJson $values.clusterPolicy | sha256sum }}
+    {{- end }}
+    {{- with $values.podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  labels:
+    {{- include "certcourier.labels" .root | nindent 4 }}
+    app.kubernetes.io/component: {{ .component }}
+    {{- with $values.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  serviceAccountName: {{ .account | quote }}
+  # A token of its own with a short life is mounted below.
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  terminationGracePeriodSeconds: {{ add $values.server.drainSeconds 25 }}
+  securityContext:
+    runAsNonRoot: true
+    {{- with $values.runAsUser }}
+    runAsUser: {{ . | int64 }}
+    runAsGroup: {{ . | int64 }}
+    fsGroup: {{ . | int64 }}
+    {{- end }}
+    seccompProfile: {type: RuntimeDefault}
+  {{- with $values.imagePullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $values.priorityClassName }}
+  priorityClassName: {{ . | quote }}
+  {{- end }}
+  {{- with $values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $values.affinity }}
+  affinity:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- if $values.topologySpread.enabled }}
+  topologySpreadConstraints:
+    {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+    - maxSkew: 1
+      topologyKey: {{ . }}
+      whenUnsatisfiable: {{ $values.topologySpread.whenUnsatisfiable }}
+      matchLabelKeys: [pod-template-hash]
+      labelSelector:
+        matchLabels:
+          {{- include "certcourier.selectorLabels" $.root | nindent 10 }}
+          app.kubernetes.io/component: {{ $.component }}
+    {{- end }}
+  {{- end }}
+  containers:
+    {{- if .controller }}
+    {{- include "certcourier.controllerContainer" .root | nindent 4 }}
+    {{- end }}
+    {{- if .server }}
+    {{- include "certcourier.serverContainer" .root | nindent 4 }}
+    {{- end }}
+  volumes:
+    - name: service-account
+      projected:
+        defaultMode: 0440
+        sources:
+          - serviceAccountToken: {path: token, expirationSeconds: 3607}
+          - configMap: {name: kube-root-ca.crt, items: [{key: ca.crt, path: ca.crt}]}
+          - downwardAPI: {items: [{path: namespace, fieldRef: {fieldPath: metadata.namespace}}]}
+    {{- if $values.clusterPolicy }}
+    - name: policy
+      configMap: {name: "{{ include "certcourier.fullname" .root }}-policy"}
+    {{- end }}
+    {{- with include "certcourier.servingSecret" .root }}
+    {{- if $.server }}
+    - name: tls
+      secret: {secretName: {{ . | quote }}, defaultMode: 0440, items: [{key: tls.crt, path: tls.crt}, {key: tls.key, path: tls.key}]}
+    {{- end }}
+    {{- if and $.controller $values.tls.publishCA (not (include "certcourier.caConfigMap" $.root)) }}
+    - name: ca
+      secret: {secretName: {{ . | quote }}, items: [{key: ca.crt, path: ca.crt}]}
+    {{- end }}
+    {{- end }}
+{{- end }}
