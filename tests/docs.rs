@@ -32,12 +32,10 @@ fn rows(text: &str) -> Vec<Vec<&str>> {
     rows.iter().filter(|row| !is_head(row)).cloned().collect()
 }
 
-/// Names of tests in backticks: sentences, of four words at least.
+/// Names of tests in backticks: sentences, of four words at least. Metrics have such names, too.
 fn tests_named(text: &str) -> Vec<&str> {
     let plain = |name: &&str| {
-        // Metrics have such names too.
-        let is_metric = name.starts_with("certcourier_");
-        !is_metric
+        !name.starts_with("certcourier_")
             && name.matches('_').count() >= 3
             && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
     };
