@@ -18,7 +18,7 @@ use super::{
     router,
     self_signed::SelfSigned,
     state::ServerState,
-    tls::{ServingCertificate, Source, TlsError},
+    tls::{CertificateSource, ServingCertificate, TlsError},
 };
 use crate::{
     audit::{self, Audit, AuditError},
@@ -159,19 +159,22 @@ async fn serve(
 }
 
 /// Where the serving certificate comes from; None for plain HTTP.
-fn source(args: &ServerArgs, state: &ServerState) -> Option<Source> {
+fn source(args: &ServerArgs, state: &ServerState) -> Option<CertificateSource> {
     if let Some(files) = args.certificate_files() {
-        return Some(Source::Files(files));
+        return Some(CertificateSource::Files(files));
     }
     let names = args.tls_self_signed.as_slice();
     let own =
         || SelfSigned::new(state.clients.clone(), args.namespace.as_deref(), names, args.tls_self_signed_lifetime);
-    (!names.is_empty()).then(|| Source::SelfSigned(Box::new(own())))
+    (!names.is_empty()).then(|| CertificateSource::SelfSigned(Box::new(own())))
 }
 
 /// The first certificate. Files that cannot be used end the start; for its own the server waits until the API server
 /// answers and the Secret is there. None: asked to end meanwhile.
-async fn certificate(source: Source, stop: &CancellationToken) -> Result<Option<ServingCertificate>, RunError> {
+async fn certificate(
+    source: CertificateSource,
+    stop: &CancellationToken,
+) -> Result<Option<ServingCertificate>, RunError> {
     let mut said = String::new();
     loop {
         let error = match ServingCertificate::load(source.clone()).await {

@@ -32,20 +32,20 @@ pub struct CertificateFiles {
 
 /// Where the serving certificate comes from.
 #[derive(Clone, Debug)]
-pub enum Source {
+pub enum CertificateSource {
     /// Somebody puts it there.
     Files(CertificateFiles),
     /// The servers make it.
     SelfSigned(Box<SelfSigned>),
 }
 
-impl From<CertificateFiles> for Source {
+impl From<CertificateFiles> for CertificateSource {
     fn from(files: CertificateFiles) -> Self {
         Self::Files(files)
     }
 }
 
-impl Source {
+impl CertificateSource {
     async fn read(&self) -> Result<Content, TlsError> {
         match self {
             Self::Files(files) => Content::read(files).await,
@@ -109,7 +109,7 @@ pub enum TlsError {
 /// The serving certificate in use, and where newer ones are found.
 #[derive(Debug)]
 pub struct ServingCertificate {
-    source: Source,
+    source: CertificateSource,
     current: Arc<InUse>,
     provider: Arc<CryptoProvider>,
     /// Digest of what was last looked at, usable or not, so that one mistake is logged once. None: unreadable.
@@ -148,7 +148,7 @@ impl Content {
         hasher.finalize().into()
     }
 
-    fn certified_key(&self, source: &Source, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+    fn certified_key(&self, source: &CertificateSource, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
         let (certificate, key_place) = source.places();
         let no_certificate = |source| TlsError::Parse { path: certificate.clone(), what: "certificate", source };
         let chain = CertificateDer::pem_slice_iter(&self.certificate)
@@ -172,7 +172,7 @@ impl ServingCertificate {
     ///
     /// # Errors
     /// [`TlsError`] names the file and what is wrong with it.
-    pub async fn load(source: impl Into<Source>) -> Result<Self, TlsError> {
+    pub async fn load(source: impl Into<CertificateSource>) -> Result<Self, TlsError> {
         let source = source.into();
         let provider = Arc::new(aws_lc_rs::default_provider());
         let content = source.read().await?;
