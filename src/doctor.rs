@@ -12,4 +12,9 @@ mod rbac;
 mod report;
 mod table;
 
+pub use checks::evaluate;
 pub use command::{DoctorArgs, run};
+pub use gather::{Scope, facts};
+pub use rbac::Subject;
+pub use report::{Report, Verdict};
+pub use table::text;

@@ -21,7 +21,7 @@ pub use draft::set_condition;
 pub use mint::stall;
 pub use redeem::{ClaimRefusal, Refusal, claim, present, redeem};
 pub use retire::{Retention, outcome_overdue, receipt_expiry, request_expiry};
-pub use review::{digest, voters};
+pub use review::{digest, same_person, voters};
 pub use table::next;
 
 /// How many ended tokens a request remembers.

@@ -12,20 +12,25 @@
 //!   its token, [`passphrase`] and [`target`] are what a file needs on this side.
 //! - [`server`] reaches certcourier's HTTP API, wherever it is.
 //! - [`complete`] completes in the shell.
-//! - [`error`] is what a command ends with, and the exit code; [`output`], [`table`] and [`style`] print.
+//! - [`review`] says what is under review; [`ballot`] votes on it, [`confirm`] asks before.
+//! - [`error`] is what a command ends with, and the exit code; [`output`], [`table`], [`page`] and [`style`] print.
 
 mod ask;
+mod ballot;
 mod cli;
 mod commands;
 mod complete;
+mod confirm;
 mod connect;
 mod context;
 mod create;
 mod error;
 mod follow;
 mod output;
+mod page;
 mod passphrase;
 mod proxy;
+mod review;
 mod run;
 mod server;
 mod style;

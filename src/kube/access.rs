@@ -69,9 +69,23 @@ pub async fn caller_may(
     namespace: &str,
     (verb, resource, name): (&str, &str, &str),
 ) -> Result<bool, ApiError> {
+    self_review(caller, attributes(GROUP, resource, namespace, name, verb), resource).await
+}
+
+/// Whether whoever `caller` calls as may `get` a Secret, asked in their name: a refused attempt would be a line in the
+/// cluster's audit log that somebody has to look into.
+///
+/// # Errors
+/// [`ApiError`] when the API server refuses or does not answer.
+pub async fn caller_may_get_secret(caller: &Client, namespace: &str, secret: &str) -> Result<bool, ApiError> {
+    self_review(caller, attributes("", "secrets", namespace, secret, "get"), "secrets").await
+}
+
+async fn self_review(caller: &Client, asked: ResourceAttributes, resource: &str) -> Result<bool, ApiError> {
+    let verb = asked.verb.clone().unwrap_or_default();
     let review = SelfSubjectAccessReview {
         spec: SelfSubjectAccessReviewSpec {
-            resource_attributes: Some(attributes(GROUP, resource, namespace, name, verb)),
+            resource_attributes: Some(asked),
             ..SelfSubjectAccessReviewSpec::default()
         },
         ..SelfSubjectAccessReview::default()

@@ -51,6 +51,8 @@ pub fn voters<'a>(approvals: &'a [Approval], digest: &str, requester: &str) -> V
     people
 }
 
-fn same_person(one: &str, other: &str) -> bool {
+/// Whether two user names mean one person: some authenticators ignore case, and then `BOB` is `bob`.
+#[must_use]
+pub fn same_person(one: &str, other: &str) -> bool {
     one.to_lowercase() == other.to_lowercase()
 }

@@ -43,6 +43,14 @@ pub enum Command {
     /// Print the program that kubectl asks for completions in the shell: save it as `kubectl_complete-certcourier` in a
     /// folder of your PATH.
     Completion,
+    Inbox(commands::inbox::InboxArgs),
+    Describe(commands::describe::DescribeArgs),
+    Approve(commands::approve::ApproveArgs),
+    Deny(commands::deny::DenyArgs),
+    Inspect(commands::inspect::InspectArgs),
+    Policy(commands::policy::PolicyArgs),
+    Adopt(commands::adopt::AdoptArgs),
+    Doctor(commands::doctor::DoctorArgs),
 }
 
 /// Flags that every command has.
@@ -101,7 +109,7 @@ pub struct GlobalArgs {
         value_name = "NAME",
         env = "CERTCOURIER_NAMESPACE",
         hide_env_values = true,
-        default_value = "certcourier-system",
+        default_value = OPERATOR_NAMESPACE,
         value_parser = namespace,
         help_heading = SERVER
     )]
@@ -114,8 +122,17 @@ pub struct GlobalArgs {
     pub verbosity: u8,
 }
 
+/// Where the operator lives unless somebody says otherwise.
+const OPERATOR_NAMESPACE: &str = "certcourier-system";
 const CONNECTION: &str = "Connection, as for kubectl";
 const SERVER: &str = "certcourier's HTTP API";
+
+impl GlobalArgs {
+    /// The operator's namespace, where another one than the usual was named.
+    pub fn named_operator_namespace(&self) -> Option<String> {
+        (self.operator_namespace != OPERATOR_NAMESPACE).then(|| self.operator_namespace.clone())
+    }
+}
 
 /// Checks a namespace's name, so that a slip of the hand is not a path.
 pub fn namespace(text: &str) -> Result<String, String> {

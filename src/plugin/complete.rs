@@ -167,7 +167,7 @@ fn values(arg: &Arg, prefix: &str) -> Question {
         arg.get_value_names().and_then(|names| names.first()).map(clap::builder::Str::as_str).unwrap_or_default();
     let names = match (arg.get_id().as_str(), kind) {
         ("namespace" | "operator_namespace", _) => Names::Namespaces,
-        ("context", _) => Names::Contexts,
+        ("context" | "contexts", _) => Names::Contexts,
         (_, "CERTIFICATE") => Names::Certificates,
         (_, "REQUEST") => Names::Requests,
         (_, "RECEIPT") => Names::Receipts,

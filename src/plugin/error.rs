@@ -68,6 +68,18 @@ impl PluginError {
         self
     }
 
+    /// Says what it is about, where there are several.
+    #[must_use]
+    pub fn of(mut self, what: &str) -> Self {
+        self.words = format!("{what}: {}", self.words);
+        self
+    }
+
+    /// The sentence alone.
+    pub fn words(&self) -> &str {
+        &self.words
+    }
+
     /// The exit code.
     pub fn exit(&self) -> Exit {
         self.exit

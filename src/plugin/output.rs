@@ -100,7 +100,8 @@ pub fn name<K: Resource<DynamicType = ()>>(object: &K) -> String {
     format!("{}.{}/{}", K::kind(&()).to_lowercase(), K::group(&()), object.name_any())
 }
 
-fn values<K: Resource<DynamicType = ()> + Serialize>(objects: &[K]) -> Result<Vec<Value>, PluginError> {
+/// The objects in JSON, as kubectl prints them.
+pub fn values<K: Resource<DynamicType = ()> + Serialize>(objects: &[K]) -> Result<Vec<Value>, PluginError> {
     let values = objects.iter().map(serde_json::to_value).collect::<Result<Vec<Value>, _>>();
     let mut values = values.map_err(|error| PluginError::new(format!("cannot write this as JSON: {error}")))?;
     for metadata in values.iter_mut().filter_map(|value| value["metadata"].as_object_mut()) {
@@ -108,6 +109,11 @@ fn values<K: Resource<DynamicType = ()> + Serialize>(objects: &[K]) -> Result<Ve
         metadata.remove("managedFields");
     }
     Ok(values)
+}
+
+/// Says what went wrong with one of several things, on standard error.
+pub fn complain(error: &PluginError) {
+    let _ = io::stderr().write_all(error.report().as_bytes());
 }
 
 /// Writes to standard output.

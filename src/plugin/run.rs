@@ -67,6 +67,16 @@ fn start(cli: &Cli) -> Result<(), PluginError> {
         if matches!(cli.command, Command::Completion) {
             return print(complete::SCRIPT);
         }
+        // It connects by itself: the current context may be the one that cannot be used.
+        if let Command::Inbox(args) = &cli.command
+            && args.is_elsewhere()
+        {
+            return tokio::select! {
+                biased;
+                () = interrupted() => Err(PluginError::with_exit(Exit::Interrupted, "interrupted")),
+                done = commands::inbox::across(&cli.global, args) => done,
+            };
+        }
         let ctx = Ctx::connect(&cli.global).await?;
         tokio::select! {
             biased;
@@ -90,6 +100,14 @@ async fn dispatch(ctx: &Ctx, command: &Command) -> Result<(), PluginError> {
         Command::Revoke(args) => commands::revoke::run(ctx, args).await,
         Command::List(args) => commands::list::run(ctx, args).await,
         Command::Receipts(args) => commands::receipts::run(ctx, args).await,
+        Command::Inbox(args) => commands::inbox::run(ctx, args).await,
+        Command::Describe(args) => commands::describe::run(ctx, args).await,
+        Command::Approve(args) => commands::approve::run(ctx, args).await,
+        Command::Deny(args) => commands::deny::run(ctx, args).await,
+        Command::Inspect(args) => commands::inspect::run(ctx, args).await,
+        Command::Policy(args) => commands::policy::run(ctx, args).await,
+        Command::Adopt(args) => commands::adopt::run(ctx, args).await,
+        Command::Doctor(args) => commands::doctor::run(ctx, args).await,
     }
 }
 

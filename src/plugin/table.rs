@@ -19,6 +19,11 @@ impl Cell {
     pub fn toned(tone: Tone, text: impl Into<String>) -> Self {
         Self { text: text.into(), tone }
     }
+
+    /// Its text on one line, in its tone.
+    pub fn render(&self, style: Style) -> String {
+        style.paint(self.tone, &plain(&self.text))
+    }
 }
 
 /// What is not known is `<none>`, as kubectl has it.
@@ -56,6 +61,11 @@ impl Table {
     /// Adds a row, a cell for each column.
     pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
         self.rows.push(cells.into_iter().collect());
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
     /// The text. Names and reasons come from people: what would move the cursor or break a line is not printed.

@@ -1,0 +1,356 @@
+//! A vote: what is agreed to is shown, whoever votes is asked, and exactly one entry is appended, for what was shown and
+//! nothing else.
+//!
+//! It goes through the Kubernetes API with the voter's own rights; admission has the last word. What is refused here
+//! already is refused in plainer words, and before anybody is asked.
+
+use std::time::Duration;
+
+use ::kube::{
+    Api, ResourceExt as _,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+
+use super::{
+    confirm,
+    context::Ctx,
+    error::PluginError,
+    output::OutputArgs,
+    page::Page,
+    review::{self, Part},
+};
+use crate::{
+    api::{Certificate, Decision, DownloadRequest, Phase, Requester},
+    kube::{
+        access,
+        error::{During as _, Failure},
+    },
+};
+
+/// How long a new request may take until there is something to vote on.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// Others vote, and the controller counts: so often the object may change before a vote gets in.
+const ATTEMPTS: usize = 8;
+/// The schema's bound.
+const LONGEST_REASON: usize = 1024;
+
+/// What somebody votes.
+pub struct Ballot<'a> {
+    /// On which request.
+    pub request: &'a str,
+    /// How.
+    pub decision: Decision,
+    /// Why; asked for where it is missing and somebody sits there.
+    pub reason: Option<&'a str>,
+    /// What they have seen, if they say so.
+    pub digest: Option<&'a str>,
+    /// Whether to ask no more.
+    pub yes: bool,
+}
+
+impl Ballot<'_> {
+    fn verb(&self) -> &'static str {
+        match self.decision {
+            Decision::Approve => "approve",
+            Decision::Deny => "deny",
+        }
+    }
+
+    fn question(&self) -> &'static str {
+        match self.decision {
+            Decision::Approve => "Approve this?",
+            Decision::Deny => "Deny this?",
+        }
+    }
+
+    fn done(&self) -> &'static str {
+        match self.decision {
+            Decision::Approve => "approved",
+            Decision::Deny => "denied",
+        }
+    }
+}
+
+/// Shows, asks, votes.
+///
+/// # Errors
+/// When there is nothing to vote on, it is not theirs to vote, they do not want to, or the API server refuses.
+pub async fn cast(ctx: &Ctx, ballot: &Ballot<'_>, output: &OutputArgs) -> Result<(), PluginError> {
+    let given = ballot.reason.map(checked).transpose()?;
+    if given.is_none() && !confirm::can_ask() {
+        return Err(PluginError::usage("say why with --reason: it goes on record with the vote"));
+    }
+    let who = access::who(ctx.clients.reads()).await.during("ask", || "the API server who you are".to_owned())?;
+    let request = under_review(ctx, ballot).await?;
+    refuse(ctx, &request, &who, ballot)?;
+    let certificate = right_and_certificate(ctx, &request, &who, ballot).await?;
+    let mut page = Page::default();
+    page.fact("Request", format!("{}/{}", ctx.namespace, request.name_any()));
+    review::asked(&mut page, &request);
+    review::reviewed(&mut page, &request, certificate.as_ref(), ctx.now());
+    ctx.show(&page.render(ctx.stderr));
+    let reason = match given {
+        Some(reason) => reason,
+        None => checked(&confirm::ask("Reason, for the record:").await?)?,
+    };
+    if !ballot.yes && confirm::can_ask() && !confirm::agreed(ballot.question()).await? {
+        return Err(PluginError::new(format!("not {}: nothing was written", ballot.done())));
+    }
+    let (name, flags) = (ballot.request, ctx.flags());
+    ctx.resume_by(format!("whether the vote is cast: kubectl certcourier describe {name} {flags}"));
+    let voted = append(ctx, &request, &who, ballot, &reason).await?;
+    output.object(&voted, || format!("downloadrequest.certcourier.io/{name} {}\n", ballot.done()))?;
+    ctx.say(&follows(&voted, ballot.decision))
+}
+
+/// A reason that says something.
+fn checked(reason: &str) -> Result<String, PluginError> {
+    match reason.trim() {
+        "" => Err(PluginError::usage("the reason is empty: say why, it goes on record with the vote")),
+        reason if reason.chars().count() > LONGEST_REASON => {
+            Err(PluginError::usage(format!("the reason is longer than {LONGEST_REASON} characters")))
+        }
+        reason => Ok(reason.to_owned()),
+    }
+}
+
+/// The request once the controller has looked at it.
+async fn under_review(ctx: &Ctx, ballot: &Ballot<'_>) -> Result<DownloadRequest, PluginError> {
+    let looking = async {
+        loop {
+            let request: DownloadRequest = ctx.one(ballot.request, "list requests").await?;
+            let votes = request.status.as_ref().is_some_and(|status| status.approvals.is_some());
+            if votes || !review::phase(&request).is_open() {
+                return Ok(request);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    tokio::time::timeout(FIRST_LOOK, looking).await.unwrap_or_else(|_| {
+        Err(PluginError::new(format!(
+            "the controller has not looked at {} yet: there is nothing to vote on",
+            ballot.request
+        ))
+        .next("try again; if it stays so, does the operator run, and does it watch this namespace?"))
+    })
+}
+
+/// Says why this vote would be none.
+fn refuse(ctx: &Ctx, request: &DownloadRequest, who: &Requester, ballot: &Ballot<'_>) -> Result<(), PluginError> {
+    let (me, flags) = (who.username.as_str(), ctx.flags());
+    match obstacle(request, me, ballot.decision, &flags) {
+        Some(refusal) => Err(refusal),
+        None => match ballot.digest {
+            Some(digest) if review::review(request).is_none_or(|review| review.digest != digest) => {
+                Err(changed(ballot, &flags))
+            }
+            _ => Ok(()),
+        },
+    }
+}
+
+fn obstacle(request: &DownloadRequest, me: &str, decision: Decision, flags: &str) -> Option<PluginError> {
+    let (name, phase) = (request.name_any(), review::phase(request));
+    let status = request.status.clone().unwrap_or_default();
+    let why = review::why(&status);
+    if !phase.is_open() {
+        return Some(PluginError::new(format!(
+            "{name} is closed ({}: {why}): a vote changes nothing any more",
+            phase.name()
+        )));
+    }
+    if me.to_lowercase().starts_with("system:") {
+        let words = format!("approvers are people, and you are `{me}`");
+        return Some(
+            PluginError::new(words).next(format!("withdraw it: kubectl certcourier revoke {name} {flags} --reason …")),
+        );
+    }
+    match (review::part(request, me), decision) {
+        (Part::Asked, _) => {
+            return Some(
+                PluginError::new(format!("you asked for {name} yourself, and nobody votes on their own request")).next(format!(
+                    "somebody else with ClusterRole certcourier-approver votes; to withdraw it: kubectl certcourier revoke {name} {flags} --reason …"
+                )),
+            );
+        }
+        (Part::Approved, Decision::Approve) => {
+            return Some(PluginError::new(format!("you have approved {name} already: {}", review::count(request))));
+        }
+        (Part::Denied, _) => return Some(PluginError::new(format!("you have denied {name} already"))),
+        _ => {}
+    }
+    match (decision, phase) {
+        (Decision::Deny, _) | (Decision::Approve, Phase::AwaitingApproval) => None,
+        (Decision::Approve, Phase::Pending) => {
+            Some(PluginError::new(format!("there is nothing to agree to yet, {name} is Pending: {why}")))
+        }
+        (Decision::Approve, _) => Some(
+            PluginError::new(format!("{name} is {} and waits for nobody: {}", phase.name(), review::count(request)))
+                .next(format!("to stop it: kubectl certcourier deny {name} {flags} --reason …")),
+        ),
+    }
+}
+
+fn changed(ballot: &Ballot<'_>, flags: &str) -> PluginError {
+    let name = ballot.request;
+    PluginError::new(format!("what is under review of {name} is not what you saw: nothing was written"))
+        .next(format!("look again: kubectl certcourier describe {name} {flags}"))
+}
+
+/// The Certificate, for what its status says of the fingerprints; a voter without its verb need not be asked.
+async fn right_and_certificate(
+    ctx: &Ctx,
+    request: &DownloadRequest,
+    who: &Requester,
+    ballot: &Ballot<'_>,
+) -> Result<Option<Certificate>, PluginError> {
+    let name = &request.spec.certificate_ref.name;
+    let certificates: Api<Certificate> = ctx.api();
+    let right = ("approve", "certificates", name.as_str());
+    let (may, certificate) =
+        tokio::join!(access::caller_may(ctx.clients.reads(), &ctx.namespace, right), certificates.get_opt(name));
+    if !may? {
+        let words = format!(
+            "you ({}) may not {} it: you lack verb approve on certificates.certcourier.io/{name} in namespace {}",
+            who.username,
+            ballot.verb(),
+            ctx.namespace
+        );
+        return Err(PluginError::new(words).next("ask for ClusterRole certcourier-approver there"));
+    }
+    Ok(certificate.ok().flatten())
+}
+
+/// Appends the vote to the object that was shown. Where others were faster it is looked at again, and the vote is cast only
+/// if it still is for the same.
+async fn append(
+    ctx: &Ctx,
+    shown: &DownloadRequest,
+    who: &Requester,
+    ballot: &Ballot<'_>,
+    reason: &str,
+) -> Result<DownloadRequest, PluginError> {
+    let digest = review::review(shown).map(|review| review.digest.clone()).unwrap_or_default();
+    let value = json!({"username": who.username, "digest": digest, "decision": ballot.decision, "reason": reason});
+    let mut request = shown.clone();
+    for _ in 0..ATTEMPTS {
+        let patch = json!([
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": request.resource_version()},
+            {"op": "add", "path": "/status/approvals/-", "value": value},
+        ]);
+        let patch = serde_json::from_value(patch)
+            .map_err(|error| PluginError::new(format!("cannot write the vote as JSON: {error}")))?;
+        let patch = Patch::<DownloadRequest>::Json(patch);
+        let patched =
+            ctx.writing::<DownloadRequest>().patch_status(ballot.request, &PatchParams::default(), &patch).await;
+        let object = || format!("DownloadRequest {}/{}", ctx.namespace, ballot.request);
+        match patched.during("vote on", object) {
+            Ok(voted) => return Ok(voted),
+            Err(error) => {
+                let lost = match error.failure() {
+                    Failure::Conflict => false,
+                    Failure::Unavailable => true,
+                    _ => return Err(error.into()),
+                };
+                request = ctx.one(ballot.request, "list requests").await?;
+                if lost && has(&request, &value) {
+                    return Ok(request);
+                }
+                if lost {
+                    return Err(error.into());
+                }
+            }
+        }
+        refuse(ctx, &request, who, ballot)?;
+        if review::review(&request).is_none_or(|review| review.digest != digest) {
+            return Err(changed(ballot, &ctx.flags()));
+        }
+    }
+    Err(PluginError::new(format!("{} changes too fast: nothing was written", ballot.request)).next("try again"))
+}
+
+/// Whether just this vote is there: an answer that was lost may have been a yes.
+fn has(request: &DownloadRequest, vote: &serde_json::Value) -> bool {
+    let votes = request.status.as_ref().and_then(|status| status.approvals.as_deref()).unwrap_or_default();
+    votes.iter().any(|cast| serde_json::to_value(cast).is_ok_and(|cast| cast == *vote))
+}
+
+/// What happens now. The controller counts, so the object may not say yet.
+fn follows(request: &DownloadRequest, decision: Decision) -> String {
+    let Some(review) = review::review(request) else { return String::new() };
+    let votes = request.status.as_ref().and_then(|status| status.approvals.as_deref()).unwrap_or_default();
+    let given = crate::lifecycle::voters(votes, &review.digest, review::requester(request)).len();
+    let required = usize::try_from(review.approvals.required).unwrap_or(0);
+    match decision {
+        Decision::Deny => "One denial ends a request: no token of it works any more.".to_owned(),
+        Decision::Approve if given >= required => {
+            format!("{given} of {required} approvals are given: {} may take the file.", review::requester(request))
+        }
+        Decision::Approve => format!("{given} of {required} approvals are given."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::review::fixtures::{request, vote},
+        *,
+    };
+
+    fn words(phase: &str, votes: serde_json::Value, me: &str, decision: Decision) -> String {
+        obstacle(&request(phase, votes), me, decision, "-n payments").map(|error| error.report()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_vote_that_would_be_none_is_refused_with_what_to_do() {
+        use Decision::{Approve, Deny};
+        for (phase, votes, me, decision, said) in [
+            ("AwaitingApproval", json!([]), "alice", Approve, "kubectl certcourier revoke key -n payments"),
+            ("AwaitingApproval", json!([]), "Alice", Deny, "yourself"),
+            ("AwaitingApproval", json!([vote("Approve", "d1")]), "bob", Approve, "already: 0 of 2 given"),
+            ("AwaitingApproval", json!([vote("Deny", "x")]), "bob", Deny, "denied key already"),
+            ("AwaitingApproval", json!([]), "system:serviceaccount:ci:robot", Approve, "approvers are people"),
+            ("Pending", json!([]), "bob", Approve, "nothing to agree to yet"),
+            ("TokenIssued", json!([]), "bob", Approve, "kubectl certcourier deny key -n payments"),
+            ("Denied", json!([]), "bob", Approve, "closed (Denied"),
+            ("Consumed", json!([]), "bob", Deny, "closed (Consumed"),
+        ] {
+            let words = words(phase, votes, me, decision);
+            assert!(words.contains(said), "{phase} {me} {decision:?}: {words}");
+        }
+        for (phase, votes, decision) in [
+            ("AwaitingApproval", json!([]), Approve),
+            ("AwaitingApproval", json!([vote("Approve", "d0")]), Approve),
+            ("AwaitingApproval", json!([vote("Approve", "d1")]), Deny),
+            ("TokenIssued", json!([vote("Approve", "d1")]), Deny),
+        ] {
+            assert_eq!(words(phase, votes, "bob", decision), "", "{phase} {decision:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_reason_is_none() {
+        assert_eq!(checked(" INC-1 ").unwrap(), "INC-1");
+        assert!(checked(" \t").is_err());
+        assert!(checked(&"x".repeat(LONGEST_REASON + 1)).is_err());
+    }
+
+    #[test]
+    fn a_lost_answer_is_settled_by_the_very_vote() {
+        let cast = request("AwaitingApproval", json!([vote("Approve", "d1")]));
+        assert!(has(&cast, &vote("Approve", "d1")));
+        assert!(!has(&cast, &vote("Approve", "d2")));
+    }
+
+    #[test]
+    fn what_follows_counts_the_vote_that_was_just_cast() {
+        let one = request("AwaitingApproval", json!([vote("Approve", "d1")]));
+        assert_eq!(follows(&one, Decision::Approve), "1 of 2 approvals are given.");
+        let mut frank = vote("Approve", "d1");
+        frank["username"] = "frank".into();
+        let two = request("AwaitingApproval", json!([vote("Approve", "d1"), frank]));
+        assert_eq!(follows(&two, Decision::Approve), "2 of 2 approvals are given: alice may take the file.");
+    }
+}

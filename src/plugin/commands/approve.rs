@@ -1,0 +1,44 @@
+//! `approve`: agrees to a request of somebody else's.
+
+use super::super::{ballot, ballot::Ballot, cli::object_name, context::Ctx, error::PluginError, output::OutputArgs};
+use crate::api::Decision;
+
+const EXAMPLES: &str = "\
+What you agree to is shown before; the vote counts for that and nothing else. On a terminal you \
+are asked once more.
+
+Examples:
+  kubectl certcourier approve api-key-x7k2p --reason 'INC-4211, checked with alice'
+  kubectl certcourier approve api-key-x7k2p --reason INC-4211 --yes --digest $DIGEST";
+
+/// Approve a request.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ApproveArgs {
+    /// The request.
+    #[arg(value_name = "REQUEST", value_parser = object_name)]
+    request: String,
+    /// Why; it goes on record. Omitted: you are asked on a terminal.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Only if this is what is under review (status.review.digest). Omitted: what is shown.
+    #[arg(long, value_name = "DIGEST")]
+    digest: Option<String>,
+    /// Do not ask on a terminal.
+    #[arg(short, long)]
+    yes: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Approves it.
+pub async fn run(ctx: &Ctx, args: &ApproveArgs) -> Result<(), PluginError> {
+    let ballot = Ballot {
+        request: &args.request,
+        decision: Decision::Approve,
+        reason: args.reason.as_deref(),
+        digest: args.digest.as_deref(),
+        yes: args.yes,
+    };
+    ballot::cast(ctx, &ballot, &args.output).await
+}

@@ -1,0 +1,39 @@
+//! `deny`: ends a request of somebody else's, also when others have approved it and its token is out.
+
+use super::super::{ballot, ballot::Ballot, cli::object_name, context::Ctx, error::PluginError, output::OutputArgs};
+use crate::api::Decision;
+
+const EXAMPLES: &str = "\
+One denial ends a request, also after others have approved it and while its token lives.
+
+Examples:
+  kubectl certcourier deny api-key-x7k2p --reason 'no change request for this'";
+
+/// Deny a request; one denial ends it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct DenyArgs {
+    /// The request.
+    #[arg(value_name = "REQUEST", value_parser = object_name)]
+    request: String,
+    /// Why; it goes on record.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Do not ask on a terminal.
+    #[arg(short, long)]
+    yes: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Denies it.
+pub async fn run(ctx: &Ctx, args: &DenyArgs) -> Result<(), PluginError> {
+    let ballot = Ballot {
+        request: &args.request,
+        decision: Decision::Deny,
+        reason: Some(&args.reason),
+        digest: None,
+        yes: args.yes,
+    };
+    ballot::cast(ctx, &ballot, &args.output).await
+}
