@@ -10,7 +10,9 @@ async fn kubectl_completes_commands_flags_and_the_names_there_are() {
         carol.bash(&format!("kubectl __complete certcourier {}", words.replace("NS", &world.namespace))).await.ok()
     };
     let commands = complete("''").await;
-    for command in ["download", "request", "claim", "wait", "revoke", "list", "receipts", "completion"] {
+    for command in
+        ["download", "request", "claim", "wait", "revoke", "list", "receipts", "completion", "approve", "policy"]
+    {
         assert!(commands.lines().any(|line| line.split('\t').next() == Some(command)), "{command}: {commands}");
     }
     assert!(complete("download --for").await.starts_with("--format\t"));

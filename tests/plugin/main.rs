@@ -3,11 +3,17 @@
 
 #![cfg(test)]
 
+mod adopt;
 mod claims;
 mod completion;
+mod describe;
+mod doctor;
 mod documented;
 mod download;
+mod explain;
 mod faults;
+mod inbox;
+mod inspect;
 mod kit;
 mod lists;
 #[allow(dead_code, reason = "tests/integration uses more of it")]
@@ -17,6 +23,8 @@ mod pki;
 #[path = "../integration/stage.rs"]
 mod stage;
 mod terminal;
+mod typed;
+mod votes;
 mod ways;
 #[allow(dead_code, reason = "tests/integration uses more of it")]
 #[path = "../integration/world.rs"]
