@@ -6,6 +6,7 @@ use certcourier::api::{Decision, Phase};
 use serde_json::json;
 
 use super::{
+    inspect::may_read_secrets,
     kit::{Shell, keys_with_two_approvals, only_request, vote},
     stage::Stage,
     world::World,
@@ -36,7 +37,20 @@ async fn home<'a>(world: &'a World<'a>, person: &str) -> Shell<'a> {
 async fn every_command_on_the_page_does_what_it_says() {
     let world = World::new(Stage::shared().await, "documented").await;
     let blocks = blocks();
-    let expected = ["carol", "carol", "alice, and two approve", "alice, later", "alice", "alice", "bob", "erin"];
+    let expected = [
+        "carol",
+        "carol",
+        "alice, and two approve",
+        "alice, later",
+        "alice",
+        "alice",
+        "bob",
+        "bob, whose vote is waited for",
+        "frank",
+        "alice, before she asks",
+        "dave, who may read the Secrets",
+        "erin",
+    ];
     assert_eq!(blocks.iter().map(|(who, _)| who.as_str()).collect::<Vec<_>>(), expected);
     let block = |number: usize| blocks[number].1.as_str();
     let (carol, bob, erin) = (home(&world, "carol").await, home(&world, "bob").await, home(&world, "erin").await);
@@ -76,6 +90,19 @@ async fn every_command_on_the_page_does_what_it_says() {
 
     carol.bash("kubectl certcourier request api --format cert --name open").await.ok();
     assert_eq!(bob.bash(block(6)).await.ok(), "downloadrequest.certcourier.io/open revoked\n");
-    let record = erin.bash(block(7)).await.ok();
+    keys_with_two_approvals(&world).await;
+    alice.bash("kubectl certcourier request api --format key --name agreed").await.ok();
+    world.wait_for_phase("agreed", Phase::AwaitingApproval).await;
+    let agreed = bob.bash(&format!("R=agreed\n{}", block(7))).await.ok();
+    assert!(agreed.contains("agreed   api") && agreed.ends_with("agreed approved\n"), "{agreed}");
+    let denied = home(&world, "frank").await.bash(&format!("R=agreed\n{}", block(8))).await.ok();
+    assert_eq!(denied, "downloadrequest.certcourier.io/agreed denied\n");
+    let explained = alice.bash(block(9)).await.ok();
+    assert!(explained.contains("needs 2 approvals") && explained.contains("Key fits:"), "{explained}");
+    may_read_secrets(&world, "dave", "get, list").await;
+    let dave = home(&world, "dave").await;
+    world.until("dave may list Secrets", || async { dave.bash(block(10)).await.code == Some(0) }).await;
+
+    let record = erin.bash(block(11)).await.ok();
     assert!(record.contains("Delivered") && record.contains("pkcs12") && record.contains("fullchain"), "{record}");
 }
