@@ -30,7 +30,7 @@ async fn a_request_is_described_from_the_first_look_to_the_receipt_and_no_secret
         &frank,
         &[
             "Phase:         AwaitingApproval\n",
-            "So far:        1 of 2 approvals given for key of api to alice\n",
+            "Message:       1 of 2 approvals given for key of api to alice\n",
             "Why:           F5  [2J import\n",
             "Delivery:      Secret key-download-token, for the requester\n",
             "Approvals:     1 of 2 given (bob)\n",
@@ -88,6 +88,7 @@ async fn why_a_request_failed_is_said_and_objects_are_printed_as_they_are() {
             " Failed\n",
             "key export disabled: format `key`",
             "ask again with another request: kubectl certcourier download api",
+            "kubectl certcourier policy explain api -n ",
         ],
     );
     let json: serde_json::Value =

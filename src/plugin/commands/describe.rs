@@ -96,7 +96,7 @@ fn page(
     page.maybe("Created", request.metadata.creation_timestamp.as_ref().map(|created| moment(created.0)));
     page.fact("Phase", list::phase(review::phase(request)));
     page.maybe("Because", status.reason.as_deref());
-    page.maybe("So far", Some(review::why(&status)).filter(|why| !why.is_empty()));
+    page.maybe("Message", Some(review::why(&status)).filter(|why| !why.is_empty()));
     review::asked(&mut page, request);
     page.maybe("Deadline", spec.deadline.as_ref().map(|deadline| moment(deadline.0)));
     page.fact(
@@ -183,9 +183,10 @@ fn next(request: &DownloadRequest, me: &str, flags: &str) -> Vec<String> {
     let (phase, part) = (review::phase(request), review::part(request, me));
     let download = format!("kubectl certcourier download --request {name} {flags}");
     let revoke = format!("withdraw it: kubectl certcourier revoke {name} {flags} --reason …");
+    let certificate = &spec.certificate_ref.name;
     let again = format!(
-        "ask again with another request: kubectl certcourier download {} --format {} {flags}",
-        spec.certificate_ref.name, spec.format
+        "ask again with another request: kubectl certcourier download {certificate} --format {} {flags}",
+        spec.format
     );
     let voters = "others vote: ClusterRole certcourier-approver is who may";
     match (phase, part) {
@@ -210,6 +211,10 @@ fn next(request: &DownloadRequest, me: &str, flags: &str) -> Vec<String> {
             Some("Delivered") => vec!["nothing: the file was delivered".to_owned()],
             Some(_) => vec![again],
         },
+        (Phase::Failed, Part::Asked) => vec![
+            format!("what you would get, and why not: kubectl certcourier policy explain {certificate} {flags}"),
+            again,
+        ],
         (_, Part::Asked) => vec![again],
         _ => vec!["nothing: the request is over".to_owned()],
     }
@@ -246,6 +251,7 @@ mod tests {
             ("TokenIssued", json!([]), "bob", "kubectl certcourier deny key"),
             ("Denied", json!([]), "alice", "kubectl certcourier download api --format key -n payments"),
             ("Consumed", json!([]), "alice", "kubectl certcourier wait key --for finished -n payments"),
+            ("Failed", json!([]), "alice", "kubectl certcourier policy explain api -n payments"),
             ("Expired", json!([]), "bob", "the request is over"),
         ] {
             let steps = next(&request(phase, votes), me, "-n payments").join("\n");
