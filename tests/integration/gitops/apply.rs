@@ -196,7 +196,7 @@ async fn what_certcourier_prints_for_a_cluster_differs_in_nothing_once_it_is_app
     // The stage applied it client-side; as Argo CD with server-side apply, a tool of its own name.
     let server_side = ["diff", "--server-side", "--force-conflicts", "--field-manager=argocd-controller", "-f", "-"];
     for arguments in [&["diff", "-f", "-"][..], &server_side] {
-        let output = kubectl.run_with(arguments, &manifests(&[], "yaml")).await.unwrap();
+        let output = kubectl.run_with(arguments, &manifests(&[], "yaml", &[])).await.unwrap();
         assert_eq!((output.code, output.stdout.as_str()), (Some(0), ""), "{arguments:?}: {}", output.stderr);
     }
 }
