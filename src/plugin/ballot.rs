@@ -299,7 +299,7 @@ mod tests {
         *,
     };
 
-    fn words(phase: &str, votes: serde_json::Value, me: &str, decision: Decision) -> String {
+    fn words(phase: &str, votes: &serde_json::Value, me: &str, decision: Decision) -> String {
         obstacle(&request(phase, votes), me, decision, "-n payments").map(|error| error.report()).unwrap_or_default()
     }
 
@@ -317,7 +317,7 @@ mod tests {
             ("Denied", json!([]), "bob", Approve, "closed (Denied"),
             ("Consumed", json!([]), "bob", Deny, "closed (Consumed"),
         ] {
-            let words = words(phase, votes, me, decision);
+            let words = words(phase, &votes, me, decision);
             assert!(words.contains(said), "{phase} {me} {decision:?}: {words}");
         }
         for (phase, votes, decision) in [
@@ -326,7 +326,7 @@ mod tests {
             ("AwaitingApproval", json!([vote("Approve", "d1")]), Deny),
             ("TokenIssued", json!([vote("Approve", "d1")]), Deny),
         ] {
-            assert_eq!(words(phase, votes, "bob", decision), "", "{phase} {decision:?}");
+            assert_eq!(words(phase, &votes, "bob", decision), "", "{phase} {decision:?}");
         }
     }
 
@@ -339,18 +339,18 @@ mod tests {
 
     #[test]
     fn a_lost_answer_is_settled_by_the_very_vote() {
-        let cast = request("AwaitingApproval", json!([vote("Approve", "d1")]));
+        let cast = request("AwaitingApproval", &json!([vote("Approve", "d1")]));
         assert!(has(&cast, &vote("Approve", "d1")));
         assert!(!has(&cast, &vote("Approve", "d2")));
     }
 
     #[test]
     fn what_follows_counts_the_vote_that_was_just_cast() {
-        let one = request("AwaitingApproval", json!([vote("Approve", "d1")]));
+        let one = request("AwaitingApproval", &json!([vote("Approve", "d1")]));
         assert_eq!(follows(&one, Decision::Approve), "1 of 2 approvals are given.");
         let mut frank = vote("Approve", "d1");
         frank["username"] = "frank".into();
-        let two = request("AwaitingApproval", json!([vote("Approve", "d1"), frank]));
+        let two = request("AwaitingApproval", &json!([vote("Approve", "d1"), frank]));
         assert_eq!(follows(&two, Decision::Approve), "2 of 2 approvals are given: alice may take the file.");
     }
 }

@@ -170,7 +170,7 @@ pub mod fixtures {
     use super::*;
 
     /// alice asks for the key of `api`; two people must agree to digest `d1`.
-    pub fn request(phase: &str, votes: Value) -> DownloadRequest {
+    pub fn request(phase: &str, votes: &Value) -> DownloadRequest {
         serde_json::from_value(json!({
             "apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadRequest",
             "metadata": {"name": "key", "namespace": "payments", "uid": "u", "resourceVersion": "7"},
@@ -212,13 +212,13 @@ mod tests {
             ("bob", json!([vote("Approve", "d1"), vote("Deny", "x")]), Part::Denied),
             ("frank", json!([vote("Approve", "d1")]), Part::None),
         ] {
-            assert_eq!(part(&request("AwaitingApproval", votes.clone()), who), part_of, "{who} {votes}");
+            assert_eq!(part(&request("AwaitingApproval", &votes), who), part_of, "{who} {votes}");
         }
     }
 
     #[test]
     fn what_is_agreed_to_is_all_there() {
-        let request = request("AwaitingApproval", json!([vote("Approve", "d0"), vote("Approve", "d1")]));
+        let request = request("AwaitingApproval", &json!([vote("Approve", "d0"), vote("Approve", "d1")]));
         let mut page = Page::default();
         asked(&mut page, &request);
         reviewed(&mut page, &request, None, Timestamp::UNIX_EPOCH);

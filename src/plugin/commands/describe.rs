@@ -254,14 +254,14 @@ mod tests {
             ("Failed", json!([]), "alice", "kubectl certcourier policy explain api -n payments"),
             ("Expired", json!([]), "bob", "the request is over"),
         ] {
-            let steps = next(&request(phase, votes), me, "-n payments").join("\n");
+            let steps = next(&request(phase, &votes), me, "-n payments").join("\n");
             assert!(steps.contains(said), "{phase} {me}: {steps}");
         }
     }
 
     #[test]
     fn a_token_is_described_without_its_hash() {
-        let mut issued = request("TokenIssued", json!([]));
+        let mut issued = request("TokenIssued", &json!([]));
         issued.status.as_mut().unwrap().token = serde_json::from_value(json!({
             "hash": "canary", "generation": 2, "round": 1, "expiresAt": "2026-11-22T12:05:00Z", "secretName": "key-download-token",
             "previous": [{"hash": "canary", "ended": "2026-11-22T12:00:00Z", "why": "Expired"}]}))

@@ -276,8 +276,8 @@ mod tests {
 
     #[test]
     fn what_waits_for_whom_is_told_apart() {
-        let fresh = request("AwaitingApproval", json!([]));
-        let voted = request("AwaitingApproval", json!([vote("Approve", "d1")]));
+        let fresh = request("AwaitingApproval", &json!([]));
+        let voted = request("AwaitingApproval", &json!([vote("Approve", "d1")]));
         assert_eq!(you(&fresh, "bob", true), You::Vote);
         assert_eq!(you(&fresh, "bob", false), You::MayNot);
         assert_eq!(you(&fresh, "system:admin", true), You::MayNot);

@@ -237,7 +237,7 @@ mod tests {
 
     use super::*;
 
-    fn certificate(status: Value) -> Certificate {
+    fn certificate(status: &Value) -> Certificate {
         serde_json::from_value(json!({
             "apiVersion": "certcourier.io/v1alpha1", "kind": "Certificate", "metadata": {"name": "api", "generation": 2},
             "spec": {"environments": [{"name": "production", "secretRef": {"name": "api-tls"}}]}, "status": status,
@@ -245,10 +245,10 @@ mod tests {
         .unwrap()
     }
 
-    fn look(status: Value, look: Look) -> Seen {
+    fn look(status: &Value, look: &Look) -> Seen {
         let certificate = certificate(status);
         let now = "2026-11-22T12:00:00Z".parse().unwrap();
-        seen(&certificate, &certificate.spec.environments[0], &look, now)
+        seen(&certificate, &certificate.spec.environments[0], look, now)
     }
 
     fn environment(end: &str) -> Value {
@@ -265,7 +265,7 @@ mod tests {
             ("2026-11-22T13:00:00Z", 0, Some("it expires in 0 days")),
             ("2026-11-22T11:00:00Z", -1, Some("it expired at 2026-11-22T11:00:00Z")),
         ] {
-            let seen = look(environment(end), Look::MayNot);
+            let seen = look(&environment(end), &Look::MayNot);
             assert_eq!(seen.days_left, Some(days), "{end}");
             assert_eq!(seen.warnings.len(), usize::from(said.is_some()), "{end}: {:?}", seen.warnings);
             assert!(said.is_none_or(|said| seen.warnings[0].starts_with(said)), "{:?}", seen.warnings);
@@ -274,13 +274,13 @@ mod tests {
 
     #[test]
     fn what_the_operator_has_not_seen_is_said() {
-        let never = look(json!(null), Look::MayNot);
+        let never = look(&json!(null), &Look::MayNot);
         assert!(never.warnings[0].contains("has not looked at it"), "{:?}", never.warnings);
         let mut before = environment("2027-11-22T12:00:00Z");
         before["observedGeneration"] = json!(1);
-        assert!(look(before, Look::MayNot).warnings[0].contains("earlier version"));
+        assert!(look(&before, &Look::MayNot).warnings[0].contains("earlier version"));
         let problem =
-            look(environment("2027-11-22T12:00:00Z"), Look::Problem("Secret `api-tls` does not exist".into()));
+            look(&environment("2027-11-22T12:00:00Z"), &Look::Problem("Secret `api-tls` does not exist".into()));
         assert_eq!(problem.warnings, ["Secret `api-tls` does not exist"]);
     }
 
@@ -288,6 +288,6 @@ mod tests {
     fn a_ca_is_pointed_out() {
         let mut ca = environment("2027-11-22T12:00:00Z");
         ca["environments"][0]["ca"] = json!(true);
-        assert!(look(ca, Look::MayNot).warnings[0].contains("allowCAKeyExport"));
+        assert!(look(&ca, &Look::MayNot).warnings[0].contains("allowCAKeyExport"));
     }
 }

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::policy::Source;
 
-fn certificate(status: Value) -> Certificate {
+fn certificate(status: &Value) -> Certificate {
     serde_json::from_value(json!({
         "apiVersion": "certcourier.io/v1alpha1", "kind": "Certificate", "metadata": {"name": "api"},
         "spec": {"environments": [{"name": "production", "secretRef": {"name": "api-tls"}},
@@ -34,7 +34,7 @@ struct Case {
 
 impl Case {
     fn new(policies: Vec<NamedPolicy>) -> Self {
-        let certificate = certificate(usable());
+        let certificate = certificate(&usable());
         Self { certificate, policies: Some(policies), who: "alice", verbs: (true, true), environment: "production" }
     }
 
@@ -101,7 +101,7 @@ fn an_environment_has_policies_and_obstacles_of_its_own() {
     let key = case.of(Format::Key);
     assert_eq!(key.refused_because.iter().map(|why| why.reason).collect::<Vec<_>>(), ["CAKeyExportDisabled"]);
     assert_eq!(case.of(Format::Chain).notes.len(), 1, "{:?}", case.of(Format::Chain));
-    case.certificate = certificate(json!({"environments": [
+    case.certificate = certificate(&json!({"environments": [
         {"name": "staging", "reason": "SecretMissing", "message": "environment `staging`: Secret `x` does not exist"}]}));
     assert!(case.of(Format::Cert).notes[0].ends_with("Secret `x` does not exist"), "{:?}", case.of(Format::Cert));
     assert!(!unseen(&case.known()));
