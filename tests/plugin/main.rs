@@ -4,6 +4,9 @@
 #![cfg(test)]
 
 mod adopt;
+#[allow(dead_code, reason = "tests/integration uses more of it")]
+#[path = "../integration/canaries.rs"]
+mod canaries;
 mod claims;
 mod completion;
 mod describe;
@@ -11,6 +14,9 @@ mod doctor;
 mod documented;
 mod download;
 mod explain;
+#[allow(dead_code, reason = "tests/integration uses more of it")]
+#[path = "../integration/fault_proxy.rs"]
+mod fault_proxy;
 mod faults;
 mod inbox;
 mod inspect;
