@@ -3,7 +3,7 @@
 use super::helm::{Helm, chart};
 
 /// A value as it is typed, and what must be in the refusal.
-const NONSENSE: [(&str, &str); 26] = [
+const NONSENSE: [(&str, &str); 28] = [
     ("placement=daemonset", "placement"),
     ("replicas=0", "replicas"),
     ("replicas=two", "replicas"),
@@ -25,6 +25,8 @@ const NONSENSE: [(&str, &str); 26] = [
     ("tls.names={https://a}", "names"),
     ("externalCA.configMap=other", "configMap"),
     ("image.digest=latest", "digest"),
+    ("audit.mode=stderr", "mode"),
+    ("audit.mode=required", "audit"),
     ("httpRoute.enabled=true", "parentRefs"),
     ("networkPolicy.apiServer.cidrs={10.0.0.1}", "cidrs"),
     ("server.replicas=3", "replicas"),

@@ -29,6 +29,28 @@ capabilities:
 - name: CERTCOURIER_CLUSTER_NAME
   value: {{ . | quote }}
 {{- end }}
+- name: CERTCOURIER_AUDIT
+  value: {{ .Values.audit.mode | quote }}
+{{- if include "certcourier.auditSink" . }}
+- name: CERTCOURIER_AUDIT_SINK
+  {{- if .Values.audit.sink.urlSecret }}
+  valueFrom: {secretKeyRef: {name: {{ .Values.audit.sink.urlSecret | quote }}, key: url}}
+  {{- else }}
+  value: {{ .Values.audit.sink.url | quote }}
+  {{- end }}
+{{- if .Values.audit.sink.headersSecret }}
+- name: CERTCOURIER_AUDIT_SINK_HEADERS
+  value: /etc/certcourier/audit-headers/headers
+{{- end }}
+{{- if .Values.audit.sink.caConfigMap }}
+- name: CERTCOURIER_AUDIT_SINK_CA
+  value: /etc/certcourier/audit-ca/ca.crt
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "certcourier.auditSink" -}}
+{{- if or .Values.audit.sink.url .Values.audit.sink.urlSecret -}}true{{- end }}
 {{- end }}
 
 {{- define "certcourier.probes" -}}
@@ -49,6 +71,18 @@ readinessProbe:
 - name: policy
   mountPath: /etc/certcourier/policy
   readOnly: true
+{{- end }}
+{{- if include "certcourier.auditSink" . }}
+{{- if .Values.audit.sink.headersSecret }}
+- name: audit-headers
+  mountPath: /etc/certcourier/audit-headers
+  readOnly: true
+{{- end }}
+{{- if .Values.audit.sink.caConfigMap }}
+- name: audit-ca
+  mountPath: /etc/certcourier/audit-ca
+  readOnly: true
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -232,6 +266,16 @@ spec:
     {{- if and $.controller $values.tls.publishCA (not (include "certcourier.caConfigMap" $.root)) }}
     - name: ca
       secret: {secretName: {{ . | quote }}, items: [{key: ca.crt, path: ca.crt}]}
+    {{- end }}
+    {{- end }}
+    {{- if include "certcourier.auditSink" .root }}
+    {{- with $values.audit.sink.headersSecret }}
+    - name: audit-headers
+      secret: {secretName: {{ . | quote }}, defaultMode: 0440, items: [{key: headers, path: headers}]}
+    {{- end }}
+    {{- with $values.audit.sink.caConfigMap }}
+    - name: audit-ca
+      configMap: {name: {{ . | quote }}, items: [{key: ca.crt, path: ca.crt}]}
     {{- end }}
     {{- end }}
 {{- end }}
