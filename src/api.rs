@@ -59,7 +59,8 @@ pub mod names {
     pub const VELERO_EXCLUDE: &str = "velero.io/exclude-from-backup";
     /// Name of the guard's ConfigMap, and of the `DownloadRequest` that it probes the status policy on.
     pub const GUARD: &str = "certcourier-guard";
-    /// Name of the ConfigMap in the operator's namespace that says where the server is: keys `url` and `ca.crt`.
+    /// Name of the ConfigMap in the operator's namespace that says where the server is: keys `url`, `service`, and `ca.crt`
+    /// or `caConfigMap`.
     pub const SERVER: &str = "certcourier-server";
     /// Name of the server's Service in the operator's namespace.
     pub const SERVICE: &str = "certcourier";

@@ -21,7 +21,7 @@ pub use self::{
 };
 use self::{forward::Forward, route::Route};
 use super::{context::Ctx, error::PluginError};
-use crate::redact::Redacted;
+use crate::{api::names, redact::Redacted};
 
 /// A server that is there must take a connection within this time.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -66,8 +66,8 @@ impl Server {
                 .next("name an https:// address with --server, or go through the API server with --port-forward"));
             }
             Route::Url { url, said_by, .. } => (builder, url, said_by.to_owned(), None),
-            Route::Forward { host, .. } => {
-                let forward = Forward::open(ctx).await?;
+            Route::Forward { host, service, .. } => {
+                let forward = Forward::open(ctx, service.as_deref().unwrap_or(names::SERVICE)).await?;
                 let host = host.unwrap_or_else(|| forward.host.clone());
                 let base = format!("{}://{host}:{}", forward.scheme, forward.address.port());
                 let way = format!("port-forward to pod {}/{}", ctx.global.operator_namespace, forward.pod);

@@ -208,7 +208,7 @@ fn taken(mut found: SecretObject, request: &DownloadRequest) -> Result<Taken, Pl
         part("token").ok_or_else(|| PluginError::new(format!("the token Secret of `{name}` holds no token")))?;
     let (url, ca, passphrase) = (part("url"), part("ca.crt"), part("passphrase"));
     let base = url.as_ref().and_then(|url| url.expose().split("/api/v1/downloads/").next().map(str::to_owned));
-    let secret = Published { url: base, ca: ca.map(|ca| ca.expose().to_string()) };
+    let secret = Published { url: base, ca: ca.map(|ca| ca.expose().to_string()), service: None };
     let token_status = request.status.as_ref().and_then(|status| status.token.as_ref());
     Ok(Taken {
         request: name,

@@ -126,11 +126,15 @@ async fn kubeconfigs_are_found_and_merged_as_kubectl_does() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operators_namespace_says_where_the_server_is_to_whoever_may_read_it() {
     let world = World::new(Stage::shared().await, "published").await;
-    let map = json!({"metadata": {"name": "certcourier-server"}, "data": {"url": world.stage.urls[1], "ca.crt": world.stage.pki.root()}});
-    world.api::<ConfigMap>().create(&PostParams::default(), &serde_json::from_value(map).unwrap()).await.unwrap();
+    for map in [
+        json!({"metadata": {"name": "certcourier-server"}, "data": {"url": world.stage.urls[1], "caConfigMap": "where-ca"}}),
+        json!({"metadata": {"name": "where-ca"}, "data": {"ca.crt": world.stage.pki.root()}}),
+    ] {
+        world.api::<ConfigMap>().create(&PostParams::default(), &serde_json::from_value(map).unwrap()).await.unwrap();
+    }
     let kubectl = world.stage.plane.admin_kubectl();
     let namespace = ["-n", world.namespace.as_str(), "create"];
-    let role = ["role", "where", "--verb=get", "--resource=configmaps", "--resource-name=certcourier-server"];
+    let role = ["role", "where", "--verb=get", "--resource=configmaps", "--resource-name=certcourier-server", "--resource-name=where-ca"];
     kubectl.check(namespace.into_iter().chain(role)).await.unwrap();
     kubectl
         .check(namespace.into_iter().chain(["rolebinding", "where", "--role=where", "--group=system:authenticated"]))

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::super::{context::Ctx, error::PluginError};
-use crate::{api::names, kube::error::During as _};
+use crate::kube::error::During as _;
 
 /// What to do instead.
 const INSTEAD: &str = "say where the server is with --server URL (or CERTCOURIER_SERVER), or ask whoever runs certcourier for \
@@ -46,10 +46,10 @@ impl Drop for Forward {
 }
 
 impl Forward {
-    /// Finds a pod that is ready and opens the way to it.
-    pub async fn open(ctx: &Ctx) -> Result<Self, PluginError> {
+    /// Finds a pod that is ready behind the Service and opens the way to it.
+    pub async fn open(ctx: &Ctx, service: &str) -> Result<Self, PluginError> {
         let namespace = ctx.global.operator_namespace.as_str();
-        let found = target(ctx, namespace).await.map_err(|error| error.next(INSTEAD))?;
+        let found = target(ctx, namespace, service).await.map_err(|error| error.next(INSTEAD))?;
         let pods: Api<Pod> = Api::namespaced(ctx.raw().clone(), namespace);
         // The first connection is opened here, so that a refusal is one in words and not a broken connection.
         let first = pods
@@ -62,7 +62,7 @@ impl Forward {
         let address = listener.local_addr().map_err(failed)?;
         let (pod, port) = (found.pod.clone(), found.port);
         let task = tokio::spawn(async move { accept(listener, pods, pod, port, first).await }).abort_handle();
-        let host = format!("{}.{namespace}.svc", names::SERVICE);
+        let host = format!("{service}.{namespace}.svc");
         Ok(Self { address, host, scheme: found.scheme, pod: found.pod, task })
     }
 }
@@ -100,11 +100,11 @@ struct Target {
     scheme: &'static str,
 }
 
-async fn target(ctx: &Ctx, namespace: &str) -> Result<Target, PluginError> {
+async fn target(ctx: &Ctx, namespace: &str, name: &str) -> Result<Target, PluginError> {
     let reads = ctx.clients.reads();
-    let object = || format!("Service {namespace}/{}", names::SERVICE);
+    let object = || format!("Service {namespace}/{name}");
     let services: Api<Service> = Api::namespaced(reads.clone(), namespace);
-    let service = services.get_opt(names::SERVICE).await.during("read", object)?;
+    let service = services.get_opt(name).await.during("read", object)?;
     let service = service.ok_or_else(|| PluginError::new(format!("there is no {}", object())))?;
     let selector = selector(&service).ok_or_else(|| PluginError::new(format!("{} selects no pods", object())))?;
     let pods: Api<Pod> = Api::namespaced(reads.clone(), namespace);
@@ -123,7 +123,8 @@ fn choose(service: &Service, pods: &[Pod]) -> Option<Target> {
     let ports = service.spec.as_ref()?.ports.as_deref().unwrap_or_default();
     let named = |name: &str| ports.iter().find(|port| port.name.as_deref() == Some(name));
     let port = named("https").or_else(|| named("http")).or_else(|| ports.first())?;
-    let scheme = if port.name.as_deref() == Some("http") { "http" } else { "https" };
+    let plain = [port.name.as_deref(), port.app_protocol.as_deref()].contains(&Some("http"));
+    let scheme = if plain { "http" } else { "https" };
     let target = |pod: &Pod| Some(Target { pod: pod.name_any(), port: port_of(port, pod)?, scheme });
     pods.iter().filter(|pod| is_ready(pod)).find_map(target)
 }
@@ -188,6 +189,8 @@ mod tests {
         let reached = |ports: Value| choose(&service(&ports), &[pod("a", "True")]).map(|t| (t.port, t.scheme));
         assert_eq!(reached(json!([{"port": 8443}])), Some((8443, "https")));
         assert_eq!(reached(json!([{"name": "http", "port": 80, "targetPort": 8080}])), Some((8080, "http")));
+        let plain = json!([{"name": "api", "port": 80, "targetPort": "api", "appProtocol": "http"}]);
+        assert_eq!(reached(plain), Some((8443, "http")));
         assert_eq!(reached(json!([{"port": 443, "targetPort": "unknown"}])), None);
         assert_eq!(reached(json!([])), None);
     }

@@ -7,6 +7,8 @@ pub struct Published {
     pub url: Option<String>,
     /// PEM.
     pub ca: Option<String>,
+    /// Name of the server's Service, where it is not the usual one.
+    pub service: Option<String>,
 }
 
 /// What is known of where the server is.
@@ -26,7 +28,7 @@ impl Known {
     /// Whether the ConfigMap could add anything.
     pub fn needs_config_map(&self) -> bool {
         let secret = self.secret.as_ref().is_some_and(|secret| secret.url.is_some());
-        self.flag.is_none() && !secret
+        self.flag.is_none() && (self.forward || !secret)
     }
 }
 
@@ -48,6 +50,8 @@ pub enum Route {
         host: Option<String>,
         /// The authority behind its certificate.
         ca: Option<String>,
+        /// The Service that the pod is behind; `None`: the usual one.
+        service: Option<String>,
     },
 }
 
@@ -69,9 +73,10 @@ pub fn choose(known: Known) -> Route {
     let (secret, config_map) = (known.secret.unwrap_or_default(), known.config_map.unwrap_or_default());
     let ca = secret.ca.clone().or_else(|| config_map.ca.clone());
     let url = secret.url.clone().or_else(|| config_map.url.clone());
+    let service = config_map.service;
     match url {
-        Some(url) if known.forward => Route::Forward { host: host(&url), ca },
-        None => Route::Forward { host: None, ca },
+        Some(url) if known.forward => Route::Forward { host: host(&url), ca, service },
+        None => Route::Forward { host: None, ca, service },
         Some(url) if secret.url.is_some() => Route::Url { url, ca: secret.ca, said_by: "the token's Secret" },
         Some(url) => Route::Url { url, ca: config_map.ca, said_by: "ConfigMap certcourier-server" },
     }
@@ -96,7 +101,7 @@ mod tests {
     use super::*;
 
     fn at(url: &str) -> Published {
-        Published { url: Some(url.to_owned()), ca: Some(format!("CA of {url}")) }
+        Published { url: Some(url.to_owned()), ca: Some(format!("CA of {url}")), service: None }
     }
 
     fn url(route: Route) -> (String, Option<String>) {
@@ -125,17 +130,20 @@ mod tests {
 
     #[test]
     fn without_an_address_the_way_is_through_the_api_server() {
-        assert_eq!(choose(Known::default()), Route::Forward { host: None, ca: None });
-        let ca_alone = Some(Published { url: None, ca: Some("CA".into()) });
+        assert_eq!(choose(Known::default()), Route::Forward { host: None, ca: None, service: None });
+        let ca_alone = Some(Published { ca: Some("CA".into()), ..Published::default() });
         let known = Known { secret: ca_alone, ..Known::default() };
         assert!(known.needs_config_map());
-        assert_eq!(choose(known), Route::Forward { host: None, ca: Some("CA".into()) });
+        assert_eq!(choose(known), Route::Forward { host: None, ca: Some("CA".into()), service: None });
+        let service = Some(Published { service: Some("courier".into()), ..Published::default() });
+        let known = Known { config_map: service, ..Known::default() };
+        assert_eq!(choose(known), Route::Forward { host: None, ca: None, service: Some("courier".into()) });
     }
 
     #[test]
     fn a_forward_that_was_asked_for_keeps_the_name_of_the_certificate() {
         let known = |url: &str| Known { forward: true, config_map: Some(at(url)), ..Known::default() };
-        let Route::Forward { host, ca } = choose(known("https://certs.example.com/x")) else { panic!() };
+        let Route::Forward { host, ca, .. } = choose(known("https://certs.example.com/x")) else { panic!() };
         assert_eq!(
             (host.as_deref(), ca.as_deref()),
             (Some("certs.example.com"), Some("CA of https://certs.example.com/x"))
