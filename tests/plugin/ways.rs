@@ -134,7 +134,14 @@ async fn the_operators_namespace_says_where_the_server_is_to_whoever_may_read_it
     }
     let kubectl = world.stage.plane.admin_kubectl();
     let namespace = ["-n", world.namespace.as_str(), "create"];
-    let role = ["role", "where", "--verb=get", "--resource=configmaps", "--resource-name=certcourier-server", "--resource-name=where-ca"];
+    let role = [
+        "role",
+        "where",
+        "--verb=get",
+        "--resource=configmaps",
+        "--resource-name=certcourier-server",
+        "--resource-name=where-ca",
+    ];
     kubectl.check(namespace.into_iter().chain(role)).await.unwrap();
     kubectl
         .check(namespace.into_iter().chain(["rolebinding", "where", "--role=where", "--group=system:authenticated"]))
