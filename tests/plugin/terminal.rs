@@ -1,48 +1,11 @@
 //! With a terminal and without one: the passphrase that is asked for, colours, files that are not for the eye.
 
 use super::{
-    kit::{Ended, Shell, end, keys_allowed, request_count},
+    kit::{Shell, end, keys_allowed, request_count},
     stage::Stage,
+    typed::typing,
     world::World,
 };
-
-/// Runs a command at a terminal and types these lines, each when the terminal waits for one; prints what the terminal shows.
-const TERMINAL: &str = r#"
-import os, pty, select, signal, sys, termios, time
-lines, command = sys.argv[1].split("|"), sys.argv[2:]
-child, terminal = pty.fork()
-if child == 0:
-    os.execvp(command[0], command)
-shown, typed, end = b"", 0, time.time() + 25
-while time.time() < end:
-    ready, _, _ = select.select([terminal], [], [], 0.1)
-    if ready:
-        try:
-            read = os.read(terminal, 65536)
-        except OSError:
-            read = b""
-        if not read:
-            break
-        shown += read
-    asked = typed < len(lines) and lines[typed] and shown.count(b": ") > typed and shown.endswith(b": ")
-    # What is typed before the echo is off would be shown.
-    if asked and not termios.tcgetattr(terminal)[3] & termios.ECHO:
-        os.write(terminal, b"\x03" if lines[typed] == "^C" else lines[typed].encode() + b"\n")
-        typed += 1
-else:
-    os.kill(child, signal.SIGKILL)
-_, status = os.waitpid(child, 0)
-sys.stdout.buffer.write(shown)
-sys.stdout.flush()
-sys.exit(os.waitstatus_to_exitcode(status) & 255)
-"#;
-
-async fn at_terminal(shell: &Shell<'_>, lines: &str, arguments: &[&str]) -> Ended {
-    let mut python = shell.program("python3");
-    python.args(["-c", TERMINAL, lines, "kubectl", "certcourier", "-n", &shell.world.namespace]).args(arguments);
-    python.env("TERM", "xterm");
-    end(python).await
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_passphrase_is_asked_for_twice_and_never_shown() {
@@ -50,16 +13,16 @@ async fn a_passphrase_is_asked_for_twice_and_never_shown() {
     keys_allowed(&world).await;
     let alice = Shell::of(&world, "alice").await;
     let asking = ["download", "api", "--format", "pkcs12", "-o", "a.p12"];
-    let typed = at_terminal(&alice, "correct horse battery|correct horse battery", &asking).await;
+    let typed = typing(&alice, "*correct horse battery|*correct horse battery", &asking).await;
     let shown = typed.ok();
     assert!(shown.contains("Passphrase for the file: ") && !shown.contains("correct"), "{shown}");
     let mut openssl = alice.program("openssl");
     openssl.args(["pkcs12", "-in", "a.p12", "-nodes", "-passin", "pass:correct horse battery"]);
     assert!(end(openssl).await.ok().contains("PRIVATE KEY"));
     let asking = ["download", "api", "--format", "pkcs12", "-o", "b.p12"];
-    let slip = at_terminal(&alice, "correct horse battery|correct house battery", &asking).await;
+    let slip = typing(&alice, "*correct horse battery|*correct house battery", &asking).await;
     assert!(slip.code == Some(2) && slip.out().contains("not the same"), "{slip:?}");
-    let stopped = at_terminal(&alice, "^C", &asking).await;
+    let stopped = typing(&alice, "*^C", &asking).await;
     assert!(stopped.code == Some(130) && stopped.out().contains("nothing was begun"), "{stopped:?}");
     assert_eq!((alice.files(), request_count(&world).await), (vec!["a.p12".to_owned()], 1));
 }
@@ -83,13 +46,13 @@ async fn colours_are_for_terminals_that_want_them_and_keys_for_none() {
     keys_allowed(&world).await;
     let alice = Shell::of(&world, "alice").await;
     world.until("it was looked at", || async { alice.run(&["list"]).await.ok().contains("Usable") }).await;
-    let shown = at_terminal(&alice, "", &["list"]).await.ok();
+    let shown = typing(&alice, "", &["list"]).await.ok();
     assert!(shown.contains("\u{1b}[32mUsable\u{1b}[0m"), "{shown:?}");
-    let key = at_terminal(&alice, "", &["download", "api", "--format", "key", "-o", "-"]).await;
+    let key = typing(&alice, "", &["download", "api", "--format", "key", "-o", "-"]).await;
     assert!(key.code == Some(2) && key.out().contains("not for a terminal"), "{key:?}");
     assert_eq!(request_count(&world).await, 0);
-    let chain = at_terminal(&alice, "", &["download", "api", "--format", "cert", "-o", "-"]).await.ok();
+    let chain = typing(&alice, "", &["download", "api", "--format", "cert", "-o", "-"]).await.ok();
     assert!(chain.contains("BEGIN CERTIFICATE"));
-    let plain = at_terminal(&alice.set("NO_COLOR", "1"), "", &["list"]).await.ok();
+    let plain = typing(&alice.set("NO_COLOR", "1"), "", &["list"]).await.ok();
     assert!(plain.contains("Usable") && !plain.contains('\u{1b}'), "{plain:?}");
 }

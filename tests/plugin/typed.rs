@@ -1,11 +1,12 @@
-//! What somebody types at a terminal, in the open: answers to questions.
+//! What somebody types at a terminal.
 
 use super::kit::{Ended, Shell, end};
 
 /// Runs a command at a terminal and types these lines, each when the terminal waits for one; prints what the terminal shows.
-/// Of `y@FILE` the `y`, when there is such a file; `FILE.asked` is there from when it is waited for.
+/// Of `*secret` the `secret`, once the terminal shows nothing that is typed; of `y@FILE` the `y`, when there is such a file;
+/// `FILE.asked` is there from when it is waited for.
 const TERMINAL: &str = r#"
-import os, pty, select, signal, sys, time
+import os, pty, select, signal, sys, termios, time
 lines, command = sys.argv[1].split("|"), sys.argv[2:]
 child, terminal = pty.fork()
 if child == 0:
@@ -23,6 +24,10 @@ while time.time() < end:
         shown += read
     if typed < len(lines) and lines[typed] and shown.endswith(b": "):
         line, _, file = lines[typed].partition("@")
+        # What is typed before the echo is off would be shown.
+        if line.startswith("*") and termios.tcgetattr(terminal)[3] & termios.ECHO:
+            continue
+        line = line.removeprefix("*")
         if file and not os.path.exists(file):
             open(file + ".asked", "w").close()
             continue
