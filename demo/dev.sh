@@ -7,6 +7,11 @@ set -uo pipefail
 set_the_stage || exit 1
 as dave apply -f "$here/examples/00-certificate.yaml" >/dev/null || exit 1
 
+# Everybody starts in the namespace of the story. A flag would not do: kubectl takes none in front of a plugin's name.
+for file in "$KUBECONFIG" "$people"/*.kubeconfig; do
+    "$KUBECTL" config set-context --current --namespace="$namespace" --kubeconfig "$file" >/dev/null || exit 1
+done
+
 mkdir -p "$here/.dev"
 (
     umask 077
@@ -15,7 +20,8 @@ mkdir -p "$here/.dev"
         echo "export KUBECTL=$KUBECTL"
         echo "export CERTCOURIER_URL=$url"
         echo "export CERTCOURIER_CA=$work/ca.crt"
-        # For the kubectl plugin.
+        # For the kubectl plugin, which kubectl finds on PATH.
+        echo "export PATH=$here/target/debug:\$PATH"
         echo "export CERTCOURIER_SERVER=$url CERTCOURIER_SERVER_CA=$work/ca.crt"
         echo "export NAMESPACE=$namespace"
         for person in alice bob frank carol dave erin mallory; do
@@ -26,7 +32,7 @@ mkdir -p "$here/.dev"
         done
         # For docs/quickstart.md: `iam carol`, and then kubectl is hers.
         echo "iam() { export KUBECONFIG=$people/\$1.kubeconfig; }"
-        echo 'kubectl() { "$KUBECTL" --namespace "$NAMESPACE" "$@"; }'
+        echo 'kubectl() { "$KUBECTL" "$@"; }'
     } >"$here/.dev/env"
 )
 trap 'rm -f "$here/.dev/env"; strike' EXIT
