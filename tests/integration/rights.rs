@@ -9,21 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use certcourier::{
-    api::{
-        Artifact, CertificateReference, DownloadReceipt, DownloadReceiptSpec, DownloadRequest, Format, Phase,
-        RequestReference, names,
-    },
-    kube::receipts,
-};
+use certcourier::api::{DownloadReceipt, DownloadRequest, Phase, names};
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::{
-    api::rbac::v1::{PolicyRule, Role},
-    apimachinery::pkg::apis::meta::v1::Time,
-};
+use k8s_openapi::api::rbac::v1::{PolicyRule, Role};
 use kube::{
-    Api, ResourceExt as _,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    Api,
+    api::{DeleteParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
 use test_cluster::audit::Event;
@@ -218,37 +209,9 @@ async fn a_key_leaves(world: &World<'_>) {
 
 /// A server that died between receipt and outcome, a year ago.
 async fn a_receipt_without_outcome_runs_out(world: &World<'_>) {
-    let request = world.request("carol", "crashed", json!({"format": "cert"})).await;
-    let request = DownloadRequest { spec: world.get(&request.name_any()).await.spec, ..request };
-    let uid = request.uid().unwrap();
+    world.request("carol", "crashed", json!({"format": "cert"})).await;
     let long_ago = Timestamp::now() - SignedDuration::from_hours(24 * 365);
-    let spec = DownloadReceiptSpec {
-        request_ref: RequestReference { name: request.name_any(), uid: uid.clone() },
-        certificate_ref: CertificateReference { name: "api".to_owned() },
-        environment: Some("production".to_owned()),
-        format: Format::Cert,
-        profile: None,
-        reason: None,
-        requested_by: request.spec.requested_by.clone(),
-        approvals: Vec::new(),
-        review_digest: None,
-        policies: Vec::new(),
-        consumed_by: None,
-        client_ip: None,
-        user_agent: None,
-        attempt_id: "of-a-server-that-died".to_owned(),
-        artifact: Artifact { sha256: "0".repeat(64), bytes: 7 },
-        fingerprints: Vec::new(),
-        token_issued_at: None,
-        token_expires_at: None,
-        consumed_at: Time(long_ago),
-        retain_until: Time(long_ago + SignedDuration::from_hours(24)),
-        cluster: None,
-    };
-    let server = world.stage.plane.service_account(SYSTEM, "server", &[]).await.unwrap();
-    let receipts: Api<DownloadReceipt> = Api::namespaced(server.client, &world.namespace);
-    let name = receipts::name_of(&uid);
-    receipts.create(&PostParams::default(), &DownloadReceipt::new(&name, spec)).await.unwrap();
+    let name = world.begin_delivery("crashed", long_ago).await;
     world
         .wait("crashed", "finished", |status| {
             status.conditions.iter().any(|condition| {

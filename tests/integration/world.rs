@@ -3,10 +3,15 @@
 use std::time::{Duration, Instant};
 
 use base64ct::{Base64, Encoding};
-use certcourier::api::{
-    Certificate, CertificatePolicy, DownloadReceipt, DownloadRequest, DownloadRequestStatus, Phase, names,
+use certcourier::{
+    api::{
+        Artifact, Certificate, CertificatePolicy, CertificateReference, DownloadReceipt, DownloadReceiptSpec,
+        DownloadRequest, DownloadRequestStatus, Format, Phase, RequestReference, names,
+    },
+    kube::receipts,
 };
-use k8s_openapi::api::core::v1::Secret;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Time};
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
@@ -15,7 +20,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use test_cluster::{Output, Person};
 
-use super::{canaries, pki::Leaf, stage::Stage};
+use super::{
+    canaries,
+    pki::Leaf,
+    stage::{SYSTEM, Stage},
+};
 
 /// How long a test waits for what should happen at once.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -301,6 +310,40 @@ impl<'a> World<'a> {
 
     pub async fn receipts(&self) -> Vec<DownloadReceipt> {
         self.api::<DownloadReceipt>().list(&ListParams::default()).await.unwrap().items
+    }
+
+    /// Writes, as the server, the receipt of a delivery of `api` that began then and never ended: its name.
+    pub async fn begin_delivery(&self, request: &str, began: Timestamp) -> String {
+        let request = self.get(request).await;
+        let uid = request.uid().unwrap();
+        let spec = DownloadReceiptSpec {
+            request_ref: RequestReference { name: request.name_any(), uid: uid.clone() },
+            certificate_ref: CertificateReference { name: "api".to_owned() },
+            environment: Some("production".to_owned()),
+            format: Format::Cert,
+            profile: None,
+            reason: None,
+            requested_by: request.spec.requested_by.clone(),
+            approvals: Vec::new(),
+            review_digest: None,
+            policies: Vec::new(),
+            consumed_by: None,
+            client_ip: None,
+            user_agent: None,
+            attempt_id: "never-ended".to_owned(),
+            artifact: Artifact { sha256: "0".repeat(64), bytes: 7 },
+            fingerprints: Vec::new(),
+            token_issued_at: None,
+            token_expires_at: None,
+            consumed_at: Time(began),
+            retain_until: Time(began + SignedDuration::from_hours(24)),
+            cluster: None,
+        };
+        let server = self.stage.plane.service_account(SYSTEM, "server", &[]).await.unwrap();
+        let api: Api<DownloadReceipt> = Api::namespaced(server.client, &self.namespace);
+        let name = receipts::name_of(&uid);
+        api.create(&PostParams::default(), &DownloadReceipt::new(&name, spec)).await.unwrap();
+        name
     }
 
     /// The one receipt of a request, if there is one; more than one is a failure.

@@ -2,25 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use certcourier::{
-    api::{
-        Artifact, Certificate, CertificateReference, DateTime, DownloadReceipt, DownloadReceiptSpec, DownloadRequest,
-        DownloadRequestStatus, Format, Phase, RequestReference, names,
-    },
-    kube::receipts,
-};
+use certcourier::api::{Certificate, DownloadRequest, DownloadRequestStatus, Phase, names};
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{
     Api, ResourceExt as _,
-    api::{DynamicObject, Patch, PatchParams, PostParams},
+    api::{DynamicObject, Patch, PatchParams},
     core::{ApiResource, GroupVersionKind},
 };
 use serde_json::{Value, json};
 
 use super::{
     super::{
-        stage::{SYSTEM, Stage},
+        stage::Stage,
         world::{World, condition},
     },
     judge::{judge, scripts},
@@ -118,7 +111,7 @@ async fn a_request_in_any_phase_neither_fails_nor_holds_up_a_sync_unless_somethi
     seen.request(&world, "Failed", "early").await;
 
     // Handed over, and its server has not said yet how that ended.
-    deliver_without_an_end(&world, "claimed").await;
+    world.begin_delivery("claimed", Timestamp::now()).await;
     seen.keep("Consumed, under way", &world.wait_for_phase("claimed", Phase::Consumed).await);
     // And one that no controller has ever seen.
     let mut new = seen.0[0].1.clone();
@@ -202,37 +195,4 @@ async fn deny(world: &World<'_>, name: &str) {
         {"username": "frank", "digest": "any", "decision": "Deny", "reason": "called off"}}]))
     .unwrap();
     api.patch_status(name, &PatchParams::default(), &Patch::<Value>::Json(patch)).await.unwrap();
-}
-
-/// The receipt of a server that has begun to stream.
-async fn deliver_without_an_end(world: &World<'_>, name: &str) {
-    let request = world.get(name).await;
-    let uid = request.uid().unwrap();
-    let now: DateTime = Time(Timestamp::now());
-    let spec = DownloadReceiptSpec {
-        request_ref: RequestReference { name: name.to_owned(), uid: uid.clone() },
-        certificate_ref: CertificateReference { name: "api".to_owned() },
-        environment: Some("production".to_owned()),
-        format: Format::Cert,
-        profile: None,
-        reason: None,
-        requested_by: request.spec.requested_by.clone(),
-        approvals: Vec::new(),
-        review_digest: None,
-        policies: Vec::new(),
-        consumed_by: None,
-        client_ip: None,
-        user_agent: None,
-        attempt_id: "under-way".to_owned(),
-        artifact: Artifact { sha256: "0".repeat(64), bytes: 7 },
-        fingerprints: Vec::new(),
-        token_issued_at: None,
-        token_expires_at: None,
-        consumed_at: now.clone(),
-        retain_until: Time(now.0 + SignedDuration::from_hours(24)),
-        cluster: None,
-    };
-    let server = world.stage.plane.service_account(SYSTEM, "server", &[]).await.unwrap();
-    let api: Api<DownloadReceipt> = Api::namespaced(server.client, &world.namespace);
-    api.create(&PostParams::default(), &DownloadReceipt::new(&receipts::name_of(&uid), spec)).await.unwrap();
 }
