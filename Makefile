@@ -65,6 +65,12 @@ $(PROMETHEUS_CLIENT)/ready:
 	$(PROMETHEUS_CLIENT)/bin/pip install --quiet prometheus-client==$(PROMETHEUS_CLIENT_VERSION)
 	touch $@
 
+# Everything is built before the loops begin: a compiler finds no races.
+test-busy: requirements ## the tests beside four busy loops, twice: finds tests that hold on a quiet machine alone
+	cargo test --workspace --no-run --quiet
+	@$(MAKE) build $(CRYPTOGRAPHY)/ready $(PROMETHEUS_CLIENT)/ready $(SCHEMATHESIS)/bin/schemathesis $(CHART_TOOLS)
+	@for round in 1 2; do echo "busy, round $$round of 2"; tests/busy.sh 4 $(MAKE) machine integration schemathesis demo || exit 1; done
+
 render: requirements $(CRYPTOGRAPHY)/ready ## every file under everyone else's readers (part of `make integration`)
 	cargo test --test render
 
@@ -74,11 +80,12 @@ $(CRYPTOGRAPHY)/ready:
 	touch $@
 
 # Not part of `make test`: it builds the control plane of each version once, about 7 minutes each.
-test-matrix: requirements $(CHART_TOOLS) ## the admission tests and the chart's value sets on Kubernetes 1.33, 1.36 and 1.37
+test-matrix: requirements $(CHART_TOOLS) ## admission, attacks and the chart's value sets on Kubernetes 1.33, 1.36 and 1.37
 	@cargo build --quiet --package test-cluster --bins
 	@for version in 1.33 1.36 1.37; do \
 	  echo "Kubernetes $$version"; \
 	  K8S=$$version $(CLUSTER) build >/dev/null && K8S=$$version cargo test --quiet --test admission \
+	    && K8S=$$version cargo test --quiet --test integration attacks \
 	    && K8S=$$version cargo test --quiet --test chart value_set || exit 1; done
 
 chart: build $(CHART_TOOLS) ## the Helm chart: lint, units, value sets on a real API server, install to uninstall
@@ -161,4 +168,4 @@ requirements:
 	  get install --no-install-recommends $$missing 2>/dev/null || { get update && get install --no-install-recommends $$missing; }; \
 	else echo "programs that the tests start are missing: sudo apt-get install $$missing"; exit 1; fi
 
-.PHONY: help demo dev test check machine integration render chart schemathesis test-matrix build control-plane generate generated deny bench fuzz requirements
+.PHONY: help demo dev test test-busy check machine integration render chart schemathesis test-matrix build control-plane generate generated deny bench fuzz requirements
