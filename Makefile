@@ -37,13 +37,20 @@ CLUSTER := target/debug/test-cluster
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: build ## the main job on a real API server, start to end, in under a minute
+demo: build ## the main job on a real API server, start to end; about 20 seconds once everything is built
 	@$(CLUSTER) run --apply crds -- demo/run.sh
 
 dev: build ## the same stage, left standing until Ctrl-C; then `. .dev/env` in another shell
 	@$(CLUSTER) run --apply crds -- demo/dev.sh
 
-test: requirements check generated deny machine integration schemathesis demo ## everything that CI runs
+# The README shows what the demo prints. Written by a run, so that it is never an invention.
+transcript: build ## write what `make demo` prints into README.md, without times, sizes and hashes
+	@set -o pipefail; $(CLUSTER) run --apply crds -- demo/run.sh | demo/transcript.py --write README.md
+
+demo-as-shown: build
+	@set -o pipefail; $(CLUSTER) run --apply crds -- demo/run.sh | demo/transcript.py --check README.md
+
+test: requirements check generated deny machine integration schemathesis demo-as-shown ## everything that CI runs
 
 check: ## format, clippy, unit tests
 	cargo fmt --all --check
@@ -79,7 +86,7 @@ $(CRYPTOGRAPHY)/ready:
 	$(CRYPTOGRAPHY)/bin/pip install --quiet cryptography==$(CRYPTOGRAPHY_VERSION)
 	touch $@
 
-# Not part of `make test`: it builds the control plane of each version once, about 7 minutes each.
+# Not part of `make test`: it builds the control plane of each version once, 10 to 15 minutes each.
 test-matrix: requirements $(CHART_TOOLS) ## admission, attacks and the chart's value sets on Kubernetes 1.33, 1.36 and 1.37
 	@cargo build --quiet --package test-cluster --bins
 	@for version in 1.33 1.36 1.37; do \
@@ -102,7 +109,7 @@ $(SCHEMATHESIS)/bin/schemathesis:
 build: control-plane
 	@cargo build --quiet --workspace --bins
 
-control-plane: requirements ## build etcd, kube-apiserver, kube-controller-manager and kubectl once (about 7 minutes)
+control-plane: requirements ## build etcd, kube-apiserver, kube-controller-manager and kubectl once (10 to 15 minutes)
 	@cargo build --quiet --package test-cluster --bins
 	@$(CLUSTER) build >/dev/null
 
@@ -168,4 +175,4 @@ requirements:
 	  get install --no-install-recommends $$missing 2>/dev/null || { get update && get install --no-install-recommends $$missing; }; \
 	else echo "programs that the tests start are missing: sudo apt-get install $$missing"; exit 1; fi
 
-.PHONY: help demo dev test test-busy check machine integration render chart schemathesis test-matrix build control-plane generate generated deny bench fuzz requirements
+.PHONY: help demo dev transcript demo-as-shown test test-busy check machine integration render chart schemathesis test-matrix build control-plane generate generated deny bench fuzz requirements

@@ -14,8 +14,10 @@ HEAD = """# certcourier
 
 Made by `make generate` from values.yaml. Installing, upgrading and uninstalling: docs/install.md.
 
-    helm install certcourier charts/certcourier --namespace certcourier-system --create-namespace \\
-      --set watchNamespaces='{payments,web}' --set externalURL=https://certs.example.com
+    kubectl create namespace payments
+    helm upgrade --install certcourier charts/certcourier --namespace certcourier-system --create-namespace \\
+      --set image.repository=registry.example.com/certcourier \\
+      --set watchNamespaces='{payments}' --set externalURL=https://certs.example.com
 
 A value that is not listed here, or that cannot work, is refused by `values.schema.json`.
 

@@ -39,7 +39,7 @@ trap 'rm -f "$here/.dev/env"; strike' EXIT
 cat <<EOF
 certcourier is running. In another shell:
   . .dev/env
-  iam carol; kubectl create -f examples/01-first-download.yaml
+  iam carol; kubectl certcourier list
 People: alice (operator), bob and frank (approvers), carol (downloader), dave (admin), erin (auditor), mallory (nothing).
 Server: $url     Logs: $work/controller.log, $work/server.log
 docs/quickstart.md goes on from here. Ctrl-C stops everything.

@@ -62,8 +62,19 @@ policy_refuses_alice() {
         as alice get dlr api-key-early -o 'jsonpath={.status.phase}: {.status.conditions[?(@.type=="Finished")].message}' |
         grep -F 'key export disabled'
 }
-dave_allows_keys() { as dave apply -f "$here/examples/03-keys-allowed.yaml"; }
+dave_allows_keys() { as dave apply -f "$here/examples/05-two-approvals.yaml"; }
 alice_asks() { as alice create -f "$here/examples/04-key.yaml"; }
+# The plugin shows what is under review and appends bob's vote; --yes, because nobody is there to be asked.
+bob_approves() {
+    KUBECONFIG=$people/bob.kubeconfig timeout 60 "$plugin" approve api-key --namespace "$namespace" --yes \
+        --reason "INC-4211, checked with alice"
+}
+frank_approves() {
+    local digest
+    digest=$(as frank get dlr api-key -o 'jsonpath={.status.review.digest}') &&
+        as frank patch dlr api-key --subresource=status --type=json --patch "[{\"op\": \"add\", \"path\": \"/status/approvals/-\",
+            \"value\": {\"username\": \"frank\", \"digest\": \"$digest\", \"decision\": \"Approve\", \"reason\": \"change window is open\"}}]"
+}
 alice_downloads() {
     curl -fsS --max-time 20 --cacert "$work/served-ca.crt" "$(secret alice api-key url)" -o "$work/key.pem" \
         -w 'HTTP %{http_code}, %{size_download} bytes, %{content_type}\n'
@@ -80,11 +91,17 @@ the_record() {
     [ "$(grep -c Delivered "$work/record")" = 2 ] || { cat "$work/record"; return 1; }
     echo "two receipts, both Delivered:"
 }
+the_approvers() {
+    local approvers
+    approvers=$(as erin get dlrc -o 'jsonpath={range .items[?(@.spec.format=="key")].spec.approvals[*]}, {.username} ({.reason}){end}')
+    [[ $approvers == *bob* && $approvers == *frank* ]] || { echo "it says: $approvers"; return 1; }
+    echo "approved by${approvers#,}"
+}
 
 echo "certcourier demo: $("$KUBECTL" version -o json 2>/dev/null | python3 -c 'import json,sys; print("Kubernetes", json.load(sys.stdin)["serverVersion"]["gitVersion"])'), everything real, everything on loopback"
 set_the_stage || exit 1
 
-step "dave, who keeps the certificates, registers Certificate api (two environments)" as dave apply -f "$here/examples/00-certificate.yaml"
+step "dave, who keeps the certificates, registers Certificate api: kubectl apply -f examples/00-certificate.yaml" as dave apply -f "$here/examples/00-certificate.yaml"
 step "the operator reads its Secrets and says what they hold" certificate_is_ready
 step "carol may not read Secrets: kubectl get secret api-tls" carol_may_not_read_secrets
 step "carol asks for the full chain: kubectl create -f examples/01-first-download.yaml" carol_asks
@@ -93,14 +110,17 @@ link=$(secret carol api-fullchain url)
 step "she downloads: curl --cacert ca.crt \"\$URL\" -o fullchain.pem" carol_downloads
 step "openssl verifies fullchain.pem against the root" openssl_verifies
 step "the same link again" again_is_410
-step "carol asks for the private key" carol_wants_the_key
+step "carol asks for the private key: she lacks the right" carol_wants_the_key
 step "alice, who may export keys, asks: no policy allows it" policy_refuses_alice
-step "dave allows key export: kubectl apply -f examples/03-keys-allowed.yaml" dave_allows_keys
+step "dave allows key export once two people approve: kubectl apply -f examples/05-two-approvals.yaml" dave_allows_keys
 step "alice asks again: kubectl create -f examples/04-key.yaml" alice_asks
-step "she waits for the token" wait_for_token alice api-key
-step "she downloads the key" alice_downloads
+step "bob approves with the plugin: kubectl certcourier approve api-key" bob_approves
+step "frank approves with plain kubectl: kubectl patch dlr api-key --subresource=status" frank_approves
+step "alice waits for the token" wait_for_token alice api-key
+step "she downloads the key: curl --cacert ca.crt \"\$URL\" -o key.pem" alice_downloads
 step "openssl compares the key with the leaf" key_matches
 step "both requests are finished" finished
-step "erin, the auditor, looks at the record: kubectl get dlr,dlrc" the_record
+step "erin, the auditor, reads the record: kubectl get dlr,dlrc" the_record
 sed 's/^/      /' "$work/record"
+step "the receipt of the key names both approvers and their reasons" the_approvers
 echo "done: $steps steps, all as they say; stopping everything"

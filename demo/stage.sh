@@ -4,6 +4,7 @@
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 certcourier=${CERTCOURIER:-$here/target/debug/certcourier}
+plugin=$here/target/debug/kubectl-certcourier
 people=$(dirname "$CERTCOURIER_TEST_CLUSTER")/people
 namespace=payments
 system="certcourier-system"

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -163,4 +164,72 @@ fn files_stay_small_enough_to_be_read() {
         }
     }
     assert!(large.is_empty(), "{}", large.join("\n"));
+}
+
+/// The modules in docs/architecture.md, from top to bottom.
+fn modules_on_the_page(root: &Path) -> Vec<String> {
+    let page = fs::read_to_string(root.join("docs/architecture.md")).unwrap();
+    let list = page.split("\n## Modules\n").nth(1).expect("a section `Modules`").split("\n## ").next().unwrap();
+    let names = list.lines().filter_map(|line| line.strip_prefix("src/")?.split_whitespace().next());
+    names.map(str::to_owned).collect()
+}
+
+/// What follows each `crate::` in a file: one module, or those of a group in braces.
+fn modules_named(code: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let first_word = |text: &str| -> String {
+        text.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+    };
+    for rest in code.split("crate::").skip(1) {
+        let Some(group) = rest.strip_prefix('{') else {
+            found.insert(first_word(rest));
+            continue;
+        };
+        let (mut depth, mut item) = (0_u32, String::new());
+        for c in group.chars() {
+            match c {
+                '}' if depth == 0 => break,
+                ',' if depth == 0 => {
+                    found.insert(first_word(&item));
+                    item.clear();
+                    continue;
+                }
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ => {}
+            }
+            item.push(c);
+        }
+        found.insert(first_word(&item));
+    }
+    found
+}
+
+#[test]
+fn the_page_lists_every_module_above_those_that_it_names() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let listed = modules_on_the_page(root);
+    let mut there = BTreeSet::new();
+    for entry in fs::read_dir(root.join("src")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if !matches!(name.as_str(), "lib" | "main" | "bin") {
+            there.insert(name);
+        }
+    }
+    assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), there, "docs/architecture.md lists the modules of src");
+    assert_eq!(listed.len(), there.len(), "docs/architecture.md lists a module twice");
+
+    let mut upwards = Vec::new();
+    for (place, name) in listed.iter().enumerate() {
+        for path in sources(&root.join("src").join(name)).iter().filter(|path| !is_test(path)) {
+            let text: Vec<String> = code(path).into_iter().map(|(_, line)| line).collect();
+            for named in modules_named(&text.join("\n")) {
+                if listed[..place].contains(&named) {
+                    upwards.push(format!("{} names {named}, which is above {name}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(upwards.is_empty(), "move the module in docs/architecture.md, or the code:\n{}", upwards.join("\n"));
 }

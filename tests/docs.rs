@@ -256,3 +256,129 @@ fn every_word_is_explained_and_no_other() {
 fn types() -> BTreeSet<String> {
     ["Ready", "Approved", "TokenIssued", "Finished", "Stalled"].map(str::to_owned).into()
 }
+
+/// The pages that people read: those in docs, and the two at the root, by their path from there.
+fn pages() -> Vec<(String, String)> {
+    let mut paths = vec!["README.md".to_owned(), "CONTRIBUTING.md".to_owned()];
+    for entry in fs::read_dir(root().join("docs")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            paths.push(format!("docs/{}", path.file_name().unwrap().to_str().unwrap()));
+        }
+    }
+    paths.sort();
+    paths.into_iter().map(|path| (path.clone(), fs::read_to_string(root().join(path)).unwrap())).collect()
+}
+
+/// What a page says outside its blocks of code, a line each.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut inside = false;
+    text.lines().filter(move |line| {
+        let fence = line.starts_with("```");
+        inside ^= fence;
+        !inside && !fence
+    })
+}
+
+/// Where the links of a page lead, as written.
+fn links(text: &str) -> Vec<&str> {
+    prose(text).flat_map(|line| line.split("](").skip(1)).filter_map(|rest| rest.split(')').next()).collect()
+}
+
+/// The anchors that GitHub gives to the headings of a page.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = prose(text).filter(|line| line.starts_with('#'));
+    let anchor = |heading: &str| {
+        let title = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+        title.chars().filter(kept).map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn every_link_between_the_pages_leads_somewhere() {
+    let mut looked_at = 0;
+    for (path, text) in pages() {
+        let folder = root().join(&path).parent().unwrap().to_path_buf();
+        for link in links(&text).into_iter().filter(|link| !link.contains("://")) {
+            looked_at += 1;
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { root().join(&path) } else { folder.join(file) };
+            assert!(target.exists(), "{path} links to {link}, which does not exist");
+            if !anchor.is_empty() {
+                let there = anchors(&fs::read_to_string(&target).unwrap());
+                assert!(there.contains(anchor), "{path} links to {link}: there is no such heading");
+            }
+        }
+    }
+    assert!(looked_at > 50, "only {looked_at} links were found");
+}
+
+#[test]
+fn the_index_lists_every_page_once() {
+    let index = page("README.md");
+    let listed: Vec<&str> = links(&index).into_iter().filter(|link| !link.starts_with("../")).collect();
+    for entry in fs::read_dir(root().join("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let times = listed.iter().filter(|link| **link == name).count();
+        assert_eq!(times, usize::from(name != "README.md"), "docs/README.md lists {name} {times} times");
+    }
+    // The numbers are the order in which to read.
+    let numbers: Vec<usize> = index.lines().filter_map(|line| line.split_once(". [")?.0.parse().ok()).collect();
+    assert_eq!(numbers, (1..=numbers.len()).collect::<Vec<_>>(), "docs/README.md is numbered from 1");
+}
+
+#[test]
+fn the_files_that_newcomers_are_sent_to_exist() {
+    for name in ["CONTRIBUTING.md", "docs/architecture.md", "docs/STYLE.md"] {
+        let text = fs::read_to_string(root().join(name)).unwrap();
+        let words = prose(&text).flat_map(|line| line.split('`').skip(1).step_by(2));
+        let is_path =
+            |word: &&str| ["src/", "tests/", "crates/", "docs/", "demo/"].iter().any(|from| word.starts_with(from));
+        for path in words.filter(is_path) {
+            let there = root().join(path).exists() || root().join(format!("{path}.rs")).exists();
+            assert!(there, "{name} names {path}, which does not exist");
+        }
+    }
+}
+
+/// The steps of the demo as its script has them: the first argument of each `step`.
+fn steps_of_the_demo() -> Vec<String> {
+    let script = fs::read_to_string(root().join("demo/run.sh")).unwrap();
+    let texts = script.lines().filter_map(|line| line.strip_prefix("step \""));
+    let unescaped = texts.map(|rest| rest.replace("\\\"", "\u{0}").replace("\\$", "$"));
+    unescaped.map(|rest| rest.split('"').next().unwrap().replace('\u{0}', "\"")).collect()
+}
+
+#[test]
+fn the_readme_shows_the_steps_of_the_demo() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let shown = readme.split("<!-- transcript").nth(1).and_then(|rest| rest.split("<!-- end of").next()).unwrap();
+    let numbered = |line: &str| {
+        let (number, what) = line.split_once(". ")?;
+        Some((number.trim().parse::<usize>().ok()?, what.to_owned()))
+    };
+    let shown: Vec<(usize, String)> = shown.lines().filter_map(numbered).collect();
+    let wanted: Vec<(usize, String)> = (1..).zip(steps_of_the_demo()).collect();
+    assert!(wanted.len() > 10, "only {} steps were found: has demo/run.sh changed?", wanted.len());
+    assert_eq!(shown, wanted, "run `make transcript` and commit README.md");
+}
+
+/// Pages that are written as docs/STYLE.md wants them. Others join; none is taken off.
+const IN_STYLE: [&str; 3] = ["README.md", "docs/README.md", "CONTRIBUTING.md"];
+
+#[test]
+fn pages_in_style_have_none_of_the_words_that_style_refuses() {
+    let style = page("STYLE.md");
+    let table = style.split("## Words we do not use").nth(1).unwrap().split("\n## ").next().unwrap();
+    assert!(table.contains("whoever") && table.contains("mend"));
+    let refused = ["whoever", "somebody", "nobody", "mend ", "mended", " is no ", "stand,", "stands", "may not"];
+    for name in IN_STYLE {
+        let text = fs::read_to_string(root().join(name)).unwrap().to_lowercase();
+        for line in prose(&text).map(|line| line.replace("there is no ", "")) {
+            let found: Vec<&&str> = refused.iter().filter(|word| line.contains(**word)).collect();
+            assert!(found.is_empty(), "{name}: {found:?} in `{line}`: docs/STYLE.md has better words");
+        }
+    }
+}

@@ -75,8 +75,6 @@ fn examples(world: &World<'_>) -> tempfile::TempDir {
             fs::write(folder.path().join("examples").join(path.file_name().unwrap()), text).unwrap();
         }
     }
-    let request = folder.path().join("examples/01-first-download.yaml");
-    fs::copy(request, folder.path().join("request.yaml")).unwrap();
     folder
 }
 

@@ -71,7 +71,7 @@ pub(super) fn build(version: Version, directory: &Path, programs: &[Program]) ->
         return Err(BuildError::NoGo { version });
     }
     eprintln!(
-        "test-cluster: building Kubernetes {version} into {}, once: about 6 minutes on 2 cores",
+        "test-cluster: building Kubernetes {version} into {}, once: 10 to 15 minutes on 2 cores",
         directory.display()
     );
     let module = Module { version, directory: directory.join("module"), log: directory.join("build.log") };
