@@ -6,7 +6,7 @@ use k8s_openapi::api::admissionregistration::v1::Validation;
 
 use super::{
     Identity, cel,
-    draft::{Draft, on, right, saying},
+    draft::{self, Draft, on, right, rule, saying},
     name,
 };
 use crate::api::GROUP;
@@ -31,8 +31,18 @@ pub(super) fn draft(identity: &Identity) -> Draft {
         .rule(right(
             format!("!variables.isStatus || {}", cel::caller_in([identity.controller()])),
             "the status of a Certificate is written by the certcourier controller alone",
-        ));
+        ))
+        .rule(draft::status_stays())
+        .rule(environments_fit());
     (0..MAX_ENVIRONMENTS).fold(draft, |draft, index| draft.rule(secret_is_readable(index)))
+}
+
+/// The CRD says so too, and first. Where a CRD was edited, what goes beyond would be looked at by no rule.
+fn environments_fit() -> Validation {
+    rule(
+        format!("size(variables.added) <= {MAX_ENVIRONMENTS}"),
+        &format!("a Certificate has at most {MAX_ENVIRONMENTS} environments: make another one for the rest"),
+    )
 }
 
 /// One rule for each place of the list: a rule may cost 1,000,000 units, and one look-up of a right costs 350,000.

@@ -140,6 +140,21 @@ pub(super) fn right(expression: impl AsRef<str>, message: &str) -> Validation {
     Validation { reason: Some("Forbidden".to_owned()), ..rule(expression, message) }
 }
 
+/// Status is written through its subresource alone, where the policies about it look.
+///
+/// The API server sees to that as long as the CRD has the subresource: it takes the status out of a creation, and puts
+/// the old one into an update, before this is asked. While a CRD lacks it, anybody who may update the object could write
+/// votes, tokens and outcomes.
+pub(super) fn status_stays() -> Validation {
+    right(
+        "request.?subResource.orValue('') != '' ||
+         (request.operation == 'CREATE' ? !has(object.status) :
+          request.operation != 'UPDATE' || object.?status == oldObject.?status)",
+        "status is written through the status subresource alone, and the CRD lacks it: apply the CRDs that `certcourier \
+         crds` prints",
+    )
+}
+
 /// The rule with a message that names what is at hand; the fixed one is for when that would be too long.
 pub(super) fn saying(rule: Validation, message_expression: impl AsRef<str>) -> Validation {
     Validation { message_expression: Some(cel::lines(message_expression.as_ref())), ..rule }

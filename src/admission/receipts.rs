@@ -2,7 +2,7 @@
 
 use super::{
     Identity, cel,
-    draft::{Draft, on, right},
+    draft::{self, Draft, on, right},
     name,
 };
 use crate::api::GROUP;
@@ -36,6 +36,7 @@ pub(super) fn draft(identity: &Identity) -> Draft {
             "request.operation != 'UPDATE' || request.?subResource.orValue('') == 'status' || variables.unchanged",
             "a receipt is never changed",
         ))
+        .rule(draft::status_stays())
 }
 
 /// As it was; Kubernetes' own controllers may take away finalizers and owners, or a deletion would hang.

@@ -4,7 +4,7 @@ use k8s_openapi::api::admissionregistration::v1::{AuditAnnotation, Validation};
 
 use super::{
     cel,
-    draft::{Draft, on, right, rule, saying},
+    draft::{self, Draft, on, right, rule, saying},
     name,
 };
 use crate::{
@@ -40,6 +40,7 @@ pub(super) fn draft() -> Draft {
         .rule(groups_fit())
         .rule(requester_is_caller())
         .rule(spec_stays())
+        .rule(draft::status_stays())
         .rule(caller_holds_verb())
         .rule(caller_may_get_passphrase())
         .rule(others_may_only_revoke())

@@ -143,13 +143,13 @@ fn a_changed_policy_has_a_new_digest() {
     assert_eq!(
         digests,
         [
-            "1 downloadrequests.certcourier.io cda41c922c9720adc5305265a8248029",
+            "1 downloadrequests.certcourier.io 3b03ab90b6ee4d76befe646d9802d0a6",
             "1 downloadrequests-status.certcourier.io ee45273c01396f51f29071bbea9dce8e",
-            "1 downloadreceipts.certcourier.io b4142c8163ac33b037c4c3e91506dcf4",
+            "1 downloadreceipts.certcourier.io 6a6fa6e3469f7d2eab37b2c814cbea1a",
             "1 tokens.certcourier.io 31a6f84f4fedc23d18ae5cae59b80406",
             "1 token-readers.certcourier.io 7985e5a86e1cd454950fbeb1bac80c1f",
             "1 operator-secrets.certcourier.io f89fb9f5fa29b99325fb017cbdd8f49b",
-            "1 certificates.certcourier.io d54eede7f52c60c5e271bbcb450472b6",
+            "1 certificates.certcourier.io dd1fd904d62f957a715ac6dac7eda79e",
             "1 guard-state.certcourier.io 466fbc6286603e7cf262a3e4b45aaaf0",
         ],
         "a policy has changed: write the new digests here, and raise REVISION if a release has the old ones"

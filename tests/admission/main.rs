@@ -17,6 +17,7 @@ mod live;
 mod people;
 mod receipts;
 mod requests;
+mod restored;
 mod roles;
 mod secrets;
 mod sidecar;
