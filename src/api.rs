@@ -12,6 +12,7 @@
 mod certificate;
 mod common;
 pub mod condition;
+mod crds;
 mod policy;
 mod receipt;
 mod request;
@@ -23,6 +24,7 @@ pub use common::{
     Approver, CertificateReference, DateTime, Decision, Duration, DurationError, Format, Pkcs12Profile, Requester,
     condition_rank,
 };
+pub use crds::crds;
 pub use policy::{
     ApprovalRules, ApprovalScope, CertificatePolicy, CertificatePolicySpec, KeyExport, PassphraseRules, Pkcs12Rules,
     TokenRules, UnattendedKeyFormats, UnattendedRules,
@@ -43,6 +45,13 @@ pub const VERSION: &str = "v1alpha1";
 
 /// Names of annotations, labels and objects that people and programs meet.
 pub mod names {
+    /// The CRDs of the four kinds.
+    pub const CRDS: [&str; 4] = [
+        "certificates.certcourier.io",
+        "certificatepolicies.certcourier.io",
+        "downloadrequests.certcourier.io",
+        "downloadreceipts.certcourier.io",
+    ];
     /// Annotation on a `DownloadRequest`: a new value asks for a new token (delivery Secret).
     pub const MINT: &str = "certcourier.io/mint";
     /// Annotation on a `DownloadRequest`: why it is withdrawn. Once set it stays.

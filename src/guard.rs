@@ -1,4 +1,5 @@
-//! Whether the admission policies stand: what the live objects and the probes prove of them, and since when.
+//! Whether the admission policies stand: what the live objects and the probes prove of them, and since when. The CRDs,
+//! which say what the policies speak of, are looked at with them.
 //!
 //! A forged requester or vote looks like a real one. While nothing proves that forgeries are refused, no format with a
 //! key leaves; and whatever was created before that proof stays worthless, because it may have been forged.
@@ -7,12 +8,15 @@
 //! live objects themselves and take from the record only what they cannot see: when the probes were last refused.
 //!
 //! # Layout
-//! - [`live`] the objects as they are, and what they should be; [`probed`] what became of the probes.
+//! - [`live`] the objects as they are, and what they should be; [`kinds`] how a CRD may differ; [`mutators`] what else
+//!   may change certcourier's objects; [`probed`] what became of the probes.
 //! - [`verdict`] what one look proves; [`record`] what is kept of it, by the controller; [`judgement`] the servers' half.
 //! - [`reason`] everything that may be wrong.
 
 mod judgement;
+mod kinds;
 mod live;
+mod mutators;
 mod probed;
 mod reason;
 mod record;
@@ -20,10 +24,13 @@ mod verdict;
 
 pub use judgement::{Evidence, Standing, judge};
 pub use live::{Kind, Live, LiveObject, Wanted};
+pub use mutators::{Mutator, Passers};
 pub use probed::Outcome;
 pub use reason::Reason;
-pub use record::{Intact, Record, State, keep};
+pub use record::{Intact, MUTATORS, Record, State, keep};
 pub use verdict::{Look, Verdict};
 
+#[cfg(test)]
+mod outside_tests;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,8 @@
 //! - [`access`] asks what a stored requester may do now.
 //! - [`secrets`] reads and writes single Secrets without ever logging them; [`material`] reads one environment.
 //! - [`facts`] gathers all that a decision depends on; [`policies`] reads the policies of a namespace and the operator's.
-//! - [`guard`] looks at the admission policies, probes them, and keeps the record of it.
+//! - [`guard`] looks at admission policies and CRDs, probes them, and keeps the record of it; [`mutations`] tells of what
+//!   can change objects on their way, as it comes.
 //! - [`receipts`] and [`status`] write the two things that must be written once; [`events`] tells people.
 
 pub mod access;
@@ -22,6 +23,7 @@ pub mod facts;
 pub mod guard;
 pub mod lease;
 pub mod material;
+pub mod mutations;
 pub mod policies;
 pub mod receipts;
 pub mod secrets;

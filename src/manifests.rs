@@ -4,7 +4,6 @@
 
 mod chart;
 mod command;
-mod crds;
 mod install;
 mod operator_roles;
 mod people_roles;
@@ -12,8 +11,8 @@ mod rights;
 mod serving;
 mod yaml;
 
+pub use crate::api::crds;
 pub use command::{ChartArgs, CrdsArgs, ManifestsArgs, print_crds, print_manifests, write_chart};
-pub use crds::crds;
 pub use install::{Installation, objects};
 pub use serving::serving_objects;
 

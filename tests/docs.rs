@@ -124,6 +124,7 @@ fn the_table_of_rights_is_the_operators_roles() {
             "certcourier-controller",
             "certcourier-server",
             "certcourier-system",
+            "certcourier-guard",
             "certcourier-serving",
             "certcourier-external-ca",
         ];

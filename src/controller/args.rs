@@ -114,6 +114,21 @@ pub struct GuardArgs {
     /// the same.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = at_least_a_second)]
     pub guard_max_age: Duration,
+    /// What to do about mutating policies and webhooks that are not certcourier's and can change requests, votes or
+    /// receipts on their way: `report` them and begin a new epoch when one comes, goes or changes; or `refuse` keys as
+    /// long as there is one, which is for clusters where nothing mutates every kind.
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    pub guard_mutators: Mutators,
+}
+
+/// See [`GuardArgs::guard_mutators`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mutators {
+    /// Keys go on.
+    #[default]
+    Report,
+    /// No key leaves.
+    Refuse,
 }
 
 /// Which replica acts.

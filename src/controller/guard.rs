@@ -3,26 +3,31 @@
 //! What it found is announced only after it was written: the servers, and the next leader, must know no less than this
 //! one acts on. That the policies do not stand is announced at once.
 
+use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
 
 use super::{
-    args::GuardArgs,
+    args::{GuardArgs, Mutators},
     context::{Context, not_looked},
 };
 use crate::{
     admission::Identity,
     api::Requester,
     audit,
-    guard::{Intact, Look, Reason, Record, State, Verdict, Wanted, keep},
+    guard::{Intact, Live, LiveObject, Look, Passers, Reason, Record, State, Verdict, Wanted, keep},
     kube::{
         error::{ApiError, in_one_line},
         events::{Mood, Note},
         guard::{self, Stored},
+        mutations,
         status::Written,
     },
     lifecycle::Guard,
 };
+
+/// So many that came by are named in one Event.
+const MOST_PASSED: usize = 5;
 
 /// The guard as one leader keeps it.
 pub(super) struct Keeper<'a> {
@@ -32,6 +37,11 @@ pub(super) struct Keeper<'a> {
     operator: Option<Operator>,
     /// What this leader concluded from its last look that proved something.
     seen: Option<Record>,
+    /// The objects of its last look.
+    last: Live,
+    passers: Passers,
+    /// What came by since, for people to read.
+    passed: Vec<String>,
     told: Told,
 }
 
@@ -55,15 +65,51 @@ impl<'a> Keeper<'a> {
     /// Knows nothing of what an earlier leader saw but what is written down. Until the first look nothing is proven.
     pub(super) fn new(context: &'a Context, args: &'a GuardArgs, namespace: &'a str) -> Self {
         context.guard.send_replace(not_looked());
-        Self { context, args, namespace, operator: None, seen: None, told: Told::NotKnown }
+        Self {
+            context,
+            args,
+            namespace,
+            operator: None,
+            seen: None,
+            last: Live::default(),
+            passers: Passers::default(),
+            passed: Vec::new(),
+            told: Told::NotKnown,
+        }
     }
 
-    /// Looks for ever.
+    /// Looks for ever: again and again, and at once when something comes by that can change requests and votes.
     pub(super) async fn run(mut self) {
+        let mut passing = mutations::watch(self.context.clients.watches());
         loop {
             self.look().await;
-            tokio::time::sleep(self.args.guard_interval.get()).await;
+            let rest = tokio::time::sleep(self.args.guard_interval.get());
+            tokio::pin!(rest);
+            loop {
+                tokio::select! {
+                    () = &mut rest => break,
+                    Some(object) = passing.next() => if self.is_startled(&object) {
+                        break;
+                    },
+                }
+            }
         }
+    }
+
+    /// What was proven so far is void: something may have changed a vote meanwhile, though it is gone when one looks. So
+    /// the next look that finds everything in place begins an epoch, also of the same objects.
+    fn is_startled(&mut self, object: &LiveObject) -> bool {
+        let startled = self.passers.startle(object, &self.last);
+        if startled {
+            let passer = format!("{} `{}`", object.kind, object.name);
+            tracing::warn!(passer, "came or changed, and can change requests and votes on their way");
+            if self.passed.len() < MOST_PASSED && !self.passed.contains(&passer) {
+                self.passed.push(passer);
+            }
+            self.seen = Some(Record::broken(&Reason::OtherEpoch, self.last.epoch(), self.now()));
+            self.announce(broken(&Reason::OtherEpoch));
+        }
+        startled
     }
 
     /// One look, and what follows from it.
@@ -123,15 +169,25 @@ impl<'a> Keeper<'a> {
         let seen = self.see(&operator).await.map(|look| (look.verdict(&operator.wanted), look));
         self.operator = Some(operator);
         let (verdict, look) = seen?;
-        self.conclude(&look, verdict, began).await
+        let guard = self.conclude(&look, verdict, began).await;
+        self.last = look.live;
+        guard
     }
 
     async fn operator(&self) -> Result<Result<Operator, Reason>, ApiError> {
         let own = guard::own_user(self.context.clients.reads()).await?;
         let server = self.args.server_user.as_deref().unwrap_or(&own.username);
         Ok(Identity::new(self.namespace, &own.username, server)
-            .map(|identity| Operator { wanted: Wanted::of(&identity), identity, own: own.clone() })
+            .map(|identity| Operator { wanted: self.wanted(&identity), identity, own: own.clone() })
             .map_err(|error| Reason::Unidentified { said: error.to_string() }))
+    }
+
+    fn wanted(&self, identity: &Identity) -> Wanted {
+        let wanted = Wanted::of(identity);
+        match self.args.guard_mutators {
+            Mutators::Report => wanted,
+            Mutators::Refuse => wanted.without_mutators(),
+        }
     }
 
     /// The objects first: what the probes meet is no older than what was seen. Where the objects are wrong, the probes
@@ -154,7 +210,7 @@ impl<'a> Keeper<'a> {
                 Ok(self.without_evidence(&reason, Some(&epoch)))
             }
             Verdict::Broken(reason) => {
-                let record = Record::broken(&reason, epoch, began);
+                let record = Record::broken(&reason, epoch, began).naming(look.live.mutators());
                 self.seen = Some(record.clone());
                 self.announce(broken(&reason));
                 let stored = self.stored().await?;
@@ -166,13 +222,16 @@ impl<'a> Keeper<'a> {
                 let settle = self.args.guard_settle.get();
                 let look_at = Intact { epoch: &epoch, began, ended: self.now(), settle };
                 let evidence = stored.as_ref().map(|stored| &stored.evidence);
-                let record = keep(look_at, evidence, self.seen.as_ref(), look.live.record_protected_since());
+                let record = keep(look_at, evidence, self.seen.as_ref(), look.live.record_protected_since())
+                    .naming(look.live.mutators());
                 if !self.write(&record, stored.as_ref()).await? {
-                    let cause = "somebody else wrote the guard's ConfigMap meanwhile".to_owned();
+                    let cause =
+                        "somebody else wrote the guard's ConfigMap meanwhile, or changes it on its way".to_owned();
                     return Ok(self.without_evidence(&Reason::NoAnswer { cause }, Some(&epoch)));
                 }
                 let since = record.intact_since(&epoch).unwrap_or(Timestamp::MAX);
                 self.seen = Some(record);
+                self.passed.clear();
                 Ok(Guard::Intact { epoch, since })
             }
         }
@@ -184,7 +243,7 @@ impl<'a> Keeper<'a> {
         let longest = SignedDuration::try_from(self.args.guard_max_age.get()).unwrap_or(SignedDuration::MAX);
         match &self.seen {
             Some(Record { state: State::Broken { message, .. }, .. }) => Guard::Broken { reason: message.clone() },
-            Some(Record { state: State::Intact { since }, epoch: seen, probed_at })
+            Some(Record { state: State::Intact { since }, epoch: seen, probed_at, .. })
                 if self.now().duration_since(*probed_at) <= longest && epoch.is_none_or(|epoch| epoch == seen) =>
             {
                 Guard::Intact { epoch: seen.clone(), since: *since }
@@ -209,11 +268,16 @@ impl<'a> Keeper<'a> {
         match guard::write(self.context.clients.writes(), self.namespace, record, stored).await? {
             Written::Conflict => Ok(false),
             Written::Done(written) => {
-                let before = stored.and_then(|stored| stored.evidence.record.as_ref()).map(|record| &record.state);
-                if before != Some(&record.state) {
+                let before = stored.and_then(|stored| stored.evidence.record.as_ref());
+                if before.map(|record| &record.state) != Some(&record.state) {
                     self.tell(&written, record).await;
                 }
-                Ok(true)
+                let named = before.map(|record| record.mutators.as_slice()).unwrap_or_default();
+                if named != record.mutators || !self.passed.is_empty() {
+                    self.tell_mutators(&written, record).await;
+                }
+                // What mutates everything mutates this too.
+                Ok(written.data == Some(record.data()))
             }
         }
     }
@@ -232,6 +296,32 @@ impl<'a> Keeper<'a> {
             }
         };
         self.context.events.tell(config_map, Note { mood, reason, action: "Probe", text }, self.now()).await;
+    }
+
+    async fn tell_mutators(&self, config_map: &ConfigMap, record: &Record) {
+        let (at, named, passed) = (record.probed_at, record.mutators.join("; "), self.passed.join("; "));
+        let advice = "find out who made it, and exclude group certcourier.io from it";
+        let (mood, text) = match (named.as_str(), passed.as_str()) {
+            ("", "") => {
+                (Mood::Normal, format!("nothing else can change requests and votes on their way (seen at {at:.0})"))
+            }
+            ("", _) => {
+                let text = format!(
+                    "came by before {at:.0}, and can have changed requests and votes on their way: {passed}; {advice}"
+                );
+                (Mood::Warning, text)
+            }
+            _ => {
+                tracing::warn!(
+                    mutators = named,
+                    "what is not certcourier's can change requests and votes on their way"
+                );
+                let text = format!("can change requests and votes on their way, seen at {at:.0}: {named}; {advice}");
+                (Mood::Warning, text)
+            }
+        };
+        let note = Note { mood, reason: "GuardMutators", action: "Probe", text };
+        self.context.events.tell(config_map, note, self.now()).await;
     }
 
     fn now(&self) -> Timestamp {

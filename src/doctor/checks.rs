@@ -25,6 +25,7 @@ pub fn evaluate(facts: &Facts) -> Report {
     let grants = facts.rbac.grants();
     let bench = Bench { facts, places: &places, grants: &grants, identity: identity.as_ref() };
     let mut findings = guard::findings(facts);
+    findings.extend(guard::mutators(facts));
     let objects = admission::objects(facts, identity.as_ref());
     findings.extend(admission::findings(&objects, identity.as_ref()));
     let (by_power, set_aside) = powers::findings(&bench);

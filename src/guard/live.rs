@@ -1,4 +1,4 @@
-//! The policies and bindings as the API server has them, beside what they should be.
+//! The policies, bindings and CRDs as the API server has them, beside what they should be.
 //!
 //! Compared as JSON, not as the types of one Kubernetes version: a field that this version does not know may loosen a
 //! policy, so it counts as a change. What the API server itself fills in, `admission` fills in too.
@@ -8,28 +8,38 @@ use std::{collections::BTreeMap, fmt};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::Reason;
+use super::{
+    Reason, kinds,
+    mutators::{self, Mutator},
+};
 use crate::{
     admission::{self, Identity, Object, name},
+    api::names,
     hex,
 };
 
-/// The four kinds that are looked at.
+/// The kinds that are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// `ValidatingAdmissionPolicy`
     Policy,
     /// `ValidatingAdmissionPolicyBinding`
     Binding,
-    /// `MutatingAdmissionPolicy`: the stamp. Convenience: it may be missing, but what is there must be ours.
+    /// `MutatingAdmissionPolicy`: the stamp. Convenience: it may be missing, but what is there must be ours. Others of
+    /// the kind may be [`Mutator`]s.
     Stamp,
     /// `MutatingAdmissionPolicyBinding`
     StampBinding,
+    /// `CustomResourceDefinition`
+    Crd,
+    /// `MutatingWebhookConfiguration`: none is ours, each may be a [`Mutator`].
+    Webhooks,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Policy, Self::Binding, Self::Stamp, Self::StampBinding];
+    pub const ALL: [Self; 6] =
+        [Self::Policy, Self::Binding, Self::Stamp, Self::StampBinding, Self::Crd, Self::Webhooks];
 
     /// As the API server names it.
     #[must_use]
@@ -39,6 +49,8 @@ impl Kind {
             Self::Binding => "ValidatingAdmissionPolicyBinding",
             Self::Stamp => "MutatingAdmissionPolicy",
             Self::StampBinding => "MutatingAdmissionPolicyBinding",
+            Self::Crd => "CustomResourceDefinition",
+            Self::Webhooks => "MutatingWebhookConfiguration",
         }
     }
 
@@ -50,6 +62,26 @@ impl Kind {
             Self::Binding => "validatingadmissionpolicybindings",
             Self::Stamp => "mutatingadmissionpolicies",
             Self::StampBinding => "mutatingadmissionpolicybindings",
+            Self::Crd => "customresourcedefinitions",
+            Self::Webhooks => "mutatingwebhookconfigurations",
+        }
+    }
+
+    /// The API group of the kind.
+    #[must_use]
+    pub const fn group(self) -> &'static str {
+        match self {
+            Self::Crd => "apiextensions.k8s.io",
+            _ => "admissionregistration.k8s.io",
+        }
+    }
+
+    /// The field that says what the object does.
+    #[must_use]
+    pub const fn content(self) -> &'static str {
+        match self {
+            Self::Webhooks => "webhooks",
+            _ => "spec",
         }
     }
 
@@ -60,7 +92,12 @@ impl Kind {
     }
 
     fn holds(self, name: &str) -> bool {
-        if self.is_optional() { name == name::STAMP } else { name::ALL.contains(&name) }
+        match self {
+            Self::Policy | Self::Binding => name::ALL.contains(&name),
+            Self::Stamp | Self::StampBinding => name == name::STAMP,
+            Self::Crd => names::CRDS.contains(&name),
+            Self::Webhooks => false,
+        }
     }
 }
 
@@ -83,33 +120,58 @@ pub struct LiveObject {
     pub generation: i64,
     /// Changed by the API server with each write.
     pub resource_version: String,
-    /// Its spec.
+    /// Its spec, or what takes its place; see [`Kind::content`].
     pub spec: Value,
 }
 
-/// All of certcourier's objects that are there.
+impl LiveObject {
+    /// A line of the epoch: never twice the same for an object that was changed or made again.
+    pub(super) fn mark(&self) -> String {
+        format!("{} {}", self.uid, self.generation)
+    }
+}
+
+/// Everything that decides whether a request or vote may be forged, as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Live(BTreeMap<(Kind, String), LiveObject>);
+pub struct Live {
+    ours: BTreeMap<(Kind, String), LiveObject>,
+    mutators: Vec<Mutator>,
+    policies: BTreeMap<String, String>,
+}
 
 impl Live {
-    /// Leaves out what is not of certcourier's names.
+    /// Leaves out what is neither of certcourier's names nor able to change its objects.
     #[must_use]
     pub fn of(objects: impl IntoIterator<Item = LiveObject>) -> Self {
-        let ours = objects.into_iter().filter(|object| object.kind.holds(&object.name));
-        Self(ours.map(|object| ((object.kind, object.name.clone()), object)).collect())
+        let (ours, others): (Vec<_>, Vec<_>) = objects.into_iter().partition(|object| object.kind.holds(&object.name));
+        let ours = ours.into_iter().map(|object| ((object.kind, object.name.clone()), object)).collect();
+        Self { ours, mutators: mutators::among(&others), policies: mutators::policies(&others) }
+    }
+
+    /// Mutating policies of others that would meet our kinds if they were bound, with their marks.
+    pub(super) const fn reaching_policies(&self) -> &BTreeMap<String, String> {
+        &self.policies
+    }
+
+    /// What can change requests, votes and receipts on their way and is not certcourier's.
+    #[must_use]
+    pub fn mutators(&self) -> &[Mutator] {
+        &self.mutators
     }
 
     /// SHA-256 over the sorted uids and generations: another one as soon as any object is changed or made again, and
-    /// never an earlier one.
+    /// never an earlier one. Mutators are in it as long as they are there.
     #[must_use]
     pub fn epoch(&self) -> String {
-        let mut lines: Vec<String> =
-            self.0.values().map(|object| format!("{} {}\n", object.uid, object.generation)).collect();
+        let ours = self.ours.values().map(LiveObject::mark);
+        let others = self.mutators.iter().flat_map(|mutator| mutator.marks.iter().cloned());
+        let mut lines: Vec<String> = ours.chain(others).collect();
         lines.sort_unstable();
         let mut hash = Sha256::new();
         hash.update(b"certcourier epoch v1\n");
         for line in lines {
             hash.update(line);
+            hash.update(b"\n");
         }
         hex::encode(&hash.finalize())
     }
@@ -117,10 +179,9 @@ impl Live {
     /// The first thing that is not as it should be.
     #[must_use]
     pub fn fault(&self, wanted: &Wanted) -> Option<Reason> {
-        wanted.0.iter().find_map(|((kind, name), digests)| {
-            let (kind, name) = (*kind, name.clone());
-            let Some(live) = self.0.get(&(kind, name.clone())) else {
-                return (!kind.is_optional()).then_some(Reason::Missing { kind, name });
+        let object = wanted.objects.iter().find_map(|((kind, name), digests)| {
+            let Some(live) = self.ours.get(&(*kind, name.clone())) else {
+                return (!kind.is_optional()).then(|| Reason::Missing { kind: *kind, name: name.clone() });
             };
             if digests.contains(&admission::spec_digest(&live.spec)) {
                 return None;
@@ -129,19 +190,36 @@ impl Live {
                 let actions = live.spec["validationActions"].as_array();
                 actions.is_some_and(|actions| actions.iter().any(|action| action == "Deny"))
             };
-            Some(if kind == Kind::Binding && !denies() {
-                Reason::NotDenying { name }
+            Some(if *kind == Kind::Binding && !denies() {
+                Reason::NotDenying { name: name.clone() }
             } else {
-                Reason::Changed { kind, name }
+                Reason::Changed { kind: *kind, name: name.clone() }
             })
+        });
+        object.or_else(|| self.faulty_crd(wanted)).or_else(|| self.refused_mutator(wanted))
+    }
+
+    fn faulty_crd(&self, wanted: &Wanted) -> Option<Reason> {
+        wanted.crds.iter().find_map(|(name, spec)| {
+            let kind = Kind::Crd;
+            let Some(live) = self.ours.get(&(kind, name.clone())) else {
+                return Some(Reason::Missing { kind, name: name.clone() });
+            };
+            let difference = kinds::difference(spec, &live.spec)?;
+            Some(Reason::CrdChanged { name: name.clone(), difference })
         })
+    }
+
+    fn refused_mutator(&self, wanted: &Wanted) -> Option<Reason> {
+        let mutator = self.mutators.first().filter(|_| wanted.no_mutators)?;
+        Some(Reason::Mutator { mutator: mutator.to_string() })
     }
 
     /// The version of the newest write to what keeps others from writing the guard's record. `None`: it is not there, or
     /// its versions are no numbers.
     #[must_use]
     pub fn record_protected_since(&self) -> Option<u64> {
-        let version = |kind: Kind| self.0.get(&(kind, name::GUARD_STATE.to_owned()))?.resource_version.parse().ok();
+        let version = |kind: Kind| self.ours.get(&(kind, name::GUARD_STATE.to_owned()))?.resource_version.parse().ok();
         let (policy, binding): (u64, u64) = (version(Kind::Policy)?, version(Kind::Binding)?);
         Some(policy.max(binding))
     }
@@ -150,7 +228,11 @@ impl Live {
 /// What each object may look like: as this revision of certcourier applies it, or as the one before did, so that an
 /// upgrade does not stop the keys.
 #[derive(Clone, Debug)]
-pub struct Wanted(BTreeMap<(Kind, String), Vec<String>>);
+pub struct Wanted {
+    objects: BTreeMap<(Kind, String), Vec<String>>,
+    crds: BTreeMap<String, Value>,
+    no_mutators: bool,
+}
 
 impl Wanted {
     /// For an operator that is these users in this namespace.
@@ -158,20 +240,26 @@ impl Wanted {
     pub fn of(identity: &Identity) -> Self {
         let mut wanted = Self::of_editions(&admission::editions(identity));
         for (kind, object) in [Kind::Stamp, Kind::StampBinding].into_iter().zip(admission::stamp()) {
-            wanted.0.insert((kind, name::STAMP.to_owned()), vec![admission::spec_digest(&object["spec"])]);
+            wanted.objects.insert((kind, name::STAMP.to_owned()), vec![admission::spec_digest(&object["spec"])]);
         }
         wanted
     }
 
+    /// Whatever can change requests and votes on their way counts as a fault.
+    #[must_use]
+    pub fn without_mutators(self) -> Self {
+        Self { no_mutators: true, ..self }
+    }
+
     pub(super) fn of_editions(editions: &[Vec<Object>]) -> Self {
-        let mut wanted: BTreeMap<(Kind, String), Vec<String>> = BTreeMap::new();
+        let mut objects: BTreeMap<(Kind, String), Vec<String>> = BTreeMap::new();
         for object in editions.iter().flatten() {
             let kind = match object {
                 Object::Policy(_) => Kind::Policy,
                 Object::Binding(_) => Kind::Binding,
             };
-            wanted.entry((kind, object.name())).or_default().push(object.digest());
+            objects.entry((kind, object.name())).or_default().push(object.digest());
         }
-        Self(wanted)
+        Self { objects, crds: kinds::specs().collect(), no_mutators: false }
     }
 }

@@ -38,6 +38,27 @@ pub enum Reason {
         /// Its name.
         name: String,
     },
+    /// A CRD is not what it should be.
+    #[error(
+        "{kind} `{name}` is not what this version of certcourier needs: {difference}; put it back with `certcourier crds \
+         | kubectl replace -f -` of this version, or finish the upgrade; the API server's audit log tells who changed it",
+        kind = Kind::Crd
+    )]
+    CrdChanged {
+        /// Its name.
+        name: String,
+        /// The first difference.
+        difference: String,
+    },
+    /// Something else can change requests and votes on their way, and the operator was told to bear with none.
+    #[error(
+        "{mutator} can change requests and votes on their way, and the controller runs with --guard-mutators=refuse; \
+         exclude group certcourier.io from it or delete it, and find out who made it"
+    )]
+    Mutator {
+        /// What it is, and what it may change.
+        mutator: String,
+    },
     /// The API server let a probe through.
     #[error(
         "the API server lets through what policy `{policy}` must refuse; if this lasts for more than a few seconds, see \
@@ -96,7 +117,10 @@ pub enum Reason {
         age_seconds: i64,
     },
     /// The record speaks of other objects than those that are there now.
-    #[error("the admission policies have changed and were not probed since; the controller does that within seconds")]
+    #[error(
+        "the admission policies, the CRDs or what else can change requests have changed and were not probed since; the \
+         controller does that within seconds"
+    )]
     OtherEpoch,
     /// The record was written while somebody else may have been able to write it.
     #[error(
@@ -122,6 +146,8 @@ impl Reason {
             Self::Missing { .. } => "Missing",
             Self::Changed { .. } => "Changed",
             Self::NotDenying { .. } => "NotDenying",
+            Self::CrdChanged { .. } => "CrdChanged",
+            Self::Mutator { .. } => "Mutator",
             Self::NotRefused { .. } => "NotRefused",
             Self::ForeignRefusal { .. } => "ForeignRefusal",
             Self::NoAnswer { .. } => "NoAnswer",

@@ -4,8 +4,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
-use super::{Evidence, Reason};
+use super::{Evidence, Mutator, Reason};
 use crate::admission::REVISION;
+
+/// So many are named; a cluster with more has other worries, and a ConfigMap its bounds.
+const MOST_MUTATORS: usize = 20;
+
+/// Key of the `ConfigMap` under which they are named, one in each line.
+pub const MUTATORS: &str = "mutators";
 
 /// The guard's findings as of its last look.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +22,8 @@ pub struct Record {
     pub epoch: String,
     /// When the look began, API-server time.
     pub probed_at: Timestamp,
+    /// What can change requests and votes on their way and is not certcourier's, for people to read.
+    pub mutators: Vec<String>,
 }
 
 /// What was found.
@@ -40,7 +48,13 @@ impl Record {
     #[must_use]
     pub fn broken(reason: &Reason, epoch: String, probed_at: Timestamp) -> Self {
         let state = State::Broken { word: reason.word().to_owned(), message: reason.to_string() };
-        Self { state, epoch, probed_at }
+        Self { state, epoch, probed_at, mutators: Vec::new() }
+    }
+
+    /// The same, with what can change requests and votes on their way.
+    #[must_use]
+    pub fn naming(self, mutators: &[Mutator]) -> Self {
+        Self { mutators: mutators.iter().take(MOST_MUTATORS).map(ToString::to_string).collect(), ..self }
     }
 
     /// As it stands in the `ConfigMap`.
@@ -52,6 +66,9 @@ impl Record {
             ("revision".to_owned(), REVISION.to_string()),
         ]);
         let mut set = |key: &str, value: String| data.insert(key.to_owned(), value);
+        if !self.mutators.is_empty() {
+            set(MUTATORS, self.mutators.join("\n"));
+        }
         match &self.state {
             State::Intact { since } => {
                 set("state", "Intact".to_owned());
@@ -78,7 +95,9 @@ impl Record {
             }
             _ => return None,
         };
-        Some(Self { state, epoch: text("epoch").filter(|epoch| !epoch.is_empty())?, probed_at: time("probedAt")? })
+        let mutators = data.get(MUTATORS).map(|all| all.lines().map(str::to_owned).collect()).unwrap_or_default();
+        let epoch = text("epoch").filter(|epoch| !epoch.is_empty())?;
+        Some(Self { state, epoch, probed_at: time("probedAt")?, mutators })
     }
 
     /// Since when the policies stand, if this record says so of these objects.
@@ -127,7 +146,7 @@ pub fn keep(
         (None, _) => None,
     };
     let since = since.unwrap_or_else(|| begin(look.ended, look.settle));
-    Record { state: State::Intact { since }, epoch: look.epoch.to_owned(), probed_at: look.began }
+    Record { state: State::Intact { since }, epoch: look.epoch.to_owned(), probed_at: look.began, mutators: Vec::new() }
 }
 
 /// Whole seconds, rounded up: creationTimestamps are rounded down.

@@ -7,12 +7,15 @@ use k8s_openapi::api::admissionregistration::v1::{MatchCondition, ValidatingAdmi
 use serde_json::{Value, json};
 
 use super::*;
-use crate::admission::{self, Identity, Object, name};
+use crate::{
+    admission::{self, Identity, Object, name},
+    api,
+};
 
 const SETTLE: Duration = Duration::from_secs(5);
 const MAX_AGE: Duration = Duration::from_mins(1);
 
-fn identity() -> Identity {
+pub(super) fn identity() -> Identity {
     Identity::new("certcourier-system", "controller", "server").unwrap()
 }
 
@@ -28,7 +31,7 @@ fn spec_of(object: &Object) -> (Kind, Value) {
 }
 
 /// Everything as it should be; each object has a uid and version of its own.
-fn objects() -> Vec<LiveObject> {
+pub(super) fn objects() -> Vec<LiveObject> {
     let mut objects: Vec<LiveObject> = admission::objects(&identity())
         .iter()
         .enumerate()
@@ -49,6 +52,11 @@ fn objects() -> Vec<LiveObject> {
             spec,
         });
     }
+    for crd in api::crds() {
+        let (name, spec) = (crd.metadata.name.unwrap(), serde_json::to_value(&crd.spec).unwrap());
+        let uid = format!("uid-of-{name}");
+        objects.push(LiveObject { kind: Kind::Crd, name, uid, generation: 1, resource_version: "300".into(), spec });
+    }
     objects
 }
 
@@ -57,7 +65,7 @@ fn live() -> Live {
 }
 
 /// The same with one object changed.
-fn changed(kind: Kind, name: &str, change: impl FnOnce(&mut LiveObject)) -> Live {
+pub(super) fn changed(kind: Kind, name: &str, change: impl FnOnce(&mut LiveObject)) -> Live {
     let mut objects = objects();
     change(objects.iter_mut().find(|object| object.kind == kind && object.name == name).unwrap());
     Live::of(objects)
@@ -227,7 +235,7 @@ fn any_change_of_any_object_is_another_epoch_and_the_order_is_none() {
 }
 
 fn intact(epoch: &str, since: i64) -> Record {
-    Record { state: State::Intact { since: at(since) }, epoch: epoch.into(), probed_at: at(since) }
+    Record { state: State::Intact { since: at(since) }, epoch: epoch.into(), probed_at: at(since), mutators: vec![] }
 }
 
 fn stored(record: Record, resource_version: &str) -> Evidence {
@@ -276,7 +284,8 @@ fn an_epoch_begins_at_the_end_of_a_second() {
 #[test]
 fn what_is_written_is_read_again_and_nothing_else_is_a_record() {
     let broken = Record::broken(&Reason::NeverProbed, "e".into(), at(7));
-    for record in [intact("e", 10), broken] {
+    let named = Record { mutators: vec!["a (b, c)".into(), "d (e)".into()], ..intact("e", 10) };
+    for record in [intact("e", 10), broken, named] {
         assert_eq!(Record::read(&record.data()), Some(record));
     }
     for key in ["state", "since", "epoch", "probedAt"] {
@@ -333,6 +342,8 @@ fn every_reason_names_what_to_do() {
         Reason::Missing { kind: Kind::Policy, name: text() },
         Reason::Changed { kind: Kind::Binding, name: text() },
         Reason::NotDenying { name: text() },
+        Reason::CrdChanged { name: text(), difference: text() },
+        Reason::Mutator { mutator: text() },
         Reason::NotRefused { policy: text() },
         Reason::ForeignRefusal { policy: text(), said: text() },
         Reason::NoAnswer { cause: text() },
@@ -344,7 +355,18 @@ fn every_reason_names_what_to_do() {
         Reason::Unvouched,
     ] {
         let sentence = reason.to_string();
-        let next_step = ["apply", "see ", "exempt", "tried again", "leads", "start", "writes", "within seconds"];
+        let next_step = [
+            "apply",
+            "see ",
+            "exempt",
+            "put it back",
+            "tried again",
+            "leads",
+            "start",
+            "writes",
+            "within seconds",
+            "exclude",
+        ];
         assert!(next_step.iter().any(|words| sentence.contains(words)), "{sentence}");
         assert!(reason.word().chars().all(char::is_alphanumeric), "{}", reason.word());
     }

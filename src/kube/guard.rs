@@ -1,4 +1,4 @@
-//! The guard's calls: the admission objects as they are, the probes, and the record of what was found.
+//! The guard's calls: admission objects and CRDs as they are, the probes, and the record of what was found.
 //!
 //! Decides nothing: [`crate::guard`] does. The controller probes and writes, servers only look.
 
@@ -9,7 +9,7 @@ use ::kube::{
     api::{ApiResource, DynamicObject, ListParams, PostParams},
     core::NamespaceResourceScope,
 };
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 use k8s_openapi::{
     api::core::v1::ConfigMap,
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
@@ -28,11 +28,12 @@ use crate::{
         Identity,
         probe::{self, Probe},
     },
-    api::{DownloadRequest, Requester, names::GUARD},
+    api::{
+        DownloadRequest, Requester,
+        names::{CRDS, GUARD},
+    },
     guard::{Evidence, Kind, Live, LiveObject, Outcome, Record},
 };
-
-const GROUP: &str = "admissionregistration.k8s.io";
 
 /// Who we are, as the API server says. Everybody may ask.
 ///
@@ -42,46 +43,64 @@ pub async fn own_user(client: &Client) -> Result<Requester, ApiError> {
     access::who(client).await.during("review", || "who the operator is".to_owned())
 }
 
-/// The policies and bindings as they are now, never out of a cache.
+/// The policies, bindings and CRDs as they are now, and whatever else mutates; never out of a cache.
 ///
 /// # Errors
 /// [`ApiError`] when the API server refuses or does not answer.
 pub async fn live(client: &Client) -> Result<Live, ApiError> {
-    let [policies, bindings, stamps, stamp_bindings] = Kind::ALL;
-    let (policies, bindings, stamps, stamp_bindings) = tokio::try_join!(
-        list(client, policies),
-        list(client, bindings),
-        list(client, stamps),
-        list(client, stamp_bindings)
+    let (policies, bindings, stamps, stamp_bindings, webhooks, crds) = tokio::try_join!(
+        list(client, Kind::Policy),
+        list(client, Kind::Binding),
+        list(client, Kind::Stamp),
+        list(client, Kind::StampBinding),
+        list(client, Kind::Webhooks),
+        try_join_all(CRDS.map(|name| get(client, Kind::Crd, name)))
     )?;
-    Ok(Live::of([policies, bindings, stamps, stamp_bindings].into_iter().flatten()))
+    let listed = [policies, bindings, stamps, stamp_bindings, webhooks].into_iter().flatten();
+    Ok(Live::of(listed.chain(crds.into_iter().flatten())))
 }
 
-async fn list(client: &Client, kind: Kind) -> Result<Vec<LiveObject>, ApiError> {
-    let resource = ApiResource {
-        group: GROUP.to_owned(),
-        version: "v1".to_owned(),
-        api_version: format!("{GROUP}/v1"),
+pub(super) fn resource(kind: Kind, version: &str) -> ApiResource {
+    ApiResource {
+        group: kind.group().to_owned(),
+        version: version.to_owned(),
+        api_version: format!("{}/{version}", kind.group()),
         kind: kind.name().to_owned(),
         plural: kind.plural().to_owned(),
-    };
-    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
-    match api.list(&ListParams::default()).await.during("list", || kind.plural().to_owned()) {
-        Ok(found) => Ok(found.items.into_iter().map(|object| as_seen(kind, object)).collect()),
-        // Kubernetes before 1.36 does not serve it.
-        Err(error) if kind.is_optional() && error.failure() == Failure::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
     }
 }
 
-fn as_seen(kind: Kind, mut object: DynamicObject) -> LiveObject {
+pub(super) const fn versions(kind: Kind) -> &'static [&'static str] {
+    if kind.is_optional() { &["v1", "v1beta1", "v1alpha1"] } else { &["v1"] }
+}
+
+/// Kubernetes before 1.36 serves some kinds only as a beta, an alpha, or not at all. What is served mutates.
+async fn list(client: &Client, kind: Kind) -> Result<Vec<LiveObject>, ApiError> {
+    for version in versions(kind) {
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource(kind, version));
+        match api.list(&ListParams::default()).await.during("list", || kind.plural().to_owned()) {
+            Ok(found) => return Ok(found.items.into_iter().map(|object| as_seen(kind, object)).collect()),
+            Err(error) if kind.is_optional() && error.failure() == Failure::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Vec::new())
+}
+
+async fn get(client: &Client, kind: Kind, name: &str) -> Result<Option<LiveObject>, ApiError> {
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource(kind, "v1"));
+    let found = api.get_opt(name).await.during("read", || format!("{kind} {name}"))?;
+    Ok(found.map(|object| as_seen(kind, object)))
+}
+
+pub(super) fn as_seen(kind: Kind, mut object: DynamicObject) -> LiveObject {
     LiveObject {
         kind,
         name: object.name_any(),
         uid: object.uid().unwrap_or_default(),
         generation: object.metadata.generation.unwrap_or_default(),
         resource_version: object.resource_version().unwrap_or_default(),
-        spec: object.data.get_mut("spec").map(Value::take).unwrap_or_default(),
+        spec: object.data.get_mut(kind.content()).map(Value::take).unwrap_or_default(),
     }
 }
 

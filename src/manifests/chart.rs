@@ -11,13 +11,15 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    crds::crds,
     operator_roles::{OperatorRoles, operator_roles},
     people_roles::people_roles,
     serving::{self, Serving},
     yaml,
 };
-use crate::admission::{self, Identity, IdentityError, Object, REVISION, REVISION_ANNOTATION};
+use crate::{
+    admission::{self, Identity, IdentityError, Object, REVISION, REVISION_ANNOTATION},
+    api::crds,
+};
 
 /// Stand for what only an installation knows. Each is replaced in [`Template::text`].
 const NAMESPACE: &str = "helm-release-namespace";
@@ -120,11 +122,11 @@ fn operator(identity: &Identity) -> Result<String, ChartError> {
     for role in &everywhere.roles {
         template = template.object(role)?;
     }
-    let [system, wide @ ..] = everywhere.cluster_bindings.as_slice() else { return Ok(template.text) };
+    let [system, guarding, wide @ ..] = everywhere.cluster_bindings.as_slice() else { return Ok(template.text) };
     // In sidecar placement both subjects are one.
     let mut system = yaml::value(system)?;
     system["subjects"] = json!(SUBJECTS);
-    template = template.object(&system)?;
+    template = template.object(&system)?.object(guarding)?;
     let OperatorRoles { bindings, .. } = listed;
     let is_watched = |binding: &&RoleBinding| binding.metadata.namespace.as_deref() == Some(WATCHED);
     for own in bindings.iter().filter(|binding| !is_watched(binding)) {

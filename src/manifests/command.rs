@@ -13,12 +13,14 @@ use serde_json::{Value, json};
 
 use super::{
     chart::{self, ChartError},
-    crds::crds,
     install::{self, Installation},
     serving::serving_objects,
     yaml,
 };
-use crate::admission::{Identity, IdentityError, is_dns_label};
+use crate::{
+    admission::{Identity, IdentityError, is_dns_label},
+    api::crds,
+};
 
 /// Flags of `certcourier crds`.
 #[derive(Debug, clap::Args)]

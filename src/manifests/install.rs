@@ -3,8 +3,11 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{crds::crds, operator_roles::operator_roles, people_roles::people_roles, yaml};
-use crate::admission::{self, Identity, Object};
+use super::{operator_roles::operator_roles, people_roles::people_roles, yaml};
+use crate::{
+    admission::{self, Identity, Object},
+    api::crds,
+};
 
 /// What the manifests depend on.
 #[derive(Clone, Debug)]

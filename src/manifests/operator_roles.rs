@@ -5,7 +5,10 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Ro
 use super::rights::{self, RBAC, allow, only};
 use crate::{
     admission::Identity,
-    api::{GROUP, names::GUARD},
+    api::{
+        GROUP,
+        names::{CRDS, GUARD},
+    },
 };
 
 /// ClusterRole, Role and bindings of the controller; also the name of its Lease.
@@ -15,9 +18,12 @@ pub(super) const SERVER: &str = "certcourier-server";
 /// What both need of objects without a namespace.
 const SYSTEM: &str = "certcourier-system";
 
+/// What the controller needs of objects without a namespace, and the server does not.
+const GUARDING: &str = "certcourier-guard";
+
 /// Everything that binds the operator to its rights.
 pub(super) struct OperatorRoles {
-    pub(super) cluster_roles: [ClusterRole; 3],
+    pub(super) cluster_roles: [ClusterRole; 4],
     pub(super) roles: [Role; 2],
     pub(super) cluster_bindings: Vec<ClusterRoleBinding>,
     pub(super) bindings: Vec<RoleBinding>,
@@ -26,7 +32,10 @@ pub(super) struct OperatorRoles {
 /// Roles for the operator, bound in each of the listed namespaces or, when none is listed, everywhere.
 pub(super) fn operator_roles(identity: &Identity, watch_namespaces: &[String]) -> OperatorRoles {
     let own = identity.namespace();
-    let mut cluster_bindings = vec![rights::bind_everywhere(SYSTEM, &identity.users())];
+    let mut cluster_bindings = vec![
+        rights::bind_everywhere(SYSTEM, &identity.users()),
+        rights::bind_everywhere(GUARDING, &[identity.controller()]),
+    ];
     let mut bindings = vec![];
     for (name, user) in [(CONTROLLER, identity.controller()), (SERVER, identity.server())] {
         if watch_namespaces.is_empty() {
@@ -41,6 +50,7 @@ pub(super) fn operator_roles(identity: &Identity, watch_namespaces: &[String]) -
             rights::cluster_role(CONTROLLER, controller()),
             rights::cluster_role(SERVER, server()),
             rights::cluster_role(SYSTEM, system()),
+            rights::cluster_role(GUARDING, guarding()),
         ],
         roles: [rights::role(own, CONTROLLER, controller_at_home()), rights::role(own, SERVER, server_at_home())],
         cluster_bindings,
@@ -96,7 +106,7 @@ fn system() -> Vec<PolicyRule> {
     vec![
         // Whether the requester still may: before minting and at redemption.
         allow("authorization.k8s.io", &["subjectaccessreviews"], &["create"]),
-        // The guard compares the live policies with its own.
+        // The guard compares the live policies with its own, and sees what else may change requests on their way.
         allow(
             "admissionregistration.k8s.io",
             &[
@@ -104,8 +114,23 @@ fn system() -> Vec<PolicyRule> {
                 "validatingadmissionpolicybindings",
                 "mutatingadmissionpolicies",
                 "mutatingadmissionpolicybindings",
+                "mutatingwebhookconfigurations",
             ],
             &["list"],
+        ),
+        // The guard compares the live CRDs with its own.
+        only(&CRDS, allow("apiextensions.k8s.io", &["customresourcedefinitions"], &["get"])),
+    ]
+}
+
+/// The controller, for objects that have no namespace.
+fn guarding() -> Vec<PolicyRule> {
+    vec![
+        // What changes requests on their way for a moment only is in no list.
+        allow(
+            "admissionregistration.k8s.io",
+            &["mutatingadmissionpolicies", "mutatingadmissionpolicybindings", "mutatingwebhookconfigurations"],
+            &["watch"],
         ),
     ]
 }

@@ -33,6 +33,7 @@ fn without_listed_namespaces_the_operator_is_bound_everywhere() {
         named(&objects, &["ClusterRoleBinding", "RoleBinding"]),
         [
             "ClusterRoleBinding - certcourier-system",
+            "ClusterRoleBinding - certcourier-guard",
             "ClusterRoleBinding - certcourier-controller",
             "ClusterRoleBinding - certcourier-server",
             "RoleBinding certcourier-system certcourier-controller-own",
@@ -48,6 +49,7 @@ fn with_listed_namespaces_the_operator_is_bound_there_alone() {
         named(&objects, &["ClusterRoleBinding", "RoleBinding"]),
         [
             "ClusterRoleBinding - certcourier-system",
+            "ClusterRoleBinding - certcourier-guard",
             "RoleBinding payments certcourier-controller",
             "RoleBinding certcourier-system certcourier-controller",
             "RoleBinding certcourier-system certcourier-controller-own",

@@ -124,7 +124,7 @@ async fn no_role_of_ours_has_a_wildcard() {
     );
     let list = session.send(&Who::Admin, &call).await;
     let roles = list.body["items"].as_array().unwrap();
-    assert_eq!(roles.len(), 9);
+    assert_eq!(roles.len(), 10);
     for role in roles {
         assert!(!role["rules"].to_string().contains('*'), "{role:#}");
         for rule in role["rules"].as_array().unwrap() {

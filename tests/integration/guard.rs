@@ -37,7 +37,7 @@ impl<'a> Siege<'a> {
     }
 
     pub fn api(&self, kind: Kind) -> Api<DynamicObject> {
-        let group = "admissionregistration.k8s.io";
+        let group = kind.group();
         let resource = ApiResource {
             group: group.to_owned(),
             version: "v1".to_owned(),

@@ -111,6 +111,10 @@ impl Right {
             && (self.names.is_empty() || self.names.iter().any(|name| name == event.name()))
     }
 
+    fn is_of_mutating_policies(&self) -> bool {
+        self.verb == "watch" && self.resource.starts_with("mutatingadmissionpolic")
+    }
+
     fn is_felt(&self) -> bool {
         self.names == [names::GUARD] && FELT.contains(&(self.verb.as_str(), self.resource.as_str()))
     }
@@ -139,14 +143,16 @@ async fn every_right_is_used_and_none_is_missing() {
     a_receipt_without_outcome_runs_out(&world).await;
     finished_requests_go(&world).await;
 
-    // A watch is in the audit log once it has ended.
+    // A watch is in the audit log once it has ended. Kubernetes before 1.36 has no such policies to watch.
+    let stamped = super::stage::stamps(&stage.plane);
     stage.controller.stop();
     let end = Instant::now() + PATIENCE;
     loop {
         let events = asked(&stage);
         let unused: Vec<Right> = granted()
             .into_iter()
-            .filter(|right| !right.is_felt() && !events.iter().any(|event| right.allowed(event)))
+            .filter(|right| !right.is_felt() && (stamped || !right.is_of_mutating_policies()))
+            .filter(|right| !events.iter().any(|event| right.allowed(event)))
             .collect();
         if unused.is_empty() {
             break;

@@ -418,8 +418,15 @@ async fn install(plane: &ControlPlane, watch: &[String]) {
         format!("---\n{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: {name}, namespace: {SYSTEM}}}}}\n")
     });
     kubectl.apply(&format!("{}{}", namespaces.concat(), accounts.concat())).await.unwrap();
-    kubectl.apply(&manifests(watch, "yaml", &[])).await.unwrap();
+    let stamp: &[&str] = if stamps(plane) { &[] } else { &["--stamp", "never"] };
+    kubectl.apply(&manifests(watch, "yaml", stamp)).await.unwrap();
     policies_bite(plane).await;
+}
+
+/// Whether the API server has policies that mutate: Kubernetes 1.36 and later. Elsewhere requests name their requester.
+pub fn stamps(plane: &ControlPlane) -> bool {
+    let minor = plane.version().split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
+    minor.unwrap() >= 36
 }
 
 /// Name of one of the operator's two users.

@@ -23,7 +23,7 @@ use test_cluster::{Output, Person};
 use super::{
     canaries,
     pki::Leaf,
-    stage::{SYSTEM, Stage},
+    stage::{self, SYSTEM, Stage},
 };
 
 /// How long a test waits for what should happen at once.
@@ -200,11 +200,14 @@ impl<'a> World<'a> {
     /// A request by this person; the spec is completed by Certificate `api`.
     pub async fn try_request(&self, person: &str, name: &str, mut spec: Value) -> Result<DownloadRequest, kube::Error> {
         spec.as_object_mut().unwrap().entry("certificateRef").or_insert(json!({"name": "api"}));
+        let client = self.person(person).await.client;
+        if !stage::stamps(&self.stage.plane) {
+            spec["requestedBy"] = json!(certcourier::kube::guard::own_user(&client).await.unwrap());
+        }
         let request: DownloadRequest = serde_json::from_value(json!({
             "apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadRequest", "metadata": {"name": name}, "spec": spec,
         }))
         .unwrap();
-        let client = self.person(person).await.client;
         Api::namespaced(client, &self.namespace).create(&PostParams::default(), &request).await
     }
 

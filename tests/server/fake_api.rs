@@ -47,7 +47,12 @@ pub struct FakeApi {
 }
 
 /// What is listed. Policies that mutate are not served, as before Kubernetes 1.36.
-const LISTS: [&str; 3] = ["/certificatepolicies", "/validatingadmissionpolicies", "/validatingadmissionpolicybindings"];
+const LISTS: [&str; 4] = [
+    "/certificatepolicies",
+    "/validatingadmissionpolicies",
+    "/validatingadmissionpolicybindings",
+    "/mutatingwebhookconfigurations",
+];
 
 /// User name of both programs.
 pub const OPERATOR: &str = "certcourier";

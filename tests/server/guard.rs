@@ -17,7 +17,7 @@ use super::{
 type Breaks<'a> = &'a dyn Fn(&FakeApi);
 
 fn path(kind: Kind, name: &str) -> String {
-    format!("/apis/admissionregistration.k8s.io/v1/{}/{name}", kind.plural())
+    format!("/apis/{}/v1/{}/{name}", kind.group(), kind.plural())
 }
 
 async fn key() -> Stage {
@@ -36,7 +36,10 @@ fn put_back(api: &FakeApi, path: &str, mut object: Value) {
 #[tokio::test]
 async fn a_policy_that_does_not_stand_holds_keys_back_and_nothing_else() {
     let (votes, binding) = (path(Kind::Policy, VOTES), path(Kind::Binding, VOTES));
-    let broken: [(&str, Breaks<'_>); 5] = [
+    let (crd, hooks) = (path(Kind::Crd, "downloadrequests.certcourier.io"), path(Kind::Webhooks, "theirs"));
+    let rules = json!([{"apiGroups": ["*"], "operations": ["*"], "resources": ["*/*"], "scope": "*"}]);
+    let webhooks = json!({"metadata": {"name": "theirs"}, "webhooks": [{"name": "w.example.com", "rules": rules}]});
+    let broken: [(&str, Breaks<'_>); 9] = [
         ("there is no ValidatingAdmissionPolicyBinding", &|api| api.remove(&binding)),
         ("there is no ValidatingAdmissionPolicy ", &|api| api.remove(&votes)),
         ("lack Deny", &|api| api.edit(&binding, |object| object["spec"]["validationActions"] = json!(["Audit"]))),
@@ -45,6 +48,13 @@ async fn a_policy_that_does_not_stand_holds_keys_back_and_nothing_else() {
         }),
         // As it was, and yet not the object that the probes met.
         ("were not probed since", &|api| put_back(api, &votes, api.get(&votes).unwrap())),
+        ("there is no CustomResourceDefinition", &|api| api.remove(&crd)),
+        ("subresource status is off", &|api| {
+            api.edit(&crd, |object| object["spec"]["versions"][0]["subresources"] = json!({}));
+        }),
+        ("were not probed since", &|api| put_back(api, &crd, api.get(&crd).unwrap())),
+        // Something that may turn votes round came after the last probe.
+        ("were not probed since", &|api| api.put(&hooks, webhooks.clone())),
     ];
     for (words, breaks) in broken {
         let stage = key().await;

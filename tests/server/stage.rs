@@ -260,8 +260,21 @@ fn guard(api: &FakeApi) {
         let (uid, resource_version) = (text("uid"), text("resourceVersion"));
         live.push(LiveObject { kind, name: object.name(), uid, generation: 0, resource_version, spec: Value::Null });
     }
+    for crd in certcourier::manifests::crds() {
+        let name = crd.metadata.name.clone().unwrap();
+        let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
+        api.put(&path, serde_json::to_value(&crd).unwrap());
+        let uid = api.get(&path).unwrap()["metadata"]["uid"].as_str().unwrap().to_owned();
+        let (kind, resource_version) = (Kind::Crd, String::new());
+        live.push(LiveObject { kind, name, uid, generation: 0, resource_version, spec: Value::Null });
+    }
     let since = Timestamp::now() - SignedDuration::from_hours(1);
-    let record = Record { state: State::Intact { since }, epoch: Live::of(live).epoch(), probed_at: Timestamp::now() };
+    let record = Record {
+        state: State::Intact { since },
+        epoch: Live::of(live).epoch(),
+        probed_at: Timestamp::now(),
+        mutators: vec![],
+    };
     let json =
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": names::GUARD}, "data": record.data()});
     api.put(RECORD, json);

@@ -10,6 +10,7 @@ use crate::{
         facts::{Facts, Seen},
         report::{Check, Finding, GuardObject, GuardReport, Severity},
     },
+    guard::MUTATORS,
 };
 
 /// Servers take no older probe for evidence.
@@ -76,4 +77,26 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         remedy,
         via: Vec::new(),
     }]
+}
+
+/// What the guard names as able to change requests and votes on their way, one finding each.
+pub(super) fn mutators(facts: &Facts) -> Vec<Finding> {
+    let Seen::There(content) = &facts.guard else { return Vec::new() };
+    let named = content.get(MUTATORS).into_iter().flat_map(|all| all.lines());
+    named
+        .map(|named| Finding {
+            severity: Severity::Medium,
+            check: Check::Guard,
+            subject: named.split_once(" (").map_or(named, |(object, _)| object).replace(" `", "/").replace('`', ""),
+            namespaces: Vec::new(),
+            what: format!("the guard names it as able to change certcourier's objects on their way: {named}"),
+            why: "it can turn a Deny into an Approve, and nothing in the stored vote shows it; the guard sees that it is \
+                  there, not what it does"
+                .to_owned(),
+            remedy: "exclude group certcourier.io from it, or delete it and find out who made it (the API server's audit \
+                     log); --guard-mutators=refuse stops keys while there is one"
+                .to_owned(),
+            via: Vec::new(),
+        })
+        .collect()
 }

@@ -389,6 +389,22 @@ fn guard_of(entries: &[(&str, &str)]) -> Seen<BTreeMap<String, String>> {
 }
 
 #[test]
+fn what_the_guard_names_as_able_to_change_votes_is_found() {
+    let mut facts = sound();
+    let Seen::There(content) = &mut facts.guard else { panic!("there is a guard") };
+    let named =
+        "MutatingAdmissionPolicy `turn` (downloadrequests/status)\nMutatingWebhookConfiguration `all` (certificates)";
+    content.insert("mutators".to_owned(), named.to_owned());
+    let report = evaluate(&facts);
+    let subjects: Vec<&str> = report.findings.iter().map(|finding| finding.subject.as_str()).collect();
+    assert_eq!(subjects, ["MutatingAdmissionPolicy/turn", "MutatingWebhookConfiguration/all"]);
+    for finding in &report.findings {
+        assert_eq!((finding.severity, finding.check), (Severity::Medium, Check::Guard));
+        assert!(finding.remedy.contains("exclude group certcourier.io"), "{}", finding.remedy);
+    }
+}
+
+#[test]
 fn a_guard_without_fresh_evidence_is_critical() {
     let fresh = "2026-11-22T17:59:00Z";
     for (guard, said) in [

@@ -5,7 +5,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 
-use crate::api::{Certificate, CertificatePolicy, DownloadReceipt, DownloadRequest};
+use super::{Certificate, CertificatePolicy, DownloadReceipt, DownloadRequest};
 
 /// The four kinds, as the API server wants them.
 #[must_use]

@@ -1,0 +1,4 @@
+//! Attacks that got through once, each run again.
+
+mod kinds;
+mod mutators;
