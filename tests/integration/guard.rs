@@ -63,7 +63,8 @@ impl<'a> Siege<'a> {
 
     /// Applies what `certcourier manifests` prints, those of these names.
     pub async fn put_back(&self, wanted: impl Fn(&str, &str) -> bool) {
-        let mut list: Value = serde_json::from_str(&stage::manifests(&[], "json", &[])).unwrap();
+        let stamp: &[&str] = if stage::stamps(&self.stage.plane) { &[] } else { &["--stamp", "never"] };
+        let mut list: Value = serde_json::from_str(&stage::manifests(&[], "json", stamp)).unwrap();
         list["items"].as_array_mut().unwrap().retain(|object| {
             object["apiVersion"] == "admissionregistration.k8s.io/v1"
                 && wanted(object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap())
