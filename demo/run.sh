@@ -75,10 +75,11 @@ frank_approves() {
         as frank patch dlr api-key --subresource=status --type=json --patch "[{\"op\": \"add\", \"path\": \"/status/approvals/-\",
             \"value\": {\"username\": \"frank\", \"digest\": \"$digest\", \"decision\": \"Approve\", \"reason\": \"change window is open\"}}]"
 }
-alice_downloads() {
+alice_downloads() (
+    umask 077
     curl -fsS --max-time 20 --cacert "$work/served-ca.crt" "$(secret alice api-key url)" -o "$work/key.pem" \
         -w 'HTTP %{http_code}, %{size_download} bytes, %{content_type}\n'
-}
+)
 key_matches() {
     [ "$(openssl pkey -in "$work/key.pem" -pubout)" = "$(openssl x509 -in "$work/fullchain.pem" -noout -pubkey)" ] &&
         echo "the public key of key.pem is the one in the leaf ($(openssl x509 -in "$work/fullchain.pem" -noout -subject))"

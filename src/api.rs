@@ -16,6 +16,7 @@ mod crds;
 mod policy;
 mod receipt;
 mod request;
+mod validity;
 
 pub use certificate::{
     Certificate, CertificateSpec, CertificateStatus, Environment, EnvironmentStatus, SecretKeys, SecretReference,
@@ -37,6 +38,7 @@ pub use request::{
     Approval, ApprovalCount, Delivery, DownloadRequest, DownloadRequestSpec, DownloadRequestStatus,
     PassphraseReference, PemOrder, PemRequest, Phase, Pkcs12Request, PreviousToken, Review, Token, TokenEnd,
 };
+pub use validity::ValidityTime;
 
 /// The API group of every kind.
 pub const GROUP: &str = "certcourier.io";

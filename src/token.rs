@@ -249,6 +249,9 @@ mod tests {
 
     #[test]
     fn a_passphrase_opens_only_with_its_token_request_and_generation() {
+        let longest = "x".repeat(certcourier_bundle::LONGEST_PASSPHRASE);
+        let fits = seal(&token(), &longest, "uid-1", 3, &[9; 12]).unwrap().len();
+        assert!(fits <= 1408, "status.token.sealedPassphrase holds 1,408 characters, and this has {fits}");
         let sealed = seal(&token(), "correct horse", "uid-1", 3, &[9; 12]).unwrap();
         assert_eq!(unseal(&token(), &sealed, "uid-1", 3).unwrap().as_str(), "correct horse");
         let other = Token::mint("payments", "api-fullchain", &[8; 32]);

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{DateTime, condition};
+use super::{ValidityTime, condition};
 
 /// What the certificate is: one or more named environments, each a Secret of this namespace.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -123,9 +123,9 @@ pub struct CertificateStatus {
     /// The metadata.generation that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The first moment at which the certificate of some environment is no longer valid (RFC 3339).
+    /// The first moment at which the certificate of some environment is no longer valid (RFC 3339). `9999-12-31T23:59:59Z`: they never expire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub earliest_not_after: Option<DateTime>,
+    pub earliest_not_after: Option<ValidityTime>,
     /// One entry for each of spec.environments, in the same order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
@@ -161,10 +161,10 @@ pub struct EnvironmentStatus {
     pub dns_names: Vec<String>,
     /// The leaf is not valid before this moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_before: Option<DateTime>,
-    /// The leaf is not valid after this moment. An expired certificate can still be downloaded.
+    pub not_before: Option<ValidityTime>,
+    /// The leaf is not valid after this moment. `9999-12-31T23:59:59Z`: it never expires. An expired certificate can still be downloaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_after: Option<DateTime>,
+    pub not_after: Option<ValidityTime>,
     /// SHA-256 over the leaf's DER, lower-case hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]

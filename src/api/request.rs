@@ -74,8 +74,9 @@ pub struct DownloadRequestSpec {
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "tokenTTL")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("tokenTTL must be between 1s and 24h"))]
     pub token_ttl: Option<Duration>,
-    /// After this moment (RFC 3339) nothing is minted or redeemed, so that a copy of this object made later does nothing. Omitted: none; but a ServiceAccount must give one, at most 24 hours ahead.
+    /// After this moment (RFC 3339, before the year 9999) nothing is minted or redeemed, so that a copy of this object made later does nothing. Omitted: none; but a ServiceAccount must give one, at most 24 hours ahead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self < timestamp('9999-01-01T00:00:00Z')").message("deadline must lie before the year 9999: leave it out if there is to be none"))]
     pub deadline: Option<DateTime>,
     /// Where the token goes. `Secret`: into Secret `<name>-download-token`, which the requester may read. `Claim`: only into the answer to an HTTP claim by the requester. Omitted: Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,9 +125,10 @@ pub struct Pkcs12Request {
     /// `Modern` (AES-256, HMAC-SHA-256) or `Legacy` (3DES and SHA-1: Windows Server 2016 and older). Omitted: Modern.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<Pkcs12Profile>,
-    /// The name under which importers show key and certificate, printable ASCII. Omitted: the Certificate's name. At most 128 characters.
+    /// The name under which importers show key and certificate: any characters up to U+FFFF but control characters and invisible ones. Omitted: the Certificate's name. At most 128 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 128), regex(pattern = "^[ -~]+$"))]
+    #[schemars(length(min = 1, max = 128))]
+    #[x_kube(validation = Rule::new(r"!self.matches('[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}\\x{10000}-\\x{10FFFF}]')").message("friendlyName has a control or invisible character, or one that PKCS#12 cannot hold, such as an emoji: write it with letters, digits, punctuation and blanks"))]
     pub friendly_name: Option<String>,
 }
 
@@ -347,7 +349,7 @@ pub struct Token {
     pub observed_mint: Option<String>,
     /// The passphrase, encrypted under the token (which is stored nowhere). Erased when the token ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024))]
+    #[schemars(length(max = 1408))]
     pub sealed_passphrase: Option<String>,
     /// What became of earlier tokens, the newest last. At most 4.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

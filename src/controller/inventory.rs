@@ -99,10 +99,10 @@ fn encode_certificates(encoder: &mut DescriptorEncoder<'_>, all: &[&Certificate]
     for certificate in all {
         let (namespace, name) = (certificate.namespace().unwrap_or_default(), certificate.name_any());
         for environment in certificate.status.iter().flat_map(|status| &status.environments) {
-            let Some(not_after) = &environment.not_after else { continue };
+            let Some(not_after) = environment.not_after else { continue };
             let labels =
                 [("namespace", namespace.as_str()), ("certificate", &name), ("environment", &environment.name)];
-            ConstGauge::new(not_after.0.as_second()).encode(metric.encode_family(&labels)?)?;
+            ConstGauge::new(not_after.as_second()).encode(metric.encode_family(&labels)?)?;
         }
     }
     let help = "1 when every environment of the Certificate can be delivered, else 0; from the leader";

@@ -240,7 +240,8 @@ async fn tell(context: &Context, request: &DownloadRequest, notes: &[lifecycle::
 /// What the operator may not do is said in the request, where people look.
 async fn stall_if_forbidden(context: &Context, cached: &DownloadRequest, error: PassError) -> Result<Again, PassError> {
     let (PassError::Api(cause) | PassError::Policy(PolicyError::Api(cause))) = &error else { return Err(error) };
-    if cause.failure() != Failure::Forbidden || !is_open(cached) {
+    // What goes with its namespace has no use for words about rights.
+    if cause.failure() != Failure::Forbidden || cause.ending_namespace().is_some() || !is_open(cached) {
         return Err(error);
     }
     let message = format!("the operator may not {cause}: {}; bind its ClusterRoles in this namespace", cause.cause());

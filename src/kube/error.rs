@@ -17,6 +17,9 @@ pub struct ApiError {
     pub source: ::kube::Error,
 }
 
+/// The cause that the API server names. Source: `NamespaceTerminatingCause` of k8s.io/api/core/v1.
+const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
+
 /// What the failure of a call means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {
@@ -54,6 +57,16 @@ impl ApiError {
     #[must_use]
     pub fn failure(&self) -> Failure {
         failure(&self.source)
+    }
+
+    /// That nothing can be created because the namespace is being deleted, as the API server says it. It looks like a
+    /// missing right.
+    #[must_use]
+    pub fn ending_namespace(&self) -> Option<&str> {
+        let ::kube::Error::Api(status) = &self.source else { return None };
+        let mut causes = status.details.iter().flat_map(|details| &details.causes);
+        let cause = causes.find(|cause| cause.reason == NAMESPACE_TERMINATING)?;
+        (status.code == 403).then_some(&cause.message)
     }
 
     /// What the API server said, or what went wrong on the way: one sentence, for a status or a log line.
@@ -169,6 +182,21 @@ mod tests {
         }
         assert_eq!(failure(&answered(429, 7)), Failure::Throttled(Some(Duration::from_secs(7))));
         assert_eq!(failure(&::kube::Error::Service("reset".into())), Failure::Unavailable);
+    }
+
+    #[test]
+    fn a_namespace_that_ends_is_told_from_a_missing_right() {
+        let refused = |details: serde_json::Value| {
+            let status = serde_json::from_value(serde_json::json!({"code": 403, "message": "no", "details": details}));
+            let answer = Err::<(), _>(::kube::Error::Api(Box::new(status.unwrap())));
+            answer.during("create", || "Secret a/b".to_owned()).unwrap_err()
+        };
+        let cause = serde_json::json!({"reason": "NamespaceTerminating", "message": "namespace a is being terminated", "field": "x"});
+        let ends = refused(serde_json::json!({"causes": [cause]}));
+        assert_eq!(ends.ending_namespace(), Some("namespace a is being terminated"));
+        for other in [serde_json::json!(null), serde_json::json!({"causes": [{"reason": "FieldValueInvalid"}]})] {
+            assert_eq!(refused(other).ending_namespace(), None);
+        }
     }
 
     #[test]

@@ -74,6 +74,18 @@ pub enum Problem {
         /// The key of its data.
         key: String,
     },
+    /// A part is there, and there is nothing in it: issuers make it so while they wait.
+    #[error(
+        "environment `{environment}`: key `{key}` of Secret `{secret}` is empty; store the PEM there, or wait for the issuer that fills it"
+    )]
+    KeyEmpty {
+        /// The environment.
+        environment: String,
+        /// Its Secret.
+        secret: String,
+        /// The key of its data.
+        key: String,
+    },
     /// A part cannot be read as what it should be.
     #[error("environment `{environment}`: {cause}")]
     Unusable {
@@ -99,7 +111,7 @@ impl Problem {
         match self {
             Self::SecretMissing { .. } => "SecretMissing",
             Self::WrongType { .. } => "WrongType",
-            Self::KeyMissing { .. } => "KeyMissing",
+            Self::KeyMissing { .. } | Self::KeyEmpty { .. } => "KeyMissing",
             Self::Unusable { cause, .. } => cause.reason(),
             Self::Unfit { cause, .. } => cause.reason(),
         }
@@ -161,10 +173,12 @@ fn parse(
     // A Secret of type kubernetes.io/tls must have both keys, so issuers leave one empty while they wait.
     let part = |key: &str| secret.value(key).map(bytes).filter(|bytes| !bytes.trim_ascii().is_empty());
     let required = |key: &str| {
-        part(key).ok_or_else(|| Problem::KeyMissing {
-            environment: environment_name.clone(),
-            secret: secret_name.clone(),
-            key: key.to_owned(),
+        part(key).ok_or_else(|| {
+            let (environment, secret_name, key) = (environment_name.clone(), secret_name.clone(), key.to_owned());
+            match secret.value(&key) {
+                Some(_) => Problem::KeyEmpty { environment, secret: secret_name, key },
+                None => Problem::KeyMissing { environment, secret: secret_name, key },
+            }
         })
     };
     let raw = RawMaterial {

@@ -18,8 +18,6 @@ use crate::{
 
 /// A passphrase file beyond this is the wrong file.
 const LONGEST_FILE: u64 = 4096;
-/// As long as the server takes.
-const LONGEST: usize = 740;
 
 /// Flags about the passphrase.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -111,17 +109,11 @@ impl PassphraseArgs {
                  generated with --generate, or name a Secret that holds it with --passphrase-secret SECRET/KEY",
             ));
         }
-        let passphrase = match (&self.passphrase_file, &self.passphrase_env) {
+        Ok(Chosen::Given(match (&self.passphrase_file, &self.passphrase_env) {
             (Some(path), _) => from_file(path)?,
             (None, Some(name)) => from_environment(name)?,
             (None, None) => prompt().await?,
-        };
-        if passphrase.length() > LONGEST {
-            return Err(PluginError::usage(format!(
-                "the passphrase is longer than {LONGEST} characters: use a shorter one"
-            )));
-        }
-        Ok(Chosen::Given(passphrase))
+        }))
     }
 }
 

@@ -140,8 +140,11 @@ pub fn reviewed(page: &mut Page, request: &DownloadRequest, certificate: Option<
 fn described(environment: &EnvironmentStatus, now: Timestamp) -> String {
     let mut words = vec![environment.name.clone()];
     words.extend(environment.subject.clone());
-    words.extend(environment.not_after.as_ref().map(|end| {
-        let left = end.0.duration_since(now);
+    words.extend(environment.not_after.map(|end| {
+        let left = end.duration_since(now);
+        if end.is_never() {
+            return "never expires".to_owned();
+        }
         if left.is_negative() { format!("expired {} ago", span(left)) } else { format!("expires in {}", span(left)) }
     }));
     words.join(", ")

@@ -1,4 +1,5 @@
-//! Where a file goes: whole or not at all, closed to others from its first byte, never over another one unasked.
+//! Where a file goes: whole or not at all, never over another one unasked; what is private closed to others from its first
+//! byte, what is public as open as the umask says.
 //!
 //! Everything that can fail without the file is tried before it is asked for, because a token works once: the folder, the
 //! name, and room on the disk.
@@ -35,16 +36,34 @@ pub enum Target {
     },
 }
 
+/// What a file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// It is a text that a terminal may show.
+    pub for_eyes: bool,
+    /// It is nobody else's business.
+    pub private: bool,
+}
+
+impl Content {
+    /// A passphrase.
+    pub const SECRET: Self = Self { for_eyes: true, private: true };
+
+    /// Before the umask, which decides who reads a public file, as with any other program: nginx may have to.
+    const fn mode(self) -> u32 {
+        if self.private { 0o600 } else { 0o666 }
+    }
+}
+
 impl Target {
-    /// Prepares the place. `path` is a file, a folder, or `-`; `name` the file's name in a folder. `for_eyes`: the file is a
-    /// text that a terminal may show.
+    /// Prepares the place. `path` is a file, a folder, or `-`; `name` the file's name in a folder.
     ///
     /// # Errors
     /// When the file could not be written there.
-    pub fn prepare(path: Option<&Path>, name: &str, for_eyes: bool, force: bool) -> Result<Self, PluginError> {
+    pub fn prepare(path: Option<&Path>, name: &str, content: Content, force: bool) -> Result<Self, PluginError> {
         let path = path.unwrap_or(Path::new("."));
         if path.as_os_str() == "-" {
-            if io::stdout().is_terminal() && !for_eyes {
+            if io::stdout().is_terminal() && !content.for_eyes {
                 return Err(PluginError::usage("this file is not for a terminal: write it with -o FILE, or pipe it"));
             }
             return Ok(Self::Stdout);
@@ -63,7 +82,7 @@ impl Target {
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut temporary = tempfile::Builder::new()
             .prefix(".certcourier-")
-            .permissions(Permissions::from_mode(0o600))
+            .permissions(Permissions::from_mode(content.mode()))
             .tempfile_in(folder)
             .map_err(|error| cannot(&path, &error))?;
         for _ in 0..ROOM_TIMES {
@@ -145,6 +164,8 @@ fn lost(place: &str, error: &io::Error) -> PluginError {
 mod tests {
     use super::*;
 
+    const PRIVATE: Content = Content::SECRET;
+
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<String> =
             fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -156,7 +177,7 @@ mod tests {
     fn a_file_is_there_when_it_is_whole_and_for_nobody_else() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("api.pem");
-        let target = Target::prepare(Some(&path), "x", true, false).unwrap();
+        let target = Target::prepare(Some(&path), "x", PRIVATE, false).unwrap();
         assert!(!path.exists());
         assert_eq!(target.write(b"whole").unwrap().as_deref(), Some(path.as_path()));
         assert_eq!(fs::read(&path).unwrap(), b"whole");
@@ -165,9 +186,20 @@ mod tests {
     }
 
     #[test]
+    fn a_public_file_is_as_open_as_any_other_that_is_made_here() {
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
+        fs::write(folder.path().join("plain"), "").unwrap();
+        let content = Content { private: false, ..PRIVATE };
+        let target = Target::prepare(Some(folder.path()), "api.pem", content, false).unwrap();
+        target.write(b"whole").unwrap();
+        assert_eq!(mode("api.pem"), mode("plain"));
+    }
+
+    #[test]
     fn a_target_that_is_dropped_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        drop(Target::prepare(Some(folder.path()), "api.pem", true, false).unwrap());
+        drop(Target::prepare(Some(folder.path()), "api.pem", PRIVATE, false).unwrap());
         assert!(names(folder.path()).is_empty());
     }
 
@@ -177,9 +209,9 @@ mod tests {
         let (path, link) = (folder.path().join("api.pem"), folder.path().join("link"));
         fs::write(&path, "old").unwrap();
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        let Err(error) = Target::prepare(Some(&link), "x", true, false) else { panic!("it exists") };
+        let Err(error) = Target::prepare(Some(&link), "x", PRIVATE, false) else { panic!("it exists") };
         assert!(error.report().contains("--force"), "{}", error.report());
-        Target::prepare(Some(&link), "x", true, true).unwrap().write(b"new").unwrap();
+        Target::prepare(Some(&link), "x", PRIVATE, true).unwrap().write(b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     }
@@ -188,7 +220,7 @@ mod tests {
     fn a_name_that_was_taken_meanwhile_costs_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("api.pem");
-        let target = Target::prepare(Some(&path), "x", true, false).unwrap();
+        let target = Target::prepare(Some(&path), "x", PRIVATE, false).unwrap();
         fs::write(&path, "somebody else's").unwrap();
         let report = target.write(b"whole").unwrap_err().report();
         assert_eq!(fs::read(&path).unwrap(), b"somebody else's");
@@ -199,13 +231,13 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_not_there_is_said_before_anything_is_asked_for() {
-        let Err(error) = Target::prepare(Some(Path::new("/does/not/exist/x")), "x", true, false) else { panic!() };
+        let Err(error) = Target::prepare(Some(Path::new("/does/not/exist/x")), "x", PRIVATE, false) else { panic!() };
         assert!(error.report().contains("nothing was asked for"), "{}", error.report());
     }
 
     #[test]
     fn a_device_is_written_to_and_not_replaced() {
-        let target = Target::prepare(Some(Path::new("/dev/full")), "x", true, true).unwrap();
+        let target = Target::prepare(Some(Path::new("/dev/full")), "x", PRIVATE, true).unwrap();
         assert!(matches!(target, Target::Special(_)));
         let report = target.write(b"whole").unwrap_err().report();
         assert!(report.contains("its token is used"), "{report}");

@@ -34,6 +34,26 @@ pub async fn read(
     })
 }
 
+/// The body as text.
+///
+/// # Errors
+/// [`ErrorCode::BadRequest`] that names the encoding, which is what went wrong where it is another one than UTF-8.
+pub fn text(bytes: &[u8]) -> Result<&str, ServerError> {
+    let refuse = |words: String| Err(ServerError::new(ErrorCode::BadRequest, words));
+    let utf16 = "the body is UTF-16: send it as UTF-8";
+    match bytes {
+        [0xef, 0xbb, 0xbf, ..] => {
+            return refuse("the body begins with a byte order mark: send it as UTF-8 without one".to_owned());
+        }
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, 0, _, ..] | [_, 0, _, 0, ..] => return refuse(utf16.to_owned()),
+        _ => {}
+    }
+    std::str::from_utf8(bytes).or_else(|error| {
+        let place = error.valid_up_to() + 1;
+        refuse(format!("the body is not UTF-8 (its byte {place} is not; Latin-1 perhaps): send it as UTF-8"))
+    })
+}
+
 async fn collect(body: Body, max_bytes: usize) -> Result<Zeroizing<Vec<u8>>, ServerError> {
     // Never grown, so that no copy is left behind in freed memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(max_bytes));
@@ -68,6 +88,24 @@ mod tests {
     async fn read_stream(chunks: Vec<&'static str>) -> Result<Zeroizing<Vec<u8>>, ServerError> {
         let body = Body::from_stream(stream::iter(chunks.into_iter().map(Ok::<_, std::io::Error>)));
         read(&HeaderMap::new(), body, LIMIT, SOON).await
+    }
+
+    #[test]
+    fn a_body_in_another_encoding_is_refused_by_its_name() {
+        let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        for (bytes, said) in [
+            (b"{\"reason\":\"f\xfcr\"}".to_vec(), "not UTF-8 (its byte 13"),
+            ("\u{feff}{}".into(), "byte order mark"),
+            (utf16("\u{feff}{}"), "is UTF-16"),
+            (utf16("{}"), "is UTF-16"),
+            ("{}".encode_utf16().flat_map(u16::to_be_bytes).collect(), "is UTF-16"),
+        ] {
+            let refusal = text(&bytes).unwrap_err();
+            assert_eq!(refusal.code(), ErrorCode::BadRequest);
+            assert!(refusal.description().contains(said) && refusal.description().contains("as UTF-8"), "{refusal}");
+        }
+        assert_eq!(text("für".as_bytes()).unwrap(), "für");
+        assert_eq!(text(b"").unwrap(), "");
     }
 
     #[tokio::test]

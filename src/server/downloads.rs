@@ -1,8 +1,9 @@
 //! The download routes: a token in, a file out, once.
 //!
 //! Here is what HTTP adds to a redemption: where the token stands in a request, and the many ways in which browsers,
-//! proxies and link previews ask without meaning to download. None of those consumes anything.
+//! proxies and link previews ask without meaning to download. None of those that can be told consumes anything.
 
+mod intent;
 mod page;
 pub(super) mod presented;
 mod status;
@@ -25,7 +26,7 @@ use super::{
     body,
     client_address::ClientAddress,
     connection::Connection,
-    error::{ErrorCode, ServerError},
+    error::ServerError,
     identity,
     redemption::{self, Redeemer},
     request_id::RequestId,
@@ -54,19 +55,20 @@ struct DownloadBody {
 /// Download a file.
 ///
 /// The token works once: an answer with the file has used it up, whether or not the file arrives. A browser gets a page
-/// with a button instead. HEAD, Range and prefetching consume nothing. Where policy binds tokens to their requester, the
-/// requester's bearer token must come along.
+/// with a button instead. HEAD and prefetching consume nothing, and a Range for less than the whole file is refused. Where
+/// policy binds tokens to their requester, the requester's bearer token must come along.
 #[utoipa::path(
     get,
     path = "/api/v1/downloads/{token}",
     tag = "downloads",
     params(("token" = String, Path, description = "The token, `ccd_…`")),
     responses(
-        (status = 200, description = "The file; with `Accept: text/html` a page with a button", content(
+        (status = 200, description = "The file; to a browser that navigates a page with a button", content(
             (Vec<u8> = "application/pem-certificate-chain"), (Vec<u8> = "application/pkix-cert"),
             (Vec<u8> = "application/x-pem-file"), (Vec<u8> = "application/x-pkcs12"), (Vec<u8> = "application/zip"),
             (String = "text/html"),
         )),
+        (status = 400, description = "`bad_request`: a Range for less than the whole file, or prefetching; the token is still good"),
         (status = 401, description = "`unauthorized`: the token is bound to its requester, whose bearer token is missing"),
         (status = 403, description = "`forbidden`, `key_export_disabled`, `format_not_allowed`, `approval_required`"),
         (status = 404, description = "`token_unknown`"),
@@ -83,9 +85,9 @@ async fn download_by_path(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, ServerError> {
     state.rates.admit(redeemer.client)?;
-    refuse_prefetch(&headers)?;
+    intent::refuse_half_hearted(&headers)?;
     let token = token_of_path(path)?;
-    if wants_a_page(&headers) {
+    if intent::wants_a_page(&headers) {
         return Ok(page::download_page(&token));
     }
     redemption::redeem(&state, &token, redeemer).await
@@ -123,7 +125,7 @@ async fn download_by_body(
     body: Body,
 ) -> Result<Response, ServerError> {
     state.rates.admit(redeemer.client)?;
-    refuse_prefetch(&headers)?;
+    intent::refuse_half_hearted(&headers)?;
     let limits = &state.requests;
     let body = body::read(&headers, body, limits.max_body_bytes, limits.body_timeout.get()).await?;
     let token = presented::token_of_body(&body)?;
@@ -177,29 +179,4 @@ impl<S: Sync> FromRequestParts<S> for Redeemer {
 fn token_of_path(path: Result<Path<String>, PathRejection>) -> Result<Token, ServerError> {
     let Path(text) = path.map_err(|_| presented::unknown("this path holds no token: copy the link whole"))?;
     presented::parse(&Zeroizing::new(text))
-}
-
-/// Browsers fetch ahead what a user might click; that is no wish to download.
-fn refuse_prefetch(headers: &HeaderMap) -> Result<(), ServerError> {
-    let says_prefetch = |name: &str| {
-        headers.get_all(name).iter().any(|value| value.to_str().is_ok_and(|value| value.contains("prefetch")))
-    };
-    if ["sec-purpose", "purpose", "x-moz", "x-purpose"].into_iter().any(says_prefetch) {
-        let words = "this link works once and is not fetched ahead; open it to download";
-        return Err(ServerError::new(ErrorCode::BadRequest, words));
-    }
-    Ok(())
-}
-
-/// Whether a browser navigates here: it gets a page with a button, because it would also follow links that somebody
-/// else made it follow.
-fn wants_a_page(headers: &HeaderMap) -> bool {
-    let accepts_html = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|range| range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/html"));
-    let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
-    accepts_html || navigates
 }

@@ -17,7 +17,7 @@ use tracing::Instrument as _;
 
 pub use file::Renders;
 pub(super) use file::{Leaves, leaves_of};
-pub(super) use refusal::{of_api_error, of_reason};
+pub(super) use refusal::{of_api_error, of_ending_namespace, of_reason};
 
 use super::{
     client_address::ClientAddress,

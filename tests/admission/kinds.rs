@@ -120,8 +120,26 @@ async fn a_request_says_only_what_has_a_meaning() {
         case(
             "a friendly name that importers cannot show",
             person("alice"),
-            ask(json!({"format": "pkcs12", "pkcs12": {"friendlyName": "Zertifikat für Bär"}})),
-            Invalid("should match"),
+            ask(json!({"format": "pkcs12", "pkcs12": {"friendlyName": "Bär \u{1f43b}"}})),
+            Invalid("one that PKCS#12 cannot hold, such as an emoji"),
+        ),
+        case(
+            "a friendly name that shows something else",
+            person("alice"),
+            ask(json!({"format": "pkcs12", "pkcs12": {"friendlyName": "api\u{202e}gpj"}})),
+            Invalid("friendlyName has a control or invisible character"),
+        ),
+        case(
+            "a deadline beyond every calendar",
+            person("alice"),
+            ask(json!({"format": "cert", "deadline": "9999-12-31T23:59:59Z"})),
+            Invalid("deadline must lie before the year 9999"),
+        ),
+        case(
+            "a deadline whose offset is none",
+            person("alice"),
+            ask(json!({"format": "cert", "deadline": "2026-11-22T18:00:00+99:99"})),
+            Invalid("deadline"),
         ),
         // The stamp would write the name; as an update nothing does.
         case(
@@ -129,7 +147,7 @@ async fn a_request_says_only_what_has_a_meaning() {
             person("alice"),
             ask(json!({
                 "format": "pkcs12", "environment": "production", "passphraseSecretRef": {"name": "alice-p12", "key": "p"},
-                "pkcs12": {"profile": "Legacy", "friendlyName": "api"}, "reason": "INC-4211", "tokenTTL": "5m",
+                "pkcs12": {"profile": "Legacy", "friendlyName": "Zertifikat für Bär"}, "reason": "INC-4211", "tokenTTL": "5m",
                 "deadline": "2026-11-22T18:00:00Z", "delivery": "Claim",
             })),
             Allowed,

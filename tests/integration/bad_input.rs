@@ -45,6 +45,27 @@ async fn unusable_secrets_are_named_with_their_cause_in_certificate_and_request(
             "certificate",
         ),
         ("huge", tls, huge.into(), leaf.key.clone(), "16"),
+        (
+            "lost-leaf",
+            tls,
+            leaf.chain()[1..].into(),
+            leaf.key.clone(),
+            "certificate 1 in the certificate file (tls.crt)",
+        ),
+        (
+            "lost-intermediate",
+            tls,
+            format!("{}tls.crt: {}", leaf.leaf, leaf.intermediate),
+            leaf.key.clone(),
+            "certificate 2 in the certificate file (tls.crt) cannot be read, because its BEGIN line is damaged",
+        ),
+        (
+            "envelope",
+            tls,
+            format!("{}{}", leaf.leaf, leaf.intermediate.replace("CERTIFICATE", "PKCS7")),
+            leaf.key.clone(),
+            "openssl pkcs7 -print_certs",
+        ),
     ];
     for (name, kind, certificate, key, _) in &cases {
         world
@@ -55,6 +76,9 @@ async fn unusable_secrets_are_named_with_their_cause_in_certificate_and_request(
     }
     for (name, _, _, _, word) in &cases {
         let (reason, text) = environment(&world, name).await;
+        let certificate = world.api::<Certificate>().get(name).await.unwrap();
+        let ready = &certificate.status.as_ref().unwrap().conditions[0];
+        assert_eq!((ready.type_.as_str(), ready.status.as_str()), ("Ready", "False"), "{name}");
         assert!(!reason.is_empty() && text.contains(word), "{name}: {reason}: {text}");
         let (phase, request) = world.wait_finished(name).await;
         let status = request.status.unwrap();
@@ -77,7 +101,7 @@ async fn an_expired_leaf_can_still_be_had_and_a_chain_out_of_order_is_put_in_ord
     assert_eq!(world.redeem(&token).await.text(), expired.leaf);
     let certificate = world.api::<Certificate>().get("old").await.unwrap();
     let status = certificate.status.unwrap();
-    assert!(status.earliest_not_after.unwrap().0.to_string().starts_with("2021-01-01"));
+    assert!(status.earliest_not_after.unwrap().to_string().starts_with("2021-01-01"));
 
     let leaf = &world.leaf;
     let turned = format!("{}{}", leaf.intermediate, leaf.leaf);
@@ -86,6 +110,23 @@ async fn an_expired_leaf_can_still_be_had_and_a_chain_out_of_order_is_put_in_ord
     let token =
         world.issue("carol", "turned", json!({"format": "fullchain", "certificateRef": {"name": "turned"}})).await;
     assert_eq!(world.redeem(&token).await.text(), leaf.chain());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_never_expires_says_so_wherever_its_end_is_shown() {
+    let world = World::empty(Stage::shared().await, "never").await;
+    let leaf = world.stage.pki.leaf_with("never.example", |params: &mut CertificateParams| {
+        params.not_before = rcgen::date_time_ymd(0, 1, 1);
+        params.not_after = rcgen::date_time_ymd(9999, 12, 31) + std::time::Duration::from_secs(86_399);
+    });
+    world.secret("api-tls", &leaf).await;
+    world.certificate("api", &[("production", "api-tls")]).await;
+    assert_eq!(environment(&world, "api").await, (String::new(), String::new()));
+    let printed = world.kubectl("carol", &["get", "ccert", "api", "--no-headers"]).await;
+    assert!(printed.stdout.contains("9999-12-31T23:59:59Z"), "{}{}", printed.stdout, printed.stderr);
+    let shown = world.curl("carol", &[], "certificates/api").await.json();
+    assert_eq!(shown["earliest_not_after"], "9999-12-31T23:59:59Z", "{shown:#}");
+    assert_eq!(shown["environments"][0]["not_before"], "0000-01-01T00:00:00Z", "{shown:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ mod attacks;
 mod audit;
 mod bad_input;
 mod canaries;
+mod clients;
 mod curl;
 mod doctor;
 mod documented;

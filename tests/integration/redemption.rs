@@ -116,10 +116,14 @@ async fn looking_and_half_hearted_requests_use_nothing_up() {
     let passphrase = world.fetch(http.get(format!("{url}?passphrase=hunter2"))).await;
     assert_eq!((passphrase.status, passphrase.json("error").as_str()), (400, "bad_request"));
     assert!(!passphrase.text().contains("hunter2"));
+    for part in ["bytes=0-9", "bytes=100-", "bytes=0-32767"] {
+        let range = world.fetch(http.get(&url).header("range", part)).await;
+        assert_eq!((range.status, range.json("error").as_str()), (400, "bad_request"), "{part}");
+    }
     assert!(world.receipts().await.is_empty(), "none of this was a delivery");
 
-    let range = world.fetch(http.get(&url).header("range", "bytes=0-9")).await;
-    assert_eq!((range.status, range.text()), (200, world.leaf.leaf.clone()), "a range is ignored");
+    let range = world.fetch(http.get(&url).header("range", "bytes=0-")).await;
+    assert_eq!((range.status, range.text()), (200, world.leaf.leaf.clone()), "this is the whole file");
     assert_eq!(range.header("accept-ranges"), "none");
     world.wait_finished("look").await;
     assert_eq!(world.status(&token).await.json("error"), "token_used");

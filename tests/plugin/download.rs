@@ -17,7 +17,10 @@ async fn carol_has_the_full_chain_in_one_command_for_her_eyes_alone() {
     let done = carol.run(&["download", "api", "--format", "fullchain", "-o", "f.pem"]).await;
     assert_eq!(done.ok(), "", "standard output is for what was asked for");
     assert_eq!(carol.read("f.pem"), world.leaf.chain());
-    assert_eq!(fs::metadata(carol.path("f.pem")).unwrap().permissions().mode() & 0o777, 0o600);
+    fs::write(carol.path("plain"), "").unwrap();
+    let mode = |name: &str| fs::metadata(carol.path(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("f.pem"), mode("plain"), "a public file is as open as any other of hers");
+    fs::remove_file(carol.path("plain")).unwrap();
     assert_eq!(carol.files(), ["f.pem"], "nothing else is left");
     let request = world.get(&only_request(&world).await).await;
     let receipt = world.receipt_of(&request).await.unwrap();
@@ -125,6 +128,7 @@ async fn a_pkcs12_opens_with_the_passphrase_from_wherever_it_came() {
     for file in ["a.p12", "b.p12"] {
         assert!(opens(file, "correct horse battery").await, "{file}");
     }
+    assert_eq!(fs::metadata(alice.path("a.p12")).unwrap().permissions().mode() & 0o777, 0o600);
     // A generated one is all of standard output, or a file of its own.
     let generated = alice.run(&["download", "api", "-f", "pkcs12", "--generate", "-o", "c.p12"]).await.ok();
     assert!(opens("c.p12", generated.strip_suffix('\n').unwrap()).await);

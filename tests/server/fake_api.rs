@@ -21,6 +21,8 @@ use serde_json::{Value, json};
 pub enum Fault {
     /// Refused with this status; nothing is done.
     Refuse(u16),
+    /// Refused as the API server refuses to create anything in a namespace that is being deleted.
+    NamespaceEnds,
     /// Done, and answered with this status all the same.
     DoneButAnswer(u16),
     /// Done, and never answered.
@@ -175,6 +177,7 @@ async fn act(api: FakeApi, request: Request) -> Response {
     let fault = (api.fault.lock().unwrap().clone())(&method, &path);
     match fault {
         Some(Fault::Refuse(code)) => return answer(code, Value::Null),
+        Some(Fault::NamespaceEnds) => return namespace_ends(),
         Some(Fault::Late(pause)) => tokio::time::sleep(pause).await,
         _ => {}
     }
@@ -199,6 +202,18 @@ fn who(bearer: Option<&str>) -> (u16, Value) {
         Some(name) => (201, json!({"metadata": {}, "status": {"userInfo": {"username": name, "groups": ["people"]}}})),
         None => (401, Value::Null),
     }
+}
+
+/// Word for word what kube-apiserver 1.36 answers.
+fn namespace_ends() -> Response {
+    let message = "downloadreceipts.certcourier.io \"r-1\" is forbidden: unable to create new content in namespace payments \
+                   because it is being terminated";
+    let cause = json!({"reason": "NamespaceTerminating", "message": "namespace payments is being terminated",
+        "field": "metadata.namespace"});
+    let status = json!({"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden",
+        "message": message, "details": {"name": "r-1", "group": "certcourier.io", "kind": "downloadreceipts",
+            "causes": [cause]}});
+    (StatusCode::FORBIDDEN, Json(status)).into_response().map(Body::new)
 }
 
 fn answer(code: u16, object: Value) -> Response {

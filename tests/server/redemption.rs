@@ -1,6 +1,9 @@
 //! From token to file, step by step.
 
-use axum::{body::Body, http::Request};
+use axum::{
+    body::Body,
+    http::{Method, Request},
+};
 use certcourier::token::{Token, seal};
 use futures::future::join_all;
 use serde_json::json;
@@ -8,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     certificates::pki,
+    fake_api::Fault,
     stage::{
         Answer, CERTIFICATE, EVENTS, NAMESPACE, PATIENT, PKI, POLICY, RECEIPTS, REQUEST, SECRET, Stage, ago,
         eventually, get, path, policy, secret, token,
@@ -96,6 +100,10 @@ async fn whatever_only_looks_consumes_nothing() {
         ("HEAD", "accept", "*/*", 405),
         ("GET", "accept", "text/html", 200),
         ("GET", "sec-purpose", "prefetch", 400),
+        ("GET", "sec-purpose", "Prefetch", 400),
+        ("GET", "x-purpose", "preview", 400),
+        ("GET", "range", "bytes=100-", 400),
+        ("GET", "range", "bytes=0-32767", 400),
         ("OPTIONS", "access-control-request-method", "GET", 405),
     ] {
         let request = Request::builder().method(method).uri(&url).header(name, value).body(Body::empty()).unwrap();
@@ -108,9 +116,56 @@ async fn whatever_only_looks_consumes_nothing() {
         assert_eq!(stage.status().await.json()["usable"], true);
     }
     assert!(stage.receipt().is_none());
-    let request = Request::get(&url).header("range", "bytes=0-9").body(Body::empty()).unwrap();
+    let request = Request::get(&url).header("range", "bytes=0-").body(Body::empty()).unwrap();
     let answer = stage.send(request).await;
-    assert_eq!((answer.status.as_u16(), answer.body.len()), (200, PKI.leaf.len()), "Range is ignored");
+    assert_eq!((answer.status.as_u16(), answer.body.len()), (200, PKI.leaf.len()), "this is the whole file");
+}
+
+#[tokio::test]
+async fn a_part_of_the_file_is_refused_and_the_whole_one_kept_for_later() {
+    let stage = Stage::of_format("cert").await;
+    for range in ["bytes=100-", "bytes=0-32767", "bytes=-5", "bytes=0-1,3-4"] {
+        let mut link = get(&token());
+        link.headers_mut().insert("range", range.parse().unwrap());
+        let form = Request::post("/api/v1/downloads").header("range", range);
+        for request in [link, form.body(Body::from(format!("token={}", token().expose()))).unwrap()] {
+            let answer = stage.send(request).await;
+            answer.assert_refused(400, "bad_request", "delete the partial file and ask without Range");
+            answer.assert_refused(400, "bad_request", "the token is still good");
+        }
+    }
+    assert_eq!(stage.api.take_log(), Vec::<String>::new(), "nothing was even looked up");
+    assert_eq!(stage.download().await.body, PKI.leaf.as_bytes());
+}
+
+#[tokio::test]
+async fn a_java_program_gets_the_file_and_not_the_page() {
+    let stage = Stage::of_format("cert").await;
+    let mut request = get(&token());
+    let accept = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2";
+    request.headers_mut().insert("accept", accept.parse().unwrap());
+    request.headers_mut().insert("user-agent", "Java/17.0.15".parse().unwrap());
+    let answer = stage.send(request).await;
+    assert_eq!((answer.status.as_u16(), answer.body.as_slice()), (200, PKI.leaf.as_bytes()));
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_lost_in_its_secret_is_named_and_nothing_is_delivered_without_it() {
+    let stage = Stage::of_format("fullchain").await;
+    let damaged = PKI.leaf.replacen("-----BEGIN", "----BEGIN", 1);
+    stage.api.put(SECRET, secret(&format!("{damaged}{}", PKI.root), &PKI.key, &PKI.root));
+    stage.download().await.assert_refused(422, "material_unusable", "certificate 1 in the certificate file (tls.crt)");
+    stage.api.put(SECRET, secret(&PKI.leaf, &PKI.key, &PKI.root));
+    assert_eq!(stage.download().await.body, PKI.leaf.as_bytes());
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_being_deleted_says_so_and_sends_nobody_for_a_role() {
+    let stage = Stage::of_format("cert").await;
+    stage.api.fail(|method, path| (method == Method::POST && path == RECEIPTS).then_some(Fault::NamespaceEnds));
+    let answer = stage.download().await;
+    answer.assert_refused(410, "certificate_gone", "namespace payments is being terminated");
+    assert!(!String::from_utf8_lossy(&answer.body).contains("try again"));
 }
 
 #[tokio::test]

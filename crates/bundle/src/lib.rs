@@ -33,7 +33,7 @@ pub use material::{
     CertificateError, ChainError, KeyMatch, LeafFacts, Limits, Material, MaterialError, Misfit, Part, PrivateKeyError,
     RawMaterial,
 };
-pub use passphrase::{Passphrase, PassphraseError, generate_passphrase};
+pub use passphrase::{LONGEST_PASSPHRASE, Passphrase, PassphraseError, generate_passphrase};
 pub use pkcs12::{Pkcs12Options, Pkcs12OptionsError, Pkcs12Profile, UnknownPkcs12Profile};
 pub use randomness::{Randomness, RandomnessError};
 pub use render::{Artifact, PemOrder, RenderError, RenderOptions, render};

@@ -5,23 +5,27 @@
 //! files when they are rendered.
 
 mod certificate;
+mod certificates;
 mod chain;
 mod error;
 mod key_algorithm;
+mod misfit;
 mod name;
 mod private_key;
+mod rsa_oddity;
 mod signature;
 
 use zeroize::Zeroizing;
 
 use self::certificate::{Certificate, PublicKey};
+use self::certificates::certificates;
 use self::chain::Chain;
 use self::key_algorithm::KeyAlgorithm;
 use self::private_key::{PrivateKey, PublicHalf, same_point};
-use crate::pem::{BlockError, blocks};
 
 pub use self::certificate::LeafFacts;
-pub use self::error::{CertificateError, ChainError, MaterialError, Misfit, Part, PrivateKeyError};
+pub use self::error::{CertificateError, ChainError, MaterialError, Part, PrivateKeyError};
+pub use self::misfit::Misfit;
 pub(crate) use self::name::hex_lower;
 
 /// The contents of a Secret of type `kubernetes.io/tls`, as they were read. No `Debug`.
@@ -61,7 +65,7 @@ pub enum KeyMatch {
     Mismatch,
     /// It cannot be told; files with a key are refused, but it is not said to be wrong.
     Unverifiable {
-        /// Which kind of key cannot be checked.
+        /// What cannot be checked, and what to do.
         why: String,
     },
     /// There is no private key.
@@ -182,31 +186,6 @@ fn private_key(text: &[u8], limits: &Limits) -> Result<PrivateKey, MaterialError
     Ok(private_key::parse(text)?)
 }
 
-/// Every certificate of a PEM file, in the order of the file; at least one.
-fn certificates(part: Part, text: &[u8], limits: &Limits) -> Result<Vec<Certificate>, MaterialError> {
-    check_size(part, text, limits)?;
-    let found = || blocks(text).filter(|block| matches!(block.label, "CERTIFICATE" | "X509 CERTIFICATE"));
-    // Counted before any is decoded.
-    let count = found().count();
-    if count == 0 {
-        return Err(MaterialError::NoCertificate { part, found: misfit(text) });
-    }
-    if count > limits.certificates_per_part {
-        return Err(MaterialError::TooManyCertificates { part, count, limit: limits.certificates_per_part });
-    }
-    found()
-        .enumerate()
-        .map(|(index, block)| {
-            let certificate = match block.decode() {
-                Ok(der) => Certificate::parse(der.to_vec()),
-                Err(BlockError::CutOff) => Err(CertificateError::CutOff),
-                Err(BlockError::NotBase64) => Err(CertificateError::NotBase64),
-            };
-            certificate.map_err(|error| MaterialError::BadCertificate { part, number: index + 1, error })
-        })
-        .collect()
-}
-
 fn certificates_of_ca(text: &[u8], limits: &Limits) -> Result<Vec<Certificate>, MaterialError> {
     let mut distinct: Vec<Certificate> = Vec::new();
     for certificate in certificates(Part::Ca, text, limits)? {
@@ -215,16 +194,6 @@ fn certificates_of_ca(text: &[u8], limits: &Limits) -> Result<Vec<Certificate>, 
         }
     }
     Ok(distinct)
-}
-
-fn misfit(text: &[u8]) -> Misfit {
-    match text {
-        _ if text.trim_ascii().is_empty() => Misfit::Empty,
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Misfit::Utf16,
-        [0x30, 0x80..=0x84, ..] => Misfit::Der,
-        _ if blocks(text).next().is_some() => Misfit::OtherPem,
-        _ => Misfit::Unknown,
-    }
 }
 
 fn key_match(key: &PrivateKey, leaf: &PublicKey) -> KeyMatch {
@@ -242,11 +211,17 @@ fn key_match(key: &PrivateKey, leaf: &PublicKey) -> KeyMatch {
     match verdict {
         Some(true) => KeyMatch::Matches,
         Some(false) => KeyMatch::Mismatch,
-        None => KeyMatch::Unverifiable {
-            why: format!(
-                "a private key of kind {} cannot be checked against a certificate of kind {}",
-                key.algorithm, leaf.algorithm
-            ),
-        },
+        None => KeyMatch::Unverifiable { why: unverifiable(key, leaf) },
     }
+}
+
+/// Why it cannot be told whether the key is the leaf's, and what to do.
+fn unverifiable(key: &PrivateKey, leaf: &PublicKey) -> String {
+    if let Some(odd) = key.odd.filter(|_| matches!(leaf.algorithm, KeyAlgorithm::Rsa { .. })) {
+        return odd.to_string();
+    }
+    format!(
+        "a private key of kind {} cannot be checked against a certificate of kind {}; use RSA of 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519, or a file without a key",
+        key.algorithm, leaf.algorithm
+    )
 }

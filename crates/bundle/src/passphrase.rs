@@ -8,8 +8,9 @@ use zeroize::Zeroizing;
 
 use crate::randomness::{Randomness, RandomnessError};
 
-/// Long enough for every importer, short enough that a file handed in by mistake is noticed.
-const LONGEST: usize = 1024;
+/// Most characters of a passphrase: enough for every importer, and few enough that a file handed in by mistake is
+/// noticed. The same wherever it comes from.
+pub const LONGEST_PASSPHRASE: usize = 1024;
 
 /// Length of a generated passphrase: 24 of 56 characters are 139 bits.
 const GENERATED_LENGTH: usize = 24;
@@ -42,7 +43,7 @@ pub enum PassphraseError {
     #[error("the passphrase has a control character such as a line break or tab: remove it (`printf %s` writes none)")]
     ControlCharacter,
     /// It is longer than any person's passphrase.
-    #[error("the passphrase is longer than {LONGEST} characters: use a shorter one")]
+    #[error("the passphrase is longer than {LONGEST_PASSPHRASE} characters: use a shorter one")]
     TooLong,
 }
 
@@ -56,7 +57,7 @@ impl Passphrase {
         if text.is_empty() {
             return Err(PassphraseError::Empty);
         }
-        if text.len() > LONGEST {
+        if text.len() > LONGEST_PASSPHRASE {
             return Err(PassphraseError::TooLong);
         }
         if !text.is_ascii() {

@@ -2,10 +2,14 @@
 //!
 //! Reading tolerates line ends of every system, a byte order mark, indentation, text between blocks
 //! and blocks that follow each other without a line end. It gives blocks, not certificates: what a
-//! label means is the caller's business.
+//! label means is the caller's business. Blocks that are lost because their `BEGIN` line is damaged are told, too.
+
+mod lost;
 
 use base64ct::{Base64, Encoding as _};
 use zeroize::Zeroizing;
+
+pub(crate) use self::lost::Lost;
 
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
@@ -29,6 +33,15 @@ pub(crate) struct Block<'a> {
 enum Body<'a> {
     Complete(&'a [u8]),
     CutOff,
+}
+
+/// What a text is made of, as far as it matters.
+#[derive(Clone, Copy)]
+pub(crate) enum Piece<'a> {
+    /// A block.
+    Block(Block<'a>),
+    /// What was meant to be one.
+    Lost(Lost<'a>),
 }
 
 /// Why a block cannot be decoded.
@@ -79,32 +92,63 @@ fn header(line: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Every block of a text, in order.
 pub(crate) fn blocks(text: &[u8]) -> impl Iterator<Item = Block<'_>> {
-    let mut rest = text;
+    pieces(text).filter_map(|piece| match piece {
+        Piece::Block(block) => Some(block),
+        Piece::Lost(_) => None,
+    })
+}
+
+/// Every block of a text, and every one that is lost, in order.
+pub(crate) fn pieces(text: &[u8]) -> impl Iterator<Item = Piece<'_>> {
+    let (mut between, mut next, mut rest): (&[u8], Option<Block<'_>>, &[u8]) = (b"", None, text);
     std::iter::from_fn(move || {
         loop {
-            let start = find(rest, BEGIN)?;
-            let starts_a_line = starts_a_line(&rest[..start]);
-            rest = &rest[start + BEGIN.len()..];
-            let Some(label) = label(rest).filter(|_| starts_a_line) else {
-                continue;
-            };
-            rest = &rest[label.len() + DASHES.len()..];
-            let limit = find(rest, BEGIN).unwrap_or(rest.len());
-            let Some((body, after)) = split_at_end(rest, limit, label) else {
-                return Some(Block { label, body: Body::CutOff });
-            };
-            rest = after;
-            return Some(Block { label, body: Body::Complete(body) });
+            if let Some(lost) = lost::next(&mut between) {
+                return Some(Piece::Lost(lost));
+            }
+            if let Some(block) = next.take() {
+                return Some(Piece::Block(block));
+            }
+            if rest.is_empty() {
+                return None;
+            }
+            (between, next, rest) = first_block(rest);
         }
     })
+}
+
+/// The text before the first block, that block, and the text behind it.
+fn first_block(text: &[u8]) -> (&[u8], Option<Block<'_>>, &[u8]) {
+    let mut position = 0;
+    while let Some(found) = find(&text[position..], BEGIN) {
+        let start = position + found;
+        let starts_a_line = starts_a_line(&text[position..start]);
+        position = start + BEGIN.len();
+        let Some(label) = label(&text[position..]).filter(|_| starts_a_line) else {
+            continue;
+        };
+        let rest = &text[position + label.len() + DASHES.len()..];
+        let limit = find(rest, BEGIN).unwrap_or(rest.len());
+        let (body, after) = match split_at_end(rest, limit, label) {
+            Some((body, after)) => (Body::Complete(body), after),
+            // The END line of another kind may be that of a block that is lost in here.
+            None => (Body::CutOff, &rest[find(&rest[..limit], END).unwrap_or_else(|| line_of(rest, limit))..]),
+        };
+        return (&text[..start], Some(Block { label, body }), after);
+    }
+    (text, None, b"")
 }
 
 /// Whether only indentation, or a byte order mark, stands between the start of the line and here.
 /// The empty text counts: it is the start of the file, or the end of the block before.
 fn starts_a_line(before: &[u8]) -> bool {
-    let line_start = before.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).map_or(0, |position| position + 1);
-    let line = before[line_start..].trim_ascii();
+    let line = before[line_of(before, before.len())..].trim_ascii();
     line.is_empty() || line == b"\xef\xbb\xbf"
+}
+
+/// Where the line of a position begins.
+fn line_of(text: &[u8], position: usize) -> usize {
+    text[..position].iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).map_or(0, |end| end + 1)
 }
 
 fn label(rest: &[u8]) -> Option<&str> {

@@ -2,11 +2,10 @@
 
 use certcourier_bundle::{KeyMatch, LeafFacts, Material};
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
     api::{
-        Certificate, CertificateStatus, EnvironmentStatus,
+        Certificate, CertificateStatus, EnvironmentStatus, ValidityTime,
         condition::{READY, reason},
     },
     kube::material::Problem,
@@ -39,7 +38,7 @@ pub(super) fn status_of(certificate: &Certificate, found: &[Finding], now: Times
     set_condition(&mut conditions, READY, value, message, generation, now);
     CertificateStatus {
         observed_generation: generation,
-        earliest_not_after: environments.iter().filter_map(|environment| environment.not_after.clone()).min(),
+        earliest_not_after: environments.iter().filter_map(|environment| environment.not_after).min(),
         environments,
         conditions,
     }
@@ -52,8 +51,8 @@ fn ready(environments: &[EnvironmentStatus], now: Timestamp) -> ((&'static str, 
     }
     let expired: Vec<String> = environments
         .iter()
-        .filter_map(|environment| Some((&environment.name, environment.not_after.as_ref()?.0)))
-        .filter(|(_, not_after)| *not_after < now)
+        .filter_map(|environment| Some((&environment.name, environment.not_after?)))
+        .filter(|(_, not_after)| not_after.is_before(now))
         .map(|(name, not_after)| format!("`{name}` expired at {not_after} and can still be downloaded"))
         .collect();
     let message = match (environments.len(), expired.is_empty()) {
@@ -92,7 +91,6 @@ fn of_material(name: String, material: &Material) -> EnvironmentStatus {
     let LeafFacts { subject, issuer, serial_number, dns_names, key_algorithm, .. } = material.leaf();
     let leaf = material.leaf();
     let some = |text: &str, longest| (!text.is_empty()).then(|| cut(text, longest));
-    let moment = |seconds| Timestamp::from_second(seconds).ok().map(Time);
     let (reason, message) = match flaw(&name, material) {
         Some((word, message)) => (Some(word.to_owned()), Some(cut(&message, LONGEST_TEXT))),
         None => (None, None),
@@ -103,8 +101,8 @@ fn of_material(name: String, material: &Material) -> EnvironmentStatus {
         issuer: some(issuer, LONGEST_TEXT),
         serial_number: some(serial_number, 128),
         dns_names: dns_names.iter().take(MOST_DNS_NAMES).map(|dns| cut(dns, LONGEST_DNS_NAME)).collect(),
-        not_before: moment(leaf.not_before_seconds),
-        not_after: moment(leaf.not_after_seconds),
+        not_before: Some(ValidityTime::from_second(leaf.not_before_seconds)),
+        not_after: Some(ValidityTime::from_second(leaf.not_after_seconds)),
         sha256_fingerprint: Some(leaf.sha256_fingerprint.clone()),
         key_algorithm: some(key_algorithm, 64),
         chain_length: i32::try_from(material.chain_length()).ok(),
@@ -123,10 +121,12 @@ fn of_material(name: String, material: &Material) -> EnvironmentStatus {
 fn flaw(environment: &str, material: &Material) -> Option<(&'static str, String)> {
     if *material.key_match() == KeyMatch::Mismatch {
         let subject = &material.leaf().subject;
+        // Without its leaf, a file's first authority is taken for the leaf.
+        let perhaps = if material.leaf().is_ca { ", which is an authority: is the leaf missing in it?" } else { "" };
         return Some((
             "KeyMismatch",
             format!(
-                "environment `{environment}`: the private key is not the one of the certificate `{subject}`; store the two that belong together"
+                "environment `{environment}`: the private key is not the one of the certificate `{subject}`{perhaps}; store the two that belong together"
             ),
         ));
     }

@@ -21,7 +21,7 @@ use crate::{
         secrets::{self, NewSecret, SecretBytes, SecretObject},
     },
     lifecycle,
-    policy::needs_passphrase,
+    policy::{holds_key, needs_passphrase},
     randomness::OperatingSystem,
     redact::Redacted,
     token::{self, NONCE_BYTES, RANDOM_BYTES, Token},
@@ -191,7 +191,9 @@ fn values(
         let file =
             certcourier_bundle::file_name(bundle_format(request.spec.format), &request.spec.certificate_ref.name);
         let ca = if external.ca.is_some() { " --cacert ca.crt" } else { "" };
-        values.push(("curl", hidden(format!("curl -fsS{ca} '{url}' -o '{file}'"))));
+        // A key is nobody else's on the machine, and curl makes files that everybody there may read.
+        let umask = if holds_key(request.spec.format) { "umask 077; " } else { "" };
+        values.push(("curl", hidden(format!("{umask}curl -fsS{ca} '{url}' -o '{file}'"))));
         values.push(("url", hidden(url)));
     }
     if let Some(ca) = &external.ca {

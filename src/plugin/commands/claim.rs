@@ -11,7 +11,7 @@ use super::{
         output::{self, OutputArgs, print},
         passphrase::{Chosen, PassphraseArgs},
         server::{Known, Server},
-        target::Target,
+        target::{Content, Target},
         token::{self, Taken},
     },
     download::no_bearer,
@@ -87,7 +87,7 @@ fn passphrase_place(args: &ClaimArgs, request: &DownloadRequest) -> Result<Optio
         && spec.passphrase_secret_ref.is_none()
         && (spec.delivery.unwrap_or_default() == Delivery::Secret || args.passphrase.generates());
     match &args.passphrase.passphrase_out {
-        Some(path) => Target::prepare(Some(path), "passphrase.txt", true, false).map(Some),
+        Some(path) => Target::prepare(Some(path), "passphrase.txt", Content::SECRET, false).map(Some),
         None if generated && matches!(args.output, Printed::Url | Printed::Token) => Err(PluginError::usage(
             "say where the generated passphrase goes: -o json, or --generate --passphrase-out FILE",
         )),

@@ -17,7 +17,7 @@ use super::super::{
     output::print,
     passphrase::{Chosen, PassphraseArgs},
     server::{Artifact, Known, Server, ServerError},
-    target::Target,
+    target::{Content, Target},
     token::{self, Asked, Taken},
 };
 use crate::{
@@ -39,7 +39,7 @@ how to go on.
 Examples:
   kubectl certcourier download api --format fullchain -o fullchain.pem
   kubectl certcourier download api --format key --reason 'INC-4211 F5 import'
-  kubectl certcourier download api --format pkcs12 --generate -o api.p12 >passphrase.txt
+  kubectl certcourier download api --format pkcs12 --generate -o api.p12 --passphrase-out pass.txt
   kubectl certcourier download --request api-key-x7k2p      goes on with a request";
 
 /// Download a file: ask, wait while people decide, take it, check it.
@@ -194,11 +194,13 @@ impl Places {
     fn prepare(args: &DownloadArgs, what: &What, delivery: Delivery) -> Result<Self, PluginError> {
         let format = what.format();
         let name = file_name(bundle_format(format), what.certificate());
-        let for_eyes = is_public(format) && !matches!(format, Format::Der | Format::DerZip);
-        let file = Target::prepare(args.output.as_deref(), &name, for_eyes, args.force)?;
+        let (public, binary) = (is_public(format), matches!(format, Format::Der | Format::DerZip));
+        let content = Content { for_eyes: public && !binary, private: !public };
+        let file = Target::prepare(args.output.as_deref(), &name, content, args.force)?;
         let passphrase = args.passphrase.passphrase_out.as_deref();
-        let passphrase =
-            passphrase.map(|path| Target::prepare(Some(path), "passphrase.txt", true, args.force)).transpose()?;
+        let passphrase = passphrase
+            .map(|path| Target::prepare(Some(path), "passphrase.txt", Content::SECRET, args.force))
+            .transpose()?;
         if matches!(file, Target::Stdout) && passphrase.is_none() && comes_generated(args, what, delivery) {
             return Err(PluginError::usage(
                 "the file goes to standard output, so say where the generated passphrase goes: --generate --passphrase-out FILE",

@@ -124,7 +124,11 @@ fn page(ctx: &Ctx, args: &InspectArgs, seen: &Seen) -> String {
         },
     );
     page.maybe("Valid from", seen.not_before.map(|from| from.to_string()));
-    page.maybe("Valid until", seen.not_after.map(|until| until.to_string()));
+    page.maybe(
+        "Valid until",
+        seen.not_after
+            .map(|until| if until.is_never() { format!("{until}, which means never") } else { until.to_string() }),
+    );
     page.maybe("Days left", seen.days_left.map(|days| Cell::toned(report::tone(days), days.to_string())));
     page.maybe("SHA-256", seen.sha256_fingerprint.as_deref());
     page.maybe("Chain", seen.chain_length.map(|length| format!("{length} between leaf and root")));
@@ -138,6 +142,9 @@ fn links(chain: &[Link], now: jiff::Timestamp) -> Table {
     for link in chain {
         let expires = link.not_after.map(|end| {
             let left = end.duration_since(now);
+            if end.is_never() {
+                return "never".to_owned();
+            }
             if left.is_negative() { format!("{} ago", span(left)) } else { format!("in {}", span(left)) }
         });
         table.row([

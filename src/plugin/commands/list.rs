@@ -125,9 +125,9 @@ fn state(status: Option<&EnvironmentStatus>) -> Cell {
 }
 
 fn expires(status: Option<&EnvironmentStatus>, now: Timestamp) -> Cell {
-    let Some(end) = status.and_then(|status| status.not_after.as_ref()) else { return Cell::from(None) };
-    let left = end.0.duration_since(now);
-    match left {
+    let Some(end) = status.and_then(|status| status.not_after) else { return Cell::from(None) };
+    match end.duration_since(now) {
+        _ if end.is_never() => Cell::from("never"),
         left if left.is_negative() => Cell::toned(Tone::Bad, format!("{} ago", span(left))),
         left if left < SOON => Cell::toned(Tone::Waiting, format!("in {}", span(left))),
         left => Cell::from(format!("in {}", span(left))),

@@ -1,12 +1,12 @@
 //! JSON bodies, whatever their Content-Type says: `curl -d '{…}'` calls everything a form.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use axum::{body::Body, http::HeaderMap};
 use certcourier_bundle::Passphrase;
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, Error, Visitor},
+    de::{DeserializeOwned, Error, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -17,9 +17,6 @@ use super::super::{
     state::ServerState,
 };
 use crate::redact::Redacted;
-
-/// As long as `status.token.sealedPassphrase` can hold: 1,024 characters of base64 less nonce and tag.
-const LONGEST_PASSPHRASE: usize = 740;
 
 /// Reads a body. An empty one, and null, are like `{}`. `example` is what to write instead of something that is wrong.
 ///
@@ -37,8 +34,12 @@ pub async fn read<T: DeserializeOwned>(
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8], example: &str) -> Result<T, ServerError> {
-    let bytes = if matches!(bytes.trim_ascii(), b"" | b"null") { b"{}".as_slice() } else { bytes };
-    serde_json::from_slice(bytes).map_err(|error| {
+    let text = match body::text(bytes)? {
+        empty if matches!(empty.trim_ascii(), "" | "null") => "{}",
+        text => text,
+    };
+    let object: Result<Object<T>, _> = serde_json::from_str(text);
+    object.map(|Object(fields)| fields).map_err(|error| {
         let said = error.to_string();
         // These name fields alone; any other sentence may hold a value.
         let about_fields = ["unknown field", "missing field", "duplicate field"];
@@ -48,6 +49,51 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], example: &str) -> Result<T, ServerEr
         };
         bad_request(format!("the body cannot be understood: {what}; write it like {example}"))
     })
+}
+
+/// Fields by their names. By themselves, structs are read from arrays too, and an array of one text is a body that
+/// somebody did not mean.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData))
+    }
+}
+
+/// A field that is an object, or null.
+///
+/// # Errors
+/// What is wrong with it; also that it is an array.
+pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Ok(Option::<Object<T>>::deserialize(deserializer)?.map(|Object(fields)| fields))
+}
+
+/// A text that may be left out: null and an empty one say nothing.
+///
+/// # Errors
+/// When it is no text.
+pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(filled(Option::deserialize(deserializer)?))
+}
+
+/// An empty text says nothing.
+pub fn filled(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
 }
 
 /// What the caller sent is wrong.
@@ -69,12 +115,7 @@ impl PassphraseText {
         if self.0.expose().is_empty() {
             return Ok(None);
         }
-        let passphrase = Passphrase::new(self.0.into_exposed()).map_err(|error| bad_request(error.to_string()))?;
-        if passphrase.length() > LONGEST_PASSPHRASE {
-            let words = format!("the passphrase is longer than {LONGEST_PASSPHRASE} characters: use a shorter one");
-            return Err(bad_request(words));
-        }
-        Ok(Some(passphrase))
+        Passphrase::new(self.0.into_exposed()).map(Some).map_err(|error| bad_request(error.to_string()))
     }
 }
 
@@ -126,8 +167,17 @@ mod tests {
     struct Fields {
         #[serde(default)]
         passphrase: PassphraseText,
-        #[serde(default)]
-        reason: String,
+        #[serde(default, deserialize_with = "text")]
+        reason: Option<String>,
+        #[serde(default, deserialize_with = "object")]
+        more: Option<More>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct More {
+        #[serde(default, deserialize_with = "text")]
+        name: Option<String>,
     }
 
     fn fields(body: &str) -> Result<Fields, ServerError> {
@@ -138,7 +188,12 @@ mod tests {
     fn an_absent_an_empty_and_a_null_passphrase_are_the_same() {
         for body in ["", " \n", "null", "{}", r#"{"passphrase":""}"#, r#"{"passphrase":null,"reason":"x"}"#] {
             let given = fields(body).unwrap();
-            assert!(given.reason.len() <= 1 && given.passphrase.check().unwrap().is_none(), "{body}");
+            assert!(given.reason.is_none_or(|reason| reason == "x") && given.more.is_none(), "{body}");
+            assert!(given.passphrase.check().unwrap().is_none(), "{body}");
+        }
+        for body in [r#"{"reason":"","more":{"name":""}}"#, r#"{"reason":null,"more":{"name":null}}"#] {
+            let given = fields(body).unwrap();
+            assert!(given.reason.is_none() && given.more.unwrap().name.is_none(), "{body}");
         }
         let given = fields(r#"{"passphrase":"correct \"horse\""}"#).unwrap().passphrase.check().unwrap().unwrap();
         assert_eq!(given.reveal(), "correct \"horse\"");
@@ -146,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_passphrase_that_no_importer_takes_is_refused_and_not_repeated() {
-        for canary in ["canary\n".to_owned(), "canaryü".to_owned(), "canary".repeat(124)] {
+        for canary in ["canary\n".to_owned(), "canaryü".to_owned(), "canary".repeat(171)] {
             let body = serde_json::json!({ "passphrase": canary }).to_string();
             let refusal = fields(&body).unwrap().passphrase.check().unwrap_err();
             assert_eq!(refusal.code(), ErrorCode::BadRequest);
@@ -161,6 +216,10 @@ mod tests {
             (r#"{"passphrase":["12345678"]}"#, "line 1"),
             (r#"{"passphrase":"12345678""#, "line 1"),
             (r#""12345678""#, "line 1"),
+            (r#"["12345678"]"#, "line 1"),
+            (r#"[[],"12345678"]"#, "line 1"),
+            ("[]", "line 1"),
+            (r#"{"reason":"a","more":["12345678"]}"#, "line 1"),
             ("passphrase=12345678", "line 1"),
             (r#"{"pass":"12345678"}"#, "unknown field `pass`"),
             (r#"{"reason":"a","reason":"12345678"}"#, "duplicate field `reason`"),

@@ -21,7 +21,7 @@ use super::{
     refusal,
 };
 use crate::{
-    api::{Certificate, DateTime, EnvironmentStatus, condition::READY},
+    api::{Certificate, DateTime, EnvironmentStatus, ValidityTime, condition::READY},
     kube::error::During as _,
 };
 
@@ -46,7 +46,7 @@ pub struct CertificateView {
     message: String,
     /// When the first of its certificates is no longer valid.
     #[schema(value_type = Option<String>, format = DateTime)]
-    earliest_not_after: Option<DateTime>,
+    earliest_not_after: Option<ValidityTime>,
     /// Its environments.
     environments: Vec<EnvironmentView>,
 }
@@ -69,10 +69,10 @@ pub struct EnvironmentView {
     dns_names: Vec<String>,
     /// Not valid before this moment.
     #[schema(value_type = Option<String>, format = DateTime)]
-    not_before: Option<DateTime>,
+    not_before: Option<ValidityTime>,
     /// Not valid after this moment.
     #[schema(value_type = Option<String>, format = DateTime)]
-    not_after: Option<DateTime>,
+    not_after: Option<ValidityTime>,
     /// SHA-256 over the certificate's DER, lower-case hexadecimal.
     sha256_fingerprint: Option<String>,
     /// Algorithm and size of the public key.
@@ -107,7 +107,7 @@ impl CertificateView {
                 .filter(|condition| condition.status != "True")
                 .map(|c| c.message.clone())
                 .unwrap_or_default(),
-            earliest_not_after: status.earliest_not_after.clone(),
+            earliest_not_after: status.earliest_not_after,
             environments: certificate.spec.environments.iter().map(environment).collect(),
         }
     }

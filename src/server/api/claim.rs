@@ -79,7 +79,7 @@ impl TokenAnswer {
 pub struct ClaimBody {
     /// Passphrase of pkcs12 and zip, printable ASCII. Omitted or empty: one is generated and answered with the token.
     #[serde(default)]
-    #[schema(value_type = Option<String>, max_length = 740)]
+    #[schema(value_type = Option<String>, max_length = 1024)]
     passphrase: PassphraseText,
 }
 

@@ -10,7 +10,7 @@ use ::kube::Error;
 use super::super::{
     error::{ErrorCode, ServerError},
     identity,
-    redemption::of_reason,
+    redemption::{of_ending_namespace, of_reason},
 };
 use crate::{
     kube::{
@@ -48,6 +48,9 @@ pub fn of_review(error: ApiError) -> ServerError {
 
 /// The API server's refusal of a call that was made as the caller. `hint` is what to ask for where a right is missing.
 pub fn passed_through(error: ApiError, hint: &str) -> ServerError {
+    if error.ending_namespace().is_some() {
+        return of_ending_namespace(error);
+    }
     let Error::Api(status) = &error.source else { return unavailable(error) };
     let (code, said) = (status.code, in_the_api_servers_words(&status.message));
     let refuse = |code, words: String| ServerError::new(code, words);
@@ -93,9 +96,15 @@ fn of_admission(words: &str, otherwise: ErrorCode) -> ErrorCode {
 
 /// Policy or rights refuse.
 pub fn of_reasons(reasons: &[Reason]) -> ServerError {
-    let sentences: Vec<String> = reasons.iter().map(Reason::to_string).collect();
+    let sentences: Vec<String> = reasons.iter().map(|reason| in_the_words_of_http(&reason.to_string())).collect();
     let code = reasons.first().map_or(ErrorCode::Forbidden, of_reason);
     ServerError::new(code, sentences.join("; "))
+}
+
+/// A sentence names the fields of the object; a caller of HTTP has written others.
+fn in_the_words_of_http(sentence: &str) -> String {
+    let fields = [("spec.reason", "`reason`"), ("spec.deadline", "`deadline`"), ("tokenTTL", "`token_ttl`")];
+    fields.iter().fold(sentence.to_owned(), |sentence, (object, http)| sentence.replace(object, http))
 }
 
 /// A token that cannot be claimed now.
@@ -122,5 +131,46 @@ pub fn of_facts(error: PolicyError) -> ServerError {
                          so nothing is allowed; tell whoever keeps the policies";
             ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON).caused_by(in_one_line(&error))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn refused(status: Value) -> ServerError {
+        let source = Error::Api(Box::new(serde_json::from_value(status).unwrap()));
+        let error = ApiError { action: "create", object: "DownloadRequest payments/api".to_owned(), source };
+        passed_through(error, "ask for ClusterRole certcourier-downloader")
+    }
+
+    #[test]
+    fn a_namespace_that_is_being_deleted_is_no_matter_of_roles() {
+        let cause = json!({"reason": "NamespaceTerminating", "message": "namespace payments is being terminated"});
+        let message = "downloadrequests.certcourier.io \"api\" is forbidden: unable to create new content";
+        let refusal = refused(json!({"code": 403, "message": message, "details": {"causes": [cause]}}));
+        assert_eq!(refusal.code(), ErrorCode::CertificateGone);
+        assert!(refusal.description().starts_with("namespace payments is being terminated"), "{refusal}");
+        assert!(!refusal.description().contains("ClusterRole"), "{refusal}");
+        let refusal = refused(json!({"code": 403, "message": message}));
+        assert_eq!(refusal.code(), ErrorCode::Forbidden);
+        assert!(refusal.description().ends_with("ask for ClusterRole certcourier-downloader"), "{refusal}");
+    }
+
+    #[test]
+    fn policys_words_name_the_fields_that_a_caller_of_http_writes() {
+        let reasons = [
+            Reason::TokenTtlTooLong {
+                asked: "2h".parse().unwrap(),
+                longest: "1h".parse().unwrap(),
+                by: "policy prod".to_owned(),
+            },
+            Reason::ReasonRequired { by: "policy prod".to_owned() },
+        ];
+        let words = of_reasons(&reasons).description().to_owned();
+        assert!(words.starts_with("`token_ttl` 2h is longer"), "{words}");
+        assert!(words.contains("leave `token_ttl` out") && words.contains("say in `reason` why"), "{words}");
     }
 }

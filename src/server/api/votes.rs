@@ -45,12 +45,12 @@ const EXAMPLE: &str = r#"{"reason":"INC-4211"}"#;
 #[schema(example = json!({"reason": "INC-4211, checked with alice"}))]
 pub struct VoteBody {
     /// Why; it goes into the receipt.
-    #[serde(default)]
-    #[schema(required = true, min_length = 1, max_length = 1024, pattern = "\\S")]
-    reason: String,
+    #[serde(default, deserialize_with = "body::text")]
+    #[schema(value_type = String, required = true, min_length = 1, max_length = 1024, pattern = "\\S")]
+    reason: Option<String>,
     /// `approval.digest` of the request as you saw it: the vote counts for that and nothing else. Omitted: for what is
     /// under review now.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::text")]
     #[schema(max_length = 64)]
     digest: Option<String>,
 }
@@ -61,9 +61,9 @@ pub struct VoteBody {
 #[schema(example = json!({"reason": "laptop stolen"}))]
 pub struct RevokeBody {
     /// Why.
-    #[serde(default)]
-    #[schema(required = true, min_length = 1, max_length = 1024, pattern = "\\S")]
-    reason: String,
+    #[serde(default, deserialize_with = "body::text")]
+    #[schema(value_type = String, required = true, min_length = 1, max_length = 1024, pattern = "\\S")]
+    reason: Option<String>,
 }
 
 /// Approve a request.
@@ -155,7 +155,7 @@ pub async fn revoke_request(
     body: Body,
 ) -> Result<Json<RequestView>, ServerError> {
     let body: RevokeBody = body::read(&state, &headers, body, r#"{"reason":"laptop stolen"}"#).await?;
-    let reason = given(&body.reason)?;
+    let reason = given(body.reason.as_deref())?;
     let who = caller.identity(&state).await?;
     let witness = Witness::new(&state, &caller, &who);
     let revoked = withdraw(&caller, &place, reason).await;
@@ -185,7 +185,7 @@ async fn vote(
     body: VoteBody,
     decision: Decision,
 ) -> Result<Json<RequestView>, ServerError> {
-    let reason = given(&body.reason)?.to_owned();
+    let reason = given(body.reason.as_deref())?.to_owned();
     let (who, under_review) = tokio::join!(caller.identity(state), request_under_review(caller, place));
     let who = who?;
     let witness = Witness::new(state, caller, &who);
@@ -266,8 +266,8 @@ fn current_digest(request: &DownloadRequest) -> String {
 }
 
 /// A reason that says something.
-fn given(reason: &str) -> Result<&str, ServerError> {
-    match reason.trim() {
+fn given(reason: Option<&str>) -> Result<&str, ServerError> {
+    match reason.unwrap_or_default().trim() {
         "" => {
             let words = format!("say why, it goes on record: -d '{EXAMPLE}'");
             Err(ServerError::new(ErrorCode::ReasonRequired, words))

@@ -1,5 +1,6 @@
-//! The page that a browser gets for a download link: one button that POSTs. Opening the link consumes nothing, so mail
-//! scanners, link previews and a restored tab do no harm.
+//! The page that a browser gets for a download link: one button that POSTs. Opening the link in a browser consumes nothing,
+//! so a restored tab does no harm, nor do mail scanners and link previews that ask as a browser does. One that sends a
+//! plain GET is not told from curl, and uses the link up.
 
 use std::sync::LazyLock;
 

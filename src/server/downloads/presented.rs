@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::super::error::{ErrorCode, ServerError};
+use super::super::{
+    body,
+    error::{ErrorCode, ServerError},
+};
 use crate::token::Token;
 
 /// Reads a token, without an API call.
@@ -36,7 +39,7 @@ struct JsonBody<'a> {
 /// # Errors
 /// [`ErrorCode::BadRequest`] where no token is to be found, [`ErrorCode::TokenUnknown`] where it is none.
 pub fn token_of_body(body: &[u8]) -> Result<Token, ServerError> {
-    let text = std::str::from_utf8(body).map_err(|_| no_token())?.trim();
+    let text = body::text(body)?.trim();
     if text.starts_with('{') {
         // serde's error may repeat what it read; none of it is passed on.
         let json: JsonBody<'_> = serde_json::from_str(text).map_err(|_| no_token())?;

@@ -14,7 +14,7 @@ use super::{
     Redeemer,
     decision::Decided,
     file,
-    refusal::{self, SOON, of_api_error},
+    refusal::{self, SOON, of_api_error, of_ending_namespace},
 };
 use crate::{
     api::{
@@ -121,6 +121,7 @@ pub async fn claim(
                 _ => refusal,
             })
         }
+        Err(error) if error.ending_namespace().is_some() => Err(of_ending_namespace(error)),
         Err(error) => Err(of_api_error(error)),
     }
 }

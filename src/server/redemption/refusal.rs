@@ -79,6 +79,13 @@ pub fn of_api_error(error: ApiError) -> ServerError {
     ServerError::new(ErrorCode::Unavailable, words).retry_after(wait).caused_by(error)
 }
 
+/// The namespace is being deleted, and with it everything that the token leads to.
+pub fn of_ending_namespace(error: ApiError) -> ServerError {
+    let said = error.ending_namespace().unwrap_or("the namespace is being terminated");
+    let words = format!("{said}, and its certificates with it: nothing can be downloaded from it any more");
+    ServerError::new(ErrorCode::CertificateGone, words).caused_by(error)
+}
+
 /// The policies are not known, so nothing is allowed.
 pub fn of_policy_error(error: PolicyError) -> ServerError {
     match error {

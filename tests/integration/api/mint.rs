@@ -59,13 +59,17 @@ async fn a_body_is_json_whatever_its_content_type_says() {
         (r#"{"format":"pfx"}"#, "choose one of cert, chain"),
         (r#"{"format":"cert","colour":"red"}"#, "unknown field `colour`"),
         (r#"{"format":"cert","token_ttl":"5 minutes"}"#, "1h30m"),
+        (r#"{"format":"cert","token_ttl":"48h"}"#, "token_ttl must be between 1s and 24h"),
+        (r#"["cert"]"#, "line 1"),
+        (r#"{"format":"pkcs12","pkcs12":["Legacy","x"]}"#, "line 1"),
         // These the API server refuses, in its own words.
-        (r#"{"format":"cert","token_ttl":"48h"}"#, "tokenTTL"),
+        (r#"{"format":"pkcs12","pkcs12":{"friendly_name":"🔑"}}"#, "PKCS#12 cannot hold, such as an emoji"),
         (r#"{"format":"cert","pem":{}}"#, "pem has a meaning for format combined only"),
     ] {
         let words = world.post("carol", DOWNLOADS, body).await.refused(400, "bad_request");
         assert!(words.contains(said), "{body}: {words}");
     }
+    world.post("carol", "requests/none/revoke", r#"["why"]"#).await.refused(400, "bad_request");
     let url = format!("{DOWNLOADS}?passphrase=canary");
     world.post("carol", &url, r#"{"format":"cert"}"#).await.refused(400, "bad_request");
     assert_eq!(requests(&world).await.len(), 3, "a refusal creates nothing");

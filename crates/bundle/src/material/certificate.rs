@@ -15,6 +15,11 @@ use super::key_algorithm::{Curve, EC, ED25519, KeyAlgorithm, RSA};
 use super::name;
 use super::signature::SignatureAlgorithm;
 
+/// `0000-01-01T00:00:00Z`.
+const YEAR_0: i64 = -62_167_219_200;
+/// `9999-12-31T23:59:59Z`, which means "no end". Source: RFC 5280 §4.1.2.5.
+const END_OF_YEAR_9999: i64 = 253_402_300_799;
+
 /// What a certificate says about itself, for status fields and manifests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeafFacts {
@@ -28,9 +33,9 @@ pub struct LeafFacts {
     pub serial_number: String,
     /// DNS names among the alternative names, in the certificate's order. Not bounded in number.
     pub dns_names: Vec<String>,
-    /// Start of validity, seconds since 1970.
+    /// Start of validity, seconds since 1970; within the years 0 to 9999.
     pub not_before_seconds: i64,
-    /// End of validity, seconds since 1970.
+    /// End of validity, seconds since 1970; within the years 0 to 9999, whose last second means that there is no end.
     pub not_after_seconds: i64,
     /// SHA-256 over the DER, lower-case hexadecimal without separators.
     pub sha256_fingerprint: String,
@@ -102,12 +107,17 @@ fn facts(parsed: &X509Certificate<'_>, public_key: &PublicKey) -> LeafFacts {
         issuer: name::text(parsed.issuer()),
         serial_number: serial_number(parsed.raw_serial()),
         dns_names: dns_names(parsed),
-        not_before_seconds: parsed.validity().not_before.timestamp(),
-        not_after_seconds: parsed.validity().not_after.timestamp(),
+        not_before_seconds: within_four_digits(parsed.validity().not_before.timestamp()),
+        not_after_seconds: within_four_digits(parsed.validity().not_after.timestamp()),
         sha256_fingerprint: name::hex_lower(&Sha256::digest(parsed.as_raw())),
         key_algorithm: public_key.algorithm.to_string(),
         is_ca: parsed.is_ca(),
     }
+}
+
+/// An offset from UTC, which some write though the standard forbids it, can lead out of the years that RFC 3339 has.
+fn within_four_digits(seconds: i64) -> i64 {
+    seconds.clamp(YEAR_0, END_OF_YEAR_9999)
 }
 
 /// The extension is read leniently: names that cannot be read are left out, since they are only shown.

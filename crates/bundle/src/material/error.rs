@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use super::misfit::Misfit;
+
 /// One of the three files that material is made of, named as in a Secret of type `kubernetes.io/tls`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
@@ -29,12 +31,12 @@ impl fmt::Display for Part {
 pub enum MaterialError {
     /// A part is larger than [`super::Limits::bytes_per_part`].
     #[error(
-        "{part} has {bytes} bytes, at most {limit_bytes} are read: keep only the PEM blocks that belong to this certificate"
+        "{part} is larger than {limit_bytes} bytes, and no more is read: keep only the PEM blocks that belong to this certificate"
     )]
     TooLarge {
         /// Which part.
         part: Part,
-        /// Its size.
+        /// How much of it was handed in, perhaps not all.
         bytes: usize,
         /// The largest size that is read.
         limit_bytes: usize,
@@ -98,41 +100,42 @@ impl MaterialError {
     }
 }
 
-/// What a file without certificates looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Misfit {
-    /// Nothing in it.
-    Empty,
-    /// Binary DER instead of PEM.
-    Der,
-    /// UTF-16, as some Windows editors save text.
-    Utf16,
-    /// PEM, but with other blocks only.
-    OtherPem,
-    /// Anything else.
-    Unknown,
-}
-
-impl fmt::Display for Misfit {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Misfit::Empty => "it is empty; store the certificate as PEM",
-            Misfit::Der => "it looks like DER; convert it with `openssl x509 -inform DER` and store the PEM",
-            Misfit::Utf16 => "it looks like UTF-16; save it as UTF-8 or ASCII",
-            Misfit::OtherPem => {
-                "it has PEM blocks of other kinds only; store the blocks that begin with `-----BEGIN CERTIFICATE-----`"
-            }
-            Misfit::Unknown => "it is not PEM; store the text that begins with `-----BEGIN CERTIFICATE-----`",
-        })
-    }
-}
-
 /// What is wrong with one certificate. Reads on after "certificate 2 in …".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
+    /// There is no `BEGIN` line, or not on a line of its own.
+    #[error(
+        "cannot be read, because its BEGIN line is damaged, missing or not alone on its line: it must be `-----BEGIN CERTIFICATE-----` and nothing else; store the file again"
+    )]
+    BeginDamaged,
     /// There is no `END` line.
-    #[error("is cut off, its END line is missing: store the whole file again")]
+    #[error("is cut off, its END line is missing or damaged: store the whole file again")]
     CutOff,
+    /// There is nothing between the two lines.
+    #[error("is empty, there is nothing between its BEGIN and END lines: store the whole file again")]
+    Empty,
+    /// An authority with OpenSSL's own settings of what it is trusted for.
+    #[error(
+        "is a TRUSTED CERTIFICATE with settings that only OpenSSL reads: store the plain certificate, which `openssl x509 -in FILE` prints"
+    )]
+    TrustSettings,
+    /// The block is not a certificate but an envelope of several.
+    #[error(
+        "is in a `{label}` block, which few programs read: store the plain certificates, which `{}` prints",
+        if label == "CMS" { "sed 's/ CMS-/ PKCS7-/' FILE | openssl pkcs7 -print_certs" } else { "openssl pkcs7 -print_certs -in FILE" }
+    )]
+    Envelope {
+        /// The kind of the block.
+        label: String,
+    },
+    /// A certificate under another label.
+    #[error(
+        "is in a `{label}` block, which other programs skip: store it between `-----BEGIN CERTIFICATE-----` and `-----END CERTIFICATE-----`, as `openssl x509` prints it"
+    )]
+    Label {
+        /// The kind of the block.
+        label: String,
+    },
     /// The block is not base64.
     #[error("is not valid base64: store the file again, unchanged")]
     NotBase64,
@@ -152,6 +155,14 @@ pub enum PrivateKeyError {
         "no private key found in the private key file (tls.key): store the key as PEM, beginning with `-----BEGIN PRIVATE KEY-----`"
     )]
     Missing,
+    /// The file is something else than PEM.
+    #[error("no private key found in the private key file (tls.key): {}", .0.of_key())]
+    NotPem(Misfit),
+    /// There is no `BEGIN` line, or not on a line of its own.
+    #[error(
+        "the private key (tls.key) cannot be read, because its BEGIN line is damaged, missing or not alone on its line: store the whole file again"
+    )]
+    BeginDamaged,
     /// There is more than one.
     #[error("the private key file (tls.key) has several private keys: keep only the one of the leaf certificate")]
     Several,
@@ -161,7 +172,7 @@ pub enum PrivateKeyError {
     )]
     Encrypted,
     /// There is no `END` line.
-    #[error("the private key (tls.key) is cut off, its END line is missing: store the whole file again")]
+    #[error("the private key (tls.key) is cut off, its END line is missing or damaged: store the whole file again")]
     CutOff,
     /// The block is not base64.
     #[error("the private key (tls.key) is not valid base64: store the file again, unchanged")]
@@ -174,6 +185,16 @@ pub enum PrivateKeyError {
         "the private key (tls.key) is in a format that is not supported: convert it with `openssl pkcs8 -topk8 -nocrypt`"
     )]
     UnsupportedFormat,
+    /// An algorithm that TLS has given up.
+    #[error(
+        "the private key (tls.key) is a DSA key, which TLS no longer accepts: make a new key with `openssl genpkey` and have the certificate issued for it"
+    )]
+    Dsa,
+    /// An RSA key of more than two primes.
+    #[error(
+        "the private key (tls.key) is an RSA key of more than two primes, which is not supported: make a new key with `openssl genpkey` and have the certificate issued for it"
+    )]
+    SeveralPrimes,
     /// A key in OpenSSH's own format.
     #[error("the private key (tls.key) is in OpenSSH format: convert a copy with `ssh-keygen -p -m PKCS8`")]
     OpenSsh,
@@ -189,11 +210,13 @@ impl PrivateKeyError {
     #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
-            Self::Missing => "NoPrivateKey",
+            Self::Missing | Self::NotPem(_) => "NoPrivateKey",
             Self::Several => "SeveralPrivateKeys",
             Self::Encrypted => "EncryptedPrivateKey",
-            Self::CutOff | Self::NotBase64 | Self::Malformed => "BadPrivateKey",
-            Self::UnsupportedFormat | Self::OpenSsh | Self::UnnamedCurve => "UnsupportedPrivateKey",
+            Self::BeginDamaged | Self::CutOff | Self::NotBase64 | Self::Malformed => "BadPrivateKey",
+            Self::UnsupportedFormat | Self::Dsa | Self::SeveralPrimes | Self::OpenSsh | Self::UnnamedCurve => {
+                "UnsupportedPrivateKey"
+            }
         }
     }
 }

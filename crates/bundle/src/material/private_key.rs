@@ -11,11 +11,13 @@ use zeroize::Zeroizing;
 use super::certificate::bit_length;
 use super::error::PrivateKeyError;
 use super::key_algorithm::{Curve, EC, ED25519, KeyAlgorithm, RSA};
+use super::misfit::{self, Misfit};
+use super::rsa_oddity::{self, RsaOddity};
 use crate::der_writer::{self, Der};
-use crate::pem::{Block, BlockError, blocks};
+use crate::pem::{Block, BlockError, Piece, blocks, pieces};
 
 /// Beyond, arithmetic on a key made up by an attacker takes seconds.
-const LARGEST_CHECKED_RSA_BITS: usize = 8192;
+pub(super) const LARGEST_CHECKED_RSA_BITS: usize = 8192;
 
 /// A private key. No `Debug`.
 pub(super) struct PrivateKey {
@@ -23,6 +25,8 @@ pub(super) struct PrivateKey {
     pub(super) pkcs8: Der,
     pub(super) algorithm: KeyAlgorithm,
     pub(super) public_key: PublicHalf,
+    /// Why the numbers of an RSA key are not proven to be one key.
+    pub(super) odd: Option<RsaOddity>,
 }
 
 /// What is known of the public key that belongs to a private key.
@@ -36,7 +40,11 @@ pub(super) enum PublicHalf {
 /// Reads the one private key of a PEM file.
 pub(super) fn parse(text: &[u8]) -> Result<PrivateKey, PrivateKeyError> {
     let mut keys = blocks(text).filter(|block| block.label.ends_with("PRIVATE KEY"));
-    let block = keys.next().ok_or(PrivateKeyError::Missing)?;
+    let block = keys.next();
+    if is_lost(text, block.is_some()) {
+        return Err(PrivateKeyError::BeginDamaged);
+    }
+    let block = block.ok_or_else(|| missing(text))?;
     if keys.next().is_some() {
         return Err(PrivateKeyError::Several);
     }
@@ -48,7 +56,23 @@ pub(super) fn parse(text: &[u8]) -> Result<PrivateKey, PrivateKeyError> {
         "RSA PRIVATE KEY" => from_pkcs1(&decode(&block)?),
         "EC PRIVATE KEY" => from_sec1(&decode(&block)?, curve_beside(text)),
         "OPENSSH PRIVATE KEY" => Err(PrivateKeyError::OpenSsh),
+        "DSA PRIVATE KEY" => Err(PrivateKeyError::Dsa),
         _ => Err(PrivateKeyError::UnsupportedFormat),
+    }
+}
+
+/// Whether a key's `BEGIN` line is damaged. Beside a key that can be read, only what says that it is one counts.
+fn is_lost(text: &[u8], has_key: bool) -> bool {
+    pieces(text).any(|piece| match piece {
+        Piece::Block(_) => false,
+        Piece::Lost(lost) => lost.label.map_or(!has_key, |label| label.ends_with("PRIVATE KEY")),
+    })
+}
+
+fn missing(text: &[u8]) -> PrivateKeyError {
+    match misfit::of(text) {
+        Misfit::Empty | Misfit::OtherPem | Misfit::Unknown => PrivateKeyError::Missing,
+        misfit => PrivateKeyError::NotPem(misfit),
     }
 }
 
@@ -84,6 +108,7 @@ fn from_pkcs8(der: &[u8]) -> Result<PrivateKey, PrivateKeyError> {
                 pkcs8: private_key_info(&other, &parameters, key),
                 algorithm: KeyAlgorithm::Other(Some(other)),
                 public_key: PublicHalf::Claimed(None),
+                odd: None,
             })
         }
     }
@@ -100,7 +125,9 @@ fn private_key_info(algorithm: &ObjectIdentifier, parameters: &[u8], key: &[u8])
 }
 
 fn from_pkcs1(der: &[u8]) -> Result<PrivateKey, PrivateKeyError> {
-    let key = pkcs1::RsaPrivateKeyRef::from_der(der).map_err(|_| PrivateKeyError::Malformed)?;
+    let key = pkcs1::RsaPrivateKeyRef::from_der(der).map_err(|_| {
+        if rsa_oddity::has_several_primes(der) { PrivateKeyError::SeveralPrimes } else { PrivateKeyError::Malformed }
+    })?;
     let claimed = key.public_key().to_der().map_err(|_| PrivateKeyError::Malformed)?;
     let bits = bit_length(key.modulus.as_bytes());
     // Refuses numbers that do not belong together, so that the modulus proves the whole key.
@@ -109,6 +136,7 @@ fn from_pkcs1(der: &[u8]) -> Result<PrivateKey, PrivateKeyError> {
         pkcs8: private_key_info(&RSA, &der_writer::null(), der),
         algorithm: KeyAlgorithm::Rsa { bits },
         public_key: if consistent { PublicHalf::Proven(claimed) } else { PublicHalf::Claimed(Some(claimed)) },
+        odd: if consistent { None } else { RsaOddity::of(&key, bits) },
     })
 }
 
@@ -157,6 +185,7 @@ fn from_sec1(der: &[u8], named_outside: Option<ObjectIdentifier>) -> Result<Priv
             pkcs8: ec_private_key_info(&oid, key.private_key, key.public_key),
             algorithm: KeyAlgorithm::Other(Some(oid)),
             public_key: PublicHalf::Claimed(key.public_key.map(<[u8]>::to_vec)),
+            odd: None,
         });
     };
     let scalar = fixed_length(key.private_key, curve.scalar_bytes())?;
@@ -168,6 +197,7 @@ fn from_sec1(der: &[u8], named_outside: Option<ObjectIdentifier>) -> Result<Priv
         pkcs8: ec_private_key_info(&oid, &scalar, key.public_key),
         algorithm: KeyAlgorithm::Ec(curve),
         public_key: PublicHalf::Proven(point),
+        odd: None,
     })
 }
 
@@ -223,6 +253,7 @@ fn from_ed25519(key: &[u8]) -> Result<PrivateKey, PrivateKeyError> {
         pkcs8: private_key_info(&ED25519, &[], key),
         algorithm: KeyAlgorithm::Ed25519,
         public_key: PublicHalf::Proven(pair.public_key().as_ref().to_vec()),
+        odd: None,
     })
 }
 

@@ -44,11 +44,9 @@ pub enum RenderError {
         subject: String,
     },
     /// Whether the key is the leaf's cannot be told.
-    #[error(
-        "cannot verify that the private key belongs to the certificate: {why}; use RSA of 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519, or a file without a key"
-    )]
+    #[error("cannot verify that the private key belongs to the certificate: {why}")]
     KeyUnverifiable {
-        /// Which kind of key cannot be checked.
+        /// What cannot be checked, and what to do.
         why: String,
     },
     /// The certificates are not one chain.

@@ -1,6 +1,8 @@
 //! Private keys: every encoding in, PKCS#8 as openssl writes it out, and the match with the leaf.
 
-use certcourier_bundle::{Format, KeyMatch, MaterialError, PrivateKeyError, RenderError};
+use certcourier_bundle::{
+    Format, KeyMatch, Limits, Material, MaterialError, Misfit, PrivateKeyError, RawMaterial, RenderError,
+};
 
 use crate::pki::{
     Signer, accepted, assert_matches, fixture, fixture_keys, fixture_material, openssl, options, parse, pem, refused,
@@ -85,7 +87,15 @@ fn keys_that_cannot_be_used_are_refused_with_their_reason() {
         ("OpenSSH", fixture("keys/refused.openssh.pem"), PrivateKeyError::OpenSsh),
         ("explicit curve, SEC1", fixture("keys/refused.explicit-curve-sec1.pem"), PrivateKeyError::UnnamedCurve),
         ("explicit curve, PKCS#8", fixture("keys/refused.explicit-curve-pkcs8.pem"), PrivateKeyError::UnnamedCurve),
-        ("DSA", good.replace("PRIVATE KEY", "DSA PRIVATE KEY"), PrivateKeyError::UnsupportedFormat),
+        ("DSA", good.replace("PRIVATE KEY", "DSA PRIVATE KEY"), PrivateKeyError::Dsa),
+        ("unknown", good.replace("PRIVATE KEY", "TSS2 PRIVATE KEY"), PrivateKeyError::UnsupportedFormat),
+        ("a damaged BEGIN line", good.replace("-----BEGIN", "----BEGIN"), PrivateKeyError::BeginDamaged),
+        ("text before BEGIN", format!("tls.key: {good}"), PrivateKeyError::BeginDamaged),
+        (
+            "a damaged key beside one",
+            [good.as_str(), &format!("\u{200b}{good}")].concat(),
+            PrivateKeyError::BeginDamaged,
+        ),
         ("two", [good.clone(), fixture("keys/p384.sec1.pem")].concat(), PrivateKeyError::Several),
         ("the same twice", [good.clone(), good.clone()].concat(), PrivateKeyError::Several),
         ("nothing", String::new(), PrivateKeyError::Missing),
@@ -199,6 +209,106 @@ fn an_rsa_key_whose_numbers_do_not_fit_together_is_not_called_a_match() {
     altered[400] ^= 1;
     let material = accepted(parse(&fixture("certificates/rsa2048.pem"), Some(&pem("RSA PRIVATE KEY", &altered)), None));
     assert!(matches!(material.key_match(), KeyMatch::Unverifiable { .. }));
+}
+
+/// The numbers of a PKCS#1 key, and the key that others make.
+fn numbers_changed(pkcs1: &[u8], change: impl Fn(usize, &[u8]) -> Vec<u8>) -> String {
+    fn element(der: &[u8]) -> (&[u8], &[u8]) {
+        let (start, length) = match der[1] {
+            0x82 => (4, usize::from(der[2]) << 8 | usize::from(der[3])),
+            0x81 => (3, usize::from(der[2])),
+            short => (2, usize::from(short)),
+        };
+        (&der[start..start + length], &der[start + length..])
+    }
+    fn encoded(tag: u8, content: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(content.len()).expect("a short number").to_be_bytes();
+        [&[tag, 0x82, length[0], length[1]][..], content].concat()
+    }
+    let shortest = |content: &[u8]| match u8::try_from(content.len()) {
+        Ok(length) if length < 0x80 => [&[2, length][..], content].concat(),
+        Ok(length) => [&[2, 0x81, length][..], content].concat(),
+        Err(_) => encoded(2, content),
+    };
+    let (mut rest, _) = element(pkcs1);
+    let mut body = Vec::new();
+    for index in 0.. {
+        if rest.is_empty() {
+            break;
+        }
+        let (number, after) = element(rest);
+        body.extend(shortest(&change(index, number)));
+        rest = after;
+    }
+    pem("RSA PRIVATE KEY", &encoded(0x30, &body))
+}
+
+#[test]
+fn what_is_odd_about_an_rsa_key_is_said_with_what_to_do() {
+    let pkcs1 = openssl(&["rsa", "-traditional", "-outform", "DER"], fixture("keys/rsa2048.pkcs1.pem").as_bytes());
+    let certificate = fixture("certificates/rsa2048.pem");
+    let why = |key: &str| match accepted(parse(&certificate, Some(key), None)).key_match() {
+        KeyMatch::Unverifiable { why } => why.clone(),
+        other => panic!("{other:?}"),
+    };
+    // Version, modulus, public and private exponent, two primes, what is computed from them.
+    for number in [3, 4, 5, 7] {
+        let key = numbers_changed(&pkcs1, |index, content| {
+            let mut content = content.to_vec();
+            if index == number {
+                content[40] ^= 1;
+            }
+            content
+        });
+        let why = why(&key);
+        assert!(why.contains("do not fit together") && why.contains("openssl pkey -check"), "{number}: {why}");
+    }
+    for from in [4, 6] {
+        let zeros = |index, content: &[u8]| if index >= from { vec![0] } else { content.to_vec() };
+        let why = why(&numbers_changed(&pkcs1, zeros));
+        assert!(why.contains("lacks its primes or what is computed from them"), "{from}: {why}");
+    }
+    let exponent =
+        |index, content: &[u8]| if index == 2 { [&[1][..], &[0; 31], &[1]].concat() } else { content.to_vec() };
+    let key = numbers_changed(&pkcs1, exponent);
+    let public = openssl(&["req", "-x509", "-new", "-key", "/dev/stdin", "-subj", "/CN=e"], key.as_bytes());
+    let material = accepted(parse(&String::from_utf8_lossy(&public), Some(&key), None));
+    let KeyMatch::Unverifiable { why } = material.key_match() else { panic!("{:?}", material.key_match()) };
+    assert!(why.contains("public exponent of 249 bits") && why.contains("65537"), "{why}");
+    // Of a kind that is never checked, the kind is the reason.
+    let material = fixture_material("rsa1024", "unchecked.rsa1024");
+    let KeyMatch::Unverifiable { why } = material.key_match() else { panic!("{:?}", material.key_match()) };
+    assert!(why.contains("kind RSA 1024"), "{why}");
+}
+
+#[test]
+fn an_rsa_key_of_three_primes_is_named_in_both_encodings() {
+    let generate = ["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-pkeyopt"];
+    let pkcs8 = openssl(&[&generate[..], &["rsa_keygen_primes:3"]].concat(), b"");
+    let pkcs1 = openssl(&["rsa", "-traditional"], &pkcs8);
+    for key in [pkcs8, pkcs1] {
+        let error = key_of(&fixture("certificates/rsa2048.pem"), &String::from_utf8_lossy(&key));
+        assert_eq!(error, PrivateKeyError::SeveralPrimes);
+        assert_eq!(error.reason(), "UnsupportedPrivateKey");
+    }
+}
+
+#[test]
+fn a_key_file_that_is_no_pem_is_refused_with_what_it_looks_like() {
+    let certificate = fixture("certificates/p256.pem");
+    let key = fixture("keys/p256.pkcs8.pem");
+    let utf16 = |bytes: fn(u16) -> [u8; 2]| key.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+    for (file, misfit) in [
+        (utf16(u16::to_le_bytes), Misfit::Utf16),
+        (utf16(u16::to_be_bytes), Misfit::Utf16),
+        (openssl(&["pkey", "-outform", "DER"], key.as_bytes()), Misfit::Der),
+        (openssl(&["base64", "-A"], key.as_bytes()), Misfit::Base64OfPem),
+    ] {
+        let raw = RawMaterial { certificate: certificate.as_bytes(), private_key: Some(&file), ca: None };
+        let error = refused(Material::parse(&raw, &Limits::default()));
+        assert_eq!(error, MaterialError::BadPrivateKey(PrivateKeyError::NotPem(misfit)));
+        assert_eq!(error.reason(), "NoPrivateKey");
+    }
 }
 
 #[test]

@@ -36,6 +36,10 @@ fn what_is_no_certificate_is_refused_with_what_it_looks_like() {
     let utf16: Vec<u8> = "\u{feff}-----BEGIN CERTIFICATE-----".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let der = Signer::root("Root").der();
     let key = fixture("keys/p256.sec1.pem");
+    let both = [key.as_str(), &fixture("certificates/p256.pem")].concat();
+    let pfx = openssl(&["pkcs12", "-export", "-passout", "pass:secret"], both.as_bytes());
+    let p7b = openssl(&["crl2pkcs7", "-nocrl", "-certfile", "/dev/stdin", "-outform", "DER"], both.as_bytes());
+    let twice = openssl(&["base64"], both.as_bytes());
     for (certificate, found) in [
         (&b""[..], Misfit::Empty),
         (b" \r\n\t", Misfit::Empty),
@@ -43,6 +47,9 @@ fn what_is_no_certificate_is_refused_with_what_it_looks_like() {
         (b"\x00\xff", Misfit::Unknown),
         (&utf16, Misfit::Utf16),
         (&der, Misfit::Der),
+        (&pfx, Misfit::Pkcs12),
+        (&p7b, Misfit::Pkcs7),
+        (&twice, Misfit::Base64OfPem),
         (key.as_bytes(), Misfit::OtherPem),
     ] {
         let raw = RawMaterial { certificate, private_key: None, ca: None };
@@ -61,8 +68,19 @@ fn a_certificate_that_cannot_be_read_is_named_by_its_place() {
         der.push(0);
         crate::pki::pem("CERTIFICATE", &der)
     };
+    let damaged = CertificateError::BeginDamaged;
     for (second, error) in [
         (good.replace("-----END CERTIFICATE-----", ""), CertificateError::CutOff),
+        (good.replace("-----END CERTIFICATE-----", "----END CERTIFICATE-----"), CertificateError::CutOff),
+        (good.replace("-----END CERTIFICATE-----", "-----END CERTIFICATE----"), CertificateError::CutOff),
+        ("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n".to_owned(), CertificateError::Empty),
+        (good.replace("-----BEGIN", "----BEGIN"), damaged.clone()),
+        (good.replace("-----BEGIN", "------BEGIN"), damaged.clone()),
+        (good.replace("-----BEGIN", "\"-----BEGIN"), damaged.clone()),
+        (good.replace("-----BEGIN", "tls.crt: -----BEGIN"), damaged.clone()),
+        (good.replace("-----BEGIN", "\u{200b}-----BEGIN"), damaged.clone()),
+        (good.replace("-----BEGIN", ",-----BEGIN"), damaged.clone()),
+        (good.replace("BEGIN", "XXX").replace("END", "BEGIN").replace("XXX", "END"), damaged),
         (good.replace("MII", "M*I"), CertificateError::NotBase64),
         (good.replace("MII", "MIIIII"), CertificateError::NotBase64),
         (crate::pki::pem("CERTIFICATE", b"no certificate"), CertificateError::NotX509),
@@ -73,6 +91,83 @@ fn a_certificate_that_cannot_be_read_is_named_by_its_place() {
             MaterialError::BadCertificate { part: Part::Certificate, number: 2, error }
         );
     }
+}
+
+#[test]
+fn a_damaged_certificate_is_named_wherever_it_stands_and_in_the_ca_file_too() {
+    let h = Hierarchy::new();
+    let (leaf, lower) = (&h.leaf.pem, &h.lower.pem);
+    let cut = |pem: &str| pem[1..].to_owned();
+    for (text, number) in [
+        (format!("{}{lower}", cut(leaf)), 1),
+        (format!("{leaf}{}", cut(lower)), 2),
+        (format!("{},{lower}", leaf.trim_end()), 2),
+        (format!("{leaf}{}", lower.replace("-----BEGIN CERTIFICATE-----", "")), 2),
+        (format!("{}{}", h.leaf.key.serialize_pem(), cut(leaf)), 1),
+        (format!("{}{leaf}", cut(&h.leaf.key.serialize_pem()).replace("PRIVATE KEY", "CERTIFICATE")), 1),
+    ] {
+        let error = |part| MaterialError::BadCertificate { part, number, error: CertificateError::BeginDamaged };
+        assert_eq!(refused(parse(&text, None, None)), error(Part::Certificate), "{text}");
+        let material = accepted(parse(leaf, None, Some(&text)));
+        assert_eq!(material.ca_error(), Some(&error(Part::Ca)), "{text}");
+    }
+    // A key beside them is another file's business, whatever it looks like.
+    let key = h.leaf.key.serialize_pem();
+    for text in
+        [format!("{key}{leaf}{lower}"), format!("{}{leaf}{lower}", cut(&key)), format!("{leaf}{lower}{}", cut(&key))]
+    {
+        assert_eq!(accepted(parse(&text, None, None)).chain_length(), 1, "{text}");
+    }
+}
+
+#[test]
+fn a_certificate_of_another_kind_of_block_is_read_or_named() {
+    let h = Hierarchy::new();
+    let (leaf, lower) = (h.leaf.pem.as_str(), h.lower.pem.as_str());
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    let trusted = text(openssl(&["x509", "-trustout"], lower.as_bytes()));
+    let mail_only = text(openssl(&["x509", "-addtrust", "emailProtection", "-trustout"], lower.as_bytes()));
+    let envelope = text(openssl(&["crl2pkcs7", "-nocrl", "-certfile", "/dev/stdin"], lower.as_bytes()));
+    let expected = rendered_text(Format::Fullchain, &accepted(parse(&[leaf, lower].concat(), None, None)));
+    let request = h.lower.pem.replace("CERTIFICATE", "CERTIFICATE REQUEST");
+    for second in [&trusted, &mail_only, &lower.replace("CERTIFICATE", "X509 CERTIFICATE")] {
+        assert!(!second.contains("BEGIN CERTIFICATE"));
+        let material = accepted(parse(&[leaf, second, &request].concat(), None, None));
+        assert_eq!(rendered_text(Format::Fullchain, &material), expected, "{second}");
+    }
+    let named = |error| MaterialError::BadCertificate { part: Part::Certificate, number: 2, error };
+    let labelled = |label: &str| CertificateError::Label { label: label.to_owned() };
+    let in_envelope = |label: &str| CertificateError::Envelope { label: label.to_owned() };
+    for (second, error) in [
+        (envelope.clone(), in_envelope("PKCS7")),
+        (envelope.replace("PKCS7", "CMS"), in_envelope("CMS")),
+        (envelope.replace("PKCS7", "PKCS #7 SIGNED DATA"), in_envelope("PKCS #7 SIGNED DATA")),
+        (lower.replace("CERTIFICATE", " CERTIFICATE"), labelled(" CERTIFICATE")),
+        (lower.replace("CERTIFICATE", "Certificate"), labelled("Certificate")),
+        (lower.replace("CERTIFICATE", "ATTRIBUTE CERTIFICATE"), labelled("ATTRIBUTE CERTIFICATE")),
+        (lower.replace("CERTIFICATE", "CERT"), labelled("CERT")),
+    ] {
+        let refusal = refused(parse(&[leaf, &second].concat(), None, None));
+        assert_eq!(refusal, named(error), "{second}");
+        assert!(refusal.to_string().contains("openssl "), "{refusal}");
+    }
+    // What an authority is trusted for must not get lost on the way.
+    let material = accepted(parse(leaf, None, Some(&trusted)));
+    assert_eq!((material.ca_error(), material.ca_length()), (None, 1));
+    let material = accepted(parse(leaf, None, Some(&[h.root.pem.as_str(), &mail_only].concat())));
+    let error = MaterialError::BadCertificate { part: Part::Ca, number: 2, error: CertificateError::TrustSettings };
+    assert_eq!(material.ca_error(), Some(&error));
+}
+
+#[test]
+fn the_last_and_the_first_moment_of_the_calendar_are_facts() {
+    let mut params = leaf_params("for ever");
+    params.not_before = date_time_ymd(0, 1, 1);
+    params.not_after = date_time_ymd(9999, 12, 31) + std::time::Duration::from_secs(86_399);
+    let leaf = Signer::root("Root").sign(params);
+    let material = accepted(parse(&leaf.pem, None, None));
+    assert_eq!(material.leaf().not_before_seconds, -62_167_219_200);
+    assert_eq!(material.leaf().not_after_seconds, 253_402_300_799);
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn usable_material_is_described_and_ready() {
     let status = status_of(&certificate(&["production"]), &[material(&key, false)], at(NOW));
     assert_eq!(ready_of(&status), ("True", "Usable", "its environment can be delivered"));
     assert_eq!(status.observed_generation, Some(3));
-    assert_eq!(status.earliest_not_after.as_ref().unwrap().0, at("2026-12-31T00:00:00Z"));
+    assert_eq!(status.earliest_not_after.unwrap().to_string(), "2026-12-31T00:00:00Z");
     let [environment] = status.environments.as_slice() else { panic!("one environment") };
     assert_eq!(environment.name, "production");
     assert!(environment.subject.as_ref().unwrap().contains("CN=api"));
@@ -54,6 +54,36 @@ fn usable_material_is_described_and_ready() {
     assert_eq!(environment.dns_names.len(), 256);
     assert_eq!(environment.sha256_fingerprint.as_ref().unwrap().len(), 64);
     assert_eq!((&environment.reason, &environment.message), (&None, &None));
+}
+
+#[test]
+fn a_certificate_without_end_is_shown_with_the_date_that_says_so() {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["api.example.com".to_owned()]).unwrap();
+    params.not_before = date_time_ymd(0, 1, 1);
+    params.not_after = date_time_ymd(9999, 12, 31) + std::time::Duration::from_secs(86_399);
+    let certificate_pem = params.self_signed(&key).unwrap().pem();
+    let raw = RawMaterial { certificate: certificate_pem.as_bytes(), private_key: None, ca: None };
+    let found = Finding::Material(Box::new(Material::parse(&raw, &Limits::default()).unwrap()));
+    let status = serde_json::to_value(status_of(&certificate(&["production"]), &[found], at(NOW))).unwrap();
+    assert_eq!(status["earliestNotAfter"], "9999-12-31T23:59:59Z");
+    assert_eq!(status["environments"][0]["notAfter"], "9999-12-31T23:59:59Z");
+    assert_eq!(status["environments"][0]["notBefore"], "0000-01-01T00:00:00Z");
+    let read: CertificateStatus = serde_json::from_value(status).unwrap();
+    assert!(read.earliest_not_after.unwrap().is_never());
+    assert_eq!(ready_of(&read), ("True", "Usable", "its environment can be delivered"));
+}
+
+#[test]
+fn an_authority_whose_key_it_is_not_may_be_what_is_left_of_a_chain() {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem();
+    let key = KeyPair::generate().unwrap().serialize_pem();
+    let raw = RawMaterial { certificate: authority.as_bytes(), private_key: Some(key.as_bytes()), ca: None };
+    let found = Finding::Material(Box::new(Material::parse(&raw, &Limits::default()).unwrap()));
+    let status = status_of(&certificate(&["production"]), &[found], at(NOW));
+    assert!(ready_of(&status).2.contains("is the leaf missing"), "{:?}", status.conditions);
 }
 
 #[test]

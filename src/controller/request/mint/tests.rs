@@ -69,6 +69,15 @@ fn the_link_and_the_command_fit_together() {
 }
 
 #[test]
+fn the_command_for_a_key_makes_a_file_that_nobody_else_reads() {
+    for format in Format::ALL {
+        let request = request(format, None);
+        let stored = stored(&contents(&request, "payments").unwrap(), &request, &external(true, false));
+        assert_eq!(stored["curl"].starts_with("umask 077; curl "), holds_key(format), "{format}");
+    }
+}
+
+#[test]
 fn what_an_earlier_attempt_left_is_adopted_only_if_it_is_whole_and_ours() {
     let plain = request(Format::Fullchain, None);
     let made = contents(&plain, "payments").unwrap();

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::super::super::style::Tone;
-use crate::api::{Certificate, Environment, EnvironmentStatus};
+use crate::api::{Certificate, Environment, EnvironmentStatus, ValidityTime};
 
 /// Fewer days than this, and the date strikes.
 const SOON_DAYS: i64 = 30;
@@ -46,9 +46,9 @@ pub struct Seen {
     /// Whether the private key belongs to the leaf.
     pub key_matches: Option<bool>,
     /// When the leaf's validity begins.
-    pub not_before: Option<Timestamp>,
+    pub not_before: Option<ValidityTime>,
     /// When it ends.
-    pub not_after: Option<Timestamp>,
+    pub not_after: Option<ValidityTime>,
     /// Whole days until then; negative when it is over.
     pub days_left: Option<i64>,
     /// SHA-256 over the leaf.
@@ -74,7 +74,7 @@ pub struct Link {
     /// Algorithm of its key.
     pub key_algorithm: String,
     /// When its validity ends.
-    pub not_after: Option<Timestamp>,
+    pub not_after: Option<ValidityTime>,
     /// SHA-256 over it.
     pub sha256_fingerprint: String,
 }
@@ -137,7 +137,7 @@ pub fn seen(certificate: &Certificate, environment: &Environment, look: &Look, n
     if matches!(look, Look::MayNot) {
         seen.from = "the status that the operator wrote; you may not read the Secret";
     }
-    seen.days_left = seen.not_after.map(|end| (end.as_second() - now.as_second()).div_euclid(DAY));
+    seen.days_left = seen.not_after.map(|end| end.duration_since(now).as_secs().div_euclid(DAY));
     warnings.extend(of_time(&seen, now));
     seen.warnings = warnings;
     seen
@@ -150,8 +150,8 @@ fn of_status(seen: &mut Seen, known: &EnvironmentStatus) {
     seen.serial_number.clone_from(&known.serial_number);
     seen.key_algorithm.clone_from(&known.key_algorithm);
     seen.key_matches = known.key_matches;
-    seen.not_before = known.not_before.as_ref().map(|from| from.0);
-    seen.not_after = known.not_after.as_ref().map(|until| until.0);
+    seen.not_before = known.not_before;
+    seen.not_after = known.not_after;
     seen.sha256_fingerprint.clone_from(&known.sha256_fingerprint);
     seen.chain_length = known.chain_length;
 }
@@ -170,8 +170,8 @@ fn of_material(seen: &mut Seen, material: &Material) {
         KeyMatch::Mismatch => Some(false),
         KeyMatch::Unverifiable { .. } | KeyMatch::NoKey => None,
     };
-    seen.not_before = Timestamp::from_second(leaf.not_before_seconds).ok();
-    seen.not_after = Timestamp::from_second(leaf.not_after_seconds).ok();
+    seen.not_before = Some(ValidityTime::from_second(leaf.not_before_seconds));
+    seen.not_after = Some(ValidityTime::from_second(leaf.not_after_seconds));
     seen.sha256_fingerprint = some(&leaf.sha256_fingerprint);
     seen.chain_length = i32::try_from(material.chain_length()).ok();
     seen.chain = std::iter::once(link("leaf", leaf))
@@ -185,7 +185,7 @@ fn link(place: &'static str, facts: &LeafFacts) -> Link {
         subject: facts.subject.clone(),
         issuer: facts.issuer.clone(),
         key_algorithm: facts.key_algorithm.clone(),
-        not_after: Timestamp::from_second(facts.not_after_seconds).ok(),
+        not_after: Some(ValidityTime::from_second(facts.not_after_seconds)),
         sha256_fingerprint: facts.sha256_fingerprint.clone(),
     }
 }
@@ -218,11 +218,13 @@ fn of_secret(seen: &Seen, material: &Material) -> Vec<String> {
 fn of_time(seen: &Seen, now: Timestamp) -> Vec<String> {
     let mut warnings = Vec::new();
     match (seen.not_after, seen.days_left) {
-        (Some(end), _) if end <= now => warnings.push(format!("it expired at {end}, and can still be downloaded")),
+        (Some(end), _) if end.as_second() <= now.as_second() => {
+            warnings.push(format!("it expired at {end}, and can still be downloaded"));
+        }
         (Some(end), Some(days)) if days < SOON_DAYS => warnings.push(format!("it expires in {days} days, at {end}")),
         _ => {}
     }
-    if let Some(begin) = seen.not_before.filter(|begin| *begin > now) {
+    if let Some(begin) = seen.not_before.filter(|begin| begin.as_second() > now.as_second()) {
         warnings.push(format!("it is not valid before {begin}"));
     }
     if seen.subject.is_some() && seen.dns_names.is_empty() {
@@ -270,6 +272,13 @@ mod tests {
             assert_eq!(seen.warnings.len(), usize::from(said.is_some()), "{end}: {:?}", seen.warnings);
             assert!(said.is_none_or(|said| seen.warnings[0].starts_with(said)), "{:?}", seen.warnings);
         }
+    }
+
+    #[test]
+    fn an_end_that_never_comes_is_shown_as_it_is() {
+        let seen = look(&environment("9999-12-31T23:59:59Z"), &Look::MayNot);
+        assert_eq!(serde_json::to_value(&seen).unwrap()["notAfter"], "9999-12-31T23:59:59Z");
+        assert_eq!((seen.days_left, seen.warnings.len()), (Some(2_912_119), 0), "{:?}", seen.warnings);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use utoipa::{
 
 use super::super::{
     super::error::ServerError,
-    body::{PassphraseText, bad_request},
+    body::{self, PassphraseText, bad_request},
 };
 use crate::{
     api::{Duration, Format, PemOrder, PemRequest, Pkcs12Profile, Pkcs12Request},
@@ -21,6 +21,9 @@ use crate::{
 
 /// A body that can be copied.
 pub const EXAMPLE: &str = r#"{"format":"fullchain"}, with environment, passphrase, reason, token_ttl, deadline, pkcs12, pem where you need them"#;
+
+/// No policy allows a token a longer life.
+const LONGEST_TTL: Duration = Duration::from_seconds(24 * 3600);
 
 /// What to make, and on which terms.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -31,31 +34,31 @@ pub struct MintBody {
     #[schema(value_type = FormatName)]
     format: String,
     /// The environment. Omitted: the Certificate's default one.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::text")]
     environment: Option<String>,
     /// Passphrase of pkcs12 and zip, printable ASCII. Omitted or empty: one is generated and answered with the token.
     /// Where people must approve first it is not kept: give it when you claim.
     #[serde(default)]
-    #[schema(value_type = Option<String>, max_length = 740)]
+    #[schema(value_type = Option<String>, max_length = 1024)]
     passphrase: PassphraseText,
     /// Why the file is needed, for approvers and the record. A policy may require it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::text")]
     #[schema(max_length = 1024)]
     reason: Option<String>,
     /// How long the token shall live, such as `90s` or `5m`. Omitted: what the policy says.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::text")]
     #[schema(example = "5m", pattern = "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$")]
     token_ttl: Option<String>,
     /// After this moment nothing is minted or redeemed. Omitted: none; for a ServiceAccount the time that approval and
     /// token may take.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::text")]
     #[schema(format = DateTime)]
     deadline: Option<String>,
     /// Options of a PKCS#12 file.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::object")]
     pkcs12: Option<Pkcs12Body>,
     /// Options of a combined PEM file.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::object")]
     pem: Option<PemBody>,
 }
 
@@ -64,11 +67,12 @@ pub struct MintBody {
 #[serde(deny_unknown_fields)]
 pub struct Pkcs12Body {
     /// `Modern` (AES-256) or `Legacy` (3DES: Windows Server 2016 and older). Omitted: Modern.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::text")]
     #[schema(pattern = "^(Modern|Legacy)$")]
     profile: Option<String>,
-    /// The name under which importers show key and certificate. Omitted: the Certificate's name.
-    #[serde(default)]
+    /// The name under which importers show key and certificate: any characters up to U+FFFF but control characters and
+    /// invisible ones. Omitted: the Certificate's name.
+    #[serde(default, deserialize_with = "body::text")]
     #[schema(max_length = 128)]
     friendly_name: Option<String>,
 }
@@ -78,7 +82,7 @@ pub struct Pkcs12Body {
 #[serde(deny_unknown_fields)]
 pub struct PemBody {
     /// `LeafChainKey` or `KeyLeafChain`. Omitted: `LeafChainKey`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::text")]
     #[schema(pattern = "^(LeafChainKey|KeyLeafChain)$")]
     order: Option<String>,
 }
@@ -135,15 +139,16 @@ impl MintBody {
             return Err(bad_request(words));
         }
         let deadline = self.deadline.map(|text| {
-            let wrong = |_| bad_request("deadline is no time: write it like 2026-11-22T18:00:00Z");
+            let wrong =
+                |_| bad_request("deadline is no time, or not before the year 9999: write it like 2026-11-22T18:00:00Z");
             text.parse::<Timestamp>().map_err(wrong)
         });
         Ok(Asked {
             format,
-            environment: filled(self.environment),
+            environment: self.environment,
             passphrase,
-            reason: filled(self.reason),
-            token_ttl: filled(self.token_ttl).map(|text| parsed(&text)).transpose()?,
+            reason: self.reason,
+            token_ttl: self.token_ttl.map(|text| token_ttl(&text)).transpose()?,
             deadline: deadline.transpose()?,
             pkcs12: self.pkcs12.map(Pkcs12Body::understand).transpose()?,
             pem: self.pem.map(PemBody::understand).transpose()?,
@@ -153,19 +158,19 @@ impl MintBody {
 
 impl Pkcs12Body {
     fn understand(self) -> Result<Pkcs12Request, ServerError> {
-        let profile = match filled(self.profile).as_deref() {
+        let profile = match self.profile.as_deref() {
             None => None,
             Some("Modern") => Some(Pkcs12Profile::Modern),
             Some("Legacy") => Some(Pkcs12Profile::Legacy),
             Some(_) => return Err(bad_request("pkcs12.profile is not known: write Modern or Legacy, or leave it out")),
         };
-        Ok(Pkcs12Request { profile, friendly_name: filled(self.friendly_name) })
+        Ok(Pkcs12Request { profile, friendly_name: self.friendly_name })
     }
 }
 
 impl PemBody {
     fn understand(self) -> Result<PemRequest, ServerError> {
-        let order = match filled(self.order).as_deref() {
+        let order = match self.order.as_deref() {
             None => None,
             Some("LeafChainKey") => Some(PemOrder::LeafChainKey),
             Some("KeyLeafChain") => Some(PemOrder::KeyLeafChain),
@@ -181,9 +186,13 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T,
     text.parse().map_err(|error: T::Err| bad_request(error.to_string()))
 }
 
-/// An empty text says nothing.
-fn filled(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.is_empty())
+/// The bounds are those of the object, whose words name its own field.
+fn token_ttl(text: &str) -> Result<Duration, ServerError> {
+    let ttl: Duration = parsed(text)?;
+    if (Duration::from_seconds(1)..=LONGEST_TTL).contains(&ttl) {
+        return Ok(ttl);
+    }
+    Err(bad_request(format!("token_ttl must be between 1s and {LONGEST_TTL}")))
 }
 
 #[cfg(test)]
@@ -199,6 +208,23 @@ mod tests {
         let asked = asked(r#"{"format":"fullchain","passphrase":""}"#).unwrap();
         assert_eq!(asked.format, Format::Fullchain);
         assert!(asked.passphrase.is_none() && asked.environment.is_none() && asked.deadline.is_none());
+    }
+
+    #[test]
+    fn every_field_that_may_be_left_out_may_be_empty_or_null() {
+        for nothing in ["\"\"", "null"] {
+            let text = ["environment", "passphrase", "reason", "token_ttl", "deadline"];
+            let mut fields: Vec<String> = text.map(|field| format!("\"{field}\":{nothing}")).into();
+            fields.push(format!("\"pkcs12\":{{\"profile\":{nothing},\"friendly_name\":{nothing}}}"));
+            fields.push(format!("\"pem\":{{\"order\":{nothing}}}"));
+            let asked = asked(&format!("{{\"format\":\"pkcs12\",{}}}", fields.join(","))).unwrap();
+            let left_out = (&asked.environment, &asked.reason, &asked.token_ttl, &asked.deadline);
+            assert_eq!(left_out, (&None, &None, &None, &None), "{nothing}");
+            assert!(asked.passphrase.is_none());
+            assert_eq!((asked.pkcs12, asked.pem), (Some(Pkcs12Request::default()), Some(PemRequest::default())));
+        }
+        let objects = asked(r#"{"format":"cert","pkcs12":null,"pem":null}"#).unwrap();
+        assert_eq!((objects.pkcs12, objects.pem), (None, None));
     }
 
     #[test]
@@ -224,6 +250,9 @@ mod tests {
             (r#"{"format":"pfx"}"#, "choose one of cert, chain"),
             (r#"{"format":"cert","passphrase":"correct horse"}"#, "takes no passphrase"),
             (r#"{"format":"cert","token_ttl":"5"}"#, "1h30m"),
+            (r#"{"format":"cert","token_ttl":"0s"}"#, "token_ttl must be between 1s and 24h"),
+            (r#"{"format":"cert","token_ttl":"25h"}"#, "token_ttl must be between 1s and 24h"),
+            (r#"{"format":"cert","deadline":"9999-12-31T23:59:59Z"}"#, "before the year 9999"),
             (r#"{"format":"cert","deadline":"tomorrow"}"#, "2026-11-22T18:00:00Z"),
             (r#"{"format":"pkcs12","pkcs12":{"profile":"legacy"}}"#, "Modern or Legacy"),
             (r#"{"format":"combined","pem":{"order":"?"}}"#, "KeyLeafChain"),

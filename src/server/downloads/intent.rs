@@ -1,0 +1,139 @@
+//! Whether somebody who asks for a file means to have it, as far as their headers tell.
+
+use axum::http::{HeaderMap, HeaderName, header};
+
+use super::super::error::{ErrorCode, ServerError};
+
+/// Where browsers and those who make previews say that nobody has asked for the file yet.
+const PURPOSES: [&str; 4] = ["sec-purpose", "purpose", "x-moz", "x-purpose"];
+const NOT_YET: [&str; 3] = ["prefetch", "prerender", "preview"];
+
+/// Refuses what would use the token up without a whole file for anybody.
+///
+/// # Errors
+/// [`ErrorCode::BadRequest`]; the token is as good as before.
+pub fn refuse_half_hearted(headers: &HeaderMap) -> Result<(), ServerError> {
+    let refuse = |words| Err(ServerError::new(ErrorCode::BadRequest, words));
+    if is_ahead_of_time(headers) {
+        return refuse("this link works once and is not fetched ahead; open it to download");
+    }
+    // Not 416: curl and wget take that for "you have the whole file already", and end with success.
+    if !values(headers, &header::RANGE).all(is_everything) {
+        return refuse(
+            "this link gives the whole file, once, and no part of it (header Range): delete the partial file and ask \
+             without Range (curl without -C, wget without -c); the token is still good",
+        );
+    }
+    Ok(())
+}
+
+/// Whether a browser fetches what its user might click, or a preview of it is made.
+fn is_ahead_of_time(headers: &HeaderMap) -> bool {
+    PURPOSES.into_iter().map(HeaderName::from_static).any(|name| {
+        headers.get_all(name).iter().any(|value| {
+            let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+            NOT_YET.iter().any(|purpose| value.contains(purpose))
+        })
+    })
+}
+
+/// Whether a Range is the whole file, of whatever length: from the first byte to the last.
+fn is_everything(range: &str) -> bool {
+    let mut parts = range.splitn(2, '=').map(str::trim);
+    parts.next().is_some_and(|unit| unit.eq_ignore_ascii_case("bytes")) && parts.next() == Some("0-")
+}
+
+/// Whether a browser navigates here: it gets a page with a button, because it would also follow links that somebody
+/// else made it follow.
+///
+/// `text/html` alone is no sign of one: every Java program sends it, with a wildcard behind, and would keep the page as
+/// its certificate. Browsers name XHTML beside it; what takes no other type has no use for a file.
+pub fn wants_a_page(headers: &HeaderMap) -> bool {
+    let accepted: Vec<String> = values(headers, &header::ACCEPT)
+        .flat_map(|value| value.split(','))
+        .map(|range| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+        .collect();
+    let accepts = |wanted: &str| accepted.iter().any(|range| range == wanted);
+    let takes_anything = accepts("*/*") || accepts("*");
+    let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
+    navigates || (accepts("text/html") && (accepts("application/xhtml+xml") || !takes_anything))
+}
+
+/// A value that is not text counts as one that nobody understands.
+fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn headers(name: &'static str, lines: &[&str]) -> HeaderMap {
+        lines.iter().map(|line| (HeaderName::from_static(name), HeaderValue::from_str(line).unwrap())).collect()
+    }
+
+    #[test]
+    fn only_a_range_that_is_the_whole_file_is_no_reason_to_refuse() {
+        for whole in ["bytes=0-", "Bytes=0-", "bytes = 0-", " bytes=0- "] {
+            assert!(refuse_half_hearted(&headers("range", &[whole])).is_ok(), "{whole}");
+        }
+        assert!(refuse_half_hearted(&HeaderMap::new()).is_ok());
+        for part in [
+            "bytes=100-",
+            "bytes=0-32767",
+            "bytes=0-18446744073709551615",
+            "bytes=-1",
+            "bytes=0-,5-",
+            "bytes=0-1,2-3",
+            "bytes=1-0",
+            "bytes=",
+            "bytes",
+            "items=0-",
+            "",
+        ] {
+            let refusal = refuse_half_hearted(&headers("range", &[part])).unwrap_err();
+            assert_eq!(refusal.code(), ErrorCode::BadRequest, "{part}");
+            assert!(refusal.description().contains("ask without Range"), "{refusal}");
+        }
+        assert!(refuse_half_hearted(&headers("range", &["bytes=0-", "bytes=1-"])).is_err());
+    }
+
+    #[test]
+    fn what_is_asked_for_ahead_of_time_is_refused_in_whatever_case() {
+        for name in PURPOSES {
+            for value in ["prefetch", "Prefetch", "PREFETCH;prerender", "prerender", "preview", "Preview"] {
+                let refusal = refuse_half_hearted(&headers(name, &["x", value])).unwrap_err();
+                assert!(refusal.description().contains("not fetched ahead"), "{name}: {value}: {refusal}");
+            }
+            assert!(refuse_half_hearted(&headers(name, &["navigate"])).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_page_is_for_those_who_navigate_and_not_for_programs_that_take_anything() {
+        let page = |lines: &[&str]| wants_a_page(&headers("accept", lines));
+        for browser in [
+            "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8",
+            "text/html, application/xhtml+xml, image/jxr, */*",
+            "Text/HTML",
+            "application/json, text/html;q=0.9",
+        ] {
+            assert!(page(&[browser]), "{browser}");
+        }
+        assert!(page(&["application/xhtml+xml", "text/html, */*"]));
+        assert!(wants_a_page(&headers("sec-fetch-mode", &["navigate"])));
+        for program in [
+            "*/*",
+            "application/pem-certificate-chain",
+            // Java's HttpURLConnection, URL.openStream and all that is built on them.
+            "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",
+            "text/html, image/gif, image/jpeg, */*; q=0.2",
+            "application/xhtml+xml, */*",
+        ] {
+            assert!(!page(&[program]), "{program}");
+        }
+        assert!(!page(&[]) && !wants_a_page(&headers("sec-fetch-mode", &["cors"])));
+    }
+}
