@@ -16,5 +16,15 @@ pub use command::{ChartArgs, CrdsArgs, ManifestsArgs, print_crds, print_manifest
 pub use install::{Installation, objects};
 pub use serving::serving_objects;
 
+/// The roles that only the operator is bound to.
+pub const OPERATOR_ROLES: [&str; 6] = [
+    operator_roles::CONTROLLER,
+    operator_roles::SERVER,
+    operator_roles::SYSTEM,
+    operator_roles::GUARDING,
+    crate::api::names::SERVING,
+    serving::EXTERNAL_CA,
+];
+
 #[cfg(test)]
 mod tests;

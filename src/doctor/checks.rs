@@ -1,20 +1,22 @@
 //! Facts in, report out. Pure: the same facts give the same report, whoever asks and whenever.
 
 mod admission;
+mod bindings;
 mod guard;
 mod held;
 mod holders;
 mod powers;
+mod rows;
 mod unattended;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     facts::Facts,
-    rbac::{Grant, Subject},
-    report::{Check, Examined, Finding, Report, SetAside},
+    rbac::{Grant, Right, Subject},
+    report::{Examined, Report, SetAside, SetAsideReason},
 };
-use crate::admission::Identity;
+use crate::{admission::Identity, api::GROUP};
 pub use admission::operator_namespace;
 
 /// Judges everything that is known of a cluster.
@@ -24,17 +26,19 @@ pub fn evaluate(facts: &Facts) -> Report {
     let places = Places::of(facts);
     let grants = facts.rbac.grants();
     let bench = Bench { facts, places: &places, grants: &grants, identity: identity.as_ref() };
+    let objects = admission::objects(facts, identity.as_ref());
+    let powers::Found { findings: by_right, mut notes, set_aside } = powers::found(&bench);
     let mut findings = guard::findings(facts);
     findings.extend(guard::mutators(facts));
-    let objects = admission::objects(facts, identity.as_ref());
     findings.extend(admission::findings(&objects, identity.as_ref()));
-    let (by_power, set_aside) = powers::findings(&bench);
-    findings.extend(by_power);
+    findings.extend(by_right);
+    findings.extend(bindings::findings(&bench));
     findings.extend(holders::findings(&bench));
     findings.extend(unattended::findings(facts));
-    drop_what_adds_nothing(&mut findings);
-    findings.sort();
-    findings.dedup();
+    for list in [&mut findings, &mut notes] {
+        list.sort();
+        list.dedup();
+    }
     let mut gaps = facts.gaps.clone();
     gaps.sort();
     Report {
@@ -45,29 +49,14 @@ pub fn evaluate(facts: &Facts) -> Report {
         holders: holders::list(&bench),
         set_aside: set_aside
             .into_iter()
-            .filter_map(|(standing, subject)| {
-                Some(SetAside { because: standing.because()?, subject: subject.to_string() })
-            })
+            .map(|(because, subject)| SetAside { because, subject: subject.to_string() })
             .collect(),
         findings,
+        notes,
+        looks: facts.looks,
         not_looked_at: gaps,
         grant: facts.grant.clone(),
     }
-}
-
-/// Who may read a Secret gains nothing by mounting it.
-fn drop_what_adds_nothing(findings: &mut Vec<Finding>) {
-    let readers: BTreeMap<String, Vec<String>> = findings
-        .iter()
-        .filter(|finding| finding.check == Check::ReadsSecrets && !finding.what.contains(" named "))
-        .map(|finding| (finding.subject.clone(), finding.namespaces.clone()))
-        .collect();
-    findings.retain(|finding| {
-        let everywhere = |read: &Vec<String>| {
-            read.iter().any(|namespace| namespace == "*") || finding.namespaces.iter().all(|place| read.contains(place))
-        };
-        finding.check != Check::MountsSecrets || !readers.get(&finding.subject).is_some_and(everywhere)
-    });
 }
 
 /// What the checks about rights work on.
@@ -78,43 +67,46 @@ struct Bench<'a> {
     identity: Option<&'a Identity>,
 }
 
-/// Why somebody's rights are a finding or none.
+/// Why somebody's rights are a finding or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Standing {
     Ordinary,
-    ControlPlane,
-    Operator,
-    Trusted,
-}
-
-impl Standing {
-    const fn because(self) -> Option<&'static str> {
-        match self {
-            Self::Ordinary => None,
-            Self::ControlPlane => Some("control plane"),
-            Self::Operator => Some("operator"),
-            Self::Trusted => Some("trusted"),
-        }
-    }
+    /// They keep Certificates and have no more than that takes.
+    Keeper,
+    Exempt(SetAsideReason),
 }
 
 impl Bench<'_> {
     /// How a subject stands with respect to one of its grants.
     fn standing(&self, grant: &Grant<'_>) -> Standing {
-        let subject = &grant.subject;
-        if is_control_plane(subject, grant.by_default) {
-            Standing::ControlPlane
+        self.exemption(&grant.subject, grant.by_default).map_or(Standing::Ordinary, Standing::Exempt)
+    }
+
+    fn exemption(&self, subject: &Subject, by_default: bool) -> Option<SetAsideReason> {
+        if is_control_plane(subject, by_default) {
+            Some(SetAsideReason::ControlPlane)
         } else if self.is_operator(subject) {
-            Standing::Operator
+            Some(SetAsideReason::Operator)
         } else if self.facts.trusted.contains(subject) {
-            Standing::Trusted
+            Some(SetAsideReason::Trusted)
         } else {
-            Standing::Ordinary
+            None
         }
     }
 
     fn is_operator(&self, subject: &Subject) -> bool {
         self.identity.is_some_and(|identity| identity.users().iter().any(|user| Subject::user(user) == *subject))
+    }
+
+    /// Whether a hit on Secrets is no more than what admission asks of somebody who writes Certificates there: `get`, of
+    /// Secrets by name.
+    fn is_needed_by_a_keeper(&self, grant: &Grant<'_>, hit: &held::Hit) -> bool {
+        const KEEP: Right = Right { verbs: &["create", "update", "patch"], group: GROUP, resources: &["certificates"] };
+        let here = |keeping: &&Grant<'_>| keeping.namespace.is_none() || keeping.namespace == grant.namespace;
+        let own = self.grants.iter().filter(|keeping| keeping.subject == grant.subject).filter(here);
+        hit.verb == "get"
+            && matches!(hit.reach, held::Reach::Only(_))
+            && own.into_iter().any(|keeping| !KEEP.within(keeping.rule).is_empty())
     }
 }
 

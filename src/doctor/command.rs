@@ -20,15 +20,16 @@ use crate::kube::{
 };
 
 /// What stands before the flags in `--help`.
-const ABOUT: &str = "Say who could take a private key past certcourier, and whether what should stop them stands.
+const ABOUT: &str = "List who could take a private key past certcourier, and check that the safeguards are in place.
 
 Looks with your own rights at roles and bindings, the admission policies, what the guard last wrote, and requests; it \
-reads no Secret and changes nothing. Each finding says why it matters and what to do.
+reads no Secret and changes nothing. Each finding says why it matters and what to do, and has an id that \
+docs/troubleshooting.md explains.
 
-Rights are computed from RBAC objects: what a binding gives to a group is listed under that group, and other \
-authorizers (webhooks, the kubelet's) are not seen.";
+Rights are computed from RBAC objects: what a binding gives to a group is listed under that group. Other \
+authorizers (webhooks, the kubelet's) are not seen, nor kinds of other products that run pods or copy Secrets.";
 
-const AFTER: &str = "Exit code: 0 nothing found · 1 findings · 2 something could not be looked at (the right that is \
+const AFTER: &str = "Exit code: 0 nothing found (notes may be there) · 1 findings · 2 something could not be looked at (the right that is \
 missing is named, with the commands that grant it), or no answer from the API server.
 
 Examples:
@@ -39,7 +40,7 @@ Examples:
 
 /// Flags of `certcourier doctor`.
 #[derive(Debug, clap::Args)]
-#[command(about = "Say who could take a private key past certcourier, and whether what should stop them stands")]
+#[command(about = "List who could take a private key past certcourier, and check that the safeguards are in place")]
 #[command(long_about = ABOUT, after_long_help = AFTER)]
 pub struct DoctorArgs {
     /// The operator's own namespace (not the one to look at: that is -n). Omitted: what the live admission policies say,

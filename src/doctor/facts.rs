@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     rbac::{Rbac, Subject},
-    report::Gap,
+    report::{Gap, Looks},
 };
 use crate::{
     admission::Object,
@@ -32,6 +32,8 @@ pub struct Facts {
     pub admission: Option<Vec<Object>>,
     /// Subjects that the user vouches for.
     pub trusted: Vec<Subject>,
+    /// How many lists and objects were asked for.
+    pub looks: Looks,
     /// What could not be looked at.
     pub gaps: Vec<Gap>,
     /// Commands that would help against that.

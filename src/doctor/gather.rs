@@ -2,7 +2,10 @@
 //!
 //! What may not be read is a gap in the report and not the end of it. Never reads a Secret.
 
-use std::{collections::BTreeMap, fmt::Debug};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+};
 
 use ::kube::{
     Api, Client, Resource,
@@ -34,6 +37,8 @@ use crate::{
 
 /// The operator's namespace where neither flag nor policy says.
 const USUAL_NAMESPACE: &str = "certcourier-system";
+/// The `ServiceAccount`s of Kubernetes' own controllers are here.
+const KUBE_SYSTEM: &str = "kube-system";
 /// Objects in one answer of the API server.
 const PAGE: u32 = 500;
 
@@ -73,7 +78,7 @@ pub async fn facts(clients: &Clients, scope: Scope) -> Result<Facts, ApiError> {
         .or_else(|| checks::operator_namespace(admission.as_deref().unwrap_or_default()))
         .unwrap_or_else(|| USUAL_NAMESPACE.to_owned());
     let guard = guard(client, &operator_namespace, &mut missing).await;
-    let rbac = rbac(client, within.map(|one| [one, operator_namespace.as_str()]), &mut missing).await;
+    let rbac = rbac(client, within.map(|one| [one, operator_namespace.as_str(), KUBE_SYSTEM]), &mut missing).await;
     Ok(Facts {
         now: clients.clock().now(),
         certificates: readable("Certificate", certificates, &mut missing),
@@ -83,6 +88,7 @@ pub async fn facts(clients: &Clients, scope: Scope) -> Result<Facts, ApiError> {
         admission,
         trusted: scope.trusted,
         grant: missing.commands(&caller),
+        looks: missing.looks,
         gaps: missing.gaps,
         operator_namespace,
     })
@@ -113,18 +119,18 @@ async fn guard(client: &Client, namespace: &str, missing: &mut Missing) -> Seen<
 }
 
 /// Roles and bindings of these namespaces (`None`: all), and those of the cluster.
-async fn rbac(client: &Client, namespaces: Option<[&str; 2]>, missing: &mut Missing) -> Rbac {
+async fn rbac(client: &Client, namespaces: Option<[&str; 3]>, missing: &mut Missing) -> Rbac {
+    let failed = missing.looks.failed;
     let (cluster_roles, cluster_role_bindings) =
         tokio::join!(all::<ClusterRole>(client), all::<ClusterRoleBinding>(client));
     let cluster_roles = missing.note("what ClusterRoles allow", None, cluster_roles).unwrap_or_default();
     let cluster_role_bindings = missing
         .note("who has rights everywhere: the ClusterRoleBindings", None, cluster_role_bindings)
         .unwrap_or_default();
-    let mut places: Vec<Option<&str>> = match &namespaces {
-        Some(both) => both.iter().copied().map(Some).collect(),
-        None => vec![None],
+    let places: BTreeSet<Option<&str>> = match &namespaces {
+        Some(some) => some.iter().copied().map(Some).collect(),
+        None => [None].into(),
     };
-    places.dedup();
     let (mut roles, mut role_bindings) = (Vec::new(), Vec::new());
     for place in places {
         let (some_roles, some_bindings) =
@@ -133,7 +139,8 @@ async fn rbac(client: &Client, namespaces: Option<[&str; 2]>, missing: &mut Miss
         role_bindings
             .extend(missing.note("who has rights: the RoleBindings", place, some_bindings).unwrap_or_default());
     }
-    Rbac { cluster_roles, cluster_role_bindings, roles, role_bindings }
+    let has_gaps = missing.looks.failed > failed;
+    Rbac { cluster_roles, cluster_role_bindings, roles, role_bindings, has_gaps }
 }
 
 /// Those that this version understands; the others are gaps.

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ::kube::Resource;
 
-use super::{rbac::Subject, report::Gap};
+use super::{
+    rbac::Subject,
+    report::{Gap, Looks},
+};
 use crate::kube::error::{ApiError, Failure};
 
 /// The role that the commands make.
@@ -14,6 +17,8 @@ const ROLE: &str = "certcourier-doctor";
 #[derive(Clone, Debug, Default)]
 pub(super) struct Missing {
     pub(super) gaps: Vec<Gap>,
+    /// How many lists and objects were asked for.
+    pub(super) looks: Looks,
     /// Resources whose list is forbidden, by namespace; `None`: in all of the cluster.
     lists: BTreeMap<Option<String>, BTreeSet<String>>,
     /// `ConfigMaps` that may not be read: namespace and name.
@@ -36,10 +41,12 @@ impl Missing {
         namespace: Option<&str>,
         result: Result<Vec<K>, ApiError>,
     ) -> Option<Vec<K>> {
+        self.looks.tried += 1;
         let error = match result {
             Ok(found) => return Some(found),
             Err(error) => error,
         };
+        self.looks.failed += 1;
         let resource = resource::<K>();
         let place = namespace.map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
         let right = is_forbidden(&error).then(|| {
@@ -58,10 +65,12 @@ impl Missing {
         name: &str,
         result: Result<T, ApiError>,
     ) -> Option<T> {
+        self.looks.tried += 1;
         let error = match result {
             Ok(found) => return Some(found),
             Err(error) => error,
         };
+        self.looks.failed += 1;
         let right = is_forbidden(&error).then(|| {
             self.objects.insert((namespace.to_owned(), name.to_owned()));
             format!("get configmaps/{name} in namespace {namespace}")

@@ -22,10 +22,12 @@ pub struct Rbac {
     pub cluster_roles: Vec<ClusterRole>,
     /// All of the cluster.
     pub cluster_role_bindings: Vec<ClusterRoleBinding>,
-    /// Those of the namespaces looked at, and of the operator's.
+    /// Those of the namespaces looked at, of the operator's, and of kube-system.
     pub roles: Vec<Role>,
-    /// Those of the namespaces looked at, and of the operator's.
+    /// Those of the namespaces looked at, of the operator's, and of kube-system.
     pub role_bindings: Vec<RoleBinding>,
+    /// Whether something of it could not be read: then a role that is not here may be there.
+    pub has_gaps: bool,
 }
 
 /// Whom a binding names. Written and read as `User/alice`, `Group/ops`, `ServiceAccount/ci/deployer`.
@@ -80,7 +82,7 @@ impl fmt::Display for Subject {
 
 /// A text that names no subject.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no subject: write User/NAME, Group/NAME or ServiceAccount/NAMESPACE/NAME")]
+#[error("`{0}` is not a subject: write User/NAME, Group/NAME or ServiceAccount/NAMESPACE/NAME")]
 pub struct SubjectError(String);
 
 impl FromStr for Subject {
@@ -111,8 +113,48 @@ pub struct Grant<'a> {
     pub rule: &'a PolicyRule,
     /// Through which objects, as `RoleBinding payments/x -> ClusterRole edit`.
     pub via: String,
-    /// Whether the binding is one that kube-apiserver keeps by itself.
+    /// Whether the binding is one that kube-apiserver keeps by itself, for this subject.
     pub by_default: bool,
+}
+
+/// A RoleBinding or a ClusterRoleBinding.
+#[derive(Clone, Debug)]
+pub struct Binding<'a> {
+    /// `RoleBinding payments/x`.
+    pub named: String,
+    /// Where it holds; `None`: everywhere.
+    pub namespace: Option<&'a str>,
+    /// Whom it names, each once.
+    pub subjects: BTreeSet<Subject>,
+    /// What it gives them.
+    pub role: &'a RoleRef,
+    metadata: &'a ObjectMeta,
+}
+
+impl<'a> Binding<'a> {
+    fn new(named: String, metadata: &'a ObjectMeta, subjects: Option<&'a [RawSubject]>, role: &'a RoleRef) -> Self {
+        let namespace = metadata.namespace.as_deref();
+        let subjects = subjects.unwrap_or_default().iter().filter_map(|raw| Subject::bound(raw, namespace)).collect();
+        Self { named, namespace, subjects, role, metadata }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        text(self.metadata.name.as_ref())
+    }
+
+    /// Whether this is one of the bindings that kube-apiserver keeps by itself, for this subject. Anybody can write the
+    /// label: it counts where binding and role have one name that Kubernetes uses, and a ServiceAccount has that name too,
+    /// as in `system:controller:job-controller`.
+    fn is_kubernetes_own(&self, subject: &Subject) -> bool {
+        let name = self.name();
+        let is_its = match subject {
+            Subject::ServiceAccount { name: account, .. } => name.rsplit(':').next() == Some(account),
+            Subject::User(_) | Subject::Group(_) => true,
+        };
+        has_label(self.metadata, BOOTSTRAP_LABEL) && name.starts_with("system:") && self.role.name == name && is_its
+    }
 }
 
 /// Verbs on resources of one group; a resource may have a subresource, as in `pods/exec`.
@@ -136,43 +178,48 @@ pub enum Names<'a> {
 }
 
 impl Rbac {
+    /// Every binding.
+    pub fn bindings(&self) -> impl Iterator<Item = Binding<'_>> {
+        let cluster = self.cluster_role_bindings.iter().map(|binding| {
+            let named = format!("ClusterRoleBinding {}", text(binding.metadata.name.as_ref()));
+            Binding::new(named, &binding.metadata, binding.subjects.as_deref(), &binding.role_ref)
+        });
+        let namespaced = self.role_bindings.iter().map(|binding| {
+            let metadata = &binding.metadata;
+            let named = format!("RoleBinding {}/{}", text(metadata.namespace.as_ref()), text(metadata.name.as_ref()));
+            Binding::new(named, metadata, binding.subjects.as_deref(), &binding.role_ref)
+        });
+        cluster.chain(namespaced)
+    }
+
     /// Every rule of every subject. A binding whose role is not there grants nothing.
     #[must_use]
     pub fn grants(&self) -> Vec<Grant<'_>> {
         let mut grants = Vec::new();
-        for binding in &self.cluster_role_bindings {
-            let named = format!("ClusterRoleBinding {}", text(binding.metadata.name.as_ref()));
-            self.collect(&mut grants, (&binding.metadata, &named), binding.subjects.as_deref(), &binding.role_ref);
-        }
-        for binding in &self.role_bindings {
-            let metadata = &binding.metadata;
-            let named = format!("RoleBinding {}/{}", text(metadata.namespace.as_ref()), text(metadata.name.as_ref()));
-            self.collect(&mut grants, (metadata, &named), binding.subjects.as_deref(), &binding.role_ref);
+        for binding in self.bindings() {
+            for (rule, named) in self.rules(binding.role, binding.namespace) {
+                let via = format!("{} -> {named}", binding.named);
+                grants.extend(binding.subjects.iter().map(|subject| Grant {
+                    subject: subject.clone(),
+                    namespace: binding.namespace,
+                    rule,
+                    via: via.clone(),
+                    by_default: binding.is_kubernetes_own(subject),
+                }));
+            }
         }
         grants
     }
 
-    fn collect<'a>(
-        &'a self,
-        grants: &mut Vec<Grant<'a>>,
-        (metadata, binding): (&'a ObjectMeta, &str),
-        subjects: Option<&'a [RawSubject]>,
-        role: &RoleRef,
-    ) {
-        let namespace = metadata.namespace.as_deref();
-        let by_default = has_label(metadata, BOOTSTRAP_LABEL);
-        let subjects: BTreeSet<Subject> =
-            subjects.unwrap_or_default().iter().filter_map(|raw| Subject::bound(raw, namespace)).collect();
-        for (rule, named) in self.rules(role, namespace) {
-            let via = format!("{binding} -> {named}");
-            grants.extend(subjects.iter().map(|subject| Grant {
-                subject: subject.clone(),
-                namespace,
-                rule,
-                via: via.clone(),
-                by_default,
-            }));
+    /// Whether the role of a binding is there.
+    #[must_use]
+    pub fn has_role(&self, binding: &Binding<'_>) -> bool {
+        let name = Some(&binding.role.name);
+        if binding.role.kind == "Role" {
+            let here = |role: &&Role| role.metadata.namespace.as_deref() == binding.namespace;
+            return self.roles.iter().filter(here).any(|role| role.metadata.name.as_ref() == name);
         }
+        self.cluster_roles.iter().any(|role| role.metadata.name.as_ref() == name)
     }
 
     /// The rules of a role, each with where a change of it has to be made.
@@ -266,7 +313,15 @@ fn has_resource(rule: &PolicyRule, wanted: &str) -> bool {
         || of_any.is_some_and(|of_any| rule.resources.as_deref().unwrap_or_default().contains(&of_any))
 }
 
-fn has_label(metadata: &ObjectMeta, (key, value): (&str, &str)) -> bool {
+/// Whether kube-apiserver keeps this ClusterRole by itself.
+#[must_use]
+pub fn is_kubernetes_role(role: &ClusterRole) -> bool {
+    has_label(&role.metadata, BOOTSTRAP_LABEL) && text(role.metadata.name.as_ref()).starts_with("system:")
+}
+
+/// Whether an object has this label with this value.
+#[must_use]
+pub fn has_label(metadata: &ObjectMeta, (key, value): (&str, &str)) -> bool {
     metadata.labels.as_ref().and_then(|labels| labels.get(key)).is_some_and(|found| found == value)
 }
 

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+pub use super::check::Check;
+
 /// Everything that the doctor has to say.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -20,6 +22,10 @@ pub struct Report {
     pub set_aside: Vec<SetAside>,
     /// What somebody should look at, the worst first.
     pub findings: Vec<Finding>,
+    /// Rights that reach past certcourier and that an installation needs. No findings.
+    pub notes: Vec<Finding>,
+    /// How much was looked at.
+    pub looks: Looks,
     /// What could not be looked at.
     pub not_looked_at: Vec<Gap>,
     /// Commands that an administrator runs so that it can be looked at.
@@ -47,6 +53,15 @@ impl Report {
             (true, true) => Verdict::Clean,
         }
     }
+}
+
+/// The calls by which the doctor looks: one for each list and each object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Looks {
+    /// How many were tried.
+    pub tried: usize,
+    /// How many of these failed.
+    pub failed: usize,
 }
 
 /// A namespace with Certificates.
@@ -106,11 +121,40 @@ pub enum ObjectState {
     Missing,
 }
 
+/// The rights that are listed with their holders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum HeldRight {
+    /// To vote on requests.
+    #[serde(rename = "approve")]
+    Approve,
+    /// To ask for files that hold a key.
+    #[serde(rename = "exportkey")]
+    ExportKey,
+    /// To change what is allowed.
+    #[serde(rename = "edit policies")]
+    EditPolicies,
+}
+
+impl HeldRight {
+    /// Every one, in the order in which they are listed.
+    pub const ALL: [Self; 3] = [Self::Approve, Self::ExportKey, Self::EditPolicies];
+
+    /// As people read it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::ExportKey => "exportkey",
+            Self::EditPolicies => "edit policies",
+        }
+    }
+}
+
 /// Who holds a right of certcourier's own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Holder {
-    /// `approve`, `exportkey`, or `edit policies`.
-    pub right: &'static str,
+    /// Which right.
+    pub right: HeldRight,
     /// Who.
     pub subject: String,
     /// In which namespaces; `*` for all.
@@ -121,11 +165,25 @@ pub struct Holder {
     pub via: Vec<String>,
 }
 
+/// Why somebody's rights are not a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum SetAsideReason {
+    /// Kubernetes itself: nobody takes a key past those who run the API server.
+    #[serde(rename = "control plane")]
+    ControlPlane,
+    /// certcourier's own programs.
+    #[serde(rename = "operator")]
+    Operator,
+    /// Named with `--trust`.
+    #[serde(rename = "trusted")]
+    Trusted,
+}
+
 /// Who is not listed as a finding, and why not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct SetAside {
-    /// `control plane`, `operator` or `trusted`.
-    pub because: &'static str,
+    /// Why not.
+    pub because: SetAsideReason,
     /// Who.
     pub subject: String,
 }
@@ -142,6 +200,8 @@ pub enum Severity {
     Medium,
     /// Something will not work, or should be tidied.
     Low,
+    /// As it should be, and worth knowing.
+    Note,
 }
 
 impl Severity {
@@ -153,28 +213,9 @@ impl Severity {
             Self::High => "high",
             Self::Medium => "medium",
             Self::Low => "low",
+            Self::Note => "note",
         }
     }
-}
-
-/// What is looked for. The order is the one in which findings of one severity are listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum Check {
-    Guard,
-    AdmissionPolicy,
-    OperatorIdentity,
-    BecomesOperator,
-    Everything,
-    ReadsSecrets,
-    MountsSecrets,
-    Impersonates,
-    TakesServiceAccountTokens,
-    EditsAdmission,
-    WidensRoles,
-    LoosensPolicies,
-    EverybodyHolds,
-    WildcardRole,
-    UnattendedWithoutDeadline,
 }
 
 /// Something that somebody should look at.
@@ -182,12 +223,14 @@ pub enum Check {
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
-    /// What was looked for.
+    /// What was looked for: the id to look up and to filter by.
     pub check: Check,
     /// Who or what: a subject as `User/mallory`, or an object.
     pub subject: String,
     /// In which namespaces; `*` for all; empty where that has no meaning.
     pub namespaces: Vec<String>,
+    /// The objects that the right is limited to; empty: all.
+    pub names: Vec<String>,
     /// What is the case.
     pub what: String,
     /// Why that matters.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::report::{Finding, Gap, GuardReport, Holder, ObjectState, Report, SetAside};
+use super::report::{Finding, Gap, GuardReport, Holder, ObjectState, Report, SetAside, SetAsideReason};
 
 /// How wide a line may be; a word that is longer stands on a line of its own.
 const WIDTH: usize = 100;
@@ -15,11 +15,32 @@ const LISTED: usize = 8;
 #[must_use]
 pub fn text(report: &Report) -> String {
     let mut page = Page::default();
+    incomplete(&mut page, report);
     head(&mut page, report);
     holders(&mut page, &report.holders);
-    findings(&mut page, &report.findings);
+    findings(&mut page, report);
+    notes(&mut page, &report.notes);
     gaps(&mut page, report);
     page.0
+}
+
+/// The first thing to know: what follows is not all.
+fn incomplete(page: &mut Page, report: &Report) {
+    if report.not_looked_at.is_empty() {
+        return;
+    }
+    let (tried, failed) = (report.looks.tried, report.looks.failed);
+    let what = if failed > 0 {
+        format!("INCOMPLETE: {failed} of {tried} checks could not be made.")
+    } else {
+        "INCOMPLETE: something could not be read.".to_owned()
+    };
+    page.wrapped(
+        "",
+        0,
+        &format!("{what} There may be more to find than what is listed here; the end says what is missing."),
+    );
+    page.line("");
 }
 
 fn head(page: &mut Page, report: &Report) {
@@ -33,10 +54,10 @@ fn head(page: &mut Page, report: &Report) {
         .collect();
     let places = if places.is_empty() { "none with Certificates".to_owned() } else { listed(&places) };
     page.field("NAMESPACES", &places);
-    for (because, head) in [("control plane", "CONTROL PLANE"), ("operator", ""), ("trusted", "TRUSTED")] {
+    for (because, head) in [(SetAsideReason::ControlPlane, "CONTROL PLANE"), (SetAsideReason::Trusted, "TRUSTED")] {
         let of = |aside: &&SetAside| aside.because == because;
         let names: Vec<String> = report.set_aside.iter().filter(of).map(|aside| aside.subject.clone()).collect();
-        if !head.is_empty() && !names.is_empty() {
+        if !names.is_empty() {
             page.field(head, &format!("{} (no findings)", listed(&names)));
         }
     }
@@ -56,7 +77,7 @@ fn guard(guard: &GuardReport) -> String {
     }
     if !guard.objects.is_empty() {
         let intact = guard.objects.iter().filter(|object| object.state == ObjectState::Intact).count();
-        parts.push(format!("{intact} of {} policies and bindings stand", guard.objects.len()));
+        parts.push(format!("{intact} of {} policies and bindings are in place", guard.objects.len()));
     }
     parts.join(", ")
 }
@@ -74,7 +95,7 @@ fn holders(page: &mut Page, holders: &[Holder]) {
             } else {
                 format!(" (only {})", listed(&holder.certificates))
             };
-            [holder.right.to_owned(), holder.subject.clone(), format!("{}{only}", places(&holder.namespaces))]
+            [holder.right.name().to_owned(), holder.subject.clone(), format!("{}{only}", places(&holder.namespaces))]
         })
         .collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -84,27 +105,42 @@ fn holders(page: &mut Page, holders: &[Holder]) {
     }
 }
 
-fn findings(page: &mut Page, findings: &[Finding]) {
+fn findings(page: &mut Page, report: &Report) {
     page.line("");
-    if findings.is_empty() {
-        page.line("No findings.");
+    match (report.findings.as_slice(), report.not_looked_at.is_empty()) {
+        ([], true) => page.line("No findings."),
+        ([], false) => page.line("Nothing was found in what could be looked at."),
+        (findings, _) => page.line(&counted(findings.len(), "finding")),
+    }
+    for finding in &report.findings {
+        block(page, finding);
+    }
+}
+
+fn notes(page: &mut Page, notes: &[Finding]) {
+    if notes.is_empty() {
         return;
     }
-    page.line(&counted(findings.len(), "finding"));
-    for finding in findings {
-        page.line("");
-        let place =
-            if finding.namespaces.is_empty() { String::new() } else { format!(" in {}", places(&finding.namespaces)) };
-        let head = format!("{} {}{place}", finding.subject, finding.what);
-        page.wrapped(&format!("{:<8}  ", finding.severity.name()), 10, &head);
-        page.wrapped("          why  ", 15, &finding.why);
-        page.wrapped("          do   ", 15, &finding.remedy);
-        for via in finding.via.iter().take(LISTED) {
-            page.wrapped("          via  ", 15, via);
-        }
-        if finding.via.len() > LISTED {
-            page.line(&format!("          via  {} more: see -o json", finding.via.len() - LISTED));
-        }
+    page.line("");
+    page.line(&format!("{}: no finding, and worth knowing", counted(notes.len(), "note")));
+    for note in notes {
+        block(page, note);
+    }
+}
+
+fn block(page: &mut Page, finding: &Finding) {
+    page.line("");
+    let place =
+        if finding.namespaces.is_empty() { String::new() } else { format!(" in {}", places(&finding.namespaces)) };
+    let head = format!("{} {}{place} [{}]", finding.subject, finding.what, finding.check.name());
+    page.wrapped(&format!("{:<8}  ", finding.severity.name()), 10, &head);
+    page.wrapped("          why  ", 15, &finding.why);
+    page.wrapped("          do   ", 15, &finding.remedy);
+    for via in finding.via.iter().take(LISTED) {
+        page.wrapped("          via  ", 15, via);
+    }
+    if finding.via.len() > LISTED {
+        page.line(&format!("          via  {} more: see -o json", finding.via.len() - LISTED));
     }
 }
 
@@ -113,7 +149,7 @@ fn gaps(page: &mut Page, report: &Report) {
         return;
     }
     page.line("");
-    page.line("Not looked at, so there may be more than what is listed above:");
+    page.line("Could not be looked at:");
     for Gap { what, right, cause } in &report.not_looked_at {
         page.wrapped("  - ", 4, what);
         match right {

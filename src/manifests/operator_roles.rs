@@ -16,10 +16,10 @@ pub(super) const CONTROLLER: &str = "certcourier-controller";
 /// ClusterRole, Role and bindings of the server.
 pub(super) const SERVER: &str = "certcourier-server";
 /// What both need of objects without a namespace.
-const SYSTEM: &str = "certcourier-system";
+pub(super) const SYSTEM: &str = "certcourier-system";
 
 /// What the controller needs of objects without a namespace, and the server does not.
-const GUARDING: &str = "certcourier-guard";
+pub(super) const GUARDING: &str = "certcourier-guard";
 
 /// Everything that binds the operator to its rights.
 pub(super) struct OperatorRoles {

@@ -128,3 +128,15 @@ fn whole_numbers_are_written_as_such() {
     let value = yaml::value(&json!({"maximum": 8.0, "nested": [{"minimum": -1.0}], "half": 0.5, "count": 3})).unwrap();
     assert_eq!(value.to_string(), r#"{"count":3,"half":0.5,"maximum":8,"nested":[{"minimum":-1}]}"#);
 }
+
+#[test]
+fn the_roles_of_the_operator_are_those_that_it_is_bound_to() {
+    let identity = Identity::new("certcourier-system", ACCOUNT, "server").unwrap();
+    let mut objects = installation(&["payments"], true);
+    objects.extend(super::serving_objects(&identity).unwrap());
+    let bound: std::collections::BTreeSet<&str> =
+        objects.iter().filter_map(|object| object["roleRef"]["name"].as_str()).collect();
+    // The controller is bound to this one where it gives the servers' CA to people.
+    let all: std::collections::BTreeSet<&str> = super::OPERATOR_ROLES.into();
+    assert_eq!(bound, all);
+}

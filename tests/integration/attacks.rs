@@ -1,4 +1,5 @@
 //! Attacks that got through once, each run again.
 
+mod doctor;
 mod kinds;
 mod mutators;

@@ -35,6 +35,8 @@ async fn findings_and_what_may_not_be_looked_at_end_it_with_one() {
         carol.stderr
     );
     assert!(carol.out().contains("notLookedAt:"), "{}", carol.out());
+    let table = Shell::of(&world, "carol").await.run(&["doctor"]).await;
+    assert!(table.out().starts_with("INCOMPLETE: ") && !table.out().contains("No findings."), "{}", table.out());
     let names = admin.run(&["doctor", "-o", "name"]).await;
     assert!(names.failed(2).contains("-o json"), "{}", names.stderr);
 }

@@ -125,9 +125,10 @@ pub(super) fn findings(objects: &[GuardObject], identity: Option<&Identity>) -> 
         check: Check::OperatorIdentity,
         subject: Subject::user(user).to_string(),
         namespaces: Vec::new(),
-        what: "the admission policies take it for the operator, and it is no ServiceAccount of the operator's namespace"
+        names: Vec::new(),
+        what: "the admission policies take it for the operator, and it is not a ServiceAccount of the operator's namespace"
             .to_owned(),
-        why: "whoever is this user writes statuses and receipts, and votes are the only thing that it cannot forge"
+        why: "this user can write statuses and receipts; only votes are out of its reach"
             .to_owned(),
         remedy: "run the operator as a ServiceAccount of a namespace of its own and apply `certcourier manifests` for \
                  it; or name the operator's namespace with --namespace"
@@ -166,8 +167,9 @@ fn of_object(object: &GuardObject) -> Option<Finding> {
         check: Check::AdmissionPolicy,
         subject: format!("{}/{}", object.kind, object.name),
         namespaces: Vec::new(),
+        names: Vec::new(),
         what,
-        why: "what this policy refuses may be forged as long as it does not stand".to_owned(),
+        why: "what this policy refuses can be forged until it is in place again".to_owned(),
         remedy: remedy.to_owned(),
         via: Vec::new(),
     })

@@ -70,6 +70,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         check: Check::Guard,
         subject: format!("ConfigMap/{namespace}/{GUARD}"),
         namespaces: Vec::new(),
+        names: Vec::new(),
         what,
         why: "nothing proves that forged requesters and approvals are refused, so no format with a key is minted or \
               redeemed; public formats go on"
@@ -86,9 +87,10 @@ pub(super) fn mutators(facts: &Facts) -> Vec<Finding> {
     named
         .map(|named| Finding {
             severity: Severity::Medium,
-            check: Check::Guard,
+            check: Check::MutatesRequests,
             subject: named.split_once(" (").map_or(named, |(object, _)| object).replace(" `", "/").replace('`', ""),
             namespaces: Vec::new(),
+            names: Vec::new(),
             what: format!("the guard names it as able to change certcourier's objects on their way: {named}"),
             why: "it can turn a Deny into an Approve, and nothing in the stored vote shows it; the guard sees that it is \
                   there, not what it does"

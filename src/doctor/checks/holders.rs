@@ -1,22 +1,24 @@
-//! Who holds what certcourier itself gives people. Holding it is no finding; two rights that should be in two hands are.
+//! Who holds what certcourier itself gives people. Holding one of these rights is not a finding; holding two that belong
+//! in different hands is.
 
 use std::collections::BTreeMap;
 
 use super::{
     Bench, Places, Standing,
-    held::{ByWhom, Place, Target},
+    held::ByWhom,
+    rows::{Place, Target},
 };
 use crate::{
     api::GROUP,
     doctor::{
         rbac::{Right, Subject},
-        report::{Check, Finding, Holder, Severity},
+        report::{Check, Finding, HeldRight, Holder, SetAsideReason, Severity},
     },
 };
 
 const APPROVE: Right = Right { verbs: &["approve"], group: GROUP, resources: &["certificates"] };
 const EXPORT: Right = Right { verbs: &["exportkey"], group: GROUP, resources: &["certificates"] };
-const TAKE_PART: Right =
+pub(super) const TAKE_PART: Right =
     Right { verbs: &["download", "exportkey", "approve"], group: GROUP, resources: &["certificates"] };
 const EDIT: Right = Right {
     verbs: &["create", "update", "patch", "delete", "deletecollection"],
@@ -27,14 +29,18 @@ const EDIT: Right = Right {
 /// Everybody who holds one of them, those who may do everything left out.
 pub(super) fn list(bench: &Bench<'_>) -> Vec<Holder> {
     let mut list = Vec::new();
-    for (right, name) in [(APPROVE, "approve"), (EXPORT, "exportkey"), (EDIT, "edit policies")] {
-        let target = if name == "edit policies" { Target::Any } else { Target::Certificate };
+    for held_right in HeldRight::ALL {
+        let (right, target) = match held_right {
+            HeldRight::Approve => (APPROVE, Target::Certificate),
+            HeldRight::ExportKey => (EXPORT, Target::Certificate),
+            HeldRight::EditPolicies => (EDIT, Target::Any),
+        };
         for ((standing, subject), held) in bench.who_holds(&[right], &[Place::Certificates], target) {
-            if standing == Standing::ControlPlane {
+            if standing == Standing::Exempt(SetAsideReason::ControlPlane) {
                 continue;
             }
             list.push(Holder {
-                right: name,
+                right: held_right,
                 subject: subject.to_string(),
                 namespaces: held.places(),
                 certificates: held.limits(),
@@ -45,7 +51,7 @@ pub(super) fn list(bench: &Bench<'_>) -> Vec<Holder> {
     list
 }
 
-/// Whoever edits policies and takes part under them makes the rules for himself.
+/// Somebody who edits policies and takes part under them makes their own rules.
 pub(super) fn findings(bench: &Bench<'_>) -> Vec<Finding> {
     let by_subject = |who: ByWhom| -> BTreeMap<Subject, _> {
         who.into_iter()
@@ -70,6 +76,7 @@ pub(super) fn findings(bench: &Bench<'_>) -> Vec<Finding> {
                 check: Check::LoosensPolicies,
                 subject: subject.to_string(),
                 namespaces: edits.places(),
+                names: Vec::new(),
                 what: format!("edits CertificatePolicies and holds {}", verbs.join(", ")),
                 why: "they can loosen a policy, and take part under it in the same minute".to_owned(),
                 remedy: "give certcourier-admin to people who neither download nor approve; or set a ceiling with the \

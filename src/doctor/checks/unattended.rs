@@ -47,9 +47,10 @@ fn finding(requester: &str, mut requests: Vec<(String, String)>) -> Finding {
         check: Check::UnattendedWithoutDeadline,
         subject: Subject::user(requester).to_string(),
         namespaces,
+        names: Vec::new(),
         what: format!("asked without spec.deadline: {}", names.join(", ")),
-        why: "a ServiceAccount's request without a deadline is refused: a copy of it that a pipeline or a restore creates \
-              later must not come to life"
+        why: "a ServiceAccount's request without a deadline is refused: a later copy (pipeline, restore) must not be \
+              served"
             .to_owned(),
         remedy: "let what creates it write spec.deadline, at most 24h ahead; delete these requests".to_owned(),
         via: Vec::new(),

@@ -165,20 +165,28 @@ fn an_aggregated_role_names_the_roles_that_its_rules_come_from() {
 
 #[test]
 fn a_cluster_role_binding_holds_everywhere_and_a_bootstrap_one_is_known() {
-    let binding: ClusterRoleBinding = parse(json!({
-        "metadata": {"name": "admins", "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}},
-        "subjects": [{"kind": "Group", "name": "system:masters"}],
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "all"},
-    }));
-    let rbac = Rbac {
-        cluster_roles: vec![cluster_role("all", &[], &[rule(&["*"], &["*"], &["*"], &[])])],
-        cluster_role_bindings: vec![binding],
+    const NAME: &str = "system:controller:job-controller";
+    let rbac = |binding: &str, role: &str| Rbac {
+        cluster_roles: vec![cluster_role(role, &[], &[rule(&["*"], &["*"], &["*"], &[])])],
+        cluster_role_bindings: vec![parse(json!({
+            "metadata": {"name": binding, "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}},
+            "subjects": [
+                {"kind": "ServiceAccount", "namespace": "kube-system", "name": "job-controller"},
+                {"kind": "ServiceAccount", "namespace": "kube-system", "name": "other"},
+            ],
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        }))],
         ..Rbac::default()
     };
-    let grants = rbac.grants();
-    assert_eq!(grants.len(), 1);
-    assert_eq!((grants[0].namespace, grants[0].by_default), (None, true));
-    assert_eq!(grants[0].via, "ClusterRoleBinding admins -> ClusterRole all");
+    let kept = rbac(NAME, NAME);
+    let grants: Vec<_> =
+        kept.grants().into_iter().map(|grant| (grant.namespace, grant.by_default, grant.via)).collect();
+    let via = format!("ClusterRoleBinding {NAME} -> ClusterRole {NAME}");
+    assert_eq!(grants, [(None, true, via.clone()), (None, false, via)]);
+    // Anybody can write the label.
+    for (binding, role) in [("job-controller", "job-controller"), (NAME, "cluster-admin"), ("x", NAME)] {
+        assert!(rbac(binding, role).grants().iter().all(|grant| !grant.by_default), "{binding} {role}");
+    }
 }
 
 #[test]

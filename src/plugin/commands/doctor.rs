@@ -1,4 +1,4 @@
-//! `doctor`: who could take a key past certcourier, and whether what should stop them stands.
+//! `doctor`: who could take a key past certcourier, and whether the safeguards are in place.
 
 use super::super::{
     context::Ctx,
@@ -20,7 +20,7 @@ Examples:
   kubectl certcourier doctor -n payments --trust ServiceAccount/argocd/argocd
   kubectl certcourier doctor -A -o json | jq -r '.findings[] | [.subject, .what] | @tsv'";
 
-/// Say who could take a private key past certcourier, and whether what should stop them stands.
+/// List who could take a private key past certcourier, and check that the safeguards are in place.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DoctorArgs {
@@ -61,8 +61,9 @@ pub async fn run(ctx: &Ctx, args: &DoctorArgs) -> Result<(), PluginError> {
         (Verdict::Findings, 1) => Err(PluginError::new("1 finding")),
         (Verdict::Findings, count) => Err(PluginError::new(format!("{count} findings"))),
         (Verdict::Incomplete, count) => {
-            Err(PluginError::new(format!("{count} findings, and there may be more: not everything could be looked at"))
-                .next("an administrator runs what stands under `grant` of the report, or runs the doctor"))
+            let found = if count == 1 { "1 finding".to_owned() } else { format!("{count} findings") };
+            Err(PluginError::new(format!("{found}, and there may be more: not everything could be looked at"))
+                .next("an administrator runs the commands at the end of the report, or runs the doctor"))
         }
     }
 }
