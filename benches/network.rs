@@ -53,7 +53,9 @@ async fn main() {
         return bare::serve(&words[1..]).await;
     }
     let wanted = |part: &str| words.is_empty() || words.iter().any(|word| word == part);
-    let settings = Settings { fsync: true, ..Settings::default() };
+    // One person asks for everything.
+    let crowd = vec!["--max-open-requests".to_owned(), "1000000".to_owned()];
+    let settings = Settings { fsync: true, controller: crowd.clone(), server: crowd, ..Settings::default() };
     let stage = Stage::own(settings).await;
     let world = World::new(&stage, "bench").await;
     world.policy("hours", json!({"token": {"ttl": "1h", "maxTTL": "1h"}})).await;

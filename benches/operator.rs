@@ -47,7 +47,13 @@ async fn main() {
         return;
     }
     // The operator leaves the namespace of the echo alone.
-    let settings = Settings { controller: vec!["--watch-namespaces".into(), "bench".into()], ..Settings::default() };
+    // One person asks for everything.
+    let crowd = ["--max-open-requests", "1000000"].map(str::to_owned);
+    let settings = Settings {
+        controller: [vec!["--watch-namespaces".into(), "bench".into()], crowd.to_vec()].concat(),
+        server: crowd.to_vec(),
+        ..Settings::default()
+    };
     let stage = Stage::own(settings).await;
     stage.plane.admin_kubectl().check(["create", "namespace", "bench"]).await.unwrap();
     let world = World::settle(&stage, "bench".into()).await;

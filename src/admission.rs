@@ -111,7 +111,7 @@ impl Object {
 #[must_use]
 pub fn objects(identity: &Identity) -> Vec<Object> {
     [
-        requests::draft(),
+        requests::draft(identity),
         votes::draft(identity),
         receipts::draft(identity),
         tokens::draft(identity),

@@ -27,8 +27,8 @@ pub use common::{
 };
 pub use crds::crds;
 pub use policy::{
-    ApprovalRules, ApprovalScope, CertificatePolicy, CertificatePolicySpec, KeyExport, PassphraseRules, Pkcs12Rules,
-    TokenRules, UnattendedKeyFormats, UnattendedRules,
+    ApprovalRules, ApprovalScope, CERTIFICATE_PATTERN, CertificatePolicy, CertificatePolicySpec, ENVIRONMENT_PATTERN,
+    KeyExport, PassphraseRules, Pkcs12Rules, TokenRules, UnattendedKeyFormats, UnattendedRules,
 };
 pub use receipt::{
     Artifact, ConsumedBy, DownloadReceipt, DownloadReceiptSpec, DownloadReceiptStatus, Outcome, ReceiptReference,
@@ -58,6 +58,8 @@ pub mod names {
     pub const MINT: &str = "certcourier.io/mint";
     /// Annotation on a `DownloadRequest`: why it is withdrawn. Once set it stays.
     pub const REVOKE: &str = "certcourier.io/revoke";
+    /// Annotation on a `DownloadRequest`: the user name of whoever set [`REVOKE`], in the same write.
+    pub const REVOKED_BY: &str = "certcourier.io/revoked-by";
     /// Label on a token Secret; its value is the token's generation.
     pub const TOKEN: &str = "certcourier.io/token";
     /// Label on requests that the HTTP API made; they are removed when they are finished.
@@ -68,7 +70,8 @@ pub mod names {
     pub const GUARD_PROBE: &str = "certcourier.io/guard-probe";
     /// Label that keeps token Secrets out of Velero's backups.
     pub const VELERO_EXCLUDE: &str = "velero.io/exclude-from-backup";
-    /// Name of the guard's ConfigMap, and of the `DownloadRequest` that it probes the status policy on.
+    /// Name of the guard's ConfigMap, and of the `DownloadRequest` that it probes the status policy on: both in the
+    /// operator's own namespace. Elsewhere it is a name like any other.
     pub const GUARD: &str = "certcourier-guard";
     /// Name of the ConfigMap in the operator's namespace that says where the server is: keys `url`, `service`, and `ca.crt`
     /// or `caConfigMap`.
@@ -85,6 +88,13 @@ pub mod names {
     pub const TOKEN_SECRET_SUFFIX: &str = "-download-token";
     /// The longest name of a `DownloadRequest`, so that the names made from it stay within 253 characters.
     pub const MAX_REQUEST_NAME: usize = 200;
+
+    /// Whether this is the request that the guard probes on: nothing is ever decided or delivered on it.
+    #[must_use]
+    pub fn is_guard_probe(request: &super::DownloadRequest, operator_namespace: &str) -> bool {
+        request.metadata.name.as_deref() == Some(GUARD)
+            && request.metadata.namespace.as_deref() == Some(operator_namespace)
+    }
 
     /// The name that a request's token Secret, Role and RoleBinding share.
     #[must_use]

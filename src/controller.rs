@@ -7,6 +7,7 @@
 //! - [`args`] is the command line; [`run`] the process: election, probes, shutdown.
 //! - [`scope`] watches one namespace (or all) and queues what is to be looked at; [`pass`] bounds and classifies each look.
 //! - [`guard`] watches over the admission policies.
+//! - [`kept`] says what is remembered of an object's metadata; [`open`] who has how many open requests.
 //! - [`untold`] sees to it that what a write made true is told; [`inventory`] counts what there is.
 //! - [`certificate`], [`request`], [`receipt`] are the three reconcilers.
 
@@ -17,6 +18,8 @@ mod counters;
 mod external;
 mod guard;
 mod inventory;
+mod kept;
+mod open;
 mod pass;
 mod receipt;
 mod request;

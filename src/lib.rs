@@ -21,4 +21,5 @@ pub mod redact;
 pub mod render;
 pub mod server;
 pub mod telemetry;
+mod text;
 pub mod token;

@@ -22,10 +22,14 @@ pub use mint::stall;
 pub use redeem::{ClaimRefusal, Refusal, claim, present, redeem};
 pub use retire::{Retention, outcome_overdue, receipt_expiry, request_expiry};
 pub use review::{digest, same_person, voters};
-pub use table::next;
+pub use table::{next, too_many_open};
 
 /// How many ended tokens a request remembers.
 pub const REMEMBERED_TOKENS: usize = 4;
+
+/// How many tokens a request has in one round of review: each costs a Secret, a write, an Event and a line of the record,
+/// and one is enough for a delivery.
+pub const MOST_TOKENS: i64 = 16;
 
 /// Everything a step depends on, as of one moment.
 #[derive(Clone, Debug)]
@@ -40,6 +44,8 @@ pub struct Observed<'a> {
     pub receipt: Option<ReceiptSeen>,
     /// Whether the admission policies are known to stand.
     pub guard: Guard,
+    /// How many open requests of the same requester in this namespace are older. 0 where nobody counts them.
+    pub ahead: usize,
     /// Intervals and names that the operator was started with.
     pub settings: Settings,
 }
@@ -51,11 +57,13 @@ pub struct Settings {
     pub external_url: bool,
     /// How long a new request waits for its Certificate and Secret to appear.
     pub certificate_wait: std::time::Duration,
+    /// How many open requests one requester may have in a namespace.
+    pub max_open_requests: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { external_url: true, certificate_wait: std::time::Duration::from_secs(30) }
+        Self { external_url: true, certificate_wait: std::time::Duration::from_secs(30), max_open_requests: usize::MAX }
     }
 }
 

@@ -4,9 +4,11 @@
 
 mod decision;
 mod merge;
+mod pattern;
 
 pub use decision::{Access, Decision, Facts, Grant, Passphrase, Reason, decide, is_unattended};
 pub use merge::{Effective, NamedPolicy, Source, Sourced, merge};
+pub use pattern::{can_match_certificate, can_match_environment};
 
 use crate::api::Format;
 

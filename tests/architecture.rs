@@ -22,6 +22,7 @@ const RULES: [Rule; 7] = [
             "src/lifecycle",
             "src/token",
             "src/redact",
+            "src/text",
             "src/guard",
             "src/audit/kind",
             "src/audit/fact",

@@ -50,6 +50,11 @@ pub(super) fn same_list(field: &str) -> String {
     format!("object.metadata.?{field}.orValue([]) == oldObject.metadata.?{field}.orValue([])")
 }
 
+/// How many characters the keys and values of a map hold together.
+pub(super) fn characters(map: &str) -> String {
+    format!("{map}.map(k, size(k) + size({map}[k])).sum()")
+}
+
 /// An expression as it is written here over several lines, without the indentation.
 pub(super) fn lines(expression: &str) -> String {
     expression.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")

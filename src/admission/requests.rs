@@ -1,18 +1,21 @@
-//! Policy `downloadrequests`: a request names its caller, the caller holds the verb, and nobody else touches it.
+//! Policy `downloadrequests`: a request names its caller, the caller holds the verb, and nobody else touches or deletes it.
+
+mod upkeep;
 
 use k8s_openapi::api::admissionregistration::v1::{AuditAnnotation, Validation};
 
 use super::{
-    cel,
+    Identity, cel,
     draft::{self, Draft, on, right, rule, saying},
     name,
 };
 use crate::{
     api::{
         Format, GROUP,
-        names::{MAX_REQUEST_NAME, MINT, REVOKE},
+        names::{MAX_REQUEST_NAME, MINT, REVOKE, REVOKED_BY},
     },
     policy,
+    text::{HIDDEN, NO_HIDDEN_MESSAGE},
 };
 
 /// What `kubectl apply` keeps for itself on every object.
@@ -24,32 +27,42 @@ const MAX_PRINTED_GROUPS: usize = 32;
 /// As long as `status.token.observedMint`, and plenty for a reason.
 const MAX_ANNOTATION: usize = 1024;
 
-pub(super) fn draft() -> Draft {
+pub(super) fn draft(identity: &Identity) -> Draft {
     let public = cel::list(Format::ALL.into_iter().filter(|format| policy::is_public(*format)).map(Format::name));
-    let mut draft = Draft::new(name::REQUESTS, vec![on(GROUP, "*", &["CREATE", "UPDATE"], &["downloadrequests"])])
-        .variable("kubernetes", cel::caller_is_kubernetes())
-        .variable("groups", "request.userInfo.?groups.orValue([])")
-        .variable("by", "object.spec.?requestedBy.orValue({})")
-        // A closed list: whatever is not on it holds a key.
-        .variable("verb", format!("object.spec.format in {public} ? 'download' : 'exportkey'"))
-        .variable("annotations", "object.metadata.?annotations.orValue({})")
-        .variable("oldAnnotations", "oldObject == null ? {} : oldObject.metadata.?annotations.orValue({})")
-        .variable("free", cel::list([REVOKE, LAST_APPLIED]))
-        .refuse_probes()
-        .rule(name_is_short())
-        .rule(groups_fit())
-        .rule(requester_is_caller())
-        .rule(spec_stays())
-        .rule(draft::status_stays())
-        .rule(caller_holds_verb())
-        .rule(caller_may_get_passphrase())
-        .rule(others_may_only_revoke())
-        .rule(revocation_stays())
-        .rule(revocation_says_why())
-        .rule(mint_is_short());
+    let mut draft =
+        Draft::new(name::REQUESTS, vec![on(GROUP, "*", &["CREATE", "UPDATE", "DELETE"], &["downloadrequests"])])
+            .variable("kubernetes", cel::caller_is_kubernetes())
+            // A deletion has no new object.
+            .variable("request", "object == null ? oldObject : object")
+            .variable("isRequester", caller_is_requester())
+            .variable("groups", "request.userInfo.?groups.orValue([])")
+            .variable("by", "object.spec.?requestedBy.orValue({})")
+            // A closed list: whatever is not on it holds a key.
+            .variable("verb", format!("object.spec.format in {public} ? 'download' : 'exportkey'"))
+            .variable("annotations", "variables.request.metadata.?annotations.orValue({})")
+            .variable("oldAnnotations", "oldObject == null ? {} : oldObject.metadata.?annotations.orValue({})")
+            .variable("free", cel::list([REVOKE, REVOKED_BY, LAST_APPLIED]))
+            .refuse_probes()
+            .rule(name_is_short())
+            .rule(groups_fit())
+            .rule(requester_is_caller())
+            .rule(spec_stays())
+            .rule(draft::status_stays())
+            .rule(caller_holds_verb())
+            .rule(caller_may_get_passphrase())
+            .rule(others_may_only_revoke())
+            .rule(revocation_stays())
+            .rule(revocation_says_why())
+            .rule(revocation_names_the_caller())
+            .rule(mint_is_short())
+            .rule(annotations_are_plain())
+            .rule(upkeep::annotations_fit())
+            .rule(upkeep::labels_fit())
+            .rule(upkeep::others_do_not_delete(identity))
+            .rule(upkeep::guards_request_is_the_controllers(identity));
     draft.audit = vec![AuditAnnotation {
         key: "reason".to_owned(),
-        value_expression: "string(object.spec.?reason.orValue(''))".to_owned(),
+        value_expression: "string(variables.request.spec.?reason.orValue(''))".to_owned(),
     }];
     draft
 }
@@ -77,19 +90,27 @@ fn groups_fit() -> Validation {
     )
 }
 
+/// Whom the stored request names, by the uid too where one was recorded: a ServiceAccount that was deleted and made again
+/// has the same name.
+fn caller_is_requester() -> &'static str {
+    "oldObject != null && request.userInfo.username == oldObject.spec.?requestedBy.?username.orValue('') &&
+     oldObject.spec.?requestedBy.?uid.orValue('') in ['', request.userInfo.?uid.orValue('')]"
+}
+
 /// The stamp writes it where there is one; elsewhere the client does, and the refusal says what to write.
 fn requester_is_caller() -> Validation {
     saying(
         right(
             "request.operation != 'CREATE' ||
              (variables.by.?username.orValue('') == request.userInfo.username &&
-              variables.by.?uid.orValue('') in ['', request.userInfo.?uid.orValue('')] &&
+              variables.by.?uid.orValue('') == request.userInfo.?uid.orValue('') &&
               variables.by.?groups.orValue([]) == variables.groups)",
-            "spec.requestedBy must be the caller: write username and groups as `kubectl auth whoami -o yaml` prints them",
+            "spec.requestedBy must be the caller: write username, uid and groups as `kubectl auth whoami -o yaml` prints them",
         ),
         format!(
-            r#"'spec.requestedBy must be the caller: write requestedBy: {{username: "' + request.userInfo.username +
-            '", groups: [' + (size(variables.groups) <= {MAX_PRINTED_GROUPS}
+            r#"'spec.requestedBy must be the caller: write requestedBy: {{username: "' + request.userInfo.username + '"' +
+            (request.userInfo.?uid.orValue('') == '' ? '' : ', uid: "' + request.userInfo.uid + '"') +
+            ', groups: [' + (size(variables.groups) <= {MAX_PRINTED_GROUPS}
             ? variables.groups.map(g, '"' + string(g) + '"').join(', ')
             : 'all ' + string(size(variables.groups)) + ' groups that `kubectl auth whoami -o yaml` prints, in that order')
             + ']}}'"#
@@ -138,8 +159,7 @@ fn caller_may_get_passphrase() -> Validation {
 fn others_may_only_revoke() -> Validation {
     right(
         format!(
-            "request.operation != 'UPDATE' || variables.kubernetes ||
-             request.userInfo.username == oldObject.spec.?requestedBy.?username.orValue('') ||
+            "request.operation != 'UPDATE' || variables.kubernetes || variables.isRequester ||
              (variables.annotations.all(k, k in variables.free ||
                 (k in variables.oldAnnotations && variables.oldAnnotations[k] == variables.annotations[k])) &&
               variables.oldAnnotations.all(k, k in variables.free || k in variables.annotations) &&
@@ -154,11 +174,19 @@ fn others_may_only_revoke() -> Validation {
 }
 
 fn revocation_stays() -> Validation {
-    let revoke = cel::text(REVOKE);
+    let same = |key: &str| {
+        let key = cel::text(key);
+        format!(
+            "({key} in variables.annotations ? [variables.annotations[{key}]] : []) ==
+                 ({key} in variables.oldAnnotations ? [variables.oldAnnotations[{key}]] : [])"
+        )
+    };
     right(
         format!(
-            "request.operation != 'UPDATE' || !({revoke} in variables.oldAnnotations) ||
-             ({revoke} in variables.annotations && variables.annotations[{revoke}] == variables.oldAnnotations[{revoke}])"
+            "request.operation != 'UPDATE' || !({} in variables.oldAnnotations) || ({} && {})",
+            cel::text(REVOKE),
+            same(REVOKE),
+            same(REVOKED_BY)
         ),
         "a revoked request stays revoked: create another one",
     )
@@ -175,6 +203,40 @@ fn revocation_says_why() -> Validation {
     )
 }
 
+/// An annotation that anybody may write does not say who wrote it, so it names the caller or is not there; and what was
+/// withdrawn without a name gets none later.
+fn revocation_names_the_caller() -> Validation {
+    let (revoke, by) = (cel::text(REVOKE), cel::text(REVOKED_BY));
+    saying(
+        right(
+            format!(
+                "{} || {revoke} in variables.oldAnnotations ||
+                 ({revoke} in variables.annotations && variables.annotations[{by}] == request.userInfo.username)",
+                is_not_new(REVOKED_BY)
+            ),
+            &format!("annotation {REVOKED_BY} is written together with {REVOKE}, and names the caller"),
+        ),
+        format!(
+            r#"'annotation {REVOKED_BY} is written together with {REVOKE}, and names the caller: leave it out, or ' +
+            'write {REVOKED_BY}="' + request.userInfo.username + '"'"#
+        ),
+    )
+}
+
+/// `kubectl describe` prints them as they are. What kubectl keeps for itself it does not print, and a user name is as the
+/// authenticator gives it.
+fn annotations_are_plain() -> Validation {
+    let (free, hidden) = (cel::list([LAST_APPLIED, REVOKED_BY]), cel::text(HIDDEN));
+    rule(
+        format!(
+            "request.operation == 'DELETE' ||
+             variables.annotations.all(k, k in {free} || !variables.annotations[k].matches({hidden}) ||
+               (k in variables.oldAnnotations && variables.oldAnnotations[k] == variables.annotations[k]))"
+        ),
+        &format!("metadata.annotations: {NO_HIDDEN_MESSAGE}"),
+    )
+}
+
 fn mint_is_short() -> Validation {
     rule(
         format!("{} || size(variables.annotations[{}]) <= {MAX_ANNOTATION}", is_not_new(MINT), cel::text(MINT)),
@@ -186,7 +248,7 @@ fn mint_is_short() -> Validation {
 fn is_not_new(annotation: &str) -> String {
     let key = cel::text(annotation);
     format!(
-        "!({key} in variables.annotations) ||
+        "request.operation == 'DELETE' || !({key} in variables.annotations) ||
          ({key} in variables.oldAnnotations && variables.oldAnnotations[{key}] == variables.annotations[{key}])"
     )
 }

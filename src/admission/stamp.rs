@@ -1,10 +1,13 @@
-//! The mutating policy that writes `spec.requestedBy` for the caller. As JSON, because `k8s-openapi` with the oldest API
+//! The mutating policy that writes `spec.requestedBy` for the caller, and who withdraws a request. As JSON, because `k8s-openapi` with the oldest API
 //! that we support does not know the kind.
 
 use serde_json::{Value, json};
 
 use super::{cel, draft, name};
-use crate::api::GROUP;
+use crate::api::{
+    GROUP,
+    names::{REVOKE, REVOKED_BY},
+};
 
 /// Writes the caller over whatever a client wrote.
 const ON_CREATE: &str = r#"[JSONPatch{op: "add", path: "/spec/requestedBy", value: Object.spec.requestedBy{
@@ -18,14 +21,27 @@ const ON_UPDATE: &str = r#"[JSONPatch{op: "add", path: "/spec/requestedBy", valu
     uid: oldObject.spec.requestedBy.?uid.orValue(""),
     groups: oldObject.spec.requestedBy.?groups.orValue([])}}]"#;
 
+/// Writes who withdraws beside the reason, when that is new.
+fn on_revocation() -> String {
+    let (revoke, by) = (cel::text(REVOKE), cel::text(REVOKED_BY));
+    format!(
+        r#"has(object.metadata.annotations) && {revoke} in object.metadata.annotations &&
+           !(oldObject != null && {revoke} in oldObject.metadata.?annotations.orValue({{}}))
+           ? [JSONPatch{{op: "add", path: "/metadata/annotations/" + jsonpatch.escapeKey({by}), value: request.userInfo.username}}]
+           : []"#
+    )
+}
+
 /// The `MutatingAdmissionPolicy` and its binding, for Kubernetes 1.36 and later. Without them clients write
-/// `spec.requestedBy` themselves; [`name::REQUESTS`] checks it either way.
+/// `spec.requestedBy` themselves, and who withdrew is told where they wrote it; [`name::REQUESTS`] checks it either way.
 #[must_use]
 pub fn stamp() -> [Value; 2] {
     let expression = cel::lines(&format!(
         "!has(object.spec) ? [] :
-         request.operation == 'CREATE' ? {ON_CREATE} :
-         has(object.spec.requestedBy) || !has(oldObject.spec.requestedBy) ? [] : {ON_UPDATE}"
+         (request.operation == 'CREATE' ? {ON_CREATE} :
+          has(object.spec.requestedBy) || !has(oldObject.spec.requestedBy) ? [] : {ON_UPDATE}) +
+         ({})",
+        on_revocation()
     ));
     let spec = json!({
         "failurePolicy": "Fail",

@@ -6,7 +6,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{ValidityTime, condition};
+use super::{
+    ValidityTime,
+    common::{OBJECT_NAME, SECRET_KEY, SECRET_KEY_MESSAGE, SECRET_NAME_MESSAGE},
+    condition,
+};
 
 /// What the certificate is: one or more named environments, each a Secret of this namespace.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -72,6 +76,7 @@ pub struct Environment {
 pub struct SecretReference {
     /// Name of the Secret. Its type must be `kubernetes.io/tls`, or `Opaque` when `keys` is set; no other type is ever read. At most 253 characters.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(OBJECT_NAME).message(SECRET_NAME_MESSAGE))]
     pub name: String,
     /// Where in the Secret the parts are. Omitted: `tls.crt`, `tls.key` and `ca.crt`, and the Secret must be of type `kubernetes.io/tls`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,14 +90,17 @@ pub struct SecretKeys {
     /// Key of the certificate, PEM, leaf first or in any order. Omitted: `tls.crt`. At most 253 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(SECRET_KEY).message(SECRET_KEY_MESSAGE))]
     pub certificate: Option<String>,
     /// Key of the private key, PEM. Omitted: `tls.key`. At most 253 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(SECRET_KEY).message(SECRET_KEY_MESSAGE))]
     pub private_key: Option<String>,
     /// Key of the CA certificates, PEM. Omitted: `ca.crt`. At most 253 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(SECRET_KEY).message(SECRET_KEY_MESSAGE))]
     pub ca: Option<String>,
 }
 

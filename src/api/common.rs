@@ -209,11 +209,26 @@ pub enum Pkcs12Profile {
     Legacy,
 }
 
+/// What Kubernetes takes for the name of an object, as RE2: a reference that is not of this form can never be right.
+pub(super) const OBJECT_NAME: &str =
+    r"self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')";
+/// The same of an environment.
+pub(super) const ENVIRONMENT_NAME: &str = "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')";
+/// The same of a key in a Secret's data.
+pub(super) const SECRET_KEY: &str = "self.matches('^[-._a-zA-Z0-9]+$')";
+/// What somebody is told who wrote another name of a Secret.
+pub(super) const SECRET_NAME_MESSAGE: &str =
+    "no Secret can have this name: write it as `kubectl get secrets` prints it, in lower-case letters, digits, - and .";
+/// What somebody is told who wrote another key of a Secret.
+pub(super) const SECRET_KEY_MESSAGE: &str =
+    "no Secret can have this key: write it as `kubectl describe secret` prints it, in letters, digits, -, _ and .";
+
 /// A Certificate of the same namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct CertificateReference {
     /// Name of the Certificate (`kubectl get certificates.certcourier.io`). Required, at most 253 characters.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(OBJECT_NAME).message("no Certificate can have this name: write it as `kubectl get certificates.certcourier.io` prints it, in lower-case letters, digits, - and ."))]
     pub name: String,
 }
 

@@ -2,11 +2,28 @@
 
 #![expect(clippy::duplicated_attributes, reason = "each printer column has a type of its own")]
 
-use kube::{CustomResource, KubeSchema};
+use kube::{
+    CustomResource, KubeSchema,
+    core::{Message, Rule},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Duration, Format};
+
+/// Entries that can match the name of a Certificate: such a name, with `*` in it where any characters may be.
+pub const CERTIFICATE_PATTERN: &str = "^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?([.][a-z0-9*]([-a-z0-9*]*[a-z0-9*])?)*$";
+/// Entries that can match the name of an environment.
+pub const ENVIRONMENT_PATTERN: &str = "^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$";
+
+/// A policy whose patterns match nothing tightens nothing, and says nothing about it: so each entry must match something.
+fn each_can_match(pattern: &str, what: &str, characters: &str) -> Rule {
+    let wrong = format!("self.filter(entry, !entry.matches('{pattern}'))");
+    Rule::new(format!("self.all(entry, entry.matches('{pattern}'))")).message(Message::Expression(format!(
+        "'`' + {wrong}[0] + '` matches no {what}: names are in lower-case letters, digits{characters}, begin and end with \
+         a letter or digit, and * stands for any characters'"
+    )))
+}
 
 /// What may leave the cluster, who must agree, how long a token lives.
 ///
@@ -34,10 +51,12 @@ pub struct CertificatePolicySpec {
     /// Names of the Certificates that this policy speaks of, `*` standing for any characters: `prod-*`. Omitted: all of the namespace. 1 to 64 entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
+    #[x_kube(validation = each_can_match(CERTIFICATE_PATTERN, "Certificate", ", - and ."))]
     pub certificates: Option<Vec<String>>,
     /// Names of the environments that this policy speaks of, `*` as in certificates. Omitted: all. 1 to 64 entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
+    #[x_kube(validation = each_can_match(ENVIRONMENT_PATTERN, "environment", " and -"))]
     pub environments: Option<Vec<String>>,
     /// Whether formats that hold the private key (key, pkcs12, combined, zip) may leave: `Never`, `WithApproval` (at least one approval), `Always`. When no policy says: Never.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,8 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CertificateReference, DateTime, Decision, Duration, Format, Pkcs12Profile, ReceiptReference, Requester, condition,
+    CertificateReference, DateTime, Decision, Duration, Format, Pkcs12Profile, ReceiptReference, Requester,
+    common::{ENVIRONMENT_NAME, OBJECT_NAME, SECRET_KEY, SECRET_KEY_MESSAGE, SECRET_NAME_MESSAGE},
+    condition,
 };
+use crate::text::{NO_HIDDEN, NO_HIDDEN_MESSAGE};
 
 /// What is asked for. Immutable: a request is one delivery of one file to one requester.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -54,6 +57,7 @@ pub struct DownloadRequestSpec {
     /// The environment to deliver. Omitted: the Certificate's default. At most 63 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = Rule::new(ENVIRONMENT_NAME).message("no environment can have this name: write one of those that `kubectl get certificates.certcourier.io NAME -o yaml` lists, in lower-case letters, digits and -"))]
     pub environment: Option<String>,
     /// The file to deliver. Without a key: cert, chain, fullchain, ca, der, der-zip (needs verb `download` on the Certificate). With the private key: key, pkcs12, combined, zip (needs verb `exportkey`). Required.
     pub format: Format,
@@ -66,9 +70,10 @@ pub struct DownloadRequestSpec {
     /// Options of the PEM file in format combined. Omitted: leaf, chain, key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pem: Option<PemRequest>,
-    /// Why the file is needed, for approvers and the record. A policy may require it. At most 1,024 characters.
+    /// Why the file is needed, for approvers and the record, on one line. A policy may require it. At most 1,024 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = Rule::new(NO_HIDDEN).message(NO_HIDDEN_MESSAGE))]
     pub reason: Option<String>,
     /// How long a token shall live. Omitted: what the policy says. 1s to 24h, and at most the policy's maxTTL.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "tokenTTL")]
@@ -112,9 +117,11 @@ impl Delivery {
 pub struct PassphraseReference {
     /// Name of the Secret. Required, at most 253 characters.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(OBJECT_NAME).message(SECRET_NAME_MESSAGE))]
     pub name: String,
     /// Key of its data that holds the passphrase, ASCII; a line end behind it is not part of it. Required, at most 253 characters.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(SECRET_KEY).message(SECRET_KEY_MESSAGE))]
     pub key: String,
 }
 
@@ -313,9 +320,10 @@ pub struct Approval {
     pub digest: String,
     /// `Approve` or `Deny`.
     pub decision: Decision,
-    /// Why. Required, at most 1,024 characters.
+    /// Why, on one line. Required, at most 1,024 characters.
     #[serde(default)]
     #[schemars(length(max = 1024))]
+    #[x_kube(validation = Rule::new(NO_HIDDEN).message(NO_HIDDEN_MESSAGE))]
     pub reason: String,
 }
 

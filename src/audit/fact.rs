@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::kind::Kind;
 use crate::{
     api::{DownloadRequest, Requester},
-    hex,
+    hex, text,
 };
 
 /// The longest text of people, or about them, that a line repeats.
@@ -146,7 +146,7 @@ struct Line<'a> {
 }
 
 impl Fact {
-    /// The line, without its end. Without line breaks.
+    /// The line, without its end. Without line breaks, and without a character that moves the cursor of whoever looks.
     #[must_use]
     pub fn line(&self, id: &str, source: &Source) -> String {
         let line = Line {
@@ -160,7 +160,7 @@ impl Fact {
             data: &self.data,
         };
         // Strings and numbers always become JSON.
-        serde_json::to_string(&line).unwrap_or_default()
+        text::escaped(serde_json::to_string(&line).unwrap_or_default())
     }
 }
 

@@ -10,6 +10,7 @@ pub enum Kind {
     RequestFailed,
     RequestExpired,
     RequestRevoked,
+    RequestDeleted,
     ApprovalRequested,
     ApprovalGranted,
     ApprovalDenied,
@@ -27,12 +28,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every type, in the order of docs/audit.md.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::RequestCreated,
         Self::RequestRefused,
         Self::RequestFailed,
         Self::RequestExpired,
         Self::RequestRevoked,
+        Self::RequestDeleted,
         Self::ApprovalRequested,
         Self::ApprovalGranted,
         Self::ApprovalDenied,
@@ -59,6 +61,7 @@ impl Kind {
             Self::RequestFailed => "request.failed",
             Self::RequestExpired => "request.expired",
             Self::RequestRevoked => "request.revoked",
+            Self::RequestDeleted => "request.deleted",
             Self::ApprovalRequested => "approval.requested",
             Self::ApprovalGranted => "approval.granted",
             Self::ApprovalDenied => "approval.denied",

@@ -33,6 +33,27 @@ pub fn since(request: &DownloadRequest, moment: Timestamp) -> Vec<Fact> {
     all(request, Timestamp::MIN).into_iter().filter(|fact| fact.time >= moment).collect()
 }
 
+/// A request is gone. The object does not say who deleted it; admission has let through only those who may.
+#[must_use]
+pub fn deleted(request: &DownloadRequest, now: Timestamp) -> Fact {
+    let phase = request.status.as_ref().and_then(|status| status.phase).unwrap_or_default();
+    let message = if phase.is_open() {
+        format!("it was open ({}): its votes and its token went with it", phase.name())
+    } else {
+        format!("it was over ({})", phase.name())
+    };
+    let data = Data { message: Some(message), ..about(request) };
+    let uid = request.metadata.uid.as_deref().unwrap_or_default();
+    let time = request.metadata.deletion_timestamp.as_ref().map_or(now, |time| time.0);
+    Fact {
+        kind: Kind::RequestDeleted,
+        id: Some(format!("{uid}/deleted")),
+        time,
+        subject: subject_of(request),
+        data: data.into(),
+    }
+}
+
 /// Everything that the status tells.
 fn all(request: &DownloadRequest, now: Timestamp) -> Vec<Fact> {
     let Some(status) = request.status.as_ref() else { return Vec::new() };
@@ -160,9 +181,9 @@ impl Teller<'_> {
                 (Kind::ApprovalDenied, data)
             }
             Phase::Revoked => {
-                let annotations = self.request.metadata.annotations.as_ref();
-                let why = annotations.and_then(|annotations| annotations.get(names::REVOKE));
-                (Kind::RequestRevoked, Data { reason: why.map(|why| cut(why)), ..self.data() })
+                let annotation = |key| self.request.metadata.annotations.as_ref()?.get(key).map(|text| cut(text));
+                let (actor, reason) = (annotation(names::REVOKED_BY), annotation(names::REVOKE));
+                (Kind::RequestRevoked, Data { actor, reason, ..self.data() })
             }
             Phase::Expired => (Kind::RequestExpired, Data { message, ..self.data() }),
             Phase::Failed => (Kind::RequestFailed, Data { code: self.status.reason.clone(), message, ..self.data() }),

@@ -91,6 +91,7 @@ fn told_by_requests() -> Vec<Fact> {
     step(&mut granted, 30);
     step(&mut granted, 400);
     granted.annotate(names::REVOKE, "laptop stolen");
+    granted.annotate(names::REVOKED_BY, "bob");
     step(&mut granted, 410);
     let mut denied = world(Format::Pkcs12, 2);
     step(&mut denied, 1);
@@ -103,6 +104,13 @@ fn told_by_requests() -> Vec<Fact> {
     failed.policies.clear();
     step(&mut failed, 1);
     facts
+}
+
+/// A request that waits for people, as it was last seen.
+fn told_when_deleted() -> DownloadRequest {
+    let mut waiting = world(Format::Pkcs12, 2);
+    waiting.step(1);
+    waiting.request
 }
 
 /// One fact of each type, with every field that it can have.
@@ -133,6 +141,7 @@ fn examples() -> BTreeMap<Kind, Fact> {
         call::exported(CALL, &certificate(), vec!["9d1b".to_owned()], ("1c0f".to_owned(), 1371), now),
         delivery::refused(&request, ("token_used", "this token was already used"), true, presented(), now),
         delivery::refused(&request, ("token_expired", "this token has expired"), false, presented(), now),
+        request::deleted(&told_when_deleted(), now),
         delivery::releasing(&receipt(), presented(), now),
         delivery::downloaded(&receipt(), Outcome::Delivered, Some(2907), Some(CALL.request_id), now),
     ]);

@@ -87,6 +87,10 @@ pub struct Intervals {
     /// How long a finished request that the HTTP API made stays, where no policy sets finishedRequestTTL.
     #[arg(long, value_name = "DURATION", default_value = "24h")]
     pub api_request_ttl: Duration,
+    /// How many open requests one requester may have in a namespace; one more fails with TooManyOpenRequests. Give the
+    /// server the same.
+    #[arg(long, value_name = "REQUESTS", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_open_requests: u32,
     /// How many objects are worked on at once.
     #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub concurrency: u16,

@@ -38,6 +38,8 @@ pub(super) struct Context {
     pub(super) untold: Untold,
     pub(super) inventory: Inventory,
     pub(super) intervals: Intervals,
+    /// The operator's own namespace.
+    pub(super) namespace: String,
     /// The operator's own policy.
     pub(super) ceiling: Option<NamedPolicy>,
     /// Where people reach the server.
@@ -58,7 +60,7 @@ impl Context {
         (counters, audit): (Counters, Audit),
         intervals: Intervals,
         ceiling: Option<NamedPolicy>,
-        external: external::Source,
+        (namespace, external): (&str, external::Source),
     ) -> Arc<Self> {
         let guard = watch::Sender::new(not_looked());
         let permits = Semaphore::new(intervals.concurrency.into());
@@ -70,6 +72,7 @@ impl Context {
             untold: Untold::default(),
             inventory: Inventory::default(),
             intervals,
+            namespace: namespace.to_owned(),
             ceiling,
             external,
             guard,
@@ -92,6 +95,7 @@ impl Context {
         lifecycle::Settings {
             external_url: self.external.has_url(),
             certificate_wait: self.intervals.certificate_wait.get(),
+            max_open_requests: usize::try_from(self.intervals.max_open_requests).unwrap_or(usize::MAX),
         }
     }
 

@@ -46,15 +46,14 @@ pub(super) async fn reconcile(
     stores: &Stores,
     cached: &DownloadRequest,
 ) -> Result<Again, PassError> {
-    // The guard probes the status policy on an object of this name; it is nobody's request.
-    if cached.metadata.deletion_timestamp.is_some() || cached.name_any() == names::GUARD {
+    if cached.metadata.deletion_timestamp.is_some() || names::is_guard_probe(cached, &context.namespace) {
         return Ok(Again::OnChange);
     }
     if begun(cached) && !context.untold.holds(cached) {
         let known = view::known(context, stores, cached)?;
         let now = context.clients.clock().second();
         let view = View::of(context, cached, known).await?;
-        let step = view.decide(context, cached, now);
+        let step = view.decide(context, stores, cached, now);
         if step.status.is_none() && !step.sweep && !context.is_unswept(cached) {
             if is_open(cached) {
                 return Ok(again(context, cached.status.as_ref(), step.wake_at, now));
@@ -63,7 +62,7 @@ pub(super) async fn reconcile(
         }
     }
     // Boxed, because most looks end before it and need not carry its size.
-    match Box::pin(advance(context, cached)).await {
+    match Box::pin(advance(context, stores, cached)).await {
         Err(error) => stall_if_forbidden(context, cached, error).await,
         again => again,
     }
@@ -75,7 +74,7 @@ fn begun(request: &DownloadRequest) -> bool {
 }
 
 /// Decides on what the API server has now, acts, and writes; again if somebody else was faster.
-async fn advance(context: &Context, cached: &DownloadRequest) -> Result<Again, PassError> {
+async fn advance(context: &Context, stores: &Stores, cached: &DownloadRequest) -> Result<Again, PassError> {
     let mut minted_before = false;
     for _ in 0..ATTEMPTS {
         // The spec never changes, so its surroundings need not wait for the rest of the request.
@@ -84,7 +83,7 @@ async fn advance(context: &Context, cached: &DownloadRequest) -> Result<Again, P
         let (view, request) = tokio::try_join!(surroundings, request)?;
         let Some(request) = request else { return Ok(Again::OnChange) };
         let now = context.clients.clock().second();
-        let step = view.decide(context, &request, now);
+        let step = view.decide(context, stores, &request, now);
         if minted_before && step.mint.is_none() {
             // What was minted on an older version of the request is nobody's token.
             let alive = request.status.as_ref().and_then(|status| status.token.as_ref()).map(|token| token.generation);

@@ -97,8 +97,8 @@ fn start(args: &ControllerArgs) -> Result<(), RunError> {
     let runtime = tokio::runtime::Runtime::new().map_err(RunError::Runtime)?;
     runtime.block_on(async {
         let clients = Clients::connect(&args.client, Role::Controller).await?;
-        let own = args.namespace.as_deref().unwrap_or_else(|| clients.default_namespace());
-        let external = external::Source::new(args, own)?;
+        let own = args.namespace.clone().unwrap_or_else(|| clients.default_namespace().to_owned());
+        let external = external::Source::new(args, &own)?;
         let metrics = Metrics::new("controller");
         let identity = args.election.identity.clone().unwrap_or_else(lease::identity);
         let events = Events::new(clients.writes().clone(), REPORTER, identity.as_str());
@@ -106,15 +106,10 @@ fn start(args: &ControllerArgs) -> Result<(), RunError> {
         let audit = Audit::start(&args.audit, Source::new(args.cluster_name.as_deref()), &metrics)?;
         audit.begin("controller", &identity, clients.clock().now());
         let telling = (Counters::new(&metrics), audit);
-        let context = Context::new(clients, events, telling, args.intervals.clone(), ceiling, external);
+        let context = Context::new(clients, events, telling, args.intervals.clone(), ceiling, (&own, external));
         metrics.collect(Box::new(context.inventory.clone()));
         supervise(args, context, metrics, identity).await
     })
-}
-
-/// The operator's own namespace.
-fn namespace<'a>(args: &'a ControllerArgs, context: &'a Context) -> &'a str {
-    args.namespace.as_deref().unwrap_or_else(|| context.clients.default_namespace())
 }
 
 /// Takes part in the election, works while leading, and serves the probes all the time.
@@ -142,7 +137,7 @@ async fn supervise(
     let address = args.metrics_address;
     let mut probes = tokio::spawn(metrics::serve(address, endpoint, quit.clone()));
     let candidacy = Candidacy {
-        namespace: namespace(args, &context).to_owned(),
+        namespace: context.namespace.clone(),
         name: args.election.lease_name.clone(),
         identity,
         duration: args.election.lease_duration.get(),
@@ -207,7 +202,7 @@ async fn work_while_leading(
 
 /// Works on every namespace until `stop`, then for at most the shutdown timeout. Dropping it drops all work.
 async fn work(context: &Arc<Context>, args: &ControllerArgs, awaited: &Awaited, stop: &CancellationToken) {
-    let keeper = Keeper::new(context, &args.guard, namespace(args, context));
+    let keeper = Keeper::new(context, &args.guard, &context.namespace);
     let mut scopes = JoinSet::new();
     let namespaces = match args.watch_namespaces.as_slice() {
         [] => vec![None],

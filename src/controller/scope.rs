@@ -29,7 +29,7 @@ use futures::{
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{certificate, context::Context, counters::Kind, pass::look, receipt, request};
+use super::{certificate, context::Context, counters::Kind, open::OpenRequests, pass::look, receipt, request};
 use crate::api::{Certificate, CertificatePolicy, DownloadReceipt, DownloadRequest};
 
 /// An object that may be unreadable without stopping its watch.
@@ -42,6 +42,8 @@ pub(super) struct Stores {
     pub(super) policies: Store<Guarded<CertificatePolicy>>,
     pub(super) requests: Store<Guarded<DownloadRequest>>,
     pub(super) receipts: Store<Guarded<DownloadReceipt>>,
+    /// The open ones among the requests.
+    pub(super) open: OpenRequests,
 }
 
 /// The first lists that are still awaited, for `/readyz`.
@@ -80,6 +82,7 @@ impl Writers {
             policies: self.policies.as_reader(),
             requests: self.requests.as_reader(),
             receipts: self.receipts.as_reader(),
+            open: OpenRequests::default(),
         }
     }
 }

@@ -4,6 +4,8 @@ use std::{error::Error, time::Duration};
 
 use hyper::StatusCode;
 
+use crate::text;
+
 /// A call to the API server that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{action} {object}")]
@@ -98,7 +100,8 @@ pub fn in_one_line(error: &(dyn Error + 'static)) -> String {
             text.push_str(&said);
         }
     }
-    text
+    // The API server repeats what people wrote.
+    text::shown(&text).into_owned()
 }
 
 /// What the failure of a call means.

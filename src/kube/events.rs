@@ -13,7 +13,7 @@ use k8s_openapi::{
 use sha2::{Digest as _, Sha256};
 
 use super::error::{Failure, failure, in_one_line};
-use crate::hex;
+use crate::{hex, text};
 
 /// The API server refuses longer notes.
 const LONGEST_NOTE: usize = 1024;
@@ -82,7 +82,9 @@ impl Events {
     }
 
     fn event(&self, regarding: ObjectReference, note: &Note<'_>, key: &str, now: Timestamp) -> Event {
-        let text = cut(&note.text, LONGEST_NOTE);
+        // `kubectl describe` prints it as it is.
+        let text = text::shown(&note.text);
+        let text = cut(&text, LONGEST_NOTE);
         Event {
             metadata: ObjectMeta {
                 name: Some(name(&regarding, note, key, self.controller)),

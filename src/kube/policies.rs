@@ -14,7 +14,8 @@ use serde_json::Value;
 use super::error::{ApiError, During as _};
 use crate::{
     api::{CertificatePolicy, CertificatePolicySpec, Duration},
-    policy::{NamedPolicy, Source},
+    policy::{NamedPolicy, Source, can_match_certificate, can_match_environment},
+    text,
 };
 
 /// Why the policies of a namespace are not known.
@@ -120,7 +121,7 @@ fn parse(text: &str) -> Result<CertificatePolicySpec, String> {
     if let Some(unknown) = not_in(written, &understood, "") {
         return Err(format!("field `{unknown}` is not known; `kubectl explain ccpol.spec` lists the fields"));
     }
-    match out_of_bounds(&spec) {
+    match out_of_bounds(&spec).or_else(|| senseless(&spec)) {
         Some(problem) => Err(problem),
         None => Ok(spec),
     }
@@ -164,6 +165,23 @@ fn out_of_bounds(spec: &CertificatePolicySpec) -> Option<String> {
     .next()
 }
 
+/// Entries that mean nothing: patterns that no name can match, and formats listed twice.
+fn senseless(spec: &CertificatePolicySpec) -> Option<String> {
+    let matching_nothing = |field: &str, what: &str, entries: Option<&Vec<String>>, can_match: fn(&str) -> bool| {
+        let wrong = entries?.iter().find(|entry| !can_match(entry))?;
+        Some(format!(
+            "{field}: `{}` matches no {what}: names are in lower-case letters, digits, - (and . in those of \
+             Certificates), begin and end with a letter or digit, and * stands for any characters",
+            text::shown(wrong)
+        ))
+    };
+    let formats = spec.allowed_formats.as_deref().unwrap_or_default();
+    let twice = formats.iter().enumerate().find(|(at, format)| formats[..*at].contains(format));
+    matching_nothing("certificates", "Certificate", spec.certificates.as_ref(), can_match_certificate)
+        .or_else(|| matching_nothing("environments", "environment", spec.environments.as_ref(), can_match_environment))
+        .or_else(|| twice.map(|(_, format)| format!("allowedFormats: {format} is listed twice")))
+}
+
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_seconds(seconds)
 }
@@ -205,6 +223,12 @@ mod tests {
             ("unattended: {approvals: 1}", "unattended.approvals: 1"),
             ("allowedFormats: []", "entries of allowedFormats: 0"),
             ("receiptRetention: 1h", "receiptRetention: 1h is not allowed; it must be between 24h"),
+            ("certificates: [API]", "certificates: `API` matches no Certificate"),
+            ("certificates: ['prod-*', 'api?']", "certificates: `api?` matches no Certificate"),
+            ("certificates: ['']", "certificates: `` matches no Certificate"),
+            ("environments: [' prod']", "environments: ` prod` matches no environment"),
+            ("environments: ['a.b']", "environments: `a.b` matches no environment"),
+            ("allowedFormats: [cert, ca, cert]", "allowedFormats: cert is listed twice"),
             ("", "the file is empty"),
             ("- allowKeyExport", "write fields such as"),
             ("kind: ConfigMap\nspec: {}", "write a CertificatePolicy"),

@@ -11,6 +11,7 @@ use crate::{
         condition_rank,
     },
     policy::Effective,
+    text,
 };
 
 /// Sets one condition. Its transition time changes only with its status, and the list keeps its order.
@@ -18,10 +19,12 @@ pub fn set_condition(
     conditions: &mut Vec<Condition>,
     kind: &str,
     (status, reason): (&str, &str),
-    mut message: String,
+    message: String,
     generation: Option<i64>,
     now: Timestamp,
 ) {
+    // It repeats what people wrote, and others read it at a terminal.
+    let mut message = text::shown(&message).into_owned();
     // Hundreds of policies may be named in one message; what the schema refuses would stop the request for good.
     if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE_CHARS) {
         message.truncate(end);
@@ -84,7 +87,9 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn note(&mut self, reason: &'static str, message: impl Into<String>, warning: bool) {
-        self.step.notes.push(Note { reason, message: message.into(), warning });
+        let message: String = message.into();
+        let message = text::shown(&message).into_owned();
+        self.step.notes.push(Note { reason, message, warning });
     }
 
     pub(super) fn wake(&mut self, at: Timestamp) {

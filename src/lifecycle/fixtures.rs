@@ -83,6 +83,8 @@ pub struct World {
     pub guard: Guard,
     pub receipt: Option<super::ReceiptSeen>,
     pub certificate_gone: bool,
+    pub ahead: usize,
+    pub settings: Settings,
     pub access: crate::policy::Access,
     pub minted: i64,
 }
@@ -96,6 +98,8 @@ impl World {
             guard: Guard::Unwatched,
             receipt: None,
             certificate_gone: false,
+            ahead: 0,
+            settings: Settings::default(),
             access: crate::policy::Access::Allowed,
             minted: 0,
         }
@@ -122,7 +126,8 @@ impl World {
             decision: (!self.certificate_gone).then(|| decide(&facts)),
             receipt: self.receipt.clone(),
             guard: self.guard.clone(),
-            settings: Settings::default(),
+            ahead: self.ahead,
+            settings: self.settings,
         }
     }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Guard, Mint,
+    Guard, MOST_TOKENS, Mint,
     draft::{Draft, after, set_condition},
     table::wake_for_end,
 };
@@ -30,6 +30,11 @@ pub(super) fn expire_token(draft: &mut Draft<'_>) {
         _ => None,
     };
     let until = draft.end_of_use(grant);
+    if let Some(minted) = all_minted(draft) {
+        let message = format!("token expired; {}", enough(minted));
+        draft.condition(TOKEN_ISSUED, ("False", reason::TOKEN_EXPIRED), message.as_str());
+        return draft.note(reason::TOKEN_EXPIRED, message, false);
+    }
     let name = draft.name();
     let how = match draft.request().spec.delivery.unwrap_or_default() {
         Delivery::Secret => format!("kubectl annotate dlr {name} --overwrite {}=$(date +%s)", names::MINT),
@@ -55,9 +60,34 @@ pub(super) fn use_approval(draft: &mut Draft<'_>, grant: &Grant) {
     if token_of_this_round(draft) && asked.as_ref().is_none_or(|asked| observed == Some(asked)) {
         return;
     }
+    if let Some(minted) = all_minted(draft) {
+        return say_enough(draft, minted);
+    }
     if let Some(mint) = plan_mint(draft, grant) {
         draft.step.wake_at = Some(mint.expires_at);
         draft.step.mint = Some(mint);
+    }
+}
+
+/// How many tokens were minted, where that is as many as there may be in one round.
+pub(super) fn all_minted(draft: &Draft<'_>) -> Option<i64> {
+    let generation = draft.status.token.as_ref().map(|token| token.generation)?;
+    (generation >= MOST_TOKENS && token_of_this_round(draft)).then_some(generation)
+}
+
+/// Why no other token is minted, and what to do.
+pub(super) fn enough(minted: i64) -> String {
+    format!("this request has had {minted} tokens, and no more are made for it: create another DownloadRequest")
+}
+
+/// Another token was asked for, and there is none: said once, beside the token that is still alive.
+fn say_enough(draft: &mut Draft<'_>, minted: i64) {
+    let issued = draft.status.conditions.iter().find(|c| c.type_ == TOKEN_ISSUED && c.status == "True");
+    let Some(issued) = issued.map(|condition| (condition.reason.clone(), condition.message.clone())) else { return };
+    let words = enough(minted);
+    if !issued.1.ends_with(&words) {
+        draft.condition(TOKEN_ISSUED, ("True", issued.0.as_str()), format!("{}; {words}", issued.1));
+        draft.note("NoMoreTokens", words, true);
     }
 }
 

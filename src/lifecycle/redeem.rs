@@ -2,7 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::{Guard, Material, Mint, Observed, draft::Draft, mint::plan_mint, next, table::in_words};
+use super::{
+    Guard, Material, Mint, Observed,
+    draft::Draft,
+    mint::{all_minted, enough, plan_mint},
+    next,
+    table::in_words,
+};
 use crate::{
     api::{Delivery, DownloadRequest, DownloadRequestStatus, Phase, TokenEnd},
     policy::{Decision, Reason, holds_key},
@@ -158,6 +164,9 @@ pub enum ClaimRefusal {
     /// Approvals are missing.
     #[error("{0}; claim again when they are given")]
     ApprovalRequired(String),
+    /// As many tokens were minted as there may be.
+    #[error("{}", enough(*.0))]
+    NoMoreTokens(i64),
     /// It waits for its Certificate, or its material cannot be delivered.
     #[error("{0}")]
     NotReady(String),
@@ -207,6 +216,9 @@ pub fn claim(seen: &Observed<'_>, now: Timestamp) -> Result<(DownloadRequestStat
     };
     let mut draft = Draft::new(seen, now);
     draft.status = status;
+    if let Some(minted) = all_minted(&draft) {
+        return Err(ClaimRefusal::NoMoreTokens(minted));
+    }
     match plan_mint(&mut draft, grant) {
         Some(mint) => Ok((draft.status, mint)),
         None => match &seen.guard {

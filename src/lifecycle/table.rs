@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     api::{
-        ApprovalCount, Decision as Vote, DownloadRequest, Outcome, Phase, ReceiptReference, Review, TokenEnd,
+        ApprovalCount, Decision as Vote, Delivery, DownloadRequest, Outcome, Phase, ReceiptReference, Review, TokenEnd,
         condition::{APPROVED, FINISHED, TOKEN_ISSUED, reason},
         names,
     },
@@ -33,7 +33,7 @@ pub fn next(seen: &Observed<'_>, now: Timestamp) -> Step {
     if !draft.phase().is_open() {
         return Step::default();
     }
-    if !ended_by_people(&mut draft) && !ended_by_epoch(&mut draft) {
+    if !ended_by_people(&mut draft) && !ended_by_epoch(&mut draft) && !ended_by_number(&mut draft) {
         if draft.phase() == Phase::Pending {
             begin(&mut draft);
         } else {
@@ -75,7 +75,8 @@ fn consume(draft: &mut Draft<'_>, receipt: &str, outcome: Option<Outcome>, bytes
 /// Revocation by whoever may, and any Deny whatever its digest.
 fn ended_by_people(draft: &mut Draft<'_>) -> bool {
     if let Some(why) = draft.annotation(names::REVOKE) {
-        let message = format!("revoked: {why}");
+        let by = draft.annotation(names::REVOKED_BY).map(|who| format!(" by {who}")).unwrap_or_default();
+        let message = format!("revoked{by}: {why}");
         draft.close(Phase::Revoked, reason::REVOKED, &message);
         return true;
     }
@@ -102,6 +103,29 @@ fn ended_by_epoch(draft: &mut Draft<'_>) -> bool {
         return true;
     }
     false
+}
+
+/// One requester's requests must not fill the operator's memory: the oldest stay. A request of the HTTP API is there with
+/// its token already when it is first counted.
+fn ended_by_number(draft: &mut Draft<'_>) -> bool {
+    let most = draft.seen.settings.max_open_requests;
+    let is_new =
+        draft.phase() == Phase::Pending || draft.request().spec.delivery.unwrap_or_default() == Delivery::Claim;
+    if draft.seen.ahead < most || !is_new {
+        return false;
+    }
+    let message = too_many_open(requester(draft.request()), most);
+    draft.fail("TooManyOpenRequests", &message);
+    true
+}
+
+/// That one requester has as many open requests as they may, and what to do.
+#[must_use]
+pub fn too_many_open(requester: &str, most: usize) -> String {
+    format!(
+        "{requester} has {most} open requests in this namespace already, the most that one may have \
+         (--max-open-requests); use or revoke some (kubectl certcourier list requests --mine --open), then ask again"
+    )
 }
 
 /// New → `Approved`, `AwaitingApproval` or `Failed`; or it waits for its Certificate.

@@ -286,6 +286,139 @@ fn whoever_may_revokes_and_it_stays() {
 }
 
 #[test]
+fn who_withdrew_is_named_where_it_is_known_and_nothing_hidden_is_repeated() {
+    let mut world = World::new(Format::Fullchain, vec![]);
+    world.annotate(names::REVOKE, "line\u{1b}[2J\u{202e}break");
+    world.annotate(names::REVOKED_BY, "bob");
+    let step = world.step(0);
+    assert_eq!(world.message("Finished"), "revoked by bob: line [2J\u{fffd}break");
+    assert_eq!(step.notes[0].message, "revoked by bob: line [2J\u{fffd}break");
+}
+
+#[test]
+fn another_token_is_made_sixteen_times_and_then_the_last_one_is_left_alone() {
+    let mut world = World::new(Format::Fullchain, vec![]);
+    world.step(0);
+    for number in 0..30_i64 {
+        world.annotate(names::MINT, &number.to_string());
+        world.step(number);
+    }
+    assert_eq!(world.status().token.as_ref().unwrap().generation, MOST_TOKENS);
+    assert_eq!((world.minted, world.condition("TokenIssued").as_str()), (MOST_TOKENS, "True/Minted"));
+    let message = world.message("TokenIssued");
+    assert!(
+        message
+            .ends_with("this request has had 16 tokens, and no more are made for it: create another DownloadRequest")
+    );
+    assert!(message.starts_with("read the link from Secret"), "{message}");
+    assert_eq!(redeem(&world.observed(), &hash(MOST_TOKENS), at(31)), Ok(()), "the last one is as good as before");
+    world.annotate(names::MINT, "again");
+    let step = world.step(32);
+    assert_eq!((step.status, step.mint, step.notes), (None, None, vec![]), "it is said once");
+    world.step(400);
+    let message = world.message("TokenIssued");
+    assert!(message.starts_with("token expired; this request has had 16 tokens"), "{message}");
+    assert_eq!(world.step(401).mint, None);
+
+    // A new round has a token of its own.
+    let mut reviewed = approved_by_people();
+    for number in 0..20_i64 {
+        reviewed.annotate(names::MINT, &number.to_string());
+        reviewed.step(number + 10);
+    }
+    assert_eq!(reviewed.minted, MOST_TOKENS);
+    reviewed.renew("f2");
+    reviewed.step(40);
+    for who in ["bob", "frank"] {
+        reviewed.vote(who, Vote::Approve);
+    }
+    reviewed.step(41);
+    assert_eq!((reviewed.minted, reviewed.phase()), (MOST_TOKENS + 1, Phase::TokenIssued));
+}
+
+#[test]
+fn a_token_is_claimed_sixteen_times_and_no_more() {
+    let mut world = World::new(Format::Fullchain, vec![]).claimed();
+    world.step(0);
+    for number in 1..=MOST_TOKENS {
+        let (base, mint) = claim(&world.observed(), at(number)).unwrap();
+        world.apply(&Step { status: Some(Box::new(base)), mint: Some(mint), ..Step::default() });
+    }
+    let refusal = claim(&world.observed(), at(20)).unwrap_err();
+    assert_eq!(refusal, ClaimRefusal::NoMoreTokens(MOST_TOKENS));
+    assert!(refusal.to_string().contains("create another DownloadRequest"), "{refusal}");
+}
+
+#[test]
+fn one_request_too_many_of_one_requester_fails_and_those_that_people_look_at_stay() {
+    let two = Settings { max_open_requests: 2, ..Settings::default() };
+    for (ahead, phase) in [(1, Phase::TokenIssued), (2, Phase::Failed), (3, Phase::Failed)] {
+        let mut world = World::new(Format::Fullchain, vec![]);
+        (world.ahead, world.settings) = (ahead, two);
+        world.step(0);
+        assert_eq!(world.phase(), phase, "{ahead}");
+    }
+    let mut world = World::new(Format::Fullchain, vec![]);
+    (world.ahead, world.settings) = (2, two);
+    world.step(0);
+    assert_eq!(world.status().reason.as_deref(), Some("TooManyOpenRequests"));
+    let message = world.message("Finished");
+    assert!(message.contains("alice has 2 open requests in this namespace already"), "{message}");
+    assert!(message.contains("use or revoke some"), "{message}");
+
+    // A smaller number after a restart ends nothing that is under way.
+    let mut waiting = World::new(Format::Fullchain, policy(2));
+    waiting.step(0);
+    (waiting.ahead, waiting.settings) = (5, two);
+    assert_eq!((waiting.step(1).status, waiting.phase()), (None, Phase::AwaitingApproval));
+
+    // Over HTTP the token is there before the controller counts.
+    let mut claimed = World::new(Format::Fullchain, vec![]).claimed();
+    let (base, mint) = claim(&claimed.observed(), at(0)).unwrap();
+    claimed.apply(&Step { status: Some(Box::new(base)), mint: Some(mint), ..Step::default() });
+    (claimed.ahead, claimed.settings) = (2, two);
+    claimed.step(1);
+    assert_eq!(claimed.phase(), Phase::Failed);
+}
+
+#[test]
+fn loosening_what_protects_link_or_file_voids_the_votes_for_it() {
+    use crate::api::{Duration, PassphraseRules, TokenRules};
+
+    let protected = |rules: TokenRules, least: i32| {
+        let mut policies = policy(2);
+        policies[0].spec.token = Some(rules);
+        policies[0].spec.passphrase = Some(PassphraseRules { min_length: Some(least) });
+        policies
+    };
+    let strict = TokenRules {
+        ttl: Some(Duration::from_seconds(60)),
+        max_ttl: Some(Duration::from_seconds(60)),
+        bind_to_requester: Some(true),
+    };
+    for (what, looser, least) in [
+        ("who may use it", TokenRules { bind_to_requester: Some(false), ..strict.clone() }, 20),
+        ("how long it lives", TokenRules { max_ttl: Some(Duration::from_seconds(3600)), ..strict.clone() }, 20),
+        ("the passphrase", strict.clone(), 1),
+    ] {
+        let mut world = World::new(Format::Pkcs12, protected(strict.clone(), 20));
+        world.step(0);
+        for who in ["bob", "frank"] {
+            world.vote(who, Vote::Approve);
+        }
+        world.step(1);
+        assert_eq!(world.phase(), Phase::TokenIssued, "{what}");
+        world.policies = protected(looser, least);
+        world.step(2);
+        assert_eq!(
+            (world.phase(), world.condition("Approved").as_str()),
+            (Phase::AwaitingApproval, "False/ReviewChanged"),
+            "{what}"
+        );
+    }
+}
+
+#[test]
 fn a_broken_guard_holds_keys_back_and_lets_public_formats_go_on() {
     let broken = Guard::Broken { reason: "binding tokens is gone".into() };
     let mut key = World::new(Format::Key, policy(0));

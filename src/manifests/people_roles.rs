@@ -43,8 +43,8 @@ fn operator() -> ClusterRole {
 fn requests_with(verbs: &[&str]) -> Vec<PolicyRule> {
     vec![
         allow(GROUP, &CATALOGUE, &READ),
-        // patch: ask for another token, withdraw, re-apply; update: `kubectl replace`. Policy `downloadrequests` keeps
-        // others' requests as they are.
+        // patch: ask for another token, withdraw, re-apply; update: `kubectl replace`; delete: their own. Policy
+        // `downloadrequests` keeps others' requests as they are, and there.
         allow(GROUP, &["downloadrequests"], &["get", "list", "watch", "create", "patch", "update", "delete"]),
         allow(GROUP, &["certificates"], verbs),
     ]
@@ -75,8 +75,12 @@ fn admin() -> ClusterRole {
                 &CATALOGUE,
                 &["get", "list", "watch", "create", "patch", "update", "delete", "deletecollection"],
             ),
-            // patch: the annotation that revokes.
-            allow(GROUP, &["downloadrequests"], &["get", "list", "watch", "patch"]),
+            // patch: the annotation that revokes. administer: policy `downloadrequests` lets its holder delete others'.
+            allow(
+                GROUP,
+                &["downloadrequests"],
+                &["get", "list", "watch", "patch", "delete", "deletecollection", "administer"],
+            ),
         ],
     )
 }

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::style::{Style, Tone};
+use crate::text;
 
 /// Between two columns.
 const GAP: usize = 3;
@@ -96,9 +97,9 @@ impl Table {
     }
 }
 
-/// The text on one line, without control characters.
+/// The text on one line; what would move the cursor, or nobody would see, is made visible.
 pub fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text::shown(text).into_owned()
 }
 
 /// How long ago, or how far ahead, in one or two units: `45s`, `7m`, `3h`, `12d`.
@@ -126,11 +127,13 @@ mod tests {
         let mut table = Table::new(["NAME", "REASON"]);
         table.row(["api".into(), "line\nbreak".into()]);
         table.row(["a-longer-name".into(), Cell::from(None)]);
+        table.row(["turned".into(), "a\u{202e}b\u{200b}c\u{1b}[2J".into()]);
         assert_eq!(
             table.render(Style::default(), true),
-            "NAME            REASON\napi             line break\na-longer-name   <none>\n"
+            "NAME            REASON\napi             line break\na-longer-name   <none>\n\
+             turned          a\u{fffd}b\u{fffd}c [2J\n"
         );
-        assert_eq!(table.render(Style::default(), false).lines().count(), 2);
+        assert_eq!(table.render(Style::default(), false).lines().count(), 3);
     }
 
     #[test]

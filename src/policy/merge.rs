@@ -102,13 +102,15 @@ pub struct Effective {
 }
 
 impl Effective {
-    /// The values that grant something, as one text: when it changes, earlier approvals are void.
-    /// How long receipts and finished requests stay is not part of it.
+    /// The values that grant something, as one text: when it changes, earlier approvals are void. What protects the link
+    /// and the file (its life, who may use it, how long a passphrase is) grants by its absence, so it is part of it. How
+    /// long receipts and finished requests stay is not.
     #[must_use]
     pub fn granting(&self) -> String {
         let formats: Vec<&str> = self.formats.value.iter().map(|format| format.name()).collect();
         format!(
-            "keys={:?} caKeys={} formats={} approval={:?}/{}/{}/{} unattended={:?}/{} legacy={}",
+            "keys={:?} caKeys={} formats={} approval={:?}/{}/{}/{} unattended={:?}/{} legacy={} \
+             token={}/{} bound={} passphrase={}",
             self.key_export.value,
             self.ca_key_export.value,
             formats.join(","),
@@ -119,6 +121,10 @@ impl Effective {
             self.unattended.value,
             self.unattended_approvals.value,
             self.allow_legacy.value,
+            self.ttl.value,
+            self.max_ttl.value,
+            self.bind_to_requester.value,
+            self.passphrase_min_length.value,
         )
     }
 }

@@ -207,6 +207,10 @@ pub struct RequestLimits {
     #[arg(long, env = "CERTCOURIER_BODY_TIMEOUT", default_value = "10s", value_name = "DURATION",
         value_parser = positive)]
     pub body_timeout: Duration,
+    /// Open DownloadRequests that one caller may have in a namespace. Beyond it: 409. Give the controller the same.
+    #[arg(long, env = "CERTCOURIER_MAX_OPEN_REQUESTS", default_value_t = 200, value_name = "REQUESTS",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_open_requests: u32,
 }
 
 /// Limits on deliveries.

@@ -28,6 +28,7 @@ pub enum ErrorCode {
     CertificateChanged,
     ClaimConflict,
     WrongDelivery,
+    TooManyOpenRequests,
     TokenUnknown,
     TokenExpired,
     TokenUsed,
@@ -50,7 +51,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::BadRequest,
         Self::Unauthorized,
         Self::Forbidden,
@@ -63,6 +64,7 @@ impl ErrorCode {
         Self::CertificateChanged,
         Self::ClaimConflict,
         Self::WrongDelivery,
+        Self::TooManyOpenRequests,
         Self::TokenUnknown,
         Self::TokenExpired,
         Self::TokenUsed,
@@ -99,6 +101,7 @@ impl ErrorCode {
             Self::CertificateChanged => "certificate_changed",
             Self::ClaimConflict => "claim_conflict",
             Self::WrongDelivery => "wrong_delivery",
+            Self::TooManyOpenRequests => "too_many_open_requests",
             Self::TokenUnknown => "token_unknown",
             Self::TokenExpired => "token_expired",
             Self::TokenUsed => "token_used",
@@ -131,9 +134,11 @@ impl ErrorCode {
             }
             Self::NotFound | Self::TokenUnknown => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::RequestClosed | Self::CertificateChanged | Self::ClaimConflict | Self::WrongDelivery => {
-                StatusCode::CONFLICT
-            }
+            Self::RequestClosed
+            | Self::CertificateChanged
+            | Self::ClaimConflict
+            | Self::WrongDelivery
+            | Self::TooManyOpenRequests => StatusCode::CONFLICT,
             Self::TokenExpired | Self::TokenUsed | Self::TokenReplaced | Self::TokenRevoked | Self::CertificateGone => {
                 StatusCode::GONE
             }
@@ -165,6 +170,7 @@ impl ErrorCode {
                 | Self::TooLarge
                 | Self::HeadersTooLarge
                 | Self::RateLimited
+                | Self::TooManyOpenRequests
                 | Self::Unavailable
                 | Self::InternalError
         )

@@ -36,6 +36,11 @@ impl Watcher {
         Self { clients, namespace, controller, max_age, wanted: OnceCell::new() }
     }
 
+    /// The operator's own namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// What is known of the policies at this moment. Ask after everything else about the request was read: what was
     /// forged before then shows. Formats without a key do not wait for it.
     pub async fn of(&self, request: &DownloadRequest) -> Guard {

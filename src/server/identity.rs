@@ -14,6 +14,7 @@ use crate::{
         client::Clients,
         error::{ApiError, During as _, Failure},
     },
+    policy::is_unattended,
     redact::Redacted,
 };
 
@@ -45,11 +46,13 @@ pub async fn of_client(client: Client) -> Result<Requester, ApiError> {
     access::who(&client).await.during("review", || "who the caller is".to_owned())
 }
 
-/// Whether a caller is whom a request names: the same user name, and the same uid where both have one.
+/// Whether a caller is whom a request names: the same user name, and the uid that was recorded. A `ServiceAccount` that
+/// was deleted and made again has the old name and another uid; each of its tokens carries it, so a record without one is
+/// not its own.
 #[must_use]
 pub fn is_requester(caller: &Requester, requester: Option<&Requester>) -> bool {
     requester.is_some_and(|requester| {
-        let same_uid = requester.uid.is_empty() || caller.uid.is_empty() || requester.uid == caller.uid;
+        let same_uid = requester.uid == caller.uid || (requester.uid.is_empty() && !is_unattended(&caller.username));
         !requester.username.is_empty() && requester.username == caller.username && same_uid
     })
 }
@@ -83,13 +86,13 @@ mod tests {
     }
 
     #[test]
-    fn a_requester_is_known_by_name_and_by_uid_where_both_have_one() {
+    fn a_requester_is_known_by_name_and_by_the_uid_that_was_recorded() {
         let person =
             |username: &str, uid: &str| Requester { username: username.into(), uid: uid.into(), groups: vec![] };
         let asked = person("carol", "1");
         for (caller, same) in [
             (person("carol", "1"), true),
-            (person("carol", ""), true),
+            (person("carol", ""), false),
             (person("carol", "2"), false),
             (person("Carol", "1"), false),
             (person("", "1"), false),
@@ -97,6 +100,10 @@ mod tests {
             assert_eq!(is_requester(&caller, Some(&asked)), same, "{caller:?}");
         }
         assert!(is_requester(&asked, Some(&person("carol", ""))));
+        let robot = person("system:serviceaccount:ci:robot", "1");
+        for (recorded, same) in [("1", true), ("2", false), ("", false)] {
+            assert_eq!(is_requester(&robot, Some(&person(&robot.username, recorded))), same, "{recorded}");
+        }
         assert!(!is_requester(&person("", ""), Some(&person("", ""))), "nobody is nobody's requester");
         assert!(!is_requester(&asked, None));
     }

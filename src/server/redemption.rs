@@ -29,7 +29,7 @@ use super::{
     state::ServerState,
 };
 use crate::{
-    api::DownloadRequest,
+    api::{DownloadRequest, names},
     kube::{error::During as _, receipts},
     lifecycle::{self, Refusal},
     redact::Redacted,
@@ -125,6 +125,7 @@ pub async fn find(state: &ServerState, token: &Token) -> Result<Found, ServerErr
         .await
         .during("read", || format!("DownloadRequest {}/{}", token.namespace(), token.request()))
         .map_err(of_api_error)?;
+    let request = request.filter(|request| !names::is_guard_probe(request, state.guard.namespace()));
     Ok(Found { request: request.ok_or_else(no_request)?, hash: token.hash(), looked_at })
 }
 

@@ -49,6 +49,15 @@ async fn a_certificate_policy_keeps_its_durations_in_range() {
         (json!({"allowedFormats": ["jks"]}), "Unsupported value"),
         (json!({"allowKeyExport": "Sometimes"}), "Unsupported value"),
         (json!({"certificates": []}), "should have at least 1 items"),
+        (json!({"certificates": ["API"]}), "`API` matches no Certificate: names are in lower-case letters"),
+        (json!({"certificates": ["prod-*", "api?"]}), "`api?` matches no Certificate"),
+        (json!({"certificates": ["[a-z]*"]}), "`[a-z]*` matches no Certificate"),
+        (json!({"certificates": [" api"]}), "` api` matches no Certificate"),
+        (json!({"certificates": ["ａpi"]}), "`ａpi` matches no Certificate"),
+        (json!({"certificates": ["-*"]}), "`-*` matches no Certificate"),
+        (json!({"certificates": ["a..b"]}), "`a..b` matches no Certificate"),
+        (json!({"environments": ["Production"]}), "`Production` matches no environment"),
+        (json!({"environments": ["prod.*"]}), "`prod.*` matches no environment"),
     ];
     let mut cases = vec![
         case("every field at once", person("dave"), place.create(policy("full", full.clone())), Gives("/spec", full)),
@@ -140,6 +149,30 @@ async fn a_request_says_only_what_has_a_meaning() {
             person("alice"),
             ask(json!({"format": "cert", "deadline": "2026-11-22T18:00:00+99:99"})),
             Invalid("deadline"),
+        ),
+        case(
+            "a Certificate that cannot be",
+            person("alice"),
+            ask(json!({"format": "cert", "certificateRef": {"name": "API"}})),
+            Invalid("no Certificate can have this name"),
+        ),
+        case(
+            "an environment that cannot be",
+            person("alice"),
+            ask(json!({"format": "cert", "environment": "prod\u{1b}[2J"})),
+            Invalid("no environment can have this name"),
+        ),
+        case(
+            "a Secret that cannot be",
+            person("alice"),
+            ask(json!({"format": "pkcs12", "passphraseSecretRef": {"name": "P12", "key": "p"}})),
+            Invalid("no Secret can have this name"),
+        ),
+        case(
+            "a key that cannot be",
+            person("alice"),
+            ask(json!({"format": "pkcs12", "passphraseSecretRef": {"name": "alice-p12", "key": "p/q"}})),
+            Invalid("no Secret can have this key"),
         ),
         // The stamp would write the name; as an update nothing does.
         case(

@@ -22,5 +22,6 @@ mod roles;
 mod secrets;
 mod sidecar;
 mod stamp;
+mod upkeep;
 mod votes;
 mod world;

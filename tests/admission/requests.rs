@@ -377,7 +377,7 @@ async fn a_request_that_is_being_deleted_can_go_and_nothing_more() {
         ),
         case("it is gone", person("alice"), by(&alice, &ns, "g1", "cert"), Allowed),
         case("an auditor deletes nothing", person("erin"), place.delete("g1"), Forbidden("cannot delete resource")),
-        case("an approver deletes nothing", person("frank"), place.delete("g1"), Forbidden("cannot delete resource")),
+        case("an approver deletes nothing", person("grace"), place.delete("g1"), Forbidden("cannot delete resource")),
         case("the controller deletes a finished request", CONTROL, place.delete("g1"), Allowed),
         case("another request", person("carol"), by(&carol, &ns, "g2", "cert"), Allowed),
         case("the administrator deletes it", Who::Admin, place.delete("g2"), Allowed),

@@ -13,7 +13,7 @@ use crate::{
         Place, case, run,
     },
     requests::{bare, by},
-    world::{CONTROL, CONTROLLER, HOME, Session, Who, impersonated, person},
+    world::{CI, CONTROL, CONTROLLER, HOME, Session, Who, impersonated, person},
 };
 
 const STAMPS: &str = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies";
@@ -110,6 +110,21 @@ async fn with_the_stamp(session: &Session) {
             Gives("/spec/requestedBy/username", json!(CONTROLLER)),
         ),
         case(
+            "who withdraws is written beside the reason, over what a client wrote",
+            person("bob"),
+            place.merge(
+                "w1",
+                json!({"metadata": {"annotations": {"certcourier.io/revoke": "leaked", "certcourier.io/revoked-by": "alice"}}}),
+            ),
+            Gives("/metadata/annotations/certcourier.io~1revoked-by", json!("bob")),
+        ),
+        case(
+            "a withdrawal is not signed anew when something else changes",
+            person("alice"),
+            place.annotate("w1", "note", "x"),
+            Gives("/metadata/annotations/certcourier.io~1revoked-by", json!("bob")),
+        ),
+        case(
             "a request without a spec gets the words of the schema",
             person("alice"),
             Call::new(
@@ -173,6 +188,7 @@ async fn without_the_stamp(session: &Session) {
     let place = Place::of(&ns, "downloadrequests");
     let alice = session.identity(&person("alice")).await;
     let many = session.identity(&person("user-19")).await;
+    let ci = session.identity(&person(CI)).await;
     let zoe = impersonated("zoe", &["impersonated-operators"]);
     let zoe_identity = session.identity(&zoe).await;
     let written = |edit: &dyn Fn(&mut Value)| {
@@ -187,7 +203,7 @@ async fn without_the_stamp(session: &Session) {
             bare(&ns, "c1", "cert"),
             Refused(
                 REQUESTS,
-                r#"write requestedBy: {username: "alice", groups: ["operators", "system:authenticated"]}"#,
+                r#"write requestedBy: {username: "alice", uid: "uid-alice", groups: ["operators", "system:authenticated"]}"#,
             ),
         ),
         case(
@@ -231,13 +247,32 @@ async fn without_the_stamp(session: &Session) {
         ),
         case("the caller, uid and all", person("alice"), written(&|_| ()), Allowed),
         case(
-            "the caller without the uid, as the refusal said",
+            "the caller as the refusal said",
             person("alice"),
             forged(
                 bare(&ns, "c3", "cert"),
-                json!({"username": "alice", "groups": ["operators", "system:authenticated"]}),
+                json!({"username": "alice", "uid": "uid-alice", "groups": ["operators", "system:authenticated"]}),
             ),
             Allowed,
+        ),
+        case(
+            "the caller without the uid",
+            person("alice"),
+            written(&|requester| requester["uid"] = Value::Null),
+            Refused(REQUESTS, r#"{username: "alice", uid: "uid-alice", groups"#),
+        ),
+        case(
+            "a ServiceAccount without its uid, so that another one of the name could pass for it",
+            person(CI),
+            forged(bare(&ns, "c7", "cert"), json!({"username": ci.username, "groups": ci.groups})),
+            Refused(REQUESTS, "spec.requestedBy must be the caller"),
+        ),
+        case("a ServiceAccount with its uid", person(CI), by(&ci, &ns, "c7", "cert"), Allowed),
+        case(
+            "without the stamp a withdrawal names nobody",
+            person("bob"),
+            place.annotate("c7", "certcourier.io/revoke", "leaked"),
+            Gives("/metadata/annotations", json!({"certcourier.io/revoke": "leaked"})),
         ),
         case(
             "500 groups are not printed",
@@ -278,7 +313,11 @@ async fn without_the_stamp(session: &Session) {
 }
 
 async fn a_written_requester_survives_applying_again(session: &Session, ns: &str) {
-    let file = file(ns, "f2", "  requestedBy: {username: alice, groups: [operators, \"system:authenticated\"]}\n");
+    let file = file(
+        ns,
+        "f2",
+        "  requestedBy: {username: alice, uid: uid-alice, groups: [operators, \"system:authenticated\"]}\n",
+    );
     for name in ["alice", "bob"] {
         let person = session.world.plane.person(name, &[]).await.unwrap();
         let output = person.run_with(["apply", "-f", "-"], &file).await.unwrap();

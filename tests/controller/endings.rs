@@ -233,3 +233,60 @@ async fn finished_requests_go_when_a_policy_says_so_and_stay_otherwise() {
     world.until_exists::<DownloadRequest>("stays", false).await;
     world.delete::<CertificatePolicy>("tidy").await;
 }
+
+#[tokio::test]
+async fn more_open_requests_than_one_may_have_fail_and_the_oldest_stay() {
+    let world = World::new("crowd").await;
+    world.certificate().await;
+    world.people().await;
+    world.policy("all", json!({"approval": {"requiredFor": "All"}})).await;
+    let controller = world.controller(&[("--max-open-requests", "2")]).await;
+    for name in ["one", "two"] {
+        world.request(name, "cert", json!({})).await;
+        world.until_phase(name, Phase::AwaitingApproval).await;
+    }
+    let failed = async |name: &str| {
+        world.request(name, "cert", json!({})).await;
+        let failed = world.until_phase(name, Phase::Failed).await;
+        assert_eq!(failed.status.as_ref().unwrap().reason.as_deref(), Some("TooManyOpenRequests"));
+        let message = condition(&failed, "Finished").2;
+        assert!(message.contains("carol has 2 open requests in this namespace already"), "{message}");
+    };
+    failed("three").await;
+    // Somebody else has room of their own.
+    world.request_by("alice", "hers", "cert", json!({})).await;
+    world.until_phase("hers", Phase::AwaitingApproval).await;
+    world.merge::<DownloadRequest>("one", json!({"metadata": {"annotations": {names::REVOKE: "enough"}}})).await;
+    world.until_phase("one", Phase::Revoked).await;
+    // The controller's own watch must have seen it, too.
+    controller.says("revoked: enough").await;
+    world.request("four", "cert", json!({})).await;
+    world.until_phase("four", Phase::AwaitingApproval).await;
+    assert_eq!(phase_of(&world.get("two").await), Phase::AwaitingApproval);
+    drop(controller);
+
+    // Another leader counts what there is.
+    let _next = world.controller(&[("--max-open-requests", "2")]).await;
+    failed("five").await;
+}
+
+#[tokio::test]
+async fn a_deleted_request_is_told_with_where_it_stood() {
+    let world = World::new("deleted").await;
+    let _pki = world.certificate().await;
+    world.people().await;
+    world.policy("all", json!({"approval": {"requiredFor": "All"}})).await;
+    let controller = world.controller(&[]).await;
+    let made = world.request("waits", "cert", json!({})).await;
+    world.until_phase("waits", Phase::AwaitingApproval).await;
+    // The controller has seen what it wrote once it asks nobody any more; the record needs the phase.
+    controller.says("approval.requested").await;
+    world.delete::<DownloadRequest>("waits").await;
+    controller.says(&format!("{}/deleted", made.uid().unwrap())).await;
+    let log = controller.log();
+    let line = log.lines().find(|line| line.contains("request.deleted")).unwrap();
+    let line: Value = serde_json::from_str(line).unwrap();
+    assert_eq!((&line["data"]["request"], &line["data"]["requester"]), (&json!("waits"), &json!("carol")));
+    assert!(line["data"]["message"].as_str().unwrap().starts_with("it was open (AwaitingApproval)"), "{line}");
+    assert_eq!(log.matches("request.deleted").count(), 1);
+}

@@ -1,5 +1,6 @@
-//! Attacks that got through once, each run again.
+//! What attackers tried, on a live stage: one file for each topic, each attack a test that fails without its remedy.
 
 mod doctor;
 mod kinds;
 mod mutators;
+mod requests;

@@ -161,7 +161,7 @@ async fn every_command_of_the_quickstart_does_what_it_says() {
         ("frank", "condition met"),
         ("alice", "TokenIssued"),
         ("alice", "Key is valid"),
-        ("carol", "revoked: sent to the wrong partner"),
+        ("carol", "revoked by carol: sent to the wrong partner"),
         ("erin", "Delivered"),
     ];
     run_page(&world, "docs/quickstart.md", &expected).await;

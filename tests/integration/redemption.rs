@@ -274,7 +274,7 @@ async fn a_revoked_request_is_over_for_good() {
     let (phase, request) = world.wait_finished("leaked").await;
     assert_eq!(
         (phase, message(request.status.as_ref().unwrap(), "Finished").as_str()),
-        (Phase::Revoked, "revoked: seen in a chat")
+        (Phase::Revoked, "revoked by bob: seen in a chat")
     );
     let answer = world.redeem(&token).await;
     assert_eq!((answer.status, answer.json("error").as_str()), (410, "token_revoked"), "{}", answer.text());

@@ -86,7 +86,7 @@ async fn the_exit_code_of_wait_says_what_became_of_a_request() {
     for (name, code, words) in [
         ("denied", 3, "denied by bob: asked alice"),
         ("expired", 4, "before its deadline"),
-        ("revoked", 5, "revoked: not needed after all"),
+        ("revoked", 5, "revoked by bob: not needed after all"),
         ("failed", 5, "UnknownEnvironment"),
         ("none", 5, "there is no DownloadRequest `none`"),
     ] {

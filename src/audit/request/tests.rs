@@ -73,6 +73,31 @@ fn a_changed_review_is_asked_for_again_and_its_votes_are_told_anew() {
 }
 
 #[test]
+fn a_deletion_is_told_with_where_the_request_stood_and_a_withdrawal_with_who() {
+    let mut waiting = by_two();
+    let gone = deleted(&waiting.request, at(7));
+    assert_eq!((gone.kind, gone.time, gone.id.as_deref()), (Kind::RequestDeleted, at(7), Some("uid-1/deleted")));
+    let message = gone.data.message.unwrap();
+    assert_eq!(message, "it was open (AwaitingApproval): its votes and its token went with it");
+    assert_eq!(gone.data.requester.as_deref(), Some("alice"));
+    waiting.annotate(names::REVOKE, "laptop stolen");
+    waiting.annotate(names::REVOKED_BY, "bob");
+    let facts = step(&mut waiting, 1);
+    assert_eq!((facts[0].kind, facts[0].data.actor.as_deref()), (Kind::RequestRevoked, Some("bob")));
+    assert_eq!(deleted(&waiting.request, at(8)).data.message.as_deref(), Some("it was over (Revoked)"));
+}
+
+#[test]
+fn a_line_moves_no_cursor_and_says_what_was_written() {
+    let mut world = World::new(Format::Key, policy(2));
+    world.request.spec.reason = Some("a\u{9b}2J\u{202e}b".to_owned());
+    let line = step(&mut world, 0)[0].line("id", &Source::default());
+    assert!(!line.chars().any(crate::text::is_hidden), "{line:?}");
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["data"]["reason"], "a\u{9b}2J\u{202e}b");
+}
+
+#[test]
 fn every_ending_is_told_with_who_or_why() {
     let mut denied = by_two();
     denied.vote("frank", Vote::Deny);

@@ -80,7 +80,7 @@ impl View {
         }
     }
 
-    pub(super) fn decide(&self, context: &Context, request: &DownloadRequest, now: Timestamp) -> Step {
+    pub(super) fn decide(&self, context: &Context, stores: &Stores, request: &DownloadRequest, now: Timestamp) -> Step {
         let (material, decision) = match self {
             Self::Whole(gathered) => {
                 (gathered.material.clone(), gathered.decision(request, facts::passphrase_of(request), now))
@@ -94,6 +94,7 @@ impl View {
             decision,
             receipt: facts::receipt_seen(self.known().receipt.as_ref()),
             guard: context.guard.borrow().clone(),
+            ahead: stores.open.ahead_of(request, context.intervals.max_open_requests),
             settings: context.settings(),
         };
         lifecycle::next(&observed, now)

@@ -1,6 +1,6 @@
 //! The watches of a scope, and what each event means for which object.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{collections::HashSet, fmt::Debug, sync::Arc};
 
 use ::kube::{
     Api, Client, Resource, ResourceExt as _,
@@ -15,9 +15,13 @@ use futures::{StreamExt as _, future};
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
-use super::{super::context::Context, Awaited, Guarded, Queue, Queues, Stores, Writers, is_open};
+use super::{
+    super::{context::Context, kept},
+    Awaited, Guarded, OpenRequests, Queue, Queues, Stores, Writers, is_open,
+};
 use crate::{
     api::{Certificate, CertificatePolicy, DownloadReceipt, DownloadRequest},
+    audit,
     kube::error::in_one_line,
 };
 
@@ -32,28 +36,32 @@ pub(super) fn start(
 ) -> JoinSet<()> {
     let client = context.clients.watches().clone();
     let watches = Watches { client, namespace, awaited: awaited.clone(), context: Arc::clone(context) };
+    let known = Known { context: Arc::clone(context), open: stores.open.clone() };
     let concerned = Concerned { requests: stores.requests.clone(), queue: queues.requests };
     let mut watching = JoinSet::new();
     let others = concerned.clone();
-    watching.spawn(watches.run(writers.certificates, move |seen: Option<&Guarded<Certificate>>| match seen {
-        Some(certificate) => {
+    watching.spawn(watches.run(writers.certificates, move |seen: Seen<'_, Certificate>| match seen {
+        Seen::There(certificate) | Seen::Gone(certificate) => {
             put(&queues.certificates, certificate);
             others.of_certificate(&certificate.namespace().unwrap_or_default(), &certificate.name_any());
         }
-        None => others.all(),
+        Seen::All(_) => others.all(),
     }));
     let others = concerned.clone();
-    watching.spawn(watches.run(writers.policies, move |seen: Option<&Guarded<CertificatePolicy>>| match seen {
-        Some(policy) => others.of_namespace(&policy.namespace().unwrap_or_default()),
-        None => others.all(),
+    watching.spawn(watches.run(writers.policies, move |seen: Seen<'_, CertificatePolicy>| match seen {
+        Seen::There(policy) | Seen::Gone(policy) => others.of_namespace(&policy.namespace().unwrap_or_default()),
+        Seen::All(_) => others.all(),
     }));
     let others = concerned.clone();
-    watching.spawn(watches.run(writers.requests, move |seen: Option<&Guarded<DownloadRequest>>| {
-        seen.inspect(|request| put(&others.queue, *request));
+    watching.spawn(watches.run(writers.requests, move |seen: Seen<'_, DownloadRequest>| {
+        known.learn(&seen);
+        if let Seen::There(request) | Seen::Gone(request) = seen {
+            put(&others.queue, request);
+        }
     }));
     let others = concerned.clone();
-    watching.spawn(watches.run(writers.receipts, move |seen: Option<&Guarded<DownloadReceipt>>| {
-        let Some(receipt) = seen else { return };
+    watching.spawn(watches.run(writers.receipts, move |seen: Seen<'_, DownloadReceipt>| {
+        let (Seen::There(receipt) | Seen::Gone(receipt)) = seen else { return };
         put(&queues.receipts, receipt);
         if let Ok(readable) = &receipt.0 {
             others.one(&receipt.namespace().unwrap_or_default(), &readable.spec.request_ref.name);
@@ -61,6 +69,41 @@ pub(super) fn start(
     }));
     watching.spawn(on_guard(Arc::clone(context), concerned));
     watching
+}
+
+/// What a watch says.
+enum Seen<'a, K> {
+    /// This object is there, or has changed.
+    There(&'a Guarded<K>),
+    /// This one is gone.
+    Gone(&'a Guarded<K>),
+    /// These are all there are: what is not among them went while nobody watched.
+    All(&'a [Arc<Guarded<K>>]),
+}
+
+/// What is kept of the requests besides their store, and told of those that go.
+struct Known {
+    context: Arc<Context>,
+    open: OpenRequests,
+}
+
+impl Known {
+    fn learn(&self, seen: &Seen<'_, DownloadRequest>) {
+        match seen {
+            Seen::There(request) => {
+                if let Ok(request) = &request.0 {
+                    self.open.seen(request);
+                }
+            }
+            Seen::Gone(request) => {
+                if let Ok(request) = &request.0 {
+                    self.open.gone(request);
+                    self.context.audit.tell(&audit::request::deleted(request, self.context.clients.clock().now()));
+                }
+            }
+            Seen::All(requests) => self.open.only(requests.iter().filter_map(|request| request.0.as_ref().ok())),
+        }
+    }
 }
 
 fn put<K: Resource<DynamicType = ()>>(queue: &Queue<K>, object: &Guarded<K>) {
@@ -124,11 +167,11 @@ struct Watches {
 }
 
 impl Watches {
-    /// Keeps a store filled for ever. `touched` hears of each object, and with `None` that anything may have changed.
+    /// Keeps a store filled for ever. `touched` hears of each object, and when all of them are known.
     fn run<K>(
         &self,
         mut writer: Writer<Guarded<K>>,
-        mut touched: impl FnMut(Option<&Guarded<K>>) + Send + 'static,
+        mut touched: impl FnMut(Seen<'_, K>) + Send + 'static,
     ) -> impl Future<Output = ()> + Send + 'static
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
@@ -146,7 +189,7 @@ impl Watches {
         });
         async move {
             let events = watcher(api, watcher::Config::default())
-                .modify(|object| object.managed_fields_mut().clear())
+                .modify(|object| kept::only_what_is_used(object.meta_mut()))
                 .default_backoff();
             let mut events = std::pin::pin!(events);
             while let Some(event) = events.next().await {
@@ -158,20 +201,33 @@ impl Watches {
                         continue;
                     }
                 };
+                let before = if matches!(event, Event::InitDone) { writer.as_reader().state() } else { Vec::new() };
                 writer.apply_watcher_event(&event);
                 match &event {
-                    Event::Apply(object) | Event::Delete(object) => touched(Some(object)),
+                    Event::Apply(object) => touched(Seen::There(object)),
+                    Event::Delete(object) => touched(Seen::Gone(object)),
                     Event::Init | Event::InitApply(_) => {}
                     Event::InitDone => {
                         awaited.change(|awaited| {
                             awaited.remove(&label);
                         });
-                        writer.as_reader().state().iter().for_each(|object| touched(Some(object)));
-                        // What was deleted while nobody watched has no event of its own.
-                        touched(None);
+                        let all = writer.as_reader().state();
+                        // What was deleted while the watch was broken has no event of its own.
+                        gone(&before, &all).for_each(|object| touched(Seen::Gone(object)));
+                        all.iter().for_each(|object| touched(Seen::There(object)));
+                        touched(Seen::All(&all));
                     }
                 }
             }
         }
     }
+}
+
+/// The objects that are no longer there.
+fn gone<'a, K: Resource<DynamicType = ()>>(
+    before: &'a [Arc<Guarded<K>>],
+    now: &[Arc<Guarded<K>>],
+) -> impl Iterator<Item = &'a Guarded<K>> {
+    let there: HashSet<Option<String>> = now.iter().map(|object| object.meta().uid.clone()).collect();
+    before.iter().filter(move |object| !there.contains(&object.meta().uid)).map(AsRef::as_ref)
 }

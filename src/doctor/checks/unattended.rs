@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    api::{DownloadRequest, names::GUARD},
+    api::{DownloadRequest, names},
     doctor::{
         facts::Facts,
         rbac::Subject,
@@ -19,10 +19,7 @@ const LISTED: usize = 5;
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let mut by_requester: BTreeMap<&str, Vec<(String, String)>> = BTreeMap::new();
     // The guard probes on one of its own, which nobody ever serves.
-    let of_guard = |request: &&DownloadRequest| {
-        request.metadata.name.as_deref() == Some(GUARD)
-            && request.metadata.namespace.as_deref() == Some(facts.operator_namespace.as_str())
-    };
+    let of_guard = |request: &&DownloadRequest| names::is_guard_probe(request, &facts.operator_namespace);
     for request in facts.requests.iter().filter(|request| !of_guard(request)) {
         let requester = request.spec.requested_by.as_ref().map_or("", |by| by.username.as_str());
         if is_unattended(requester) && request.spec.deadline.is_none() {

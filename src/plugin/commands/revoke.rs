@@ -6,7 +6,7 @@ use serde_json::json;
 use super::super::{cli::object_name, context::Ctx, error::PluginError, output::print};
 use crate::{
     api::{DownloadRequest, names},
-    kube::error::During as _,
+    kube::{access, error::During as _},
 };
 
 const EXAMPLES: &str = "\
@@ -29,9 +29,10 @@ pub struct RevokeArgs {
 /// Withdraws them, each for itself: one that cannot be withdrawn does not keep the others.
 pub async fn run(ctx: &Ctx, args: &RevokeArgs) -> Result<(), PluginError> {
     ctx.resume_by(format!("run it again: what is withdrawn stays so ({})", ctx.flags()));
+    let me = access::who(ctx.clients.reads()).await.during("ask", || "the API server who you are".to_owned())?.username;
     let mut failed = None;
     for request in &args.requests {
-        match revoke(ctx, request, &args.reason).await {
+        match revoke(ctx, request, &args.reason, &me).await {
             Ok(words) => print(&format!("downloadrequest.certcourier.io/{request} {words}\n"))?,
             Err(error) => {
                 if let Some(earlier) = failed.replace(error) {
@@ -43,7 +44,7 @@ pub async fn run(ctx: &Ctx, args: &RevokeArgs) -> Result<(), PluginError> {
     failed.map_or(Ok(()), Err)
 }
 
-async fn revoke(ctx: &Ctx, name: &str, reason: &str) -> Result<&'static str, PluginError> {
+async fn revoke(ctx: &Ctx, name: &str, reason: &str, me: &str) -> Result<&'static str, PluginError> {
     let request: DownloadRequest = ctx.one(name, "list requests").await?;
     let phase = request.status.as_ref().and_then(|status| status.phase).unwrap_or_default();
     if !phase.is_open() {
@@ -52,7 +53,7 @@ async fn revoke(ctx: &Ctx, name: &str, reason: &str) -> Result<&'static str, Plu
     if request.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(names::REVOKE)) {
         return Ok("is being revoked already");
     }
-    let patch = Patch::Merge(json!({"metadata": {"annotations": {names::REVOKE: reason}}}));
+    let patch = Patch::Merge(json!({"metadata": {"annotations": {names::REVOKE: reason, names::REVOKED_BY: me}}}));
     let object = || format!("DownloadRequest {}/{name}", ctx.namespace);
     ctx.writing::<DownloadRequest>().patch(name, &PatchParams::default(), &patch).await.during("annotate", object)?;
     Ok("revoked")

@@ -30,7 +30,7 @@ use super::{
     refusal,
 };
 use crate::{
-    api::{DateTime, DownloadRequest, Requester},
+    api::{DateTime, DownloadRequest, Requester, names},
     kube::{error::During as _, facts},
     policy::needs_passphrase,
 };
@@ -129,6 +129,10 @@ async fn claim(
     request: DownloadRequest,
     given: Option<Passphrase>,
 ) -> Result<Claimed, ServerError> {
+    if names::is_guard_probe(&request, state.guard.namespace()) {
+        let words = "this request is the guard's own: nothing is delivered on it; create another DownloadRequest";
+        return Err(ServerError::new(ErrorCode::RequestClosed, words));
+    }
     if !identity::is_requester(who, request.spec.requested_by.as_ref()) {
         return Err(not_the_requester(&request));
     }

@@ -90,7 +90,7 @@ pub fn approval_kind(format: Format) -> &'static str {
         (status = 201, description = "The token", body = TokenAnswer),
         (status = 202, description = "People must approve first", body = Awaiting),
         (status = 403, description = "`forbidden`, `key_export_disabled`, `format_not_allowed`"),
-        (status = 409, description = "`claim_conflict`, `request_closed`: the request was created, and its token claimed otherwise or withdrawn"),
+        (status = 409, description = "`too_many_open_requests`; `claim_conflict`, `request_closed`: the request was created, and its token claimed otherwise or withdrawn"),
         (status = 422, description = "`material_unusable`, `unknown_environment`, `reason_required`, `passphrase_too_short`"),
         (status = 503, description = "`guard_failed`, `audit_failed`, `unavailable`"),
     ),
@@ -139,12 +139,16 @@ async fn mint(
     record::must_be_heard(state, asked.format)?;
 
     let since = Instant::now();
-    let gathered =
-        facts::live(state.clients.reads(), &draft, state.operator_policy.as_ref()).await.map_err(refusal::of_facts)?;
+    let (gathered, room) = tokio::join!(
+        facts::live(state.clients.reads(), &draft, state.operator_policy.as_ref()),
+        create::must_have_room(state, caller, who, &place.project)
+    );
+    let gathered = gathered.map_err(refusal::of_facts)?;
     if draft.spec.deadline.is_none() {
         draft.spec.deadline = default_deadline(state, &draft, &gathered);
     }
     let terms = judge(state, &draft, &gathered, &asked).await?;
+    room?;
 
     let request = create::create(state, caller, draft).await?;
     witness.created(&request);
@@ -199,6 +203,7 @@ async fn judge(
         decision,
         receipt: None,
         guard: guard.clone(),
+        ahead: 0,
         settings: Settings::default(),
     };
     match lifecycle::claim(&seen, state.clients.clock().second()) {

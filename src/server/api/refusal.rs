@@ -111,7 +111,7 @@ fn in_the_words_of_http(sentence: &str) -> String {
 pub fn of_claim(refusal: &ClaimRefusal) -> ServerError {
     let code = match refusal {
         ClaimRefusal::WrongDelivery(_) => ErrorCode::WrongDelivery,
-        ClaimRefusal::Closed(_) => ErrorCode::RequestClosed,
+        ClaimRefusal::Closed(_) | ClaimRefusal::NoMoreTokens(_) => ErrorCode::RequestClosed,
         ClaimRefusal::ApprovalRequired(_) => ErrorCode::ApprovalRequired,
         ClaimRefusal::NotReady(_) => ErrorCode::MaterialUnusable,
         ClaimRefusal::Refused(reasons) => return of_reasons(reasons),

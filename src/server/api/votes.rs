@@ -26,7 +26,10 @@ use super::{
     requests::RequestView,
 };
 use crate::{
-    api::{Decision, DownloadRequest, Phase, Requester, names::REVOKE},
+    api::{
+        Decision, DownloadRequest, Phase, Requester,
+        names::{REVOKE, REVOKED_BY},
+    },
     audit::call::Action,
     kube::error::During as _,
 };
@@ -158,14 +161,19 @@ pub async fn revoke_request(
     let reason = given(body.reason.as_deref())?;
     let who = caller.identity(&state).await?;
     let witness = Witness::new(&state, &caller, &who);
-    let revoked = withdraw(&caller, &place, reason).await;
+    let revoked = withdraw(&caller, &place, &who, reason).await;
     let request = revoked.inspect_err(|refusal| witness.refused_at(&place, Action::Revoke, refusal))?;
     witness.revoked(&request, reason);
     Ok(Json(RequestView::of(&request, state.clients.clock().now())))
 }
 
-async fn withdraw(caller: &Caller, place: &Place, reason: &str) -> Result<DownloadRequest, ServerError> {
-    let patch = json!({"metadata": {"annotations": {REVOKE: reason}}});
+async fn withdraw(
+    caller: &Caller,
+    place: &Place,
+    who: &Requester,
+    reason: &str,
+) -> Result<DownloadRequest, ServerError> {
+    let patch = json!({"metadata": {"annotations": {REVOKE: reason, REVOKED_BY: who.username}}});
     let api = as_caller(caller, place);
     let patched = api.patch(&place.name, &PatchParams::default(), &Patch::Merge(patch)).await;
     let request =

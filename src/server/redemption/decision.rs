@@ -56,6 +56,7 @@ pub async fn decide(state: &Arc<ServerState>, found: &Found, redeemer: &Redeemer
         decision: decision.clone(),
         receipt: facts::receipt_seen(gathered.known.receipt.as_ref()),
         guard,
+        ahead: 0,
         settings: Settings::default(),
     };
     if let Err(refusal) = lifecycle::redeem(&seen, &found.hash, now) {

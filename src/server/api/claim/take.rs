@@ -125,6 +125,7 @@ impl Attempt {
             decision: decision(state, request, gathered, given),
             receipt: facts::receipt_seen(gathered.known.receipt.as_ref()),
             guard,
+            ahead: 0,
             settings: Settings::default(),
         };
         let planned = lifecycle::claim(&seen, state.clients.clock().second());

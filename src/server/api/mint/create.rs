@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use ::kube::{Api, ResourceExt as _, api::PostParams};
+use ::kube::{
+    Api, ResourceExt as _,
+    api::{ListParams, PostParams},
+};
 
 use super::{
     super::{
@@ -18,12 +21,12 @@ use super::{
     draft,
 };
 use crate::{
-    api::{DownloadRequest, Format},
+    api::{DownloadRequest, Format, Phase, Requester},
     kube::{
         access,
         error::{ApiError, During as _, Failure},
     },
-    policy,
+    lifecycle, policy,
 };
 
 /// How often a name may be taken already: 27^5 names make even a second time unlikely.
@@ -65,6 +68,44 @@ pub async fn refusal(caller: &Caller, place: &Place, draft: &DownloadRequest) ->
             ServerError::new(ErrorCode::Forbidden, words)
         }
     }
+}
+
+/// That the caller has not as many open requests as they may have. Counted with the caller's own right to list them;
+/// without it the controller counts alone, a moment later.
+///
+/// # Errors
+/// [`ErrorCode::TooManyOpenRequests`].
+pub async fn must_have_room(
+    state: &ServerState,
+    caller: &Caller,
+    who: &Requester,
+    project: &str,
+) -> Result<(), ServerError> {
+    let most = state.requests.max_open_requests;
+    let closed = Phase::ALL.into_iter().filter(|phase| !phase.is_open());
+    let open: String = closed.map(|phase| format!("status.phase!={},", phase.name())).collect();
+    let own = format!("{open}spec.requestedBy.username={}", escaped(&who.username));
+    let may = access::caller_may(&caller.client, project, ("list", "downloadrequests", ""));
+    if !may.await.map_err(refusal::of_review)? {
+        return Ok(());
+    }
+    let api: Api<DownloadRequest> = Api::namespaced(caller.client.clone(), project);
+    let listed = api.list_metadata(&ListParams::default().fields(&own).limit(most)).await;
+    match listed.during("list", || format!("the requests of namespace {project}")) {
+        Ok(open) if open.items.len() >= usize::try_from(most).unwrap_or(usize::MAX) => {
+            let words = lifecycle::too_many_open(&who.username, open.items.len());
+            Err(ServerError::new(ErrorCode::TooManyOpenRequests, words))
+        }
+        Err(error) if matches!(error.failure(), Failure::Unavailable | Failure::Throttled(_)) => {
+            Err(refusal::unavailable(error))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// A value in a field selector.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace(',', "\\,").replace('=', "\\=")
 }
 
 /// Creates it, under another name where the name is taken.

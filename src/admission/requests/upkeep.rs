@@ -1,0 +1,87 @@
+//! What keeps requests few, small and there: who deletes them, how much they may carry along, and whose the guard's is.
+
+use k8s_openapi::api::admissionregistration::v1::Validation;
+
+use super::{
+    super::{
+        Identity, cel,
+        draft::{right, rule, saying},
+    },
+    LAST_APPLIED,
+};
+use crate::api::names::{GUARD, REVOKE};
+
+/// Everything that is kept of a request is kept by the operator, too: enough for labels of tools, a reason and a mint.
+const MAX_ANNOTATIONS: usize = 4096;
+/// kubectl repeats the whole object in it, groups of the requester included.
+const MAX_LAST_APPLIED: usize = 16 * 1024;
+/// The keys alone are up to 317 characters each.
+const MAX_LABELS: usize = 4096;
+
+/// Nobody else asks for an annotation, so what a tool adds must fit beside it. What is there already does not keep an
+/// object from being changed, as long as it does not grow.
+pub(super) fn annotations_fit() -> Validation {
+    let last = cel::text(LAST_APPLIED);
+    // A map filtered is the list of its keys.
+    let sum = |map: &str| format!("{map}.filter(k, k != {last}).map(k, size(k) + size({map}[k])).sum()");
+    let applied = |map: &str| format!("({last} in {map} ? size({map}[{last}]) : 0)");
+    let (kept, old_kept) = (applied("variables.annotations"), applied("variables.oldAnnotations"));
+    let (now, before) = (sum("variables.annotations"), sum("variables.oldAnnotations"));
+    rule(
+        format!(
+            "request.operation == 'DELETE' ||
+             (({now} <= {MAX_ANNOTATIONS} || {now} <= {before}) &&
+              ({kept} <= {MAX_LAST_APPLIED} || {kept} <= {old_kept}))"
+        ),
+        &format!(
+            "metadata.annotations of a request hold at most {MAX_ANNOTATIONS} characters together, and \
+             {LAST_APPLIED} {MAX_LAST_APPLIED}: take some away"
+        ),
+    )
+}
+
+pub(super) fn labels_fit() -> Validation {
+    let now = cel::characters("variables.request.metadata.?labels.orValue({})");
+    let before = cel::characters("oldObject.metadata.?labels.orValue({})");
+    rule(
+        format!("request.operation == 'DELETE' || {now} <= {MAX_LABELS} || (oldObject != null && {now} <= {before})"),
+        &format!("metadata.labels of a request hold at most {MAX_LABELS} characters together: take some away"),
+    )
+}
+
+/// With a request go its votes, its token and the answer to who denied it and why. RBAC's `delete` is held by everybody
+/// who asks, for their own; who may delete others' is another verb.
+pub(super) fn others_do_not_delete(identity: &Identity) -> Validation {
+    saying(
+        right(
+            format!(
+                "request.operation != 'DELETE' || variables.isRequester || variables.kubernetes || {controller} ||
+                 authorizer.group('certcourier.io').resource('downloadrequests').namespace(request.namespace)
+                   .name(oldObject.metadata.name).check('administer').allowed()",
+                controller = cel::caller_in([identity.controller()])
+            ),
+            &format!(
+                "only the requester and certcourier-admin delete a request: to revoke it, annotate it with {REVOKE}"
+            ),
+        ),
+        format!(
+            r#"'only ' + oldObject.spec.?requestedBy.?username.orValue('its requester') + ', who asked, and who holds ' +
+            'verb administer on downloadrequests.certcourier.io (ClusterRole certcourier-admin) may delete this ' +
+            'request; to revoke it: kubectl annotate dlr ' + oldObject.metadata.name + ' {REVOKE}="why"'"#
+        ),
+    )
+}
+
+/// In the operator's namespace a request of this name is never looked at, so nobody else must take it.
+pub(super) fn guards_request_is_the_controllers(identity: &Identity) -> Validation {
+    right(
+        format!(
+            "request.operation != 'CREATE' || request.namespace != {namespace} || object.metadata.name != {guard} ||
+             {controller}",
+            namespace = cel::text(identity.namespace()),
+            guard = cel::text(GUARD),
+            controller = cel::caller_in([identity.controller()]),
+        ),
+        &format!("request {GUARD} of this namespace is the guard's own: choose another name"),
+    )
+}
