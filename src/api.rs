@@ -88,6 +88,8 @@ pub mod names {
     pub const TOKEN_SECRET_SUFFIX: &str = "-download-token";
     /// The longest name of a `DownloadRequest`, so that the names made from it stay within 253 characters.
     pub const MAX_REQUEST_NAME: usize = 200;
+    /// So many characters the groups that a vote records have together.
+    pub const MAX_VOTE_GROUPS: usize = 8192;
 
     /// Whether this is the request that the guard probes on: nothing is ever decided or delivered on it.
     #[must_use]

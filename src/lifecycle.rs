@@ -9,6 +9,7 @@ mod redeem;
 mod retire;
 mod review;
 mod table;
+mod votes;
 
 use jiff::Timestamp;
 
@@ -23,6 +24,10 @@ pub use redeem::{ClaimRefusal, Refusal, claim, present, redeem};
 pub use retire::{Retention, outcome_overdue, receipt_expiry, request_expiry};
 pub use review::{digest, same_person, voters};
 pub use table::{next, too_many_open};
+pub use votes::{
+    AUTHENTICATED, Altered, Approvers, Tally, awaiting_approval, ballot, created_as_asked, read_back,
+    votes_to_ask_about, withdrawn,
+};
 
 /// How many ended tokens a request remembers.
 pub const REMEMBERED_TOKENS: usize = 4;
@@ -42,6 +47,8 @@ pub struct Observed<'a> {
     pub decision: Option<Decision>,
     /// The request's receipt, if it exists.
     pub receipt: Option<ReceiptSeen>,
+    /// Which of those who approved may still do so.
+    pub approvers: Approvers,
     /// Whether the admission policies are known to stand.
     pub guard: Guard,
     /// How many open requests of the same requester in this namespace are older. 0 where nobody counts them.

@@ -7,7 +7,7 @@ use super::{
     draft::{Draft, on, right, rule, saying},
     name,
 };
-use crate::api::{GROUP, Phase};
+use crate::api::{GROUP, Phase, names::MAX_VOTE_GROUPS};
 
 pub(super) fn draft(identity: &Identity) -> Draft {
     let closed = cel::list(Phase::ALL.into_iter().filter(|phase| !phase.is_open()).map(Phase::name));
@@ -29,6 +29,7 @@ pub(super) fn draft(identity: &Identity) -> Draft {
         .rule(one_vote_is_appended())
         .rule(nothing_else_changes())
         .rule(vote_is_own_and_current())
+        .rule(groups_are_own())
         .rule(one_approval_each())
 }
 
@@ -120,6 +121,21 @@ fn vote_is_own_and_current() -> Validation {
         request.userInfo.username + '", digest: "' +
         (variables.digest == '' ? 'wait until status.review.digest is there' : string(variables.digest)) +
         '", decision: Approve or Deny, reason: "why"}'"#,
+    )
+}
+
+/// The operator looks at the right to vote again, by the groups that are written here. A list that leaves some out claims
+/// less, so it need not be whole.
+fn groups_are_own() -> Validation {
+    rule(
+        format!(
+            "variables.operator || variables.added.all(v,
+               v.?groups.orValue([]).all(g, g in request.userInfo.?groups.orValue([])) &&
+               v.?groups.orValue([]).map(g, size(g)).sum() <= {MAX_VOTE_GROUPS})"
+        ),
+        &format!(
+            "groups in a vote are the voter's own (kubectl auth whoami), at most {MAX_VOTE_GROUPS} characters in all"
+        ),
     )
 }
 

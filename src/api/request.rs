@@ -299,6 +299,10 @@ pub struct ApprovalCount {
     #[serde(default)]
     #[schemars(length(max = 256), inner(length(max = 512)))]
     pub by: Vec<String>,
+    /// Who has approved it and no longer holds verb `approve`: their votes do not count. At most 256 names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(max = 512)))]
+    pub lapsed: Vec<String>,
     /// Given and required, as `1/2`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 16))]
@@ -313,7 +317,7 @@ pub struct Approval {
     pub username: String,
     /// The voter's id as the authenticator gives it. May be left out. At most 512 characters.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 512))]
+    #[schemars(length(min = 1, max = 512))]
     pub uid: String,
     /// status.review.digest that this vote is about.
     #[schemars(length(max = 64))]
@@ -325,6 +329,10 @@ pub struct Approval {
     #[schemars(length(max = 1024))]
     #[x_kube(validation = Rule::new(NO_HIDDEN).message(NO_HIDDEN_MESSAGE))]
     pub reason: String,
+    /// Those of your own groups (`kubectl auth whoami`) through which you may vote: the right is looked at again before a token is made and when it is used, by your name and these groups. May be left out where the right is your own. At most 512 groups of at most 256 characters, 8,192 characters in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512), inner(length(min = 1, max = 256)))]
+    pub groups: Option<Vec<String>>,
 }
 
 /// The current token.
@@ -373,7 +381,7 @@ pub struct PreviousToken {
     pub hash: String,
     /// When it stopped working (RFC 3339).
     pub ended: DateTime,
-    /// Why: Expired, Replaced, ReviewChanged, Used or Closed.
+    /// Why: Expired, Replaced, ReviewChanged, ApprovalMissing (an approver has lost the right to approve), Used or Closed.
     pub why: TokenEnd,
 }
 
@@ -385,6 +393,7 @@ pub enum TokenEnd {
     Expired,
     Replaced,
     ReviewChanged,
+    ApprovalMissing,
     Used,
     Closed,
 }

@@ -80,8 +80,9 @@ async fn advance(context: &Context, stores: &Stores, cached: &DownloadRequest) -
         // The spec never changes, so its surroundings need not wait for the rest of the request.
         let surroundings = async { Ok(View::live(context, cached).await?) };
         let request = async { Ok::<_, PassError>(current(context, cached).await?) };
-        let (view, request) = tokio::try_join!(surroundings, request)?;
+        let (mut view, request) = tokio::try_join!(surroundings, request)?;
         let Some(request) = request else { return Ok(Again::OnChange) };
+        view.ask_about_new_votes(context, &request).await?;
         let now = context.clients.clock().second();
         let step = view.decide(context, stores, &request, now);
         if minted_before && step.mint.is_none() {
@@ -214,14 +215,16 @@ async fn write(
                 let spec = &request.spec;
                 context.counters.mints.minted(spec.format, spec.delivery.unwrap_or_default());
             }
-            tell(context, request, &step.notes, now).await;
+            tell(context, request, &step.notes).await;
             Ok(Written::Done(again))
         }
     }
 }
 
-async fn tell(context: &Context, request: &DownloadRequest, notes: &[lifecycle::Note], now: Timestamp) {
+async fn tell(context: &Context, request: &DownloadRequest, notes: &[lifecycle::Note]) {
     for note in notes {
+        // To the microsecond, not the status's second: Events are listed in the order of these times.
+        let now = context.clients.clock().now();
         let name = request.name_any();
         tracing::info!(
             request.namespace = request.namespace(),

@@ -16,8 +16,8 @@ use super::{
     receipts,
 };
 use crate::{
-    api::{Certificate, DownloadReceipt, DownloadRequest, Environment, Format, Requester, condition::reason},
-    lifecycle::{self, ReceiptSeen},
+    api::{Approval, Certificate, DownloadReceipt, DownloadRequest, Environment, Format, Requester, condition::reason},
+    lifecycle::{self, AUTHENTICATED, Approvers, ReceiptSeen},
     policy::{self, Access, Decision, Facts, NamedPolicy, Passphrase},
 };
 
@@ -44,6 +44,8 @@ pub struct Gathered {
     pub material: lifecycle::Material,
     /// What the requester may do now.
     pub access: Access,
+    /// Which of those who approved may still do so.
+    pub approvers: Approvers,
 }
 
 /// Gathers all facts about a request, live.
@@ -70,9 +72,10 @@ pub async fn live(
     let receipt: OptionFuture<_> =
         request.metadata.uid.as_deref().map(|uid| receipts::of(client, namespace, uid)).into();
     let receipt = async { Ok(receipt.await.transpose()?.flatten()) };
-    let ((certificate, found), policies, access, receipt) =
-        tokio::try_join!(certificate_and_materials, policies, access, receipt)?;
-    Ok(Gathered::new(Known { certificate, policies, receipt }, found, access))
+    let approvers = async { Ok(approvers(client, request).await?) };
+    let ((certificate, found), policies, access, receipt, approvers) =
+        tokio::try_join!(certificate_and_materials, policies, access, receipt, approvers)?;
+    Ok(Gathered::new(Known { certificate, policies, receipt }, found, access, approvers))
 }
 
 /// Gathers the facts that no watch may know, and joins them with what is known.
@@ -81,14 +84,21 @@ pub async fn live(
 /// [`ApiError`] when the API server refuses or does not answer.
 pub async fn with(client: &Client, request: &DownloadRequest, known: Known) -> Result<Gathered, ApiError> {
     let found = materials(client, request, known.certificate.as_ref());
-    let (found, access) = tokio::try_join!(found, access(client, request))?;
-    Ok(Gathered::new(known, found, access))
+    let (found, access, approvers) = tokio::try_join!(found, access(client, request), approvers(client, request))?;
+    Ok(Gathered::new(known, found, access, approvers))
 }
 
 impl Gathered {
-    fn new(known: Known, found: Found, access: Access) -> Self {
+    fn new(known: Known, found: Found, access: Access, approvers: Approvers) -> Self {
         let Found { environments, materials, material } = found;
-        Self { known, environments, materials, material, access }
+        Self { known, environments, materials, material, access, approvers }
+    }
+
+    /// Takes what the requester may do in person into account: it refuses as well, and never allows more.
+    pub fn narrow(&mut self, in_person: Access) {
+        if self.access == Access::Allowed {
+            self.access = in_person;
+        }
     }
 
     /// What policies and rights say. `None` when the Certificate is gone.
@@ -134,7 +144,8 @@ pub fn passphrase_of(request: &DownloadRequest) -> Passphrase {
     }
 }
 
-/// What the requester may do now: the verb first, then the Secret with the passphrase.
+/// What the requester may do now, with the groups that the request names, those of its creation: the verb first, then
+/// the Secret with the passphrase.
 ///
 /// # Errors
 /// [`ApiError`] when the API server refuses or does not answer.
@@ -149,12 +160,47 @@ pub async fn access(client: &Client, request: &DownloadRequest) -> Result<Access
     let may_get: OptionFuture<_> =
         secret.map(|secret| access::may_get_secret(client, requester, namespace, secret)).into();
     let (holds, may_get) = tokio::join!(holds, may_get);
-    let (holds, may_get) = (holds?, may_get.transpose()?);
-    Ok(match (holds, secret) {
+    Ok(accessible(holds?, secret, may_get.transpose()?))
+}
+
+/// The same where the requester is there in person: `caller` calls with their own credentials, so it is their groups of
+/// this moment that count.
+///
+/// # Errors
+/// [`ApiError`] when the API server refuses or does not answer.
+pub async fn access_in_person(caller: &Client, request: &DownloadRequest) -> Result<Access, ApiError> {
+    let (namespace, spec) = (namespace(request), &request.spec);
+    let right = (policy::verb(spec.format), "certificates", spec.certificate_ref.name.as_str());
+    let secret = spec.passphrase_secret_ref.as_ref().map(|reference| reference.name.as_str());
+    let may_get: OptionFuture<_> = secret.map(|secret| access::caller_may_get_secret(caller, namespace, secret)).into();
+    let (holds, may_get) = tokio::join!(access::caller_may(caller, namespace, right), may_get);
+    Ok(accessible(holds?, secret, may_get.transpose()?))
+}
+
+fn accessible(holds: bool, secret: Option<&str>, may_get: Option<bool>) -> Access {
+    match (holds, secret) {
         (false, _) => Access::VerbRefused,
         (true, Some(secret)) if may_get == Some(false) => Access::PassphraseSecretRefused(secret.to_owned()),
         (true, _) => Access::Allowed,
-    })
+    }
+}
+
+/// Which of those who approved hold verb `approve` now, asked side by side. They are not there in person, so it is by name
+/// and by the groups that their votes list, which admission compared with their own.
+///
+/// # Errors
+/// [`ApiError`] when the API server refuses or does not answer.
+pub async fn approvers(client: &Client, request: &DownloadRequest) -> Result<Approvers, ApiError> {
+    let (namespace, certificate) = (namespace(request), request.spec.certificate_ref.name.as_str());
+    let ask = async |vote: &Approval| {
+        let mut groups = vote.groups.clone().unwrap_or_default();
+        groups.push(AUTHENTICATED.to_owned());
+        let voter = Requester { username: vote.username.clone(), uid: vote.uid.clone(), groups };
+        let may = access::holds_verb(client, &voter, namespace, certificate, "approve").await?;
+        Ok::<_, ApiError>((vote.clone(), may))
+    };
+    let answers = join_all(lifecycle::votes_to_ask_about(request).into_iter().map(ask)).await;
+    Ok(Approvers::new(answers.into_iter().collect::<Result<_, _>>()?))
 }
 
 struct Found {

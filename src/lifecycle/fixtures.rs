@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
-use super::{Guard, Material, Minted, Observed, Settings, Step, next};
+use super::{Approvers, Guard, Material, Minted, Observed, Settings, Step, next, votes_to_ask_about};
 use crate::{
     api::{
         Approval, ApprovalRules, ApprovalScope, CertificatePolicySpec, CertificateReference, Decision as Vote,
@@ -86,6 +86,8 @@ pub struct World {
     pub ahead: usize,
     pub settings: Settings,
     pub access: crate::policy::Access,
+    /// Who no longer holds verb `approve`.
+    pub lapsed: std::collections::BTreeSet<&'static str>,
     pub minted: i64,
 }
 
@@ -101,6 +103,7 @@ impl World {
             ahead: 0,
             settings: Settings::default(),
             access: crate::policy::Access::Allowed,
+            lapsed: std::collections::BTreeSet::new(),
             minted: 0,
         }
     }
@@ -125,10 +128,17 @@ impl World {
             material: self.material.clone(),
             decision: (!self.certificate_gone).then(|| decide(&facts)),
             receipt: self.receipt.clone(),
+            approvers: self.approvers(),
             guard: self.guard.clone(),
             ahead: self.ahead,
             settings: self.settings,
         }
+    }
+
+    /// What the API server would say of those who approved.
+    pub fn approvers(&self) -> Approvers {
+        let answer = |vote: &Approval| (vote.clone(), !self.lapsed.contains(vote.username.as_str()));
+        Approvers::new(votes_to_ask_about(&self.request).into_iter().map(answer).collect())
     }
 
     /// Decides and acts as the controller does: mints, and writes the status.
@@ -172,6 +182,7 @@ impl World {
             digest: digest.into(),
             decision,
             reason: "because".into(),
+            groups: None,
         };
         self.request.status.get_or_insert_default().approvals.get_or_insert_default().push(vote);
     }

@@ -20,6 +20,8 @@ enum Event {
     Gone,
     Policy(Option<i32>),
     Access(bool),
+    /// Somebody may approve no longer, or may again.
+    Approver(&'static str, bool),
     Epoch(u8),
     GuardBroken,
     Clock(i64),
@@ -48,6 +50,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Gone),
         2 => select(vec![None, Some(0), Some(1), Some(2)]).prop_map(Event::Policy),
         1 => prop::bool::weighted(0.7).prop_map(Event::Access),
+        2 => (select(vec!["bob", "frank", "grace"]), prop::bool::weighted(0.5)).prop_map(|(who, may)| Event::Approver(who, may)),
         1 => (0..2_u8).prop_map(Event::Epoch),
         1 => Just(Event::GuardBroken),
         3 => select(vec![1, 10, 31, 299, 300, 3600, 90_000]).prop_map(Event::Clock),
@@ -115,6 +118,8 @@ impl Machine {
             Event::Access(allowed) => {
                 self.world.access = if *allowed { Access::Allowed } else { Access::VerbRefused };
             }
+            Event::Approver(who, true) => self.world.lapsed.retain(|name| name != who),
+            Event::Approver(who, false) => self.world.lapsed.extend([who]),
             Event::Epoch(number) => {
                 self.world.guard = Guard::Intact {
                     epoch: format!("e{number}"),
@@ -227,7 +232,7 @@ impl Machine {
         assert!(votes.iter().all(|vote| vote.decision == Vote::Approve), "a token in spite of a Deny");
         let people: BTreeSet<String> = votes
             .iter()
-            .filter(|vote| vote.digest == review.digest)
+            .filter(|vote| vote.digest == review.digest && !world.lapsed.contains(vote.username.as_str()))
             .map(|vote| vote.username.to_lowercase())
             .filter(|name| name != "alice" && !name.starts_with("system:"))
             .collect();

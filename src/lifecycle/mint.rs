@@ -64,7 +64,7 @@ pub(super) fn use_approval(draft: &mut Draft<'_>, grant: &Grant) {
         return say_enough(draft, minted);
     }
     if let Some(mint) = plan_mint(draft, grant) {
-        draft.step.wake_at = Some(mint.expires_at);
+        draft.wake(mint.expires_at);
         draft.step.mint = Some(mint);
     }
 }
@@ -98,7 +98,12 @@ fn mint_asked(draft: &Draft<'_>) -> Option<String> {
 
 fn token_of_this_round(draft: &Draft<'_>) -> bool {
     match (&draft.status.token, &draft.status.review) {
-        (Some(token), Some(review)) => token.round == review.round,
+        (Some(token), Some(review)) => {
+            // One that ended because approvals were missing was of this round, and another is due once they are there.
+            let missed = token.hash.is_none()
+                && token.previous.last().is_some_and(|ended| ended.why == TokenEnd::ApprovalMissing);
+            token.round == review.round && !missed
+        }
         _ => false,
     }
 }

@@ -8,6 +8,7 @@ use super::{
     mint::{all_minted, enough, plan_mint},
     next,
     table::in_words,
+    votes::lapsed,
 };
 use crate::{
     api::{Delivery, DownloadRequest, DownloadRequestStatus, Phase, TokenEnd},
@@ -82,10 +83,13 @@ pub fn present(request: &DownloadRequest, hash: &str, now: Timestamp) -> Result<
     if let Some(ended) = previous {
         return Err(match ended.why {
             TokenEnd::Expired => Refusal::TokenExpired(ended.ended.0),
-            TokenEnd::Replaced => Refusal::TokenReplaced(ended.ended.0),
             TokenEnd::ReviewChanged => {
                 Refusal::CertificateChanged(status.review.as_ref().map_or(1, |review| review.round))
             }
+            TokenEnd::ApprovalMissing if phase == Phase::AwaitingApproval => {
+                Refusal::ApprovalRequired(approvals(status))
+            }
+            TokenEnd::Replaced | TokenEnd::ApprovalMissing => Refusal::TokenReplaced(ended.ended.0),
             TokenEnd::Used => Refusal::TokenUsed,
             TokenEnd::Closed => closed(status),
         });
@@ -98,6 +102,13 @@ pub fn present(request: &DownloadRequest, hash: &str, now: Timestamp) -> Result<
         Phase::Consumed => Err(Refusal::TokenUsed),
         Phase::Denied | Phase::Revoked | Phase::Failed => Err(closed(status)),
     }
+}
+
+/// How many approvals there are. Who lost the right to approve is for those who may read the request.
+fn approvals(status: &DownloadRequestStatus) -> String {
+    let Some(approvals) = status.review.as_ref().map(|review| &review.approvals) else { return String::new() };
+    let lapsed = if approvals.lapsed.is_empty() { "" } else { " (an approver has lost the right to approve since)" };
+    format!("{}{lapsed}", approvals.summary)
 }
 
 fn closed(status: &DownloadRequestStatus) -> Refusal {
@@ -132,8 +143,7 @@ pub fn redeem(seen: &Observed<'_>, hash: &str, now: Timestamp) -> Result<(), Ref
         Phase::TokenIssued => {}
         Phase::Expired | Phase::Approved => return Err(Refusal::TokenExpired(now)),
         Phase::AwaitingApproval | Phase::Pending => {
-            let given = status.review.as_ref().map(|review| review.approvals.summary.clone()).unwrap_or_default();
-            return Err(Refusal::ApprovalRequired(given));
+            return Err(Refusal::ApprovalRequired(approvals(status)));
         }
         Phase::Consumed => return Err(Refusal::TokenUsed),
         Phase::Denied | Phase::Revoked | Phase::Failed => return Err(closed(status)),
@@ -199,8 +209,11 @@ pub fn claim(seen: &Observed<'_>, now: Timestamp) -> Result<(DownloadRequestStat
     match phase {
         Phase::Approved | Phase::TokenIssued => {}
         Phase::AwaitingApproval => {
-            let count = status.review.as_ref().map(|review| review.approvals.summary.clone()).unwrap_or_default();
-            return Err(ClaimRefusal::ApprovalRequired(format!("{count} approvals are given")));
+            let count = status.review.as_ref().map(|review| review.approvals.clone()).unwrap_or_default();
+            let people: Vec<&str> = count.lapsed.iter().map(String::as_str).collect();
+            let lapsed = lapsed(&people, &seen.request.spec.certificate_ref.name);
+            let lapsed = lapsed.map(|words| format!("; {words}")).unwrap_or_default();
+            return Err(ClaimRefusal::ApprovalRequired(format!("{} approvals are given{lapsed}", count.summary)));
         }
         Phase::Pending => return Err(ClaimRefusal::NotReady("the request waits for its Certificate".to_owned())),
         _ => return Err(ClaimRefusal::Closed(phase.name().to_owned())),

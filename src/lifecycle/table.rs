@@ -7,7 +7,8 @@ use super::{
     Guard, Material, Observed, Step,
     draft::{Draft, after},
     mint::{expire_token, use_approval},
-    review::{digest, voters},
+    review::digest,
+    votes::Tally,
 };
 use crate::{
     api::{
@@ -17,6 +18,9 @@ use crate::{
     },
     policy::{Decision, Grant, Reason, holds_key},
 };
+
+/// How often those who have voted are asked about while nothing else happens.
+const ASK_APPROVERS_AGAIN: std::time::Duration = std::time::Duration::from_mins(5);
 
 /// Decides the next step of one request. Pure and idempotent: on the status it returned, with nothing else changed, it
 /// returns no further change.
@@ -234,9 +238,12 @@ fn expired(draft: &mut Draft<'_>, grant: Option<&Grant>) -> bool {
     true
 }
 
+/// People have this long, from the beginning of the round, or from when approvals that it had turned out to be missing.
 fn pending_until(draft: &Draft<'_>, grant: Option<&Grant>) -> Timestamp {
     let opened = draft.status.review.as_ref().map_or(draft.created(), |review| review.opened_at.0);
-    grant.map_or(Timestamp::MAX, |grant| after(opened, grant.effective.pending_ttl.value.get()))
+    let waits = draft.status.conditions.iter().find(|c| c.type_ == APPROVED && c.status == "False");
+    let since = waits.map_or(opened, |condition| condition.last_transition_time.0.max(opened));
+    grant.map_or(Timestamp::MAX, |grant| after(since, grant.effective.pending_ttl.value.get()))
 }
 
 /// Opens a round of review, or finds that none is needed.
@@ -252,7 +259,7 @@ fn open_review(draft: &mut Draft<'_>, grant: &Grant, round: i32) {
         opened_at: Time(draft.now),
         fingerprints,
         policies: grant.effective.policy_names(),
-        approvals: count(grant.approvals, &[]),
+        approvals: Tally { required: grant.approvals, ..Tally::default() }.in_status(),
         approved_at: None,
         epoch,
     });
@@ -263,7 +270,7 @@ fn open_review(draft: &mut Draft<'_>, grant: &Grant, round: i32) {
         draft.condition(APPROVED, ("True", reason::NOT_REQUIRED), "no policy asks for an approval");
     } else {
         draft.status.phase = Some(Phase::AwaitingApproval);
-        let message = awaiting(draft, grant.approvals, 0);
+        let message = Tally { required: grant.approvals, ..Tally::default() }.in_words(draft.request());
         draft.condition(APPROVED, ("False", reason::AWAITING_APPROVAL), message.as_str());
         draft.condition(TOKEN_ISSUED, ("False", reason::NOT_YET), "waiting for approval");
         draft.note("ApprovalRequested", message, false);
@@ -276,25 +283,6 @@ fn epoch<'a>(draft: &'a Draft<'_>) -> Option<&'a str> {
         Guard::Intact { epoch, .. } => Some(epoch),
         Guard::Unwatched | Guard::Broken { .. } => draft.status.review.as_ref()?.epoch.as_deref(),
     }
-}
-
-fn count(required: i32, people: &[&str]) -> ApprovalCount {
-    let given = i32::try_from(people.len()).unwrap_or(i32::MAX);
-    ApprovalCount {
-        required,
-        given,
-        by: people.iter().map(ToString::to_string).collect(),
-        summary: if required == 0 { String::new() } else { format!("{given}/{required}") },
-    }
-}
-
-fn awaiting(draft: &Draft<'_>, required: i32, given: i32) -> String {
-    let by = requester(draft.request());
-    format!(
-        "{given} of {required} approvals given for {} of {} to {by}",
-        draft.request().spec.format,
-        draft.request().spec.certificate_ref.name
-    )
 }
 
 /// The requester's user name.
@@ -318,46 +306,57 @@ fn review_again(draft: &mut Draft<'_>, grant: &Grant, fingerprints: &[String]) {
         return change_review(draft, grant, &review);
     }
     let votes = draft.status.approvals.clone().unwrap_or_default();
-    let people = voters(&votes, &review.digest, requester(draft.request()));
-    let approvals = count(grant.approvals, &people);
-    let enough = approvals.given >= grant.approvals;
-    let more = approvals.given > review.approvals.given;
-    if let Some(review) = &mut draft.status.review {
-        review.approvals = approvals.clone();
+    let of = (review.digest.as_str(), requester(draft.request()));
+    recount(draft, &review, &Tally::count(&votes, of, grant.approvals, &draft.seen.approvers));
+}
+
+/// What the votes for the same review come to now.
+fn recount(draft: &mut Draft<'_>, before: &Review, tally: &Tally<'_>) {
+    let approvals = tally.in_status();
+    let (more, changed) = (approvals.given > before.approvals.given, approvals != before.approvals);
+    let newly_lapsed = approvals.lapsed.iter().any(|name| !before.approvals.lapsed.contains(name));
+    let message = tally.in_words(draft.request());
+    if newly_lapsed {
+        draft.note("ApprovalLapsed", message.as_str(), true);
     }
-    match (draft.phase(), enough) {
+    if let Some(review) = &mut draft.status.review {
+        review.approvals = approvals;
+    }
+    match (draft.phase(), tally.is_enough()) {
         (Phase::AwaitingApproval, true) => {
             if let Some(review) = &mut draft.status.review {
                 review.approved_at = Some(Time(draft.now));
             }
             draft.status.phase = Some(Phase::Approved);
-            let message = format!("approved by {}", approvals.by.join(", "));
+            let message = format!("approved by {}", tally.by().join(", "));
             draft.condition(APPROVED, ("True", reason::BY_PEOPLE), message.as_str());
             draft.note("Approved", message, false);
         }
         (Phase::AwaitingApproval, false) => {
-            let message = awaiting(draft, grant.approvals, approvals.given);
             if more {
                 draft.note("ApprovalGranted", message.as_str(), false);
             }
-            let why = match draft.status.conditions.iter().find(|condition| condition.type_ == APPROVED) {
-                Some(condition) if condition.reason == reason::REVIEW_CHANGED => reason::REVIEW_CHANGED,
-                _ => reason::AWAITING_APPROVAL,
-            };
-            if more || why == reason::AWAITING_APPROVAL {
+            let stays =
+                draft.status.conditions.iter().any(|c| c.type_ == APPROVED && c.reason == reason::REVIEW_CHANGED);
+            if changed || !stays {
                 draft.condition(APPROVED, ("False", reason::AWAITING_APPROVAL), message);
             }
         }
         (_, true) => {}
-        (_, false) => {
-            // Approved on paper, without the votes for it.
-            draft.end_token(TokenEnd::ReviewChanged);
-            draft.status.phase = Some(Phase::AwaitingApproval);
-            let message = awaiting(draft, grant.approvals, approvals.given);
-            draft.condition(APPROVED, ("False", reason::AWAITING_APPROVAL), message);
-            draft.condition(TOKEN_ISSUED, ("False", reason::NOT_YET), "waiting for approval");
-        }
+        (_, false) => miss_approvals(draft, &message),
     }
+}
+
+/// It was approved, and the votes for that are not there any more: somebody who voted may no longer approve, or it was
+/// approved on paper. People have their time to vote anew.
+fn miss_approvals(draft: &mut Draft<'_>, message: &str) {
+    draft.end_token(TokenEnd::ApprovalMissing);
+    draft.status.phase = Some(Phase::AwaitingApproval);
+    if let Some(review) = &mut draft.status.review {
+        review.approved_at = None;
+    }
+    draft.condition(APPROVED, ("False", reason::AWAITING_APPROVAL), message);
+    draft.condition(TOKEN_ISSUED, ("False", reason::NOT_YET), "waiting for approval");
 }
 
 /// What was reviewed is no longer what would be delivered: earlier votes are void, visibly.
@@ -378,6 +377,7 @@ fn change_review(draft: &mut Draft<'_>, grant: &Grant, before: &Review) {
 
 /// `AwaitingApproval`: look again when its time is over.
 fn wait_for_people(draft: &mut Draft<'_>, grant: &Grant) {
+    ask_approvers_again(draft);
     let pending = pending_until(draft, Some(grant));
     draft.wake(pending);
     if let Some(deadline) = &draft.request().spec.deadline {
@@ -385,7 +385,16 @@ fn wait_for_people(draft: &mut Draft<'_>, grant: &Grant) {
     }
 }
 
+/// No watch tells when somebody gains or loses a right, so whoever has voted is asked about again.
+fn ask_approvers_again(draft: &mut Draft<'_>) {
+    let counts = |review: &Review| review.approvals.given > 0 || !review.approvals.lapsed.is_empty();
+    if draft.status.review.as_ref().is_some_and(counts) {
+        draft.wake(after(draft.now, ASK_APPROVERS_AGAIN));
+    }
+}
+
 pub(super) fn wake_for_end(draft: &mut Draft<'_>, grant: Option<&Grant>) {
+    ask_approvers_again(draft);
     let end = draft.end_of_use(grant.map(|grant| &grant.effective));
     draft.wake(end);
     if draft.phase() == Phase::TokenIssued

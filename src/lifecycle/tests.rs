@@ -94,6 +94,75 @@ fn enough_distinct_people_approve() {
 }
 
 #[test]
+fn the_vote_of_somebody_who_may_no_longer_approve_does_not_count_and_another_one_helps() {
+    let mut world = World::new(Format::Key, policy(2));
+    world.step(0);
+    world.vote("bob", Vote::Approve);
+    world.step(1);
+    world.lapsed.insert("bob");
+    world.vote("frank", Vote::Approve);
+    let step = world.step(2);
+    assert_eq!((world.phase(), step.mint), (Phase::AwaitingApproval, None));
+    let approvals = world.status().review.clone().unwrap().approvals;
+    assert_eq!(
+        (approvals.summary.as_str(), approvals.by, approvals.lapsed),
+        ("1/2", vec!["frank".into()], vec!["bob".into()])
+    );
+    let message = world.message("Approved");
+    for said in [
+        "1 of 2 approvals given",
+        "the vote of bob",
+        "approve on certificates.certcourier.io/api",
+        "another person must approve",
+    ] {
+        assert!(message.contains(said), "{said}: {message}");
+    }
+    assert!(step.notes.iter().any(|note| note.reason == "ApprovalLapsed" && note.warning), "{:?}", step.notes);
+    assert_eq!(world.status().approvals.as_ref().unwrap().len(), 2, "the vote stays on record");
+    assert_eq!(step.wake_at, Some(at(302)), "the right may come back, and no watch tells");
+    let mut again = world.clone();
+    again.lapsed.clear();
+    again.step(3);
+    assert_eq!((again.phase(), again.message("Approved").as_str()), (Phase::TokenIssued, "approved by bob, frank"));
+    world.vote("grace", Vote::Approve);
+    assert!(world.step(3).mint.is_some());
+    assert_eq!(world.message("Approved"), "approved by frank, grace");
+}
+
+#[test]
+fn an_approval_that_is_lost_while_the_token_lives_voids_it_until_another_is_there() {
+    let mut world = approved_by_people();
+    world.step(1);
+    assert_eq!(redeem(&world.observed(), &hash(1), at(2)), Ok(()));
+    world.lapsed.insert("frank");
+    let refused = redeem(&world.observed(), &hash(1), at(2)).unwrap_err();
+    assert_eq!(refused, Refusal::ApprovalRequired("1/2 (an approver has lost the right to approve since)".into()));
+    // Long after pendingTTL: people have their time anew.
+    let step = world.step(7000);
+    assert_eq!((world.phase(), step.sweep), (Phase::AwaitingApproval, true));
+    assert_eq!(world.status().token.as_ref().unwrap().previous[0].why, TokenEnd::ApprovalMissing);
+    assert_eq!(world.status().review.as_ref().unwrap().approved_at, None);
+    let refused = redeem(&world.observed(), &hash(1), at(7001)).unwrap_err();
+    assert!(matches!(refused, Refusal::ApprovalRequired(_)), "{refused:?}");
+    assert_eq!(world.step(7002).status, None, "a step is taken once");
+    world.vote("grace", Vote::Approve);
+    assert_eq!(world.step(7003).mint.unwrap().generation, 2, "minted by itself");
+    assert!(matches!(redeem(&world.observed(), &hash(1), at(7004)), Err(Refusal::TokenReplaced(_))));
+    assert_eq!(redeem(&world.observed(), &hash(2), at(7004)), Ok(()));
+
+    let mut claimed = World::new(Format::Key, policy(1)).claimed();
+    claimed.step(0);
+    claimed.vote("bob", Vote::Approve);
+    claimed.step(1);
+    claimed.lapsed.insert("bob");
+    let refused = claim(&claimed.observed(), at(2)).unwrap_err();
+    assert!(
+        matches!(&refused, ClaimRefusal::ApprovalRequired(words) if words.contains("the vote of bob")),
+        "{refused}"
+    );
+}
+
+#[test]
 fn any_deny_ends_the_request_whatever_its_digest() {
     for (minted, digest) in [(false, "old"), (true, "old"), (true, "")] {
         let mut world = World::new(Format::Key, policy(1));
@@ -614,6 +683,7 @@ fn each_cause_stops_a_redemption_with_its_own_refusal() {
             2,
             |r| matches!(r, Refusal::ApprovalRequired(_)),
         ),
+        ("approver", reviewed(), |w| w.lapsed = ["bob"].into(), 2, |r| matches!(r, Refusal::ApprovalRequired(_))),
     ];
     for (name, mut world, change, seconds, expected) in cases {
         assert_eq!(redeem(&world.observed(), &hash(1), at(2)), Ok(()), "{name}: before");

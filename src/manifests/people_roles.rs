@@ -10,7 +10,13 @@ use super::rights::{allow, cluster_role};
 use crate::api::GROUP;
 
 const READ: [&str; 3] = ["get", "list", "watch"];
+const EVENTS: &str = "events.k8s.io";
 const CATALOGUE: [&str; 2] = ["certificates", "certificatepolicies"];
+
+/// What the operator tells of objects; `kubectl describe` asks for the Events of the core group.
+fn events() -> PolicyRule {
+    PolicyRule { api_groups: Some(vec![String::new(), EVENTS.to_owned()]), ..allow("", &["events"], &READ) }
+}
 
 /// Viewer, downloader, operator, approver, admin, auditor.
 pub(super) fn people_roles() -> [ClusterRole; 6] {
@@ -21,7 +27,7 @@ pub(super) fn people_roles() -> [ClusterRole; 6] {
 fn viewer() -> ClusterRole {
     let mut role = cluster_role(
         "certcourier-viewer",
-        vec![allow(GROUP, &["certificates", "certificatepolicies", "downloadrequests"], &READ)],
+        vec![allow(GROUP, &["certificates", "certificatepolicies", "downloadrequests"], &READ), events()],
     );
     role.metadata
         .labels
@@ -47,6 +53,7 @@ fn requests_with(verbs: &[&str]) -> Vec<PolicyRule> {
         // `downloadrequests` keeps others' requests as they are, and there.
         allow(GROUP, &["downloadrequests"], &["get", "list", "watch", "create", "patch", "update", "delete"]),
         allow(GROUP, &["certificates"], verbs),
+        events(),
     ]
 }
 
@@ -61,6 +68,7 @@ fn approver() -> ClusterRole {
             // The vote; policy `downloadrequests-status` lets nothing else pass.
             allow(GROUP, &["downloadrequests/status"], &["get", "patch", "update"]),
             allow(GROUP, &["certificates"], &["approve"]),
+            events(),
         ],
     )
 }
@@ -81,6 +89,7 @@ fn admin() -> ClusterRole {
                 &["downloadrequests"],
                 &["get", "list", "watch", "patch", "delete", "deletecollection", "administer"],
             ),
+            events(),
         ],
     )
 }
@@ -89,6 +98,9 @@ fn admin() -> ClusterRole {
 fn auditor() -> ClusterRole {
     cluster_role(
         "certcourier-auditor",
-        vec![allow(GROUP, &["certificates", "certificatepolicies", "downloadrequests", "downloadreceipts"], &READ)],
+        vec![
+            allow(GROUP, &["certificates", "certificatepolicies", "downloadrequests", "downloadreceipts"], &READ),
+            events(),
+        ],
     )
 }

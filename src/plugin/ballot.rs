@@ -21,11 +21,12 @@ use super::{
     review::{self, Part},
 };
 use crate::{
-    api::{Certificate, Decision, DownloadRequest, Phase, Requester},
+    api::{Approval, Certificate, Decision, DownloadRequest, Phase, Requester},
     kube::{
         access,
         error::{During as _, Failure},
     },
+    lifecycle::{self, Tally},
 };
 
 /// How long a new request may take until there is something to vote on.
@@ -82,6 +83,7 @@ pub async fn cast(ctx: &Ctx, ballot: &Ballot<'_>, output: &OutputArgs) -> Result
     if given.is_none() && !confirm::can_ask() {
         return Err(PluginError::usage("say why with --reason: it goes on record with the vote"));
     }
+    confirmable(ballot, confirm::can_ask())?;
     let who = access::who(ctx.clients.reads()).await.during("ask", || "the API server who you are".to_owned())?;
     let request = under_review(ctx, ballot).await?;
     refuse(ctx, &request, &who, ballot)?;
@@ -95,6 +97,7 @@ pub async fn cast(ctx: &Ctx, ballot: &Ballot<'_>, output: &OutputArgs) -> Result
         Some(reason) => reason,
         None => checked(&confirm::ask("Reason, for the record:").await?)?,
     };
+    // Without a terminal `confirmable` has seen --yes or --digest.
     if !ballot.yes && confirm::can_ask() && !confirm::agreed(ballot.question()).await? {
         return Err(PluginError::new(format!("not {}: nothing was written", ballot.done())));
     }
@@ -103,6 +106,19 @@ pub async fn cast(ctx: &Ctx, ballot: &Ballot<'_>, output: &OutputArgs) -> Result
     let voted = append(ctx, &request, &who, ballot, &reason).await?;
     output.object(&voted, || format!("downloadrequest.certcourier.io/{name} {}\n", ballot.done()))?;
     ctx.say(&follows(&voted, ballot.decision))
+}
+
+/// Nobody votes on what they were not asked about: where nobody can be, the command line says that it was looked at.
+fn confirmable(ballot: &Ballot<'_>, can_ask: bool) -> Result<(), PluginError> {
+    if can_ask || ballot.yes || ballot.digest.is_some() {
+        return Ok(());
+    }
+    Err(PluginError::usage(match ballot.decision {
+        Decision::Approve => {
+            "there is no terminal to confirm at: add --yes, or --digest DIGEST to approve exactly what you saw"
+        }
+        Decision::Deny => "there is no terminal to confirm at: add --yes",
+    }))
 }
 
 /// A reason that says something.
@@ -153,8 +169,7 @@ fn refuse(ctx: &Ctx, request: &DownloadRequest, who: &Requester, ballot: &Ballot
 
 fn obstacle(request: &DownloadRequest, me: &str, decision: Decision, flags: &str) -> Option<PluginError> {
     let (name, phase) = (request.name_any(), review::phase(request));
-    let status = request.status.clone().unwrap_or_default();
-    let why = review::why(&status);
+    let why = review::why(request);
     if !phase.is_open() {
         return Some(PluginError::new(format!(
             "{name} is closed ({}: {why}): a vote changes nothing any more",
@@ -233,12 +248,12 @@ async fn append(
     reason: &str,
 ) -> Result<DownloadRequest, PluginError> {
     let digest = review::review(shown).map(|review| review.digest.clone()).unwrap_or_default();
-    let value = json!({"username": who.username, "digest": digest, "decision": ballot.decision, "reason": reason});
+    let sent = lifecycle::ballot(who, &digest, ballot.decision, reason);
     let mut request = shown.clone();
     for _ in 0..ATTEMPTS {
         let patch = json!([
             {"op": "replace", "path": "/metadata/resourceVersion", "value": request.resource_version()},
-            {"op": "add", "path": "/status/approvals/-", "value": value},
+            {"op": "add", "path": "/status/approvals/-", "value": sent},
         ]);
         let patch = serde_json::from_value(patch)
             .map_err(|error| PluginError::new(format!("cannot write the vote as JSON: {error}")))?;
@@ -247,7 +262,12 @@ async fn append(
             ctx.writing::<DownloadRequest>().patch_status(ballot.request, &PatchParams::default(), &patch).await;
         let object = || format!("DownloadRequest {}/{}", ctx.namespace, ballot.request);
         match patched.during("vote on", object) {
-            Ok(voted) => return Ok(voted),
+            Ok(voted) => {
+                return match lifecycle::read_back(&voted, votes(&request), &sent) {
+                    Ok(()) => Ok(voted),
+                    Err(altered) => Err(ctx.altered(&altered, ballot.request)),
+                };
+            }
             Err(error) => {
                 let lost = match error.failure() {
                     Failure::Conflict => false,
@@ -255,7 +275,7 @@ async fn append(
                     _ => return Err(error.into()),
                 };
                 request = ctx.one(ballot.request, "list requests").await?;
-                if lost && has(&request, &value) {
+                if lost && votes(&request).contains(&sent) {
                     return Ok(request);
                 }
                 if lost {
@@ -271,21 +291,17 @@ async fn append(
     Err(PluginError::new(format!("{} changes too fast: nothing was written", ballot.request)).next("try again"))
 }
 
-/// Whether just this vote is there: an answer that was lost may have been a yes.
-fn has(request: &DownloadRequest, vote: &serde_json::Value) -> bool {
-    let votes = request.status.as_ref().and_then(|status| status.approvals.as_deref()).unwrap_or_default();
-    votes.iter().any(|cast| serde_json::to_value(cast).is_ok_and(|cast| cast == *vote))
+fn votes(request: &DownloadRequest) -> &[Approval] {
+    request.status.as_ref().and_then(|status| status.approvals.as_deref()).unwrap_or_default()
 }
 
 /// What happens now. The controller counts, so the object may not say yet.
 fn follows(request: &DownloadRequest, decision: Decision) -> String {
-    let Some(review) = review::review(request) else { return String::new() };
-    let votes = request.status.as_ref().and_then(|status| status.approvals.as_deref()).unwrap_or_default();
-    let given = crate::lifecycle::voters(votes, &review.digest, review::requester(request)).len();
-    let required = usize::try_from(review.approvals.required).unwrap_or(0);
+    let Some(tally) = Tally::shown(request) else { return String::new() };
+    let (given, required) = (tally.given(), tally.required);
     match decision {
         Decision::Deny => "One denial ends a request: no token of it works any more.".to_owned(),
-        Decision::Approve if given >= required => {
+        Decision::Approve if tally.is_enough() => {
             format!("{given} of {required} approvals are given: {} may take the file.", review::requester(request))
         }
         Decision::Approve => format!("{given} of {required} approvals are given."),
@@ -309,7 +325,7 @@ mod tests {
         for (phase, votes, me, decision, said) in [
             ("AwaitingApproval", json!([]), "alice", Approve, "kubectl certcourier revoke key -n payments"),
             ("AwaitingApproval", json!([]), "Alice", Deny, "yourself"),
-            ("AwaitingApproval", json!([vote("Approve", "d1")]), "bob", Approve, "already: 0 of 2 given"),
+            ("AwaitingApproval", json!([vote("Approve", "d1")]), "bob", Approve, "already: 1 of 2 given (bob)"),
             ("AwaitingApproval", json!([vote("Deny", "x")]), "bob", Deny, "denied key already"),
             ("AwaitingApproval", json!([]), "system:serviceaccount:ci:robot", Approve, "approvers are people"),
             ("Pending", json!([]), "bob", Approve, "nothing to agree to yet"),
@@ -340,8 +356,26 @@ mod tests {
     #[test]
     fn a_lost_answer_is_settled_by_the_very_vote() {
         let cast = request("AwaitingApproval", &json!([vote("Approve", "d1")]));
-        assert!(has(&cast, &vote("Approve", "d1")));
-        assert!(!has(&cast, &vote("Approve", "d2")));
+        let of = |digest| serde_json::from_value::<Approval>(vote("Approve", digest)).unwrap();
+        assert!(votes(&cast).contains(&of("d1")));
+        assert!(!votes(&cast).contains(&of("d2")));
+    }
+
+    #[test]
+    fn where_nobody_can_be_asked_the_command_line_says_that_they_looked() {
+        let ballot = |decision, yes, digest| Ballot { request: "key", decision, reason: None, digest, yes };
+        for decision in [Decision::Approve, Decision::Deny] {
+            let refused = confirmable(&ballot(decision, false, None), false).unwrap_err();
+            assert_eq!(refused.exit(), super::super::error::Exit::Usage);
+            assert!(
+                refused.words().starts_with("there is no terminal to confirm at: add --yes"),
+                "{}",
+                refused.words()
+            );
+            assert!(confirmable(&ballot(decision, true, None), false).is_ok());
+            assert!(confirmable(&ballot(decision, false, None), true).is_ok());
+        }
+        assert!(confirmable(&ballot(Decision::Approve, false, Some("d1")), false).is_ok());
     }
 
     #[test]

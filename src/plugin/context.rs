@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     kube::{client::Clients, error::During as _},
+    lifecycle::Altered,
     redact::Redacted,
 };
 
@@ -148,6 +149,15 @@ impl Ctx {
     #[expect(clippy::unused_self, reason = "it belongs to `say`")]
     pub fn complain(&self, error: &PluginError) {
         let _ = io::stderr().write_all(error.report().as_bytes());
+    }
+
+    /// What to do where the API server stored something else than what was sent about a request.
+    pub fn altered(&self, altered: &Altered, request: &str) -> PluginError {
+        PluginError::new(altered.to_string()).next(format!(
+            "revoke it: kubectl certcourier revoke {request} {} --reason …; then tell a cluster administrator: \
+             `kubectl certcourier doctor` lists who could do that",
+            self.flags()
+        ))
     }
 
     /// Shows a whole text on standard error, unless `--quiet`; whoever made it has taken care of control characters.

@@ -9,6 +9,7 @@ use crate::{
         access,
         error::{During as _, Failure},
     },
+    lifecycle,
 };
 
 /// The API server adds five characters.
@@ -47,10 +48,12 @@ pub async fn create(
     let object = || format!("a DownloadRequest in namespace {}", ctx.namespace);
     let created =
         ctx.writing::<DownloadRequest>().create(&PostParams::default(), &request).await.during("create", object);
-    created.map_err(|error| match error.failure() {
+    let created = created.map_err(|error| match error.failure() {
         Failure::Unavailable => PluginError::from(error).next(perhaps(ctx)),
         _ => error.into(),
-    })
+    })?;
+    lifecycle::created_as_asked(&created, &request).map_err(|altered| ctx.altered(&altered, &created.name_any()))?;
+    Ok(created)
 }
 
 /// What to do when nobody knows whether a request was made.

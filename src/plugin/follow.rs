@@ -19,6 +19,7 @@ use crate::{
         condition::{APPROVED, FINISHED, STALLED, TOKEN_ISSUED},
     },
     kube::error::{ApiError, During as _, Failure},
+    lifecycle,
 };
 
 /// How often whoever may not watch looks.
@@ -147,8 +148,8 @@ pub fn standing(request: &DownloadRequest, wanted: &Wanted) -> Standing {
             (Wanted::Finished, true) => Standing::Over(Exit::Failed, words()),
             (Wanted::Token(_), _) => Standing::Over(Exit::Failed, format!("its token is used: {}", words())),
         },
-        _ if *wanted == Wanted::Finished => Standing::Waiting(open(status)),
-        Phase::Pending | Phase::AwaitingApproval => Standing::Waiting(open(status)),
+        _ if *wanted == Wanted::Finished => Standing::Waiting(open(request, status)),
+        Phase::Pending | Phase::AwaitingApproval => Standing::Waiting(open(request, status)),
         Phase::Approved | Phase::TokenIssued => token(request, status, phase, wanted),
     }
 }
@@ -167,13 +168,16 @@ fn token(request: &DownloadRequest, status: &DownloadRequestStatus, phase: Phase
     match phase {
         Phase::TokenIssued => Standing::Reached,
         _ if expired => Standing::TokenOver,
-        _ => Standing::Waiting(open(status)),
+        _ => Standing::Waiting(open(request, status)),
     }
 }
 
 /// What an open request waits for.
-fn open(status: &DownloadRequestStatus) -> String {
+fn open(request: &DownloadRequest, status: &DownloadRequestStatus) -> String {
     let stalled = condition(status, STALLED).filter(|condition| condition.status == "True");
+    if let (None, Some(awaiting)) = (stalled, lifecycle::awaiting_approval(request)) {
+        return awaiting;
+    }
     let pending = condition(status, APPROVED).filter(|condition| condition.status != "True");
     let said = stalled.or(pending).or_else(|| condition(status, TOKEN_ISSUED)).or_else(|| condition(status, FINISHED));
     let said = said.map(|condition| condition.message.clone()).filter(|message| !message.is_empty());

@@ -12,7 +12,8 @@ use crate::{
         Certificate, Decision, DownloadRequest, DownloadRequestStatus, EnvironmentStatus, Format, Phase, Review,
         condition::{APPROVED, FINISHED, STALLED, TOKEN_ISSUED},
     },
-    lifecycle, policy,
+    lifecycle::{self, Tally},
+    policy,
 };
 
 /// What somebody has to do with a request.
@@ -60,8 +61,9 @@ pub fn review(request: &DownloadRequest) -> Option<&Review> {
     request.status.as_ref().and_then(|status| status.review.as_ref())
 }
 
-/// Why it stands where it stands: what the controller wrote last of that.
-pub fn why(status: &DownloadRequestStatus) -> &str {
+/// Why it stands where it stands: what the controller wrote last of that; of missing approvals what the votes say now.
+pub fn why(request: &DownloadRequest) -> String {
+    let Some(status) = &request.status else { return String::new() };
     let message = |kind: &str, value: &str| {
         let found = status.conditions.iter().find(|condition| condition.type_ == kind && condition.status == value);
         found.map(|condition| condition.message.as_str()).filter(|message| !message.is_empty())
@@ -70,10 +72,22 @@ pub fn why(status: &DownloadRequestStatus) -> &str {
     let ended = if closed { message(FINISHED, "True").or_else(|| message(FINISHED, "False")) } else { None };
     ended
         .or_else(|| message(STALLED, "True"))
-        .or_else(|| message(APPROVED, "False"))
+        .map(str::to_owned)
+        .or_else(|| lifecycle::awaiting_approval(request))
+        .or_else(|| written(status))
+        .unwrap_or_default()
+}
+
+/// What the controller wrote of an open request.
+fn written(status: &DownloadRequestStatus) -> Option<String> {
+    let message = |kind: &str, value: &str| {
+        let found = status.conditions.iter().find(|condition| condition.type_ == kind && condition.status == value);
+        found.map(|condition| condition.message.as_str()).filter(|message| !message.is_empty())
+    };
+    message(APPROVED, "False")
         .or_else(|| message(TOKEN_ISSUED, "False"))
         .or_else(|| message(TOKEN_ISSUED, "True"))
-        .unwrap_or_default()
+        .map(str::to_owned)
 }
 
 /// `key of api, environment production: it holds the private key`.
@@ -88,15 +102,18 @@ pub fn what(request: &DownloadRequest) -> String {
     format!("{} of {}, {environment}: {key}", spec.format, spec.certificate_ref.name)
 }
 
-/// `1 of 2 given (bob)`.
+/// `1 of 2 given (bob)`: counted from the votes themselves, because what the controller counted is a moment behind.
 pub fn count(request: &DownloadRequest) -> String {
-    let Some(approvals) = review(request).map(|review| &review.approvals) else {
-        return "not known yet".to_owned();
+    let Some(tally) = Tally::shown(request) else { return "not known yet".to_owned() };
+    let (required, given, by) = (tally.required, tally.given(), tally.by().join(", "));
+    let lapsed = match tally.lapsed.as_slice() {
+        [] => String::new(),
+        people => format!("; not counted: {}, who may no longer approve", people.join(", ")),
     };
-    match (approvals.required, approvals.by.is_empty()) {
+    match (required, given) {
         (0, _) => "none required".to_owned(),
-        (required, true) => format!("{} of {required} given", approvals.given),
-        (required, false) => format!("{} of {required} given ({})", approvals.given, approvals.by.join(", ")),
+        (_, 0) => format!("0 of {required} given{lapsed}"),
+        _ => format!("{given} of {required} given ({by}){lapsed}"),
     }
 }
 
@@ -152,13 +169,16 @@ fn described(environment: &EnvironmentStatus, now: Timestamp) -> String {
 
 fn votes(request: &DownloadRequest, review: &Review) -> Table {
     let cast = request.status.as_ref().and_then(|status| status.approvals.as_deref()).unwrap_or_default();
-    let counted = lifecycle::voters(cast, &review.digest, requester(request));
+    let tally = Tally::shown(request).unwrap_or_default();
     let mut table = Table::new(["WHO", "VOTE", "COUNTS", "REASON"]);
     for vote in cast {
         let (tone, word, counts) = match vote.decision {
             Decision::Deny => (Tone::Bad, "Deny", "ends the request"),
             Decision::Approve if vote.digest != review.digest => (Tone::Faint, "Approve", "no: of an earlier review"),
-            Decision::Approve if counted.contains(&vote.username.as_str()) => (Tone::Good, "Approve", "yes"),
+            Decision::Approve if tally.votes.contains(&vote) => (Tone::Good, "Approve", "yes"),
+            Decision::Approve if tally.lapsed.contains(&vote.username.as_str()) => {
+                (Tone::Bad, "Approve", "no: may no longer approve")
+            }
             Decision::Approve => (Tone::Faint, "Approve", "no"),
         };
         table.row([vote.username.as_str().into(), Cell::toned(tone, word), counts.into(), vote.reason.as_str().into()]);
@@ -232,7 +252,7 @@ mod tests {
             "Why:           F5\n",
             "Fingerprints:  f1\n",
             "Policies:      two\n               (operator)\n",
-            "Approvals:     0 of 2 given\n",
+            "Approvals:     1 of 2 given (bob)\n",
             "  bob   Approve   no: of an earlier review   INC-1\n  bob   Approve   yes                        INC-1\n",
         ] {
             assert!(text.contains(said), "{said}\n{text}");

@@ -29,6 +29,7 @@ pub enum ErrorCode {
     ClaimConflict,
     WrongDelivery,
     TooManyOpenRequests,
+    WriteAltered,
     TokenUnknown,
     TokenExpired,
     TokenUsed,
@@ -65,6 +66,7 @@ impl ErrorCode {
         Self::ClaimConflict,
         Self::WrongDelivery,
         Self::TooManyOpenRequests,
+        Self::WriteAltered,
         Self::TokenUnknown,
         Self::TokenExpired,
         Self::TokenUsed,
@@ -102,6 +104,7 @@ impl ErrorCode {
             Self::ClaimConflict => "claim_conflict",
             Self::WrongDelivery => "wrong_delivery",
             Self::TooManyOpenRequests => "too_many_open_requests",
+            Self::WriteAltered => "write_altered",
             Self::TokenUnknown => "token_unknown",
             Self::TokenExpired => "token_expired",
             Self::TokenUsed => "token_used",
@@ -138,7 +141,8 @@ impl ErrorCode {
             | Self::CertificateChanged
             | Self::ClaimConflict
             | Self::WrongDelivery
-            | Self::TooManyOpenRequests => StatusCode::CONFLICT,
+            | Self::TooManyOpenRequests
+            | Self::WriteAltered => StatusCode::CONFLICT,
             Self::TokenExpired | Self::TokenUsed | Self::TokenReplaced | Self::TokenRevoked | Self::CertificateGone => {
                 StatusCode::GONE
             }

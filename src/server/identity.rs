@@ -26,16 +26,17 @@ pub fn bearer(headers: &HeaderMap) -> Option<Redacted<String>> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty()).then(|| Redacted::new(token.trim().to_owned()))
 }
 
-/// Asks the API server who holds this bearer token.
+/// Asks the API server who holds this bearer token; with a client that calls as they do.
 ///
 /// # Errors
 /// [`ErrorCode::Unauthorized`] when it is nobody's, or no longer.
-pub async fn of_bearer(clients: &Clients, bearer: &Redacted<String>) -> Result<Requester, ServerError> {
+pub async fn of_bearer(clients: &Clients, bearer: &Redacted<String>) -> Result<(Requester, Client), ServerError> {
     let client = clients.as_caller(bearer).map_err(|invalid| unauthorized().caused_by(invalid))?;
-    of_client(client).await.map_err(|error| match error.failure() {
+    let who = of_client(client.clone()).await.map_err(|error| match error.failure() {
         Failure::Forbidden => unauthorized().caused_by(error),
         _ => redemption::of_api_error(error),
-    })
+    })?;
+    Ok((who, client))
 }
 
 /// Asks the API server who `client` calls as. No name means nobody.

@@ -13,10 +13,19 @@ const GROUP: &str = "certcourier.io";
 /// (group, resource, verb)
 type Right = (&'static str, &'static str, &'static str);
 
-const LOOK: [Right; 3] =
-    [(GROUP, "certificates", "get"), (GROUP, "certificatepolicies", "list"), (GROUP, "downloadrequests", "watch")];
+/// The Events too: `kubectl describe` lists those of the core group.
+const LOOK: [Right; 6] = [
+    (GROUP, "certificates", "get"),
+    (GROUP, "certificatepolicies", "list"),
+    (GROUP, "downloadrequests", "watch"),
+    ("", "events", "list"),
+    ("events.k8s.io", "events", "get"),
+    ("events.k8s.io", "events", "watch"),
+];
 /// What no role for people may grant, whatever it is for.
-const NEVER: [Right; 12] = [
+const NEVER: [Right; 14] = [
+    ("", "events", "create"),
+    ("events.k8s.io", "events", "patch"),
     ("", "secrets", "get"),
     ("", "secrets", "list"),
     ("", "secrets", "create"),

@@ -92,6 +92,7 @@ async fn a_vote_is_ones_own_for_what_is_under_review_now() {
     let ns = session.namespace("votes").await;
     let b = ballot(&session, &ns, "v1").await;
     let refused = |words| Refused(VOTES, words);
+    let long_group = "g".repeat(250);
     let with_field = |key: &str, value: &str| {
         let mut vote = vote("bob", "d1", "Approve");
         vote[key] = json!(value);
@@ -122,6 +123,37 @@ async fn a_vote_is_ones_own_for_what_is_under_review_now() {
             refused(OWN),
         ),
         case("a vote with another's uid", person("bob"), with_field("uid", "uid-grace"), refused(OWN)),
+        case("a vote with an empty uid", person("bob"), with_field("uid", ""), Invalid("at least 1 chars long")),
+        case(
+            "a vote with a group that the voter is not in",
+            person("bob"),
+            {
+                let mut vote = vote("bob", "d1", "Approve");
+                vote["groups"] = json!(["system:authenticated", "system:masters"]);
+                b.append(vote)
+            },
+            refused("groups in a vote are the voter's own"),
+        ),
+        case(
+            "a Deny with a group that the voter is not in",
+            person("bob"),
+            {
+                let mut vote = vote("bob", "d1", "Deny");
+                vote["groups"] = json!(["system:masters"]);
+                b.append(vote)
+            },
+            refused("groups in a vote are the voter's own"),
+        ),
+        case(
+            "a vote with more groups than fit",
+            impersonated("heidi", &[&long_group]),
+            {
+                let mut vote = vote("heidi", "d1", "Approve");
+                vote["groups"] = json!(vec![&long_group; 33]);
+                b.append(vote)
+            },
+            refused("at most 8192 characters in all"),
+        ),
         case("a vote for another digest", person("bob"), b.append(vote("bob", "d0", "Approve")), refused(OWN)),
         case(
             "the refusal says what to write",
@@ -204,7 +236,22 @@ async fn a_vote_is_ones_own_for_what_is_under_review_now() {
         ),
         case("a vote with one's own uid", person("bob"), with_field("uid", "uid-bob"), Allowed),
         case("the same vote again", person("bob"), b.append(vote("bob", "d1", "Approve")), Invalid("Duplicate value")),
-        case("another's vote", person("grace"), b.append(vote("grace", "d1", "Approve")), Allowed),
+        case(
+            "another's vote, with a group of theirs",
+            person("grace"),
+            {
+                let mut vote = vote("grace", "d1", "Approve");
+                vote["groups"] = json!(["system:authenticated"]);
+                b.append(vote)
+            },
+            Allowed,
+        ),
+        case(
+            "the controller writes what it has read, groups and all",
+            CONTROL,
+            b.update(json!({"observedGeneration": 1})),
+            Allowed,
+        ),
         case(
             "upper case makes no second person",
             person("BOB"),
@@ -424,6 +471,7 @@ const LAST_VOTES: usize = 6;
 fn long_vote(number: usize) -> Value {
     let mut vote = vote(&format!("voter-{number:03}"), "d1", "Approve");
     vote["reason"] = json!("r".repeat(1024));
+    vote["groups"] = json!(["impersonated-approvers"]);
     vote
 }
 

@@ -104,6 +104,23 @@ async fn two_people_agree_by_kubectl_and_the_record_names_them() {
                 .all(|reason| told.iter().any(|r| r == reason))
         })
         .await;
+    // Everybody with a role of ours sees them, in the order in which they happened.
+    for who in ["alice", "bob", "carol", "dave", "erin"] {
+        let described = world.kubectl(who, &["describe", "dlr", "key"]).await;
+        let events = described.stdout.split_once("\nEvents:").map(|(_, events)| events).unwrap_or_default();
+        let told: Vec<&str> = events
+            .lines()
+            .filter_map(|line| line.split_whitespace().nth(1))
+            .filter(|word| word.starts_with("Approv") || *word == "TokenIssued")
+            .collect();
+        assert_eq!(
+            told,
+            ["ApprovalRequested", "ApprovalGranted", "Approved", "TokenIssued"],
+            "{who}: {}{}",
+            described.stdout,
+            described.stderr
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,3 +4,4 @@ mod doctor;
 mod kinds;
 mod mutators;
 mod requests;
+mod votes;

@@ -115,9 +115,12 @@ async fn what_people_do_over_http_is_told_with_where_they_are_and_what_was_refus
     let request = asked.field("request");
     let early = world.post("alice", &format!("requests/{request}/token"), "").await;
     early.refused(403, "approval_required");
-    let own = world.post("alice", &format!("requests/{request}/approve"), r#"{"reason":"mine"}"#).await;
+    world.wait_for_phase(&request, Phase::AwaitingApproval).await;
+    let digest = world.get(&request).await.status.unwrap().review.unwrap().digest;
+    let approve = |reason: &str| json!({"reason": reason, "digest": digest}).to_string();
+    let own = world.post("alice", &format!("requests/{request}/approve"), &approve("mine")).await;
     own.refused(403, "forbidden");
-    let vote = world.post("bob", &format!("requests/{request}/approve"), r#"{"reason":"fine"}"#).await;
+    let vote = world.post("bob", &format!("requests/{request}/approve"), &approve("fine")).await;
     assert_eq!(vote.status, 200, "{}", vote.text());
     world.wait_for_phase(&request, Phase::Approved).await;
     let claimed = world.post("alice", &format!("requests/{request}/token"), "").await;

@@ -15,7 +15,7 @@ use crate::{
         policies::{self, PolicyError},
         receipts,
     },
-    lifecycle::{self, Material, Observed, Step},
+    lifecycle::{self, Approvers, Material, Observed, Step},
     policy::NamedPolicy,
 };
 
@@ -73,6 +73,20 @@ impl View {
         Ok(Self::Receipt(Box::new(Known { receipt, ..Known::default() })))
     }
 
+    /// Asks about the votes that came in since the surroundings were looked at.
+    pub(super) async fn ask_about_new_votes(
+        &mut self,
+        context: &Context,
+        request: &DownloadRequest,
+    ) -> Result<(), ApiError> {
+        if let Self::Whole(gathered) = self
+            && !gathered.approvers.cover(request)
+        {
+            gathered.approvers = facts::approvers(context.clients.reads(), request).await?;
+        }
+        Ok(())
+    }
+
     pub(super) fn known(&self) -> &Known {
         match self {
             Self::Whole(gathered) => &gathered.known,
@@ -81,18 +95,21 @@ impl View {
     }
 
     pub(super) fn decide(&self, context: &Context, stores: &Stores, request: &DownloadRequest, now: Timestamp) -> Step {
-        let (material, decision) = match self {
-            Self::Whole(gathered) => {
-                (gathered.material.clone(), gathered.decision(request, facts::passphrase_of(request), now))
-            }
+        let (material, decision, approvers) = match self {
+            Self::Whole(gathered) => (
+                gathered.material.clone(),
+                gathered.decision(request, facts::passphrase_of(request), now),
+                gathered.approvers.clone(),
+            ),
             // Not looked at for a request that is closed or has a receipt.
-            Self::Receipt(_) => (Material::Usable { fingerprints: Vec::new() }, None),
+            Self::Receipt(_) => (Material::Usable { fingerprints: Vec::new() }, None, Approvers::default()),
         };
         let observed = Observed {
             request,
             material,
             decision,
             receipt: facts::receipt_seen(self.known().receipt.as_ref()),
+            approvers,
             guard: context.guard.borrow().clone(),
             ahead: stores.open.ahead_of(request, context.intervals.max_open_requests),
             settings: context.settings(),

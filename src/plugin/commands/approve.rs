@@ -5,11 +5,11 @@ use crate::api::Decision;
 
 const EXAMPLES: &str = "\
 What you agree to is shown before; the vote counts for that and nothing else. On a terminal you \
-are asked once more.
+are asked once more; without one, --yes or --digest must say that you have looked.
 
 Examples:
   kubectl certcourier approve api-key-x7k2p --reason 'INC-4211, checked with alice'
-  kubectl certcourier approve api-key-x7k2p --reason INC-4211 --yes --digest $DIGEST";
+  kubectl certcourier approve api-key-x7k2p --reason INC-4211 --digest $DIGEST";
 
 /// Approve a request.
 #[derive(Debug, clap::Args)]
@@ -24,7 +24,7 @@ pub struct ApproveArgs {
     /// Only if this is what is under review (status.review.digest). Omitted: what is shown.
     #[arg(long, value_name = "DIGEST")]
     digest: Option<String>,
-    /// Do not ask on a terminal.
+    /// Do not ask.
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]

@@ -4,10 +4,12 @@ use super::super::{ballot, ballot::Ballot, cli::object_name, context::Ctx, error
 use crate::api::Decision;
 
 const EXAMPLES: &str = "\
-One denial ends a request, also after others have approved it and while its token lives.
+One denial ends a request, also after others have approved it and while its token lives. Without a \
+terminal, --yes must say that you mean it.
 
 Examples:
-  kubectl certcourier deny api-key-x7k2p --reason 'no change request for this'";
+  kubectl certcourier deny api-key-x7k2p --reason 'no change request for this'
+  kubectl certcourier deny api-key-x7k2p --reason 'no change request for this' --yes";
 
 /// Deny a request; one denial ends it.
 #[derive(Debug, clap::Args)]
@@ -19,7 +21,7 @@ pub struct DenyArgs {
     /// Why; it goes on record.
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Do not ask on a terminal.
+    /// Do not ask.
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]

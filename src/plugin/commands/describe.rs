@@ -96,7 +96,7 @@ fn page(
     page.maybe("Created", request.metadata.creation_timestamp.as_ref().map(|created| moment(created.0)));
     page.fact("Phase", list::phase(review::phase(request)));
     page.maybe("Because", status.reason.as_deref());
-    page.maybe("Message", Some(review::why(&status)).filter(|why| !why.is_empty()));
+    page.maybe("Message", Some(review::why(request).as_str()).filter(|why| !why.is_empty()));
     review::asked(&mut page, request);
     page.maybe("Deadline", spec.deadline.as_ref().map(|deadline| moment(deadline.0)));
     page.fact(
@@ -132,6 +132,7 @@ fn tokens(page: &mut Page, request: &DownloadRequest, now: Timestamp) {
         let why = match previous.why {
             TokenEnd::Expired => "it expired",
             TokenEnd::Replaced => "another one was asked for",
+            TokenEnd::ApprovalMissing => "an approver has lost the right to approve",
             TokenEnd::ReviewChanged => "what is under review changed",
             TokenEnd::Used => "it was used",
             TokenEnd::Closed => "the request was closed",

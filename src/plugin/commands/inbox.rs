@@ -22,6 +22,7 @@ use super::super::{
 use crate::{
     api::{DownloadRequest, Phase},
     kube::{access, error::During as _},
+    lifecycle::Tally,
 };
 
 /// So many rights are asked about at once.
@@ -245,7 +246,8 @@ fn table(found: &[(Option<&str>, &[Item])], args: &InboxArgs, now: Timestamp) ->
         row.extend(with_namespace.then(|| request.namespace().unwrap_or_default().into()));
         row.extend([request.name_any().into(), spec.certificate_ref.name.as_str().into(), spec.format.name().into()]);
         row.push(review::requester(request).into());
-        row.push(Cell::from(review.map(|review| review.approvals.summary.as_str()).filter(|text| !text.is_empty())));
+        let approvals = Tally::shown(request).map(|tally| tally.summary());
+        row.push(Cell::from(approvals.as_deref().filter(|text| !text.is_empty())));
         row.push(age(request.metadata.creation_timestamp.as_ref().map(|created| created.0), now));
         row.extend(args.all.then(|| marked(item.you)));
         if args.output.wide() {

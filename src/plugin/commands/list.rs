@@ -15,6 +15,7 @@ use super::super::{
 use crate::{
     api::{Certificate, Delivery, DownloadRequest, EnvironmentStatus, Phase},
     kube::{access, error::During as _},
+    lifecycle::Tally,
 };
 
 /// Fewer days than this, and the date strikes.
@@ -168,15 +169,14 @@ fn request_table(found: &[DownloadRequest], args: &ListArgs, now: Timestamp) -> 
     let mut table = Table::new(head);
     for request in found {
         let (spec, status) = (&request.spec, request.status.as_ref());
-        let approvals =
-            status.and_then(|status| status.review.as_ref()).map(|review| review.approvals.summary.as_str());
+        let approvals = Tally::shown(request).map(|tally| tally.summary());
         let created = request.metadata.creation_timestamp.as_ref().map(|created| created.0);
         let mut row = Vec::new();
         row.extend(args.all_namespaces.then(|| request.namespace().unwrap_or_default().into()));
         row.extend([request.name_any().into(), spec.certificate_ref.name.as_str().into(), spec.format.name().into()]);
         row.push(Cell::from(spec.requested_by.as_ref().map(|by| by.username.as_str())));
         row.push(phase(status.and_then(|status| status.phase).unwrap_or_default()));
-        row.push(Cell::from(approvals.filter(|summary| !summary.is_empty())));
+        row.push(Cell::from(approvals.as_deref().filter(|summary| !summary.is_empty())));
         row.push(age(created, now));
         if args.output.wide() {
             let until = status.and_then(|status| status.token.as_ref()).and_then(|token| token.expires_at.as_ref());

@@ -7,6 +7,7 @@ use super::super::{cli::object_name, context::Ctx, error::PluginError, output::p
 use crate::{
     api::{DownloadRequest, names},
     kube::{access, error::During as _},
+    lifecycle,
 };
 
 const EXAMPLES: &str = "\
@@ -55,6 +56,8 @@ async fn revoke(ctx: &Ctx, name: &str, reason: &str, me: &str) -> Result<&'stati
     }
     let patch = Patch::Merge(json!({"metadata": {"annotations": {names::REVOKE: reason, names::REVOKED_BY: me}}}));
     let object = || format!("DownloadRequest {}/{name}", ctx.namespace);
-    ctx.writing::<DownloadRequest>().patch(name, &PatchParams::default(), &patch).await.during("annotate", object)?;
+    let patched = ctx.writing::<DownloadRequest>().patch(name, &PatchParams::default(), &patch).await;
+    let patched = patched.during("annotate", object)?;
+    lifecycle::withdrawn(&patched, reason).map_err(|altered| ctx.altered(&altered, name))?;
     Ok("revoked")
 }

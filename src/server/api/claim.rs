@@ -32,7 +32,7 @@ use super::{
 use crate::{
     api::{DateTime, DownloadRequest, Requester, names},
     kube::{error::During as _, facts},
-    policy::needs_passphrase,
+    policy::{Access, needs_passphrase},
 };
 
 /// What to ask for where requests may not be read.
@@ -116,7 +116,8 @@ pub async fn claim_token(
     let given = body.passphrase.check()?;
     let (who, request) = tokio::try_join!(caller.identity(&state), request_as(&caller, &place))?;
     let witness = Witness::new(&state, &caller, &who);
-    let claimed = claim(&state, &caller, &who, request.clone(), given).await;
+    // Boxed, so that the handler's own future stays small.
+    let claimed = Box::pin(claim(&state, &caller, &who, request.clone(), given)).await;
     let claimed = claimed.inspect_err(|refusal| witness.refused(record::claim_of(&request, &place.name), refusal))?;
     witness.minted(&claimed);
     Ok(TokenAnswer::of(&caller, &claimed))
@@ -144,9 +145,17 @@ async fn claim(
         must_take_passphrase(&request)?;
     }
     let since = Instant::now();
-    let gathered = facts::live(state.clients.reads(), &request, state.operator_policy.as_ref())
-        .await
-        .map_err(refusal::of_facts)?;
+    let in_person = async {
+        // The verb was asked about above; only a passphrase's Secret is left to be.
+        match request.spec.passphrase_secret_ref {
+            Some(_) => facts::access_in_person(&caller.client, &request).await.map_err(refusal::of_review),
+            None => Ok(Access::Allowed),
+        }
+    };
+    let gathering = facts::live(state.clients.reads(), &request, state.operator_policy.as_ref());
+    let gathering = async { gathering.await.map_err(refusal::of_facts) };
+    let (mut gathered, in_person) = tokio::try_join!(gathering, in_person)?;
+    gathered.narrow(in_person);
     take(state, request, &gathered, given, since).await
 }
 

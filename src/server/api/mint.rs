@@ -41,7 +41,7 @@ use crate::{
     api::{DownloadRequest, Format, Requester},
     audit::call,
     kube::facts::{self, Gathered},
-    lifecycle::{self, ClaimRefusal, Guard, Material, Observed, Settings},
+    lifecycle::{self, Approvers, ClaimRefusal, Guard, Material, Observed, Settings},
     policy::{self, Decision, Grant, holds_key},
 };
 
@@ -202,6 +202,7 @@ async fn judge(
         material: gathered.material.clone(),
         decision,
         receipt: None,
+        approvers: Approvers::default(),
         guard: guard.clone(),
         ahead: 0,
         settings: Settings::default(),

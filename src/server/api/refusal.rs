@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use ::kube::Error;
 
-use super::super::{
-    error::{ErrorCode, ServerError},
-    identity,
-    redemption::{of_ending_namespace, of_reason},
+use super::{
+    super::{
+        error::{ErrorCode, ServerError},
+        identity,
+        redemption::{of_ending_namespace, of_reason},
+    },
+    place::Place,
 };
 use crate::{
     kube::{
         error::{ApiError, Failure, in_one_line},
         policies::PolicyError,
     },
-    lifecycle::ClaimRefusal,
+    lifecycle::{Altered, ClaimRefusal},
     policy::Reason,
 };
 
@@ -120,6 +123,16 @@ pub fn of_claim(refusal: &ClaimRefusal) -> ServerError {
         }
     };
     ServerError::new(code, refusal.to_string())
+}
+
+/// The API server stored something else than the caller sent. Nobody may take it for what they wanted.
+pub fn of_altered(altered: &Altered, place: &Place) -> ServerError {
+    let words = format!(
+        "{altered}. Revoke the request (POST /api/v1/projects/{}/requests/{}/revoke) and tell a cluster administrator: \
+         `kubectl certcourier doctor` lists who could do that",
+        place.project, place.name
+    );
+    ServerError::new(ErrorCode::WriteAltered, words)
 }
 
 /// The facts of a decision could not be gathered with the operator's rights.

@@ -27,7 +27,7 @@ use crate::{
         DateTime, Decision, DownloadRequest, DownloadRequestStatus, Phase,
         condition::{APPROVED, FINISHED, STALLED, TOKEN_ISSUED},
     },
-    lifecycle,
+    lifecycle::{self, Tally},
 };
 
 /// One delivery of one file to one requester.
@@ -83,6 +83,8 @@ pub struct ReviewView {
     required: i32,
     /// How many have approved what is under review now.
     given: i32,
+    /// Who has approved it and may no longer approve: their votes do not count.
+    lapsed: Vec<String>,
     /// SHA-256 over what is under review: name it in your vote, and it counts for nothing else.
     digest: String,
     /// Grows whenever what is under review changes; earlier votes are then void.
@@ -151,7 +153,10 @@ impl RequestView {
             deadline: spec.deadline,
             phase: phase.name(),
             failure: status.reason.clone(),
-            message: message(&status),
+            // Counted here, because what the controller wrote is a moment behind.
+            message: lifecycle::awaiting_approval(request)
+                .filter(|_| !is_stalled(&status))
+                .unwrap_or_else(|| message(&status)),
             approval: ReviewView::of(request, &status),
             token: status.token.as_ref().map(|token| TokenView {
                 generation: token.generation,
@@ -165,6 +170,10 @@ impl RequestView {
             receipt: status.receipt_ref.map(|receipt| receipt.name),
         }
     }
+}
+
+fn is_stalled(status: &DownloadRequestStatus) -> bool {
+    status.conditions.iter().any(|condition| condition.type_ == STALLED && condition.status == "True")
 }
 
 /// The sentence that tells most: how it ended, else what stands in the way, else what is waited for.
@@ -192,9 +201,7 @@ impl ReviewView {
     fn of(request: &DownloadRequest, status: &DownloadRequestStatus) -> Option<Self> {
         let review = status.review.clone()?;
         let votes = status.approvals.as_deref().unwrap_or_default();
-        let requester = request.spec.requested_by.as_ref().map_or("", |by| by.username.as_str());
-        // Counted here, because the controller's number is a moment behind.
-        let given = lifecycle::voters(votes, &review.digest, requester).len();
+        let tally = Tally::shown(request).unwrap_or_default();
         let vote = |vote: &crate::api::Approval| VoteView {
             username: vote.username.clone(),
             decision: decision_name(vote.decision),
@@ -204,7 +211,8 @@ impl ReviewView {
         Some(Self {
             kind: approval_kind(request.spec.format),
             required: review.approvals.required,
-            given: i32::try_from(given).unwrap_or(i32::MAX),
+            given: tally.given(),
+            lapsed: tally.lapsed.iter().map(ToString::to_string).collect(),
             votes: votes.iter().map(vote).collect(),
             digest: review.digest,
             round: review.round,

@@ -27,11 +27,12 @@ use super::{
 };
 use crate::{
     api::{
-        Decision, DownloadRequest, Phase, Requester,
+        Approval, Decision, DownloadRequest, Phase, Requester,
         names::{REVOKE, REVOKED_BY},
     },
     audit::call::Action,
     kube::error::During as _,
+    lifecycle,
 };
 
 /// How long a new request may take until there is something to vote on.
@@ -41,18 +42,33 @@ const VOTE_HINT: &str = "ask for ClusterRole certcourier-approver there";
 const REVOKE_HINT: &str =
     "ask for a role that may patch downloadrequests.certcourier.io there, such as certcourier-approver";
 const EXAMPLE: &str = r#"{"reason":"INC-4211"}"#;
+const APPROVE_EXAMPLE: &str = r#"{"digest":"…","reason":"INC-4211"}"#;
 
-/// A vote.
+/// An approval.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"reason": "INC-4211, checked with alice"}))]
-pub struct VoteBody {
+#[schema(example = json!({"digest": "5f3c…", "reason": "INC-4211, checked with alice"}))]
+pub struct ApproveBody {
     /// Why; it goes into the receipt.
     #[serde(default, deserialize_with = "body::text")]
     #[schema(value_type = String, required = true, min_length = 1, max_length = 1024, pattern = "\\S")]
     reason: Option<String>,
-    /// `approval.digest` of the request as you saw it: the vote counts for that and nothing else. Omitted: for what is
-    /// under review now.
+    /// `approval.digest` of the request as you saw it: the approval counts for that and nothing else.
+    #[serde(default, deserialize_with = "body::text")]
+    #[schema(required = true, value_type = String, min_length = 1, max_length = 64)]
+    digest: Option<String>,
+}
+
+/// A denial.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "no change request for this"}))]
+pub struct DenyBody {
+    /// Why; it goes on record.
+    #[serde(default, deserialize_with = "body::text")]
+    #[schema(value_type = String, required = true, min_length = 1, max_length = 1024, pattern = "\\S")]
+    reason: Option<String>,
+    /// `approval.digest` of the request as you saw it. A denial ends the request with any, and without one.
     #[serde(default, deserialize_with = "body::text")]
     #[schema(max_length = 64)]
     digest: Option<String>,
@@ -71,7 +87,8 @@ pub struct RevokeBody {
 
 /// Approve a request.
 ///
-/// The vote counts for what is under review now, once. Nobody approves their own request, and programs do not vote.
+/// The vote counts once, for what was under review when you looked: `digest` says what that was. Nobody approves their own
+/// request, and programs do not vote.
 #[utoipa::path(
     post,
     path = "/api/v1/projects/{project}/requests/{request}/approve",
@@ -80,10 +97,10 @@ pub struct RevokeBody {
         ("project" = String, Path, description = "Namespace"),
         ("request" = String, Path, description = "Name of the request"),
     ),
-    request_body(content = VoteBody, description = "Any Content-Type"),
+    request_body(content = ApproveBody, description = "Any Content-Type"),
     responses(
         (status = 200, description = "The request with the vote", body = RequestView),
-        (status = 409, description = "`request_closed`"),
+        (status = 409, description = "`request_closed`, `write_altered`"),
         (status = 422, description = "`reason_required`"),
     ),
     extensions(("x-kubernetes-rights" = json!([
@@ -97,7 +114,10 @@ pub async fn approve_request(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<RequestView>, ServerError> {
-    vote(&state, &caller, &place, body::read(&state, &headers, body, EXAMPLE).await?, Decision::Approve).await
+    let ApproveBody { reason, digest } = body::read(&state, &headers, body, APPROVE_EXAMPLE).await?;
+    let reason = given(reason.as_deref(), APPROVE_EXAMPLE)?.to_owned();
+    let digest = digest.filter(|digest| !digest.is_empty()).ok_or_else(|| no_digest(&place))?;
+    vote(&state, &caller, &place, Vote { digest: Some(digest), decision: Decision::Approve, reason }).await
 }
 
 /// Deny a request.
@@ -111,10 +131,10 @@ pub async fn approve_request(
         ("project" = String, Path, description = "Namespace"),
         ("request" = String, Path, description = "Name of the request"),
     ),
-    request_body(content = VoteBody, description = "Any Content-Type"),
+    request_body(content = DenyBody, description = "Any Content-Type"),
     responses(
         (status = 200, description = "The request with the vote; its phase follows", body = RequestView),
-        (status = 409, description = "`request_closed`"),
+        (status = 409, description = "`request_closed`, `write_altered`"),
         (status = 422, description = "`reason_required`"),
     ),
     extensions(("x-kubernetes-rights" = json!([
@@ -128,7 +148,10 @@ pub async fn deny_request(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<RequestView>, ServerError> {
-    vote(&state, &caller, &place, body::read(&state, &headers, body, EXAMPLE).await?, Decision::Deny).await
+    let DenyBody { reason, digest } = body::read(&state, &headers, body, EXAMPLE).await?;
+    let reason = given(reason.as_deref(), EXAMPLE)?.to_owned();
+    let digest = digest.filter(|digest| !digest.is_empty());
+    vote(&state, &caller, &place, Vote { digest, decision: Decision::Deny, reason }).await
 }
 
 /// Withdraw a request.
@@ -145,7 +168,7 @@ pub async fn deny_request(
     request_body(content = RevokeBody, description = "Any Content-Type"),
     responses(
         (status = 200, description = "The request; its phase follows", body = RequestView),
-        (status = 409, description = "`request_closed`"),
+        (status = 409, description = "`request_closed`, `write_altered`"),
         (status = 422, description = "`reason_required`"),
     ),
     extensions(("x-kubernetes-rights" = json!(["patch downloadrequests"]))),
@@ -157,8 +180,8 @@ pub async fn revoke_request(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<RequestView>, ServerError> {
-    let body: RevokeBody = body::read(&state, &headers, body, r#"{"reason":"laptop stolen"}"#).await?;
-    let reason = given(body.reason.as_deref())?;
+    let body: RevokeBody = body::read(&state, &headers, body, EXAMPLE).await?;
+    let reason = given(body.reason.as_deref(), EXAMPLE)?;
     let who = caller.identity(&state).await?;
     let witness = Witness::new(&state, &caller, &who);
     let revoked = withdraw(&caller, &place, &who, reason).await;
@@ -183,38 +206,36 @@ async fn withdraw(
         let words = format!("the request is closed ({}): there is nothing left to withdraw", phase.name());
         return Err(ServerError::new(ErrorCode::RequestClosed, words));
     }
+    lifecycle::withdrawn(&request, reason).map_err(|altered| refusal::of_altered(&altered, place))?;
     Ok(request)
+}
+
+/// A vote to be cast; without a digest for what is under review now.
+struct Vote {
+    digest: Option<String>,
+    decision: Decision,
+    reason: String,
 }
 
 async fn vote(
     state: &Arc<ServerState>,
     caller: &Caller,
     place: &Place,
-    body: VoteBody,
-    decision: Decision,
+    vote: Vote,
 ) -> Result<Json<RequestView>, ServerError> {
-    let reason = given(body.reason.as_deref())?.to_owned();
     let (who, under_review) = tokio::join!(caller.identity(state), request_under_review(caller, place));
     let who = who?;
     let witness = Witness::new(state, caller, &who);
     let voted = match under_review {
-        Ok(request) => {
-            cast(caller, place, &who, request, Vote { digest: body.digest, decision, reason: &reason }).await
-        }
+        Ok(request) => cast(caller, place, &who, request, &vote).await,
         Err(refusal) => Err(refusal),
     };
-    let (request, is_new) = voted.inspect_err(|refusal| witness.refused_at(place, record::vote(decision), refusal))?;
+    let action = record::vote(vote.decision);
+    let (request, is_new) = voted.inspect_err(|refusal| witness.refused_at(place, action, refusal))?;
     if is_new {
-        witness.voted(&request, decision, &reason);
+        witness.voted(&request, vote.decision, &vote.reason);
     }
     Ok(Json(RequestView::of(&request, state.clients.clock().now())))
-}
-
-/// A vote to be cast; without a digest for what is under review now.
-struct Vote<'a> {
-    digest: Option<String>,
-    decision: Decision,
-    reason: &'a str,
 }
 
 /// The request with the vote, and whether it was not there before.
@@ -223,27 +244,26 @@ async fn cast(
     place: &Place,
     who: &Requester,
     request: DownloadRequest,
-    Vote { digest, decision, reason }: Vote<'_>,
+    vote: &Vote,
 ) -> Result<(DownloadRequest, bool), ServerError> {
-    let digest = digest.unwrap_or_else(|| current_digest(&request));
-    if !has_voted(&request, who, &digest, decision) {
-        let value = json!({"username": who.username, "digest": digest, "decision": decision, "reason": reason});
-        let patch = json!([{"op": "add", "path": "/status/approvals/-", "value": value}]);
-        let patch = serde_json::from_value(patch).map_err(|error| ServerError::internal().caused_by(error))?;
-        let api = as_caller(caller, place);
-        let patch = Patch::<DownloadRequest>::Json(patch);
-        let patched = api.patch_status(&place.name, &PatchParams::default(), &patch).await;
-        let request = patched
-            .during("vote on", || described(place))
-            .map_err(|error| refusal::passed_through(error, VOTE_HINT))?;
-        return Ok((request, true));
+    let digest = vote.digest.clone().unwrap_or_else(|| current_digest(&request));
+    let before = request.status.as_ref().and_then(|status| status.approvals.as_deref()).unwrap_or_default();
+    if has_voted(before, who, &digest, vote.decision) {
+        return Ok((request, false));
     }
-    Ok((request, false))
+    let sent = lifecycle::ballot(who, &digest, vote.decision, &vote.reason);
+    let patch = json!([{"op": "add", "path": "/status/approvals/-", "value": sent}]);
+    let patch = serde_json::from_value(patch).map_err(|error| ServerError::internal().caused_by(error))?;
+    let patch = Patch::<DownloadRequest>::Json(patch);
+    let patched = as_caller(caller, place).patch_status(&place.name, &PatchParams::default(), &patch).await;
+    let voted =
+        patched.during("vote on", || described(place)).map_err(|error| refusal::passed_through(error, VOTE_HINT))?;
+    lifecycle::read_back(&voted, before, &sent).map_err(|altered| refusal::of_altered(&altered, place))?;
+    Ok((voted, true))
 }
 
 /// Whoever votes the same twice has voted: a client that lost the answer may ask again.
-fn has_voted(request: &DownloadRequest, who: &Requester, digest: &str, decision: Decision) -> bool {
-    let votes = request.status.as_ref().and_then(|status| status.approvals.as_deref()).unwrap_or_default();
+fn has_voted(votes: &[Approval], who: &Requester, digest: &str, decision: Decision) -> bool {
     votes.iter().any(|vote| vote.username == who.username && vote.digest == digest && vote.decision == decision)
 }
 
@@ -273,11 +293,21 @@ fn current_digest(request: &DownloadRequest) -> String {
     review.map(|review| review.digest.clone()).unwrap_or_default()
 }
 
+/// Nobody approves what they have not looked at.
+fn no_digest(place: &Place) -> ServerError {
+    let words = format!(
+        "say what you approve: field `digest` is approval.digest in the answer of GET /api/v1/projects/{}/requests/{} \
+         (status.review.digest of the DownloadRequest). Look at that first; the approval counts for it and nothing else",
+        place.project, place.name
+    );
+    bad_request(words)
+}
+
 /// A reason that says something.
-fn given(reason: Option<&str>) -> Result<&str, ServerError> {
+fn given<'a>(reason: Option<&'a str>, example: &str) -> Result<&'a str, ServerError> {
     match reason.unwrap_or_default().trim() {
         "" => {
-            let words = format!("say why, it goes on record: -d '{EXAMPLE}'");
+            let words = format!("say why, it goes on record: -d '{example}'");
             Err(ServerError::new(ErrorCode::ReasonRequired, words))
         }
         reason if reason.chars().count() > 1024 => Err(bad_request("the reason is longer than 1,024 characters")),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::{
     super::{
         error::{ErrorCode, ServerError},
@@ -11,10 +13,10 @@ use super::{
     Found, Redeemer, refusal, too_slow,
 };
 use crate::{
-    api::{Certificate, ConsumedBy, DownloadRequest},
-    kube::facts,
-    lifecycle::{self, Material, Observed, Refusal, Settings},
-    policy::{Decision, Grant},
+    api::{Approval, Approver, Certificate, ConsumedBy, DownloadRequest},
+    kube::facts::{self, Gathered},
+    lifecycle::{self, Approvers, Guard, Material, Observed, Refusal, Settings, Tally},
+    policy::{Access, Decision, Grant},
 };
 
 /// What was decided, and the facts that the rest needs. No `Debug`: it may hold private keys.
@@ -29,6 +31,8 @@ pub struct Decided {
     pub fingerprints: Vec<String>,
     /// The terms.
     pub grant: Grant,
+    /// Who agreed, and why.
+    pub approvals: Vec<Approver>,
     /// Who redeems, where the token is bound to its requester.
     pub consumed_by: Option<ConsumedBy>,
 }
@@ -41,7 +45,7 @@ pub async fn decide(state: &Arc<ServerState>, found: &Found, redeemer: &Redeemer
     let request = &found.request;
     let time_left = || state.deliveries.decision_timeout.get().saturating_sub(found.looked_at.elapsed());
     let gathering = facts::live(state.clients.reads(), request, state.operator_policy.as_ref());
-    let gathered = tokio::time::timeout(time_left(), gathering)
+    let mut gathered = tokio::time::timeout(time_left(), gathering)
         .await
         .map_err(|_| too_slow())?
         .map_err(refusal::of_policy_error)?;
@@ -49,31 +53,53 @@ pub async fn decide(state: &Arc<ServerState>, found: &Found, redeemer: &Redeemer
     let guard = tokio::time::timeout(time_left(), state.guard.of(request)).await.map_err(|_| too_slow())?;
 
     let now = state.clients.clock().now();
-    let decision = gathered.decision(request, facts::passphrase_of(request), now);
+    let mut grant = judge(found, &gathered, guard.clone(), now)?;
+    let mut consumed_by = None;
+    if grant.effective.bind_to_requester.value {
+        let requester = requester_in_person(state, request, redeemer);
+        let (requester, access) = tokio::time::timeout(time_left(), requester).await.map_err(|_| too_slow())??;
+        consumed_by = Some(requester);
+        gathered.narrow(access);
+        grant = judge(found, &gathered, guard, now)?;
+    }
+    let approvals = agreed(request, &gathered.approvers);
+    let (Some(certificate), Material::Usable { fingerprints }) = (gathered.known.certificate, gathered.material) else {
+        return Err(certificate_gone());
+    };
+    let (environments, materials) = (gathered.environments, gathered.materials);
+    Ok(Decided { certificate, environments, materials, fingerprints, grant, approvals, consumed_by })
+}
+
+/// The one decision on these facts; the terms, where the token delivers.
+fn judge(found: &Found, gathered: &Gathered, guard: Guard, now: Timestamp) -> Result<Grant, ServerError> {
+    let decision = gathered.decision(&found.request, facts::passphrase_of(&found.request), now);
     let seen = Observed {
-        request,
+        request: &found.request,
         material: gathered.material.clone(),
         decision: decision.clone(),
         receipt: facts::receipt_seen(gathered.known.receipt.as_ref()),
+        approvers: gathered.approvers.clone(),
         guard,
         ahead: 0,
         settings: Settings::default(),
     };
-    if let Err(refusal) = lifecycle::redeem(&seen, &found.hash, now) {
-        return Err(in_words(&refusal, &seen.material, gathered.known.receipt.as_ref()));
+    lifecycle::redeem(&seen, &found.hash, now)
+        .map_err(|refusal| in_words(&refusal, &seen.material, gathered.known.receipt.as_ref()))?;
+    match decision {
+        Some(Decision::Grant(grant)) => Ok(*grant),
+        _ => Err(certificate_gone()),
     }
-    let (Some(Decision::Grant(grant)), Some(certificate), Material::Usable { fingerprints }) =
-        (decision, gathered.known.certificate, gathered.material)
-    else {
-        return Err(refusal::of_lifecycle(&Refusal::CertificateGone("the Certificate is gone".to_owned())));
-    };
-    let consumed_by = if grant.effective.bind_to_requester.value {
-        Some(requester_in_person(state, request, redeemer).await?)
-    } else {
-        None
-    };
-    let (environments, materials) = (gathered.environments, gathered.materials);
-    Ok(Decided { certificate, environments, materials, fingerprints, grant: *grant, consumed_by })
+}
+
+/// Who agreed to what is delivered, and why.
+fn agreed(request: &DownloadRequest, approvers: &Approvers) -> Vec<Approver> {
+    let counted = Tally::of(request, approvers).map(|tally| tally.votes).unwrap_or_default();
+    let named = |vote: &Approval| Approver { username: vote.username.clone(), reason: vote.reason.clone() };
+    counted.into_iter().map(named).collect()
+}
+
+fn certificate_gone() -> ServerError {
+    refusal::of_lifecycle(&Refusal::CertificateGone("the Certificate is gone".to_owned()))
 }
 
 fn in_words(refusal: &Refusal, material: &Material, receipt: Option<&crate::api::DownloadReceipt>) -> ServerError {
@@ -86,22 +112,23 @@ fn in_words(refusal: &Refusal, material: &Material, receipt: Option<&crate::api:
     }
 }
 
-/// A bound token works only together with the requester's own credentials.
+/// A bound token works only together with the requester's own credentials, and by what these allow now.
 async fn requester_in_person(
     state: &ServerState,
     request: &DownloadRequest,
     redeemer: &Redeemer,
-) -> Result<ConsumedBy, ServerError> {
+) -> Result<(ConsumedBy, Access), ServerError> {
     let Some(bearer) = &redeemer.bearer else {
         let words = "this token is bound to its requester by policy (token.bindToRequester); \
                      send the requester's Kubernetes token too: Authorization: Bearer …";
         return Err(ServerError::new(ErrorCode::Unauthorized, words));
     };
-    let caller = identity::of_bearer(&state.clients, bearer).await?;
+    let (caller, client) = identity::of_bearer(&state.clients, bearer).await?;
     if !identity::is_requester(&caller, request.spec.requested_by.as_ref()) {
         let words = "this token is bound to its requester by policy (token.bindToRequester), and you are not they; \
                      create a DownloadRequest of your own";
         return Err(ServerError::new(ErrorCode::Forbidden, words));
     }
-    Ok(ConsumedBy { username: caller.username })
+    let access = facts::access_in_person(&client, request).await.map_err(refusal::of_api_error)?;
+    Ok((ConsumedBy { username: caller.username }, access))
 }

@@ -18,15 +18,13 @@ use super::{
 };
 use crate::{
     api::{
-        Approval, Approver, Artifact, CertificateReference, Decision, DownloadReceipt, DownloadReceiptSpec,
-        DownloadRequest, Format, RequestReference,
+        Artifact, CertificateReference, DownloadReceipt, DownloadReceiptSpec, DownloadRequest, Format, RequestReference,
     },
     hex,
     kube::{
         error::Failure,
         receipts::{self, Created},
     },
-    lifecycle,
 };
 
 /// The longest User-Agent that is kept.
@@ -59,7 +57,7 @@ pub fn draft(
             profile: file::profile(request),
             reason: spec.reason.clone(),
             requested_by: spec.requested_by.clone(),
-            approvals: approvals(request),
+            approvals: decided.approvals.clone(),
             review_digest: status.review.as_ref().map(|review| review.digest.clone()),
             policies: decided.grant.effective.policy_names(),
             consumed_by: decided.consumed_by.clone(),
@@ -80,22 +78,6 @@ pub fn draft(
     );
     receipt.metadata.namespace.clone_from(&request.metadata.namespace);
     receipt
-}
-
-/// Who agreed to what is delivered, and why.
-fn approvals(request: &DownloadRequest) -> Vec<Approver> {
-    let Some(status) = &request.status else { return Vec::new() };
-    let digest = status.review.as_ref().map_or("", |review| review.digest.as_str());
-    let votes = status.approvals.as_deref().unwrap_or_default();
-    let requester = request.spec.requested_by.as_ref().map_or("", |by| by.username.as_str());
-    lifecycle::voters(votes, digest, requester)
-        .into_iter()
-        .filter_map(|voter| {
-            let theirs = |vote: &&Approval| vote.username == voter && vote.digest == digest;
-            votes.iter().filter(theirs).find(|vote| vote.decision == Decision::Approve)
-        })
-        .map(|vote| Approver { username: vote.username.clone(), reason: vote.reason.clone() })
-        .collect()
 }
 
 fn printable(text: &str) -> String {

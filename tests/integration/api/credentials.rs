@@ -26,7 +26,7 @@ async fn all(world: &World<'_>, token: &str) -> [Reply; 4] {
     [
         world.curl_with(token, &["-X", "POST", "-d", r#"{"format":"cert"}"#], "certificates/api/downloads").await,
         world.curl_with(token, &[], "certificates").await,
-        world.curl_with(token, &["-X", "POST", "-d", r#"{"reason":"x"}"#], "requests/x/approve").await,
+        world.curl_with(token, &["-X", "POST", "-d", r#"{"reason":"x","digest":"x"}"#], "requests/x/approve").await,
         world.curl_with(token, &["-X", "POST"], "requests/x/token").await,
     ]
 }

@@ -49,7 +49,8 @@ fn doors() -> Vec<Door> {
             let body = match (method.as_str(), last) {
                 ("get", _) | ("post", "token") => "",
                 ("post", "downloads") => r#"{"format":"cert"}"#,
-                ("post", "approve" | "deny" | "revoke") => r#"{"reason":"INC-1"}"#,
+                ("post", "approve") => r#"{"reason":"INC-1","digest":"DIGEST"}"#,
+                ("post", "deny" | "revoke") => r#"{"reason":"INC-1"}"#,
                 other => panic!("how is {path} called? {other:?}"),
             };
             doors.push(Door { method: method.to_uppercase(), path: path.clone(), body, rights });
@@ -156,11 +157,22 @@ async fn call(world: &World<'_>, door: &Door, who: &str, object: &str) -> Reply 
     let bearer = format!("Authorization: Bearer {}", token.as_str());
     let url = format!("{}{path}", world.stage.urls[0]);
     let mut arguments = vec!["-X", door.method.as_str(), "-H", &bearer];
-    if !door.body.is_empty() {
-        arguments.extend(["-d", door.body]);
+    let body = if door.body.contains("DIGEST") {
+        door.body.replace("DIGEST", &digest_of(world, object).await)
+    } else {
+        door.body.to_owned()
+    };
+    if !body.is_empty() {
+        arguments.extend(["-d", &body]);
     }
     arguments.push(&url);
     curl(world.stage, &arguments).await
+}
+
+/// What is under review of a request, if there is one.
+async fn digest_of(world: &World<'_>, request: &str) -> String {
+    let request = world.api::<DownloadRequest>().get_opt(request).await.unwrap();
+    request.and_then(|request| Some(request.status?.review?.digest)).unwrap_or_else(|| "none".to_owned())
 }
 
 /// Everything that a refused call could have changed. The controller's own writes are waited for before.

@@ -172,7 +172,10 @@ async fn the_timeline_tells_what_happened_newest_first() {
     let world = World::new(Stage::shared().await, "timeline").await;
     world.policy("one", json!({"allowKeyExport": "WithApproval", "approval": {"approvals": 1}})).await;
     let name = world.post("alice", DOWNLOADS, r#"{"format":"key","reason":"F5"}"#).await.field("request");
-    assert_eq!(world.post("bob", &format!("requests/{name}/approve"), r#"{"reason":"fine"}"#).await.status, 200);
+    world.wait_for_phase(&name, Phase::AwaitingApproval).await;
+    let digest = world.get(&name).await.status.unwrap().review.unwrap().digest;
+    let body = json!({"reason": "fine", "digest": digest}).to_string();
+    assert_eq!(world.post("bob", &format!("requests/{name}/approve"), &body).await.status, 200);
     world.wait_for_phase(&name, Phase::Approved).await;
     // So that each step is in a second of its own.
     next_second().await;

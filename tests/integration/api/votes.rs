@@ -14,6 +14,13 @@ async fn world<'a>(what: &str, people: u8) -> World<'a> {
     world
 }
 
+/// An approval of what is under review now, as whoever has looked writes it.
+async fn seen(world: &World<'_>, who: &str, name: &str, reason: &str) -> String {
+    world.wait_for_phase(name, Phase::AwaitingApproval).await;
+    let request = world.curl(who, &[], &format!("requests/{name}")).await.json();
+    json!({"reason": reason, "digest": request["approval"]["digest"]}).to_string()
+}
+
 /// The name of a key request of alice's.
 async fn ask(world: &World<'_>) -> String {
     let waiting = world.post("alice", DOWNLOADS, r#"{"format":"key","reason":"F5"}"#).await;
@@ -26,9 +33,10 @@ async fn two_people_approve_by_curl_right_after_the_request_and_once_more_change
     let world = world("votes", 2).await;
     let name = ask(&world).await;
     let approve = format!("requests/{name}/approve");
-    // At once: the vote waits for the controller's first look.
-    let first = world.post("bob", &approve, r#"{"reason":"INC-1"}"#).await;
+    let first = world.post("bob", &approve, &seen(&world, "bob", &name, "INC-1").await).await;
     assert_eq!(first.status, 200, "{}", first.text());
+    // Counted from the votes, whether or not the controller has looked.
+    assert_eq!(first.json()["message"], "1 of 2 approvals given for key of api to alice");
     let approval = first.json()["approval"].clone();
     assert_eq!(
         (&approval["required"], &approval["given"], &approval["kind"]),
@@ -38,10 +46,9 @@ async fn two_people_approve_by_curl_right_after_the_request_and_once_more_change
         approval["votes"],
         json!([{"username": "bob", "decision": "Approve", "reason": "INC-1", "current": true}])
     );
-    let again = world.post("bob", &approve, r#"{"reason":"INC-1, as I said"}"#).await;
+    let again = world.post("bob", &approve, &seen(&world, "bob", &name, "INC-1, as I said").await).await;
     assert_eq!((again.status, &again.json()["approval"]["given"]), (200, &json!(1)), "{}", again.text());
-    let seen = world.curl("frank", &[], &format!("requests/{name}")).await.json();
-    let body = json!({"reason": "seen", "digest": seen["approval"]["digest"]}).to_string();
+    let body = seen(&world, "frank", &name, "seen").await;
     let second = world.post("frank", &approve, &body).await;
     assert_eq!((second.status, &second.json()["approval"]["given"]), (200, &json!(2)), "{}", second.text());
     world.wait_for_phase(&name, Phase::Approved).await;
@@ -52,7 +59,7 @@ async fn two_people_approve_by_curl_right_after_the_request_and_once_more_change
     let approvers: Vec<_> =
         world.receipt_of(&request).await.unwrap().spec.approvals.iter().map(|by| by.username.clone()).collect();
     assert_eq!(approvers, ["bob", "frank"]);
-    let late = world.post("bob", &approve, r#"{"reason":"late"}"#).await.refused(409, "request_closed");
+    let late = world.post("bob", &approve, &body).await.refused(409, "request_closed");
     assert!(late.contains("Consumed"), "{late}");
 }
 
@@ -66,9 +73,16 @@ async fn what_admission_refuses_a_voter_is_answered_in_its_words() {
     world.wait_for_phase(&name, Phase::AwaitingApproval).await;
     let approve = format!("requests/{name}/approve");
     let digest = "0".repeat(64);
+    let own = seen(&world, "alice", &name, "mine").await;
     for (who, body, status, code, said) in [
-        ("alice", r#"{"reason":"mine"}"#, 403, "forbidden", "no self-approval"),
-        ("carol", r#"{"reason":"x"}"#, 403, "forbidden", "cannot patch resource \"downloadrequests/status\""),
+        ("alice", own.as_str(), 403, "forbidden", "no self-approval"),
+        (
+            "carol",
+            r#"{"reason":"x","digest":"0"}"#,
+            403,
+            "forbidden",
+            "cannot patch resource \"downloadrequests/status\"",
+        ),
         ("bob", "", 422, "reason_required", "say why"),
         ("bob", r#"{"reason":" "}"#, 422, "reason_required", "say why"),
         (
@@ -78,12 +92,16 @@ async fn what_admission_refuses_a_voter_is_answered_in_its_words() {
             "bad_request",
             "for what is under review now",
         ),
+        // What nobody has looked at is not approved; what a null or an empty text says is nothing.
+        ("bob", r#"{"reason":"x"}"#, 400, "bad_request", "approval.digest in the answer of GET /api/v1/projects/"),
+        ("bob", r#"{"reason":"x","digest":""}"#, 400, "bad_request", "status.review.digest"),
+        ("bob", r#"{"reason":"x","digest":null}"#, 400, "bad_request", "Look at that first"),
         ("bob", r#"{"reason":"x","vote":"yes"}"#, 400, "bad_request", "unknown field `vote`"),
     ] {
         let words = world.post(who, &approve, body).await.refused(status, code);
         assert!(words.contains(said), "{who} {body}: {words}");
     }
-    world.post("bob", "requests/absent/approve", r#"{"reason":"x"}"#).await.refused(404, "not_found");
+    world.post("bob", "requests/absent/approve", r#"{"reason":"x","digest":"0"}"#).await.refused(404, "not_found");
     let request = world.get(&name).await;
     assert_eq!(request.status.unwrap().approvals.unwrap(), []);
 }
@@ -92,7 +110,8 @@ async fn what_admission_refuses_a_voter_is_answered_in_its_words() {
 async fn one_denial_ends_a_request_and_its_living_token() {
     let world = world("deny", 1).await;
     let name = ask(&world).await;
-    assert_eq!(world.post("bob", &format!("requests/{name}/approve"), r#"{"reason":"fine"}"#).await.status, 200);
+    let body = seen(&world, "bob", &name, "fine").await;
+    assert_eq!(world.post("bob", &format!("requests/{name}/approve"), &body).await.status, 200);
     world.wait_for_phase(&name, Phase::Approved).await;
     let claimed = world.curl("alice", &["-X", "POST"], &format!("requests/{name}/token")).await;
     assert_eq!(claimed.status, 201, "{}", claimed.text());

@@ -124,6 +124,7 @@ impl Attempt {
             material: gathered.material.clone(),
             decision: decision(state, request, gathered, given),
             receipt: facts::receipt_seen(gathered.known.receipt.as_ref()),
+            approvers: gathered.approvers.clone(),
             guard,
             ahead: 0,
             settings: Settings::default(),

@@ -122,7 +122,13 @@ pub async fn create(
     for _ in 0..ATTEMPTS {
         let created = api.create(&PostParams::default(), &draft).await.during("create", || described(&draft));
         match created {
-            Ok(request) => return Ok(request),
+            Ok(request) => {
+                let place = Place { project: namespace, name: request.name_any() };
+                return match lifecycle::created_as_asked(&request, &draft) {
+                    Ok(()) => Ok(request),
+                    Err(altered) => Err(refusal::of_altered(&altered, &place)),
+                };
+            }
             Err(error) if error.failure() == Failure::Conflict => {
                 let (certificate, format) = (&draft.spec.certificate_ref.name, draft.spec.format.name());
                 draft.metadata.name = Some(draft::name(certificate, format, random()?));
@@ -165,12 +171,8 @@ async fn settle(state: &ServerState, draft: &DownloadRequest, error: ApiError) -
 /// Whether what was found is what was to be created. The API server may have completed who asks.
 fn is_ours(found: &DownloadRequest, draft: &DownloadRequest) -> bool {
     let asked_by = |request: &DownloadRequest| request.spec.requested_by.as_ref().map(|by| by.username.clone());
-    let rest = |request: &DownloadRequest| {
-        let mut spec = request.spec.clone();
-        spec.requested_by = None;
-        spec
-    };
-    found.metadata.labels == draft.metadata.labels && asked_by(found) == asked_by(draft) && rest(found) == rest(draft)
+    let as_asked = lifecycle::created_as_asked(found, draft).is_ok();
+    found.metadata.labels == draft.metadata.labels && asked_by(found) == asked_by(draft) && as_asked
 }
 
 fn described(draft: &DownloadRequest) -> String {

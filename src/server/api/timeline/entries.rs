@@ -139,6 +139,9 @@ fn of_request(request: &DownloadRequest, has_receipt: bool, all: &mut Vec<Entry>
         for ended in &token.previous {
             let (kind, message) = match ended.why {
                 TokenEnd::Expired => (Kind::Expired, "an unused token's time was over"),
+                TokenEnd::ApprovalMissing => {
+                    (Kind::Voided, "an approver has lost the right to approve; the token is void")
+                }
                 TokenEnd::ReviewChanged => (Kind::Voided, "what was reviewed has changed; votes and token are void"),
                 // What came next tells of these.
                 TokenEnd::Replaced | TokenEnd::Used | TokenEnd::Closed => continue,
