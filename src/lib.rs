@@ -14,6 +14,7 @@ pub mod kube;
 pub mod lifecycle;
 pub mod manifests;
 pub mod metrics;
+pub mod net;
 pub mod plugin;
 pub mod policy;
 mod randomness;

@@ -4,31 +4,31 @@
 //! the controller is never called: both meet at the API server.
 //!
 //! # Layout
-//! - [`args`] the flags; [`listener`], [`connection`], [`descriptors`], [`tls`] and [`self_signed`] the way in;
-//!   [`exchange`] what surrounds every request.
+//! - [`args`] the flags; [`crate::net`], [`tls`] and [`self_signed`] the way in; [`exchange`] what surrounds every request.
 //! - [`router`] the routes; [`downloads`] theirs; [`error`] the one kind of refusal.
 //! - [`api`] what callers do with their own Kubernetes token.
 //! - [`redemption`] the pipeline from token to receipt; [`delivery`] the file on its way and its outcome.
 //! - [`guard`]: whether a key may leave, as far as the admission policies are concerned.
-//! - [`client_address`] and [`rate_limit`]: who asks, and how often.
+//! - [`client_address`], [`rate_limit`], `lately`, `in_flight`: who asks, how often, and how much at the same time; `pace`
+//!   keeps time from telling what words do not.
 
 mod api;
 pub mod args;
 mod body;
 pub mod client_address;
-pub mod connection;
 pub mod delivery;
-pub mod descriptors;
 pub mod downloads;
 pub mod error;
 pub mod exchange;
 pub mod guard;
 mod headers;
 mod identity;
+mod in_flight;
+mod lately;
 mod leftover;
-pub mod listener;
 pub mod metrics;
 mod openapi;
+mod pace;
 mod randomness;
 pub mod rate_limit;
 mod readiness;
@@ -40,6 +40,7 @@ pub mod self_signed;
 pub mod state;
 pub mod tls;
 
+pub use crate::net::{connection, descriptors, listener};
 pub use args::ServerArgs;
 pub use openapi::document as openapi_document;
 pub use router::router;

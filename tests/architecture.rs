@@ -15,7 +15,7 @@ struct Rule {
     why: &'static str,
 }
 
-const RULES: [Rule; 7] = [
+const RULES: [Rule; 8] = [
     Rule {
         files: &[
             "src/policy",
@@ -71,6 +71,11 @@ const RULES: [Rule; 7] = [
         files: &["src/plugin"],
         never: &["crate::controller", "crate::server"],
         why: "the plugin is a client: it reaches the server as anybody does",
+    },
+    Rule {
+        files: &["src/net"],
+        never: &["crate::controller", "crate::server", "crate::plugin", "crate::kube", "crate::metrics"],
+        why: "both programs' ports stand on it, and it knows no program",
     },
     Rule {
         files: &["src/kube", "src/audit", "src/metrics", "src/telemetry"],

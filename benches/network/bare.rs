@@ -3,7 +3,9 @@
 
 use axum::{Router, routing::get};
 use certcourier::server::{
-    ServerArgs, listener,
+    ServerArgs,
+    args::ConnectionLimits,
+    listener,
     tls::{CertificateFiles, ServingCertificate},
 };
 use clap::Parser;
@@ -29,7 +31,14 @@ pub async fn serve(flags: &[String]) {
     let tls = ServingCertificate::load(files).await.unwrap().server_config().unwrap();
     let app = Router::new().fallback(get(async move || bytes.clone()));
     let listener = listener::bind(args.listen).unwrap();
-    listener::serve(listener, Some(tls), app, args.connections, CancellationToken::new()).await;
+    // As the servers of a stage: all clients have one address.
+    let limits = ConnectionLimits {
+        max_connections_per_address: Some(100_000),
+        max_streams_per_address: 100_000,
+        rate_connections: 100_000,
+        ..args.connections
+    };
+    listener::serve(listener, Some(tls), app, limits, CancellationToken::new()).await;
 }
 
 /// Starts it; its process, and where it is.

@@ -1,21 +1,27 @@
 //! `/healthz`, `/readyz` and `/metrics`, on a port of their own that is not for the open network.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use axum::{
-    Router,
+    Extension, Router,
+    body::Bytes,
     extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{CONTENT_TYPE, Metrics};
+use crate::net::{limits::ConnectionLimits, listener};
 
-/// Connections that are still open then are cut: nothing here is worth a late end of the process.
-const LONGEST_GOODBYE: Duration = Duration::from_secs(1);
+/// How long the text of the metrics is good. Making it counts all that there is, and anybody who reaches the port may ask.
+const FRESH: Duration = Duration::from_millis(200);
 
 /// Says why the program cannot do its work now: one sentence each, none when it can.
 pub type Readiness = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
@@ -38,23 +44,20 @@ impl Endpoint {
             .route("/healthz", get(async || "ok\n"))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
+            .layer(Extension(Text::default()))
             .with_state(self)
     }
 }
 
-/// Serves until cancelled.
+/// Serves until cancelled, with limits of its own: whoever reaches this port cannot use up what the program needs.
 ///
 /// # Errors
 /// When the port cannot be bound.
 pub async fn serve(address: SocketAddr, endpoint: Endpoint, cancelled: CancellationToken) -> io::Result<()> {
-    let listener = TcpListener::bind(address).await?;
+    let listener = listener::bind(address)?;
     tracing::info!(address = %listener.local_addr()?, "metrics and probes are served");
-    let goodbye = cancelled.clone();
-    let serving = axum::serve(listener, endpoint.router()).with_graceful_shutdown(goodbye.cancelled_owned());
-    tokio::select! {
-        ended = serving.into_future() => ended,
-        () = async { cancelled.cancelled().await; tokio::time::sleep(LONGEST_GOODBYE).await } => Ok(()),
-    }
+    listener::serve(listener, None, endpoint.router(), ConnectionLimits::of_probes(), cancelled).await;
+    Ok(())
 }
 
 async fn readyz(State(endpoint): State<Endpoint>) -> Response {
@@ -66,14 +69,26 @@ async fn readyz(State(endpoint): State<Endpoint>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, missing.join("\n") + "\n").into_response()
 }
 
-async fn metrics(State(endpoint): State<Endpoint>) -> Response {
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], endpoint.metrics.text()).into_response()
+/// The metrics as they were last written, and when.
+#[derive(Clone, Default)]
+struct Text(Arc<Mutex<Option<(Instant, Bytes)>>>);
+
+impl Text {
+    fn of(&self, metrics: &Metrics, now: Instant) -> Bytes {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((written, text)) if now.saturating_duration_since(*written) < FRESH => text.clone(),
+            _ => last.insert((now, metrics.text().into())).1.clone(),
+        }
+    }
+}
+
+async fn metrics(State(endpoint): State<Endpoint>, Extension(text): Extension<Text>) -> Response {
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], text.of(&endpoint.metrics, Instant::now())).into_response()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use axum::{
         body::{Body, to_bytes},
         http::Request,
@@ -107,5 +122,20 @@ mod tests {
             (StatusCode::OK, "ready\nbut somebody should look\n".to_owned())
         );
         assert!(get_text(router, "/metrics").await.1.contains("certcourier_build_info"));
+    }
+
+    #[test]
+    fn however_often_the_metrics_are_asked_for_they_are_counted_a_few_times_a_second() {
+        let (metrics, counted) = (Metrics::new("server"), Arc::new(Mutex::new(0)));
+        let count = Arc::clone(&counted);
+        metrics.observe("requests", "How many there are", move || {
+            *count.lock().unwrap() += 1;
+            0.0
+        });
+        let (text, begin) = (Text::default(), Instant::now());
+        for millis in 0..400 {
+            text.of(&metrics, begin + Duration::from_millis(millis));
+        }
+        assert_eq!(*counted.lock().unwrap(), 2);
     }
 }

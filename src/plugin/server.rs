@@ -84,6 +84,11 @@ impl Server {
         self.forward.is_some()
     }
 
+    /// The URL of a path at this server.
+    pub fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
     /// `POST` of JSON to a path below the base; the status tells answers apart.
     ///
     /// # Errors

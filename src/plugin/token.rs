@@ -73,14 +73,17 @@ fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     secret(deserializer).map(Some)
 }
 
-impl From<Answer> for Taken {
-    fn from(answer: Answer) -> Self {
-        Self {
-            request: answer.request,
-            token: answer.token,
-            url: Some(answer.url),
-            expires_at: Some(answer.expires_at),
-            passphrase: answer.passphrase,
+impl Answer {
+    /// As a server gave it; `at` makes a URL of a link that is a path only.
+    fn taken(self, at: impl FnOnce(&str) -> String) -> Taken {
+        let path = self.url.expose();
+        let url = if path.starts_with('/') { Redacted::new(Zeroizing::new(at(path))) } else { self.url };
+        Taken {
+            request: self.request,
+            token: self.token,
+            url: Some(url),
+            expires_at: Some(self.expires_at),
+            passphrase: self.passphrase,
             known: Known::default(),
         }
     }
@@ -117,7 +120,9 @@ pub async fn mint(
     tracing::debug!(certificate = ask.certificate, format = ask.format.name(), "asking the server");
     let (status, answer) = server.post::<MintAnswer>(&path, &ask.body(passphrase)?).await?;
     match answer {
-        MintAnswer::Token(answer) if status == StatusCode::CREATED => Ok(Asked::Token(Box::new((*answer).into()))),
+        MintAnswer::Token(answer) if status == StatusCode::CREATED => {
+            Ok(Asked::Token(Box::new(answer.taken(|path| server.at(path)))))
+        }
         MintAnswer::Token(answer) => Ok(Asked::Waits(answer.request)),
         MintAnswer::Waits { request } => Ok(Asked::Waits(request)),
     }
@@ -143,7 +148,7 @@ pub async fn claim(
     for attempt in 1.. {
         follow(ctx, request, &Wanted::Token(None)).await?;
         match server.post::<Answer>(&path, &body).await {
-            Ok((_, answer)) => return Ok(answer.into()),
+            Ok((_, answer)) => return Ok(answer.taken(|path| server.at(path))),
             // What was agreed to changed in between: wait for new agreement.
             Err(error) if error.code() == Some("approval_required") && attempt < ATTEMPTS => {}
             Err(error) => return Err(error.into()),
@@ -233,7 +238,7 @@ mod tests {
     fn the_two_answers_to_asking_are_told_apart_and_show_no_secret() {
         let text = r#"{"token":"ccd_canary","expires_at":"2026-11-22T08:54:37Z","url":"https://x/ccd_canary","request":"r","passphrase":"canary"}"#;
         let MintAnswer::Token(answer) = serde_json::from_str(text).unwrap() else { panic!() };
-        let taken = Taken::from(*answer);
+        let taken = answer.taken(|path| format!("https://certs.example.com{path}"));
         assert_eq!(taken.token.expose().as_str(), "ccd_canary");
         assert!(!format!("{taken:?}").contains("canary"));
         let waits =

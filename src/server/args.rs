@@ -14,8 +14,11 @@ use crate::{
     audit::{AuditArgs, cluster_name},
     external_url,
     kube::client::ClientArgs,
+    net::limits::{at_least_one, positive, share},
     telemetry::LogArgs,
 };
+
+pub use crate::net::limits::ConnectionLimits;
 
 /// Flags of `certcourier server`.
 #[derive(Clone, Debug, clap::Args)]
@@ -64,7 +67,8 @@ pub struct ServerArgs {
     #[arg(long, env = "CERTCOURIER_INSECURE_HTTP", conflicts_with_all = ["tls_cert", "tls_key", "tls_self_signed"])]
     pub insecure_http: bool,
     /// Proxies that may say on whose behalf they call, as comma-separated blocks: `10.0.0.0/8,fd00::/8`. From anyone
-    /// else such a header is ignored, and the other end of the connection is the client.
+    /// else such a header is ignored, and the other end of the connection is the client. Limits on what one address may
+    /// have then count the clients behind them, and their own connections are exempt.
     #[arg(long, env = "CERTCOURIER_TRUSTED_PROXIES", value_delimiter = ',', value_name = "BLOCKS")]
     pub trusted_proxies: Vec<AddressBlock>,
     /// The one header in which the trusted proxies name the client. They must set it themselves: the other header may
@@ -83,7 +87,8 @@ pub struct ServerArgs {
     #[arg(long, env = "CERTCOURIER_CLUSTER_POLICY", value_name = "FILE")]
     pub cluster_policy: Option<PathBuf>,
     /// Where people reach this server, such as `https://certs.example.com`: it begins the links in answers. Omitted: the
-    /// host that the caller used. Give the controller the same.
+    /// host that the caller used, where the serving certificate names it; else links are paths. Give the controller the
+    /// same.
     #[arg(long, env = "CERTCOURIER_EXTERNAL_URL", value_name = "URL", value_parser = external_url::parse)]
     pub external_url: Option<String>,
     /// Name of this cluster, for receipts and the audit record. Omitted: they name none. Give the controller the same.
@@ -156,45 +161,6 @@ pub struct GuardArgs {
     pub guard_max_age: Duration,
 }
 
-/// Limits on connections.
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Limits on connections")]
-pub struct ConnectionLimits {
-    /// Connections at the same time. When all are taken, the one that has been quiet longest is closed for a new one;
-    /// when all are being answered, the new one is.
-    #[arg(long, env = "CERTCOURIER_MAX_CONNECTIONS", default_value_t = 1024, value_name = "CONNECTIONS",
-        value_parser = at_least_one)]
-    pub max_connections: usize,
-    /// How long a TLS handshake may take.
-    #[arg(long, env = "CERTCOURIER_TLS_HANDSHAKE_TIMEOUT", default_value = "10s", value_name = "DURATION",
-        value_parser = positive)]
-    pub tls_handshake_timeout: Duration,
-    /// How long a client may take from connecting to the end of its first request's header, and for each later header
-    /// from its first byte on.
-    #[arg(long, env = "CERTCOURIER_HEADER_TIMEOUT", default_value = "10s", value_name = "DURATION",
-        value_parser = positive)]
-    pub header_timeout: Duration,
-    /// How long a connection may be quiet between two requests. Keep it longer than a proxy in front keeps its own.
-    #[arg(long, env = "CERTCOURIER_IDLE_TIMEOUT", default_value = "75s", value_name = "DURATION",
-        value_parser = positive)]
-    pub idle_timeout: Duration,
-    /// The longest from the end of a request's header until its answer has been taken; then the connection is closed.
-    #[arg(long, env = "CERTCOURIER_REQUEST_TIMEOUT", default_value = "90s", value_name = "DURATION",
-        value_parser = positive)]
-    pub request_timeout: Duration,
-    /// Bytes of a request's line and header. Beyond it: 431.
-    #[arg(long, env = "CERTCOURIER_MAX_HEADER_BYTES", default_value_t = 16 * 1024, value_name = "BYTES",
-        value_parser = clap::value_parser!(u32).range(1024..=1024 * 1024))]
-    pub max_header_bytes: u32,
-    /// Requests at the same time on one HTTP/2 connection.
-    #[arg(long, env = "CERTCOURIER_MAX_HTTP2_STREAMS", default_value_t = 128, value_name = "STREAMS",
-        value_parser = clap::value_parser!(u32).range(1..))]
-    pub max_http2_streams: u32,
-    /// How long running downloads may go on after the signal to stop. Give the pod a longer grace period.
-    #[arg(long, env = "CERTCOURIER_DRAIN", default_value = "50s", value_name = "DURATION", value_parser = positive)]
-    pub drain: Duration,
-}
-
 /// Limits on requests.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Limits on requests")]
@@ -211,6 +177,15 @@ pub struct RequestLimits {
     #[arg(long, env = "CERTCOURIER_MAX_OPEN_REQUESTS", default_value_t = 200, value_name = "REQUESTS",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub max_open_requests: u32,
+    /// Unauthenticated requests at the same time from one client address, until their answer begins; an IPv6 client counts
+    /// by its /64. Beyond it: 429.
+    #[arg(long, env = "CERTCOURIER_MAX_REQUESTS_PER_ADDRESS", default_value_t = 64, value_name = "REQUESTS",
+        value_parser = at_least_one)]
+    pub max_requests_per_address: usize,
+    /// Requests at the same time of one person, until their answer begins. Beyond it: 429.
+    #[arg(long, env = "CERTCOURIER_MAX_REQUESTS_PER_PERSON", default_value_t = 32, value_name = "REQUESTS",
+        value_parser = at_least_one)]
+    pub max_requests_per_person: usize,
 }
 
 /// Limits on deliveries.
@@ -222,6 +197,10 @@ pub struct DeliveryLimits {
     #[arg(long, env = "CERTCOURIER_MAX_DELIVERIES", default_value_t = 256, value_name = "DOWNLOADS",
         value_parser = at_least_one)]
     pub max_deliveries: usize,
+    /// Of these, downloads for one requester, and downloads to one client address. Beyond it: 503, and the token stays
+    /// good. Omitted: an eighth of --max-deliveries.
+    #[arg(long, env = "CERTCOURIER_MAX_DELIVERIES_EACH", value_name = "DOWNLOADS", value_parser = at_least_one)]
+    pub max_deliveries_each: Option<usize>,
     /// Files that are made at the same time. Default: one for each processor.
     #[arg(long, env = "CERTCOURIER_MAX_RENDERS", value_name = "FILES", value_parser = at_least_one)]
     pub max_renders: Option<usize>,
@@ -240,18 +219,22 @@ pub struct DeliveryLimits {
     #[arg(long, env = "CERTCOURIER_STREAM_TIMEOUT", default_value = "45s", value_name = "DURATION",
         value_parser = stream_timeout)]
     pub stream_timeout: Duration,
+    /// How long a client may take nothing of its file. Beyond it the delivery is Aborted, which is final.
+    #[arg(long, env = "CERTCOURIER_STALL_TIMEOUT", default_value = "10s", value_name = "DURATION",
+        value_parser = positive)]
+    pub stall_timeout: Duration,
+}
+
+impl DeliveryLimits {
+    /// How many downloads one requester, and one address, may have under way.
+    #[must_use]
+    pub fn each(&self) -> usize {
+        self.max_deliveries_each.unwrap_or_else(|| share(self.max_deliveries))
+    }
 }
 
 /// The controller writes outcome Unknown 90 s after a receipt without outcome: a stream must be over well before.
 const LONGEST_STREAM: Duration = Duration::from_seconds(60);
-
-fn positive(text: &str) -> Result<Duration, String> {
-    match text.parse::<Duration>() {
-        Ok(duration) if duration > Duration::from_seconds(0) => Ok(duration),
-        Ok(_) => Err("must be at least 1s".into()),
-        Err(error) => Err(error.to_string()),
-    }
-}
 
 /// A certificate of the servers' own must end before their CA does.
 const LONGEST_SERVING: Duration = Duration::from_seconds(365 * 24 * 3600);
@@ -267,19 +250,11 @@ fn stream_timeout(text: &str) -> Result<Duration, String> {
         .and_then(|timeout| if timeout <= LONGEST_STREAM { Ok(timeout) } else { Err("must be at most 60s".into()) })
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse::<usize>() {
-        Ok(0) => Err("must be at least 1".into()),
-        Ok(number) => Ok(number),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
 #[cfg(test)]
 mod for_tests {
     use clap::Parser;
 
-    use super::{ConnectionLimits, DeliveryLimits, ServerArgs};
+    use super::{DeliveryLimits, ServerArgs};
 
     #[derive(Debug, Parser)]
     struct CommandLine {
@@ -302,13 +277,6 @@ mod for_tests {
         /// The flags as given, all others at their defaults.
         pub(in crate::server) fn for_tests(flags: &[&str]) -> Self {
             ServerArgs::for_tests(flags).deliveries
-        }
-    }
-
-    impl ConnectionLimits {
-        /// The defaults.
-        pub(in crate::server) fn for_tests() -> Self {
-            ServerArgs::for_tests(&[]).connections
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -14,18 +14,23 @@ use std::{
 };
 
 use axum::{
+    Extension,
     body::{Body, Bytes, HttpBody},
     response::{IntoResponse, Response},
 };
 use certcourier_bundle::{content_digest, content_disposition};
 use http_body::{Frame, SizeHint};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, info, warn};
 use zeroize::Zeroizing;
 
-use super::{headers, redemption::Redeemer, state::ServerState};
+use super::{
+    connection::Paced,
+    headers,
+    redemption::Redeemer,
+    state::{DeliveryPlace, ServerState},
+};
 use crate::{
     api::{Certificate, DownloadReceipt, DownloadReceiptStatus, Outcome},
     audit,
@@ -50,7 +55,6 @@ pub struct Delivery {
     file_name: String,
     content_type: &'static str,
     progress: Arc<Progress>,
-    _place: OwnedSemaphorePermit,
 }
 
 /// How far a delivery has come, and what its end needs.
@@ -62,6 +66,8 @@ struct Progress {
     total: usize,
     sent: AtomicUsize,
     settled: AtomicBool,
+    /// Given back when it has ended, though a connection that is others' too may hold the file longer.
+    place: Mutex<Option<DeliveryPlace>>,
     ended: CancellationToken,
     /// That of the HTTP request, so that each line about it carries its id.
     span: Span,
@@ -75,9 +81,9 @@ impl Delivery {
         certificate: Certificate,
         file: certcourier_bundle::Artifact,
         redeemer: Redeemer,
-        place: OwnedSemaphorePermit,
+        place: DeliveryPlace,
     ) -> Self {
-        let (total, limit) = (file.bytes.len(), state.deliveries.stream_timeout.get());
+        let total = file.bytes.len();
         let progress = Arc::new(Progress {
             state,
             receipt,
@@ -86,13 +92,14 @@ impl Delivery {
             total,
             sent: AtomicUsize::new(0),
             settled: AtomicBool::new(false),
+            place: Mutex::new(Some(place)),
             ended: CancellationToken::new(),
             span: Span::current(),
         });
-        progress.state.tasks.spawn(limit_time(Arc::clone(&progress), limit).in_current_span());
+        progress.state.tasks.spawn(limit_time(Arc::clone(&progress)).in_current_span());
         // Shared, never copied, and wiped with the last piece.
         let bytes = Bytes::from_owner(Wiped(file.bytes));
-        Self { bytes, file_name: file.file_name, content_type: file.content_type, progress, _place: place }
+        Self { bytes, file_name: file.file_name, content_type: file.content_type, progress }
     }
 }
 
@@ -118,7 +125,7 @@ pub fn respond(delivery: Delivery) -> Response {
         &content_disposition(&delivery.file_name),
         &content_digest(&delivery.bytes),
     );
-    (headers, Body::new(delivery)).into_response()
+    (Extension(Paced), headers, Body::new(delivery)).into_response()
 }
 
 impl HttpBody for Delivery {
@@ -153,15 +160,35 @@ impl HttpBody for Delivery {
 pub struct Broken;
 
 /// hyper does not ask for the next piece while the client takes none, so the time is kept outside of the body.
-async fn limit_time(progress: Arc<Progress>, limit: Duration) {
+async fn limit_time(progress: Arc<Progress>) {
+    let limits = &progress.state.deliveries;
+    let over = async {
+        tokio::select! {
+            () = tokio::time::sleep(limits.stream_timeout.get()) => {}
+            () = stalled(&progress.sent, limits.stall_timeout.get()) => {}
+        }
+    };
     tokio::select! {
         () = progress.ended.cancelled() => {}
-        () = tokio::time::sleep(limit) => {
+        () = over => {
             progress.settle();
             if let Some(connection) = &progress.redeemer.connection {
-                connection.close();
+                connection.give_up_answer();
             }
         }
+    }
+}
+
+/// Until nothing was taken for so long.
+async fn stalled(sent: &AtomicUsize, limit: Duration) {
+    let mut seen = sent.load(Ordering::Acquire);
+    loop {
+        tokio::time::sleep(limit).await;
+        let now = sent.load(Ordering::Acquire);
+        if now == seen {
+            return;
+        }
+        seen = now;
     }
 }
 
@@ -172,6 +199,7 @@ impl Progress {
             return;
         }
         self.ended.cancel();
+        drop(self.place.lock().unwrap_or_else(PoisonError::into_inner).take());
         let sent = self.sent.load(Ordering::Acquire);
         let outcome = if sent == self.total { Outcome::Delivered } else { Outcome::Aborted };
         let progress = Arc::clone(self);

@@ -11,7 +11,7 @@ mod status;
 use std::sync::Arc;
 
 use axum::{
-    Extension, Json,
+    Json,
     body::Body,
     extract::{FromRequestParts, Path, State, rejection::PathRejection},
     http::{HeaderMap, header, request::Parts},
@@ -27,7 +27,8 @@ use super::{
     client_address::ClientAddress,
     connection::Connection,
     error::ServerError,
-    identity,
+    exchange::Known,
+    identity, pace,
     redemption::{self, Redeemer},
     request_id::RequestId,
     router::documented,
@@ -84,13 +85,13 @@ async fn download_by_path(
     headers: HeaderMap,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, ServerError> {
-    state.rates.admit(redeemer.client)?;
-    intent::refuse_half_hearted(&headers)?;
+    intent::refuse_half_hearted(&headers).map_err(ServerError::malformed)?;
     let token = token_of_path(path)?;
     if intent::wants_a_page(&headers) {
+        state.rates.admit(redeemer.client)?;
         return Ok(page::download_page(&token));
     }
-    redemption::redeem(&state, &token, redeemer).await
+    pace::evenly(redemption::redeem(&state, &token, redeemer)).await
 }
 
 /// Download a file, with the token in the body.
@@ -124,12 +125,12 @@ async fn download_by_body(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ServerError> {
-    state.rates.admit(redeemer.client)?;
-    intent::refuse_half_hearted(&headers)?;
+    intent::refuse_half_hearted(&headers).map_err(ServerError::malformed)?;
     let limits = &state.requests;
-    let body = body::read(&headers, body, limits.max_body_bytes, limits.body_timeout.get()).await?;
-    let token = presented::token_of_body(&body)?;
-    redemption::redeem(&state, &token, redeemer).await
+    let body = body::read(&headers, body, limits.max_body_bytes, limits.body_timeout.get()).await;
+    let body = body.map_err(ServerError::malformed)?;
+    let token = presented::token_of_body(&body).map_err(ServerError::malformed)?;
+    pace::evenly(redemption::redeem(&state, &token, redeemer)).await
 }
 
 /// Look at a token.
@@ -147,13 +148,16 @@ async fn download_by_body(
 )]
 async fn token_status(
     State(state): State<Arc<ServerState>>,
-    Extension(client): Extension<ClientAddress>,
+    redeemer: Redeemer,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<TokenStatus>, ServerError> {
-    state.rates.admit(client)?;
-    let found = redemption::find(&state, &token_of_path(path)?).await?;
-    let refusal = redemption::look(&state, &found, state.clients.clock().now()).await?;
-    Ok(Json(TokenStatus::of(&found, refusal.as_ref())))
+    let token = token_of_path(path)?;
+    let looking = async {
+        let found = redemption::find(&state, &token, &redeemer).await?;
+        let refusal = redemption::look(&state, &found, state.clients.clock().now()).await?;
+        Ok(Json(TokenStatus::of(&found, refusal.as_ref())))
+    };
+    pace::evenly(looking).await
 }
 
 impl<S: Sync> FromRequestParts<S> for Redeemer {
@@ -170,6 +174,7 @@ impl<S: Sync> FromRequestParts<S> for Redeemer {
                 .get(header::USER_AGENT)
                 .map(|value| String::from_utf8_lossy(value.as_bytes()).into()),
             bearer: identity::bearer(&parts.headers),
+            person: parts.extensions.get::<Known>().and_then(|known| known.person.clone()),
             request_id: request_id.clone(),
             connection: parts.extensions.get::<Arc<Connection>>().cloned(),
         })
@@ -177,6 +182,7 @@ impl<S: Sync> FromRequestParts<S> for Redeemer {
 }
 
 fn token_of_path(path: Result<Path<String>, PathRejection>) -> Result<Token, ServerError> {
-    let Path(text) = path.map_err(|_| presented::unknown("this path holds no token: copy the link whole"))?;
-    presented::parse(&Zeroizing::new(text))
+    let Path(text) =
+        path.map_err(|_| presented::unknown("this path holds no token: copy the link whole").malformed())?;
+    presented::parse(&Zeroizing::new(text)).map_err(ServerError::malformed)
 }

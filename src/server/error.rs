@@ -191,6 +191,7 @@ pub struct ServerError {
     description: String,
     retry_after: Option<Duration>,
     allow: Option<&'static str>,
+    malformed: bool,
     #[source]
     cause: Option<Cause>,
 }
@@ -198,13 +199,13 @@ pub struct ServerError {
 impl ServerError {
     /// A refusal with the sentence that the caller reads: what happened and what to do next.
     pub fn new(code: ErrorCode, description: impl Into<String>) -> Self {
-        Self { code, description: description.into(), retry_after: None, allow: None, cause: None }
+        Self { code, description: description.into(), retry_after: None, allow: None, malformed: false, cause: None }
     }
 
     /// No such route.
     #[must_use]
     pub fn no_route() -> Self {
-        Self::new(ErrorCode::NotFound, "there is nothing at this path; /openapi.json lists what there is")
+        Self::new(ErrorCode::NotFound, "there is nothing at this path; /openapi.json lists what there is").malformed()
     }
 
     /// A method that the route does not have. `allow` lists those it has.
@@ -213,7 +214,7 @@ impl ServerError {
         let mut refusal =
             Self::new(ErrorCode::MethodNotAllowed, format!("this path does not take that method; use {allow}"));
         refusal.allow = Some(allow);
-        refusal
+        refusal.malformed()
     }
 
     /// What goes wrong by our own fault. The caller learns nothing of the cause.
@@ -230,6 +231,20 @@ impl ServerError {
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
+    }
+
+    /// It asked for nothing there is, and was refused without looking anything up. Such requests have a budget of their
+    /// own.
+    #[must_use]
+    pub fn malformed(mut self) -> Self {
+        self.malformed = true;
+        self
+    }
+
+    /// Whether it is such a refusal.
+    #[must_use]
+    pub const fn is_malformed(&self) -> bool {
+        self.malformed
     }
 
     /// The same with something more to say.

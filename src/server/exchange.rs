@@ -3,7 +3,12 @@
 //!
 //! The log line names the route's template: paths hold tokens and are never logged.
 
-use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    net::SocketAddr,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Json,
@@ -14,19 +19,25 @@ use axum::{
 };
 use futures::FutureExt;
 use serde::Serialize;
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, debug, info, info_span, warn};
 
 use super::{
     client_address::ClientAddress,
     connection::Peer,
     error::{ErrorCode, ServerError},
-    headers, leftover,
+    headers, identity,
+    in_flight::Slot,
+    leftover,
+    rate_limit::Tier,
     request_id::{self, RequestId},
     state::ServerState,
 };
+use crate::{redact::Redacted, token::Token};
 
 /// Routes whose errors have the shape of an older API: the two fields only.
 const TWO_FIELD_ERRORS: &str = "/apiops/";
+/// Below it are download tokens.
+const DOWNLOADS: &str = "/api/v1/downloads/";
 
 /// Middleware around every route, the unknown ones included.
 pub async fn surround(State(state): State<Arc<ServerState>>, mut request: Request, next: Next) -> Response {
@@ -42,22 +53,24 @@ pub async fn surround(State(state): State<Arc<ServerState>>, mut request: Reques
     request.extensions_mut().insert(id.clone());
     request.extensions_mut().insert(client);
     let span = info_span!("request", request_id = id.as_str(), route);
+    let bearer = identity::bearer(request.headers());
     let (request, leftover) = leftover::watch(request);
-    let mut answer = match acceptable(&request, state.max_header_bytes) {
-        Ok(()) => run(request, next).instrument(span.clone()).await,
-        Err(refusal) => {
-            drop(request);
-            refusal.into_response()
-        }
+    let mut answer = match admit(&state, request, client, bearer.as_ref()) {
+        Ok((request, _slot)) => run(request, next).instrument(span.clone()).await,
+        Err(refusal) => refusal.into_response(),
     };
 
-    let refusal = answer.extensions_mut().remove::<Arc<ServerError>>();
+    let mut refusal = answer.extensions_mut().remove::<Arc<ServerError>>();
+    if let Some(instead) = refusal.as_deref().and_then(|refusal| learn(&state, client, bearer.as_ref(), refusal)) {
+        answer = instead.into_response();
+        refusal = answer.extensions_mut().remove::<Arc<ServerError>>();
+    }
     if let Some(refusal) = &refusal {
         state.metrics.refused(refusal.code());
         leftover.drain().await;
         answer = with_envelope(answer, refusal, (!two_fields).then(|| id.as_str()));
     }
-    headers::add_everywhere(answer.headers_mut());
+    headers::add_everywhere(answer.headers_mut(), state.serves_tls);
     answer.headers_mut().insert(request_id::HEADER, id.header_value());
 
     let line = Line { method: method.as_str(), route, client, status: answer.status().as_u16(), began };
@@ -67,6 +80,64 @@ pub async fn surround(State(state): State<Arc<ServerState>>, mut request: Reques
 
 /// The peer of a request that came over no connection: a test's.
 const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+
+/// What is known of a caller before anybody is asked, and the place that their request takes.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Whose the bearer token was lately.
+    pub person: Option<String>,
+    /// The request's place among those that are worked on.
+    pub slot: Slot,
+}
+
+/// Whether the request is worked on, and its place while it is.
+fn admit(
+    state: &ServerState,
+    mut request: Request,
+    client: ClientAddress,
+    bearer: Option<&Redacted<String>>,
+) -> Result<(Request, Slot), ServerError> {
+    let person = bearer.and_then(|bearer| state.people.whose(bearer.expose(), Instant::now()));
+    let requester = requester(state, request.uri().path());
+    let Some(slot) = state.in_flight.begin(person.as_deref(), requester.as_deref(), client) else {
+        let what = if person.is_some() { "of yours" } else { "from your address" };
+        return Err(state.rates.wait(Tier::at_once, &format!("too many requests {what} at the same time"), SOON));
+    };
+    acceptable(&request, state.max_header_bytes).map_err(ServerError::malformed)?;
+    request.extensions_mut().insert(Known { person, slot: slot.clone() });
+    Ok((request, slot))
+}
+
+/// Of whose request the download token in a path is, if it was seen to be good lately.
+fn requester(state: &ServerState, path: &str) -> Option<String> {
+    let text = path.strip_prefix(DOWNLOADS)?.split('/').next()?;
+    let token = Token::parse(text).ok()?;
+    state.tokens.whose(&token.hash(), Instant::now())
+}
+
+/// When to come back after too many requests at the same time.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Remembers what a refusal says of its caller. What asked for nothing there is pays for it, and may get another refusal.
+fn learn(
+    state: &ServerState,
+    client: ClientAddress,
+    bearer: Option<&Redacted<String>>,
+    refusal: &ServerError,
+) -> Option<ServerError> {
+    if refusal.is_malformed() {
+        return state.rates.admit_malformed(client).err();
+    }
+    match (refusal.code(), bearer) {
+        (ErrorCode::TokenUnknown, _) => state.rates.was_wrong(client),
+        (ErrorCode::Unauthorized, Some(bearer)) => {
+            state.people.forget(bearer.expose());
+            state.rates.was_wrong(client);
+        }
+        _ => {}
+    }
+    None
+}
 
 fn acceptable(request: &Request, max_header_bytes: u32) -> Result<(), ServerError> {
     let size = header_bytes(request.uri(), request.headers());
@@ -133,7 +204,10 @@ impl Line<'_> {
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let code = refusal.map_or("", |refusal| refusal.code().name());
         let cause = refusal.map(ServerError::causes).unwrap_or_default();
-        if *status >= 500 {
+        // Whoever asks too often does not fill the log, too.
+        if refusal.is_some_and(|refusal| refusal.code() == ErrorCode::RateLimited) {
+            debug!(method, route, %client, status, duration_ms, code, cause, "{method} {route} answered {status} {code}");
+        } else if *status >= 500 {
             warn!(method, route, %client, status, duration_ms, code, cause, "{method} {route} answered {status} {code}");
         } else {
             info!(method, route, %client, status, duration_ms, code, cause, "{method} {route} answered {status} {code}");

@@ -10,8 +10,16 @@ const EVERYWHERE: [(HeaderName, &str); 4] = [
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox; frame-ancestors 'none'; base-uri 'none'"),
 ];
 
+/// Over TLS: a browser that has been here never comes again without it.
+const STRICT: (HeaderName, HeaderValue) =
+    (header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+
 /// Adds what every answer carries; a header that is there already stays.
-pub fn add_everywhere(headers: &mut HeaderMap) {
+pub fn add_everywhere(headers: &mut HeaderMap, over_tls: bool) {
+    if over_tls {
+        let (name, value) = STRICT;
+        headers.insert(name, value);
+    }
     for (name, value) in EVERYWHERE {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
@@ -40,11 +48,21 @@ mod tests {
     fn what_a_handler_sets_is_not_overwritten() {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("form-action 'self'"));
-        add_everywhere(&mut headers);
+        add_everywhere(&mut headers, false);
         assert_eq!(headers[header::CONTENT_SECURITY_POLICY], "form-action 'self'");
         assert_eq!(headers[header::CACHE_CONTROL], "no-store");
         assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
         assert_eq!(headers[header::REFERRER_POLICY], "no-referrer");
+    }
+
+    #[test]
+    fn browsers_are_told_to_come_over_tls_only_where_they_did() {
+        for over_tls in [true, false] {
+            let mut headers = HeaderMap::new();
+            add_everywhere(&mut headers, over_tls);
+            let told = headers.get(header::STRICT_TRANSPORT_SECURITY).map(|value| value.to_str().unwrap());
+            assert_eq!(told, over_tls.then_some("max-age=31536000"));
+        }
     }
 
     #[test]

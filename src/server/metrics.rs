@@ -7,8 +7,11 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, histogram::Histogram},
 };
 
-use super::error::ErrorCode;
-use crate::metrics::{Metrics, Mints};
+use super::{error::ErrorCode, rate_limit::Limited};
+use crate::{
+    metrics::{Metrics, Mints},
+    net::counters::ConnectionCounters,
+};
 
 /// From a refusal out of memory to an API server in trouble.
 const BUCKETS_SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 2.0, 10.0];
@@ -64,6 +67,13 @@ impl ServerMetrics {
             ),
             mints: Mints::registered(metrics),
         }
+    }
+
+    /// Serves who had to wait, and which connections were turned away, with `metrics`.
+    pub fn observe_limits(metrics: &Metrics, limited: Limited, connections: &ConnectionCounters) {
+        let _ = metrics.register("rate_limited", "Requests that had to wait, by whose budget was used up", limited);
+        let help = "Connections turned away, or closed for want of movement or room, by why";
+        let _ = metrics.register("connections_ended", help, connections.metric());
     }
 
     /// A request was refused.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::{
     Extension, Router,
     body::Bytes,
+    extract::State,
     http::header,
     response::{IntoResponse, Response},
 };
@@ -22,7 +23,12 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{error::ErrorCode, router::documented, state::ServerState};
+use super::{
+    client_address::ClientAddress,
+    error::{ErrorCode, ServerError},
+    router::documented,
+    state::ServerState,
+};
 
 /// Name of the bearer token in the document.
 const BEARER: &str = "kubernetes";
@@ -105,8 +111,14 @@ struct Written(Bytes);
     tag = "about",
     responses((status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json")),
 )]
-async fn openapi_document(Extension(Written(document)): Extension<Written>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], document).into_response()
+async fn openapi_document(
+    State(state): State<Arc<ServerState>>,
+    Extension(client): Extension<ClientAddress>,
+    Extension(Written(document)): Extension<Written>,
+) -> Result<Response, ServerError> {
+    // It is large, and anybody may ask.
+    state.rates.admit_malformed(client)?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], document).into_response())
 }
 
 /// Adds the route of the document, which describes these routes and itself.

@@ -1,30 +1,47 @@
-//! How often one address, and all together, may ask. Memory is bounded however many addresses come.
+//! How often callers may ask: in tiers, so that those of whom nothing is known use up nothing of those who are known.
+//!
+//! | who asks | pays from |
+//! |---|---|
+//! | nobody, for nothing there is (unknown path, malformed token, no bearer token) | the address's budget for that |
+//! | somebody with a token that nobody has seen: a lookup | the address's budget, and one for all such lookups together, half of which is kept for addresses that have asked for nothing wrong lately |
+//! | somebody whom the API server knew lately, by their bearer token | their own budget, wherever they call from |
+//! | somebody with a download token that was seen to be good | the budget of whose request it is |
+//!
+//! Which tier a request is in depends on what it shows, never on what there is in the cluster: from a 429 nobody learns
+//! whether a request exists.
 
 use std::{
-    hash::{BuildHasher, Hash, RandomState},
-    num::NonZeroU32,
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
-use governor::{
-    DefaultDirectRateLimiter, DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter,
-    clock::{Clock, DefaultClock},
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue},
+    metrics::{counter::Counter, family::Family},
 };
 
 use super::{
     client_address::ClientAddress,
     error::{ErrorCode, ServerError},
 };
+use crate::net::budget::{Bucket, Buckets, Budget, Budgets};
 
-/// Addresses, and people, are counted by a keyed hash of 16 bits, so at most 65,536 budgets exist (some 3 MB) and nothing has to be
-/// forgotten. Two addresses share a budget with probability 1/65,536, and nobody can choose whose.
-type Bucket = u16;
+/// So many seconds of --rate-malformed may be spent at once.
+const MALFORMED_BURST: u32 = 6;
+
+/// An address with so many wrong tokens within [`SUSPECT_FOR`] is a suspect.
+const WRONG: u8 = 3;
+/// How long a wrong token is remembered.
+const SUSPECT_FOR: Duration = Duration::from_mins(10);
 
 /// Limits on how often the public routes may be asked.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Limits on requests")]
 pub struct RateLimits {
-    /// Requests per second that one client address may send. An IPv6 client counts by its /64.
-    /// Beyond it: 429 with Retry-After.
+    /// Requests per second that one client address may send with tokens that were not seen to be good lately; an IPv6
+    /// client counts by its /64. A person who was authenticated within 15 minutes, and the holder of a download token that
+    /// was seen to be good, have as much of their own wherever they call from. Beyond it: 429 with Retry-After.
     #[arg(long, env = "CERTCOURIER_RATE_PER_ADDRESS", default_value_t = 20, value_name = "PER_SECOND",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_per_address: u32,
@@ -32,8 +49,14 @@ pub struct RateLimits {
     #[arg(long, env = "CERTCOURIER_RATE_BURST", default_value_t = 60, value_name = "REQUESTS",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_burst: u32,
-    /// Lookups per second at the API server that all callers may cause together before anybody has authenticated them: a
-    /// well-formed download token costs one, a bearer token another. Beyond it: 429 with Retry-After.
+    /// Requests per second that one client address may send for nothing there is: unknown paths, malformed tokens, no
+    /// bearer token. They cost no call and use up nothing of --rate-per-address. Beyond it: 429 with Retry-After.
+    #[arg(long, env = "CERTCOURIER_RATE_MALFORMED", default_value_t = 5, value_name = "PER_SECOND",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate_malformed: u32,
+    /// Lookups per second at the API server that all callers may cause together with tokens that were not seen to be good
+    /// lately: a well-formed download token costs one, a bearer token another. Half of it is kept for addresses without
+    /// wrong tokens in the last 10 minutes. Beyond it: 429 with Retry-After.
     #[arg(long, env = "CERTCOURIER_RATE_LOOKUPS", default_value_t = 500, value_name = "PER_SECOND",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_lookups: u32,
@@ -48,141 +71,184 @@ pub struct RateLimits {
     pub rate_person_burst: u32,
 }
 
+/// Who had to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[expect(non_camel_case_types, reason = "the names are labels")]
+pub enum Tier {
+    /// Requests for nothing there is.
+    malformed,
+    /// An address, with tokens that nobody has seen.
+    address,
+    /// All strangers together.
+    strangers,
+    /// A person.
+    person,
+    /// The holder of a token that is good.
+    holder,
+    /// Too many requests at the same time, of a person or an address.
+    at_once,
+    /// Too many downloads at the same time, of a person, an address, or altogether.
+    deliveries,
+}
+
+/// The label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByTier {
+    tier: Tier,
+}
+
+/// How often somebody had to wait.
+pub type Limited = Family<ByTier, Counter>;
+
 /// The limiters of one server.
 #[derive(Debug)]
 pub struct RateLimiters {
-    addresses: DefaultKeyedRateLimiter<Bucket>,
-    people: DefaultKeyedRateLimiter<Bucket>,
-    lookups: DefaultDirectRateLimiter,
-    clock: DefaultClock,
-    hash: RandomState,
+    malformed: Budgets,
+    addresses: Budgets,
+    /// What people do.
+    people: Budgets,
+    /// What people, and holders of tokens, ask.
+    known: Budgets,
+    lookups: Budget,
+    lookups_of_unsuspected: Budget,
+    suspects: Suspects,
+    limited: Limited,
 }
 
 impl RateLimiters {
     /// Limiters that nobody has used yet.
     #[must_use]
     pub fn new(limits: &RateLimits) -> Self {
+        let buckets = Buckets::default();
+        let budgets = |rate, burst| Budgets::new(rate, burst, buckets.clone());
+        let kept = limits.rate_lookups.div_ceil(2);
         Self {
-            addresses: RateLimiter::keyed(quota(limits.rate_per_address, limits.rate_burst)),
-            people: RateLimiter::keyed(quota(limits.rate_per_person, limits.rate_person_burst)),
-            lookups: RateLimiter::direct(quota(limits.rate_lookups, limits.rate_lookups)),
-            clock: DefaultClock::default(),
-            hash: RandomState::new(),
+            malformed: budgets(limits.rate_malformed, limits.rate_malformed.saturating_mul(MALFORMED_BURST)),
+            addresses: budgets(limits.rate_per_address, limits.rate_burst),
+            people: budgets(limits.rate_per_person, limits.rate_person_burst),
+            known: budgets(limits.rate_per_address, limits.rate_burst),
+            lookups: Budget::new(limits.rate_lookups - kept),
+            lookups_of_unsuspected: Budget::new(kept),
+            suspects: Suspects::new(buckets),
+            limited: Limited::default(),
         }
     }
 
-    /// Counts one request of this address.
+    /// Counts one request for nothing there is.
     ///
     /// # Errors
-    /// [`ErrorCode::RateLimited`] with the time after which the next one is taken.
+    /// [`ErrorCode::RateLimited`], as everywhere here with the time after which the next one is taken.
+    pub fn admit_malformed(&self, client: ClientAddress) -> Result<(), ServerError> {
+        let spent = self.malformed.spend(client.network());
+        spent.map_err(|wait| self.wait(Tier::malformed, "too many requests for nothing from your address", wait))
+    }
+
+    /// Counts one request of an address from which nobody is known.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RateLimited`].
     pub fn admit(&self, client: ClientAddress) -> Result<(), ServerError> {
-        self.addresses
-            .check_key(&self.bucket(client.network()))
-            .map_err(|until| self.refusal("too many requests from your address", &until))
+        let spent = self.addresses.spend(client.network());
+        spent.map_err(|wait| self.wait(Tier::address, "too many requests from your address", wait))
     }
 
-    /// Counts one request of this person, by their user name.
+    /// The same for one that causes a lookup at the API server.
     ///
     /// # Errors
-    /// [`ErrorCode::RateLimited`] with the time after which the next one is taken.
+    /// [`ErrorCode::RateLimited`].
+    pub fn admit_lookup(&self, client: ClientAddress) -> Result<(), ServerError> {
+        self.admit(client)?;
+        if !self.suspects.holds(client, Instant::now()) && self.lookups_of_unsuspected.spend().is_ok() {
+            return Ok(());
+        }
+        let spent = self.lookups.spend();
+        spent.map_err(|wait| self.wait(Tier::strangers, "too many callers at the same time", wait))
+    }
+
+    /// Counts one request of a person who was authenticated lately.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RateLimited`].
+    pub fn admit_known(&self, username: &str) -> Result<(), ServerError> {
+        let spent = self.known.spend(("person", username));
+        spent.map_err(|wait| self.wait(Tier::person, "too many requests in your name", wait))
+    }
+
+    /// Counts one request with a download token that was seen to be good, of this person's request.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RateLimited`].
+    pub fn admit_holder(&self, requester: &str) -> Result<(), ServerError> {
+        let spent = self.known.spend(("holder", requester));
+        spent.map_err(|wait| self.wait(Tier::holder, "too many requests with tokens of one person", wait))
+    }
+
+    /// Counts one thing that this person does, by their user name.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RateLimited`].
     pub fn admit_person(&self, username: &str) -> Result<(), ServerError> {
-        self.people
-            .check_key(&self.bucket(username))
-            .map_err(|until| self.refusal("too many requests in your name", &until))
+        let spent = self.people.spend(username);
+        spent.map_err(|wait| self.wait(Tier::person, "too many requests in your name", wait))
     }
 
-    fn bucket(&self, whose: impl Hash) -> Bucket {
-        let [.., high, low] = self.hash.hash_one(whose).to_be_bytes();
-        Bucket::from_be_bytes([high, low])
+    /// A token that came from this address belongs to nothing.
+    pub fn was_wrong(&self, client: ClientAddress) {
+        self.suspects.add(client, Instant::now());
     }
 
-    /// Counts one lookup at the API server for a caller that nobody has authenticated.
-    ///
-    /// # Errors
-    /// [`ErrorCode::RateLimited`] with the time after which the next one is taken.
-    pub fn admit_lookup(&self) -> Result<(), ServerError> {
-        self.lookups.check().map_err(|until| self.refusal("too many callers at the same time", &until))
-    }
-
-    fn refusal(&self, what: &str, until: &NotUntil<<DefaultClock as Clock>::Instant>) -> ServerError {
-        let wait = until.wait_time_from(self.clock.now());
+    /// Somebody has to wait.
+    #[must_use]
+    pub fn wait(&self, tier: Tier, what: &str, wait: Duration) -> ServerError {
+        self.count(tier);
         ServerError::new(ErrorCode::RateLimited, format!("{what}; wait as long as Retry-After says and try again"))
             .retry_after(wait)
     }
+
+    /// Counts that somebody has to wait.
+    pub fn count(&self, tier: Tier) {
+        self.limited.get_or_create(&ByTier { tier }).inc();
+    }
+
+    /// The metric.
+    #[must_use]
+    pub fn metric(&self) -> Limited {
+        self.limited.clone()
+    }
 }
 
-fn quota(per_second: u32, burst: u32) -> Quota {
-    let at_least_one = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
-    Quota::per_second(at_least_one(per_second)).allow_burst(at_least_one(burst))
+/// Addresses from which wrong tokens came lately. Bounded as the budgets are.
+#[derive(Debug)]
+struct Suspects {
+    wrong: Mutex<HashMap<Bucket, (u8, Instant)>>,
+    buckets: Buckets,
+}
+
+impl Suspects {
+    fn new(buckets: Buckets) -> Self {
+        Self { wrong: Mutex::default(), buckets }
+    }
+
+    fn add(&self, client: ClientAddress, now: Instant) {
+        let mut wrong = self.wrong();
+        let (count, at) = wrong.entry(self.buckets.of(client.network())).or_insert((0, now));
+        *count = if is_over(*at, now) { 1 } else { count.saturating_add(1) };
+        *at = now;
+    }
+
+    fn holds(&self, client: ClientAddress, now: Instant) -> bool {
+        let bucket = self.buckets.of(client.network());
+        self.wrong().get(&bucket).is_some_and(|(count, at)| *count >= WRONG && !is_over(*at, now))
+    }
+
+    fn wrong(&self) -> MutexGuard<'_, HashMap<Bucket, (u8, Instant)>> {
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_over(at: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(at) >= SUSPECT_FOR
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMITS: RateLimits =
-        RateLimits { rate_per_address: 1, rate_burst: 3, rate_lookups: 2, rate_per_person: 1, rate_person_burst: 2 };
-
-    fn client(text: &str) -> ClientAddress {
-        ClientAddress(text.parse().unwrap())
-    }
-
-    /// An address that does not share the budget of `taken` by chance.
-    fn another(limiters: &RateLimiters, taken: ClientAddress, pattern: &str) -> ClientAddress {
-        (1..250)
-            .map(|number| client(&pattern.replace('#', &number.to_string())))
-            .find(|candidate| limiters.bucket(candidate.network()) != limiters.bucket(taken.network()))
-            .unwrap()
-    }
-
-    #[test]
-    fn an_address_has_its_burst_and_then_waits() {
-        let (limiters, greedy) = (RateLimiters::new(&LIMITS), client("203.0.113.1"));
-        for _ in 0..3 {
-            limiters.admit(greedy).unwrap();
-        }
-        assert_eq!(limiters.admit(greedy).unwrap_err().code(), ErrorCode::RateLimited);
-        limiters.admit(another(&limiters, greedy, "198.51.100.#")).unwrap();
-    }
-
-    #[test]
-    fn addresses_of_one_ipv6_network_count_together() {
-        let limiters = RateLimiters::new(&LIMITS);
-        for host in ["2001:db8::1", "2001:db8::2", "2001:db8::ffff:3"] {
-            limiters.admit(client(host)).unwrap();
-        }
-        limiters.admit(client("2001:db8::4")).unwrap_err();
-        limiters.admit(another(&limiters, client("2001:db8::4"), "2001:db8:0:#::4")).unwrap();
-    }
-
-    #[test]
-    fn a_person_has_one_budget_wherever_they_call_from() {
-        let limiters = RateLimiters::new(&LIMITS);
-        limiters.admit_person("carol").unwrap();
-        limiters.admit_person("carol").unwrap();
-        let refusal = limiters.admit_person("carol").unwrap_err();
-        assert_eq!(refusal.code(), ErrorCode::RateLimited);
-        assert!(refusal.description().contains("in your name"), "{refusal}");
-        let other = (0..99)
-            .map(|number| format!("alice-{number}"))
-            .find(|name| limiters.bucket(name) != limiters.bucket("carol"));
-        limiters.admit_person(&other.unwrap()).unwrap();
-    }
-
-    #[test]
-    fn lookups_have_one_budget_for_everybody() {
-        let limiters = RateLimiters::new(&LIMITS);
-        limiters.admit_lookup().unwrap();
-        limiters.admit_lookup().unwrap();
-        assert_eq!(limiters.admit_lookup().unwrap_err().code(), ErrorCode::RateLimited);
-    }
-
-    #[test]
-    fn however_many_addresses_come_the_number_of_budgets_is_bounded() {
-        let limiters = RateLimiters::new(&LIMITS);
-        for number in 0_u32..200_000 {
-            let _ = limiters.admit(ClientAddress(std::net::Ipv4Addr::from_bits(number).into()));
-        }
-        assert!(limiters.addresses.len() <= 65_536, "{}", limiters.addresses.len());
-    }
-}
+mod tests;

@@ -45,6 +45,8 @@ pub struct Redeemer {
     pub user_agent: Option<String>,
     /// The bearer token that came along.
     pub bearer: Option<Redacted<String>>,
+    /// Whose it was lately. It decides who pays for a lookup, and nothing else.
+    pub person: Option<String>,
     /// Id of the HTTP request.
     pub request_id: RequestId,
     /// The connection to close when the file is not taken; None without a network.
@@ -67,7 +69,7 @@ pub struct Found {
 /// [`ServerError`]; unless it says that the token was used, the token is as good as before.
 pub async fn redeem(state: &Arc<ServerState>, token: &Token, redeemer: Redeemer) -> Result<Response, ServerError> {
     let began = Instant::now();
-    let answer = match find(state, token).await {
+    let answer = match find(state, token, &redeemer).await {
         Ok(found) => {
             let presented = record::Presented::of(&redeemer);
             let delivered = deliver(state, token, &found, redeemer).await;
@@ -90,7 +92,7 @@ async fn deliver(
         return Err(explain(state, found, refusal).await);
     }
     record::can_be_heard(state, &found.request)?;
-    let place = state.delivery_place()?;
+    let place = state.delivery_place(redeemer.client, requester(found))?;
     let mut decided = Box::pin(decision::decide(state, found, &redeemer)).await?;
     let file = file::make(state, token, &found.request, &mut decided).await?;
     if found.looked_at.elapsed() > state.deliveries.decision_timeout.get() {
@@ -109,24 +111,53 @@ async fn deliver(
     Ok(delivery::respond(delivery))
 }
 
-/// Finds the request of a token by one live GET.
+/// Finds the request of a token by one live GET, and remembers a token that is good.
+///
+/// For a namespace that is not served, the same is done elsewhere and thrown away, so that neither time nor trouble of the
+/// API server tells it from one that is.
 ///
 /// # Errors
 /// [`ErrorCode::TokenUnknown`] where there is none.
-pub async fn find(state: &ServerState, token: &Token) -> Result<Found, ServerError> {
-    if !state.serves(token.namespace()) {
-        return Err(no_request());
-    }
-    state.rates.admit_lookup()?;
+pub async fn find(state: &ServerState, token: &Token, redeemer: &Redeemer) -> Result<Found, ServerError> {
+    let hash = token.hash();
+    admit(state, &hash, redeemer)?;
     let looked_at = Instant::now();
-    let requests: Api<DownloadRequest> = Api::namespaced(state.clients.reads().clone(), token.namespace());
+    let namespace = state.looked_up_in(token.namespace());
+    let requests: Api<DownloadRequest> = Api::namespaced(state.clients.reads().clone(), namespace);
     let request = requests
         .get_opt(token.request())
         .await
-        .during("read", || format!("DownloadRequest {}/{}", token.namespace(), token.request()))
+        .during("read", || format!("DownloadRequest {namespace}/{}", token.request()))
         .map_err(of_api_error)?;
     let request = request.filter(|request| !names::is_guard_probe(request, state.guard.namespace()));
-    Ok(Found { request: request.ok_or_else(no_request)?, hash: token.hash(), looked_at })
+    let request = request.filter(|_| state.serves(token.namespace())).ok_or_else(no_request)?;
+    let found = Found { request, hash, looked_at };
+    if present(&found, state.clients.clock().now()).is_ok() {
+        state.tokens.saw(&found.hash, requester(&found), looked_at);
+        if let Some(connection) = &redeemer.connection {
+            connection.prove();
+        }
+    } else {
+        state.tokens.forget(&found.hash);
+    }
+    Ok(found)
+}
+
+/// From whose budget the lookup is paid: of whose request a token is that was seen to be good, of the person who comes
+/// along with it, else of strangers.
+fn admit(state: &ServerState, hash: &str, redeemer: &Redeemer) -> Result<(), ServerError> {
+    if let Some(requester) = state.tokens.whose(hash, Instant::now()) {
+        return state.rates.admit_holder(&requester);
+    }
+    match &redeemer.person {
+        Some(person) => state.rates.admit_known(person),
+        None => state.rates.admit_lookup(redeemer.client),
+    }
+}
+
+/// Who asked for what is delivered.
+fn requester(found: &Found) -> &str {
+    found.request.spec.requested_by.as_ref().map_or("", |by| by.username.as_str())
 }
 
 /// The cheap check of the hash, before anything else is read.

@@ -148,6 +148,8 @@ async fn serve(
     };
     let Some(certificate) = certificate(source, &stop).await? else { return Ok(()) };
     let tls = certificate.server_config()?;
+    // Set once: nobody is served before.
+    let _ = state.own_names.set(certificate.names());
     let listener = bind()?;
     serving.cancel();
     info!(address = %shown(&listener), "the API is served over TLS");
@@ -201,6 +203,7 @@ async fn accept(
 ) {
     let mut limits = args.connections.clone();
     limits.max_connections = descriptors::places(limits.max_connections);
+    limits.exempt.clone_from(&args.trusted_proxies);
     let Drained { cut } = listener::serve(listener, tls, app, limits, stop).await;
     info!(cut, "connections have ended");
 }

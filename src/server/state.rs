@@ -1,6 +1,6 @@
 //! What every handler of one server shares.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::{
     runtime::Handle,
@@ -10,17 +10,21 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     args::{DeliveryLimits, RequestLimits, ServerArgs},
-    client_address::TrustedProxies,
+    client_address::{ClientAddress, TrustedProxies},
     error::{ErrorCode, ServerError},
     guard::Watcher,
+    in_flight::InFlight,
+    lately::Lately,
     metrics::ServerMetrics,
-    rate_limit::RateLimiters,
+    rate_limit::{RateLimiters, Tier},
     redemption::Renders,
+    tls::OwnNames,
 };
 use crate::{
     audit::Audit,
     kube::{client::Clients, events::Events},
     metrics::Metrics,
+    net::shares::{Share, Shares},
     policy::NamedPolicy,
 };
 
@@ -34,11 +38,18 @@ pub struct ServerState {
     pub(super) external_url: Option<String>,
     /// Whether callers reach this server over TLS.
     pub(super) serves_tls: bool,
+    /// Which names the serving certificate has; not known without TLS, and before there is one.
+    pub(super) own_names: OnceLock<OwnNames>,
     pub(super) proxies: TrustedProxies,
     pub(super) max_header_bytes: u32,
     pub(super) requests: RequestLimits,
     pub(super) deliveries: DeliveryLimits,
     pub(super) rates: RateLimiters,
+    pub(super) in_flight: InFlight,
+    /// Bearer tokens that were accepted lately, and whose they are.
+    pub(super) people: Lately,
+    /// Download tokens that were seen to be good lately, and who asked for them.
+    pub(super) tokens: Lately,
     pub(super) renders: Renders,
     pub(super) guard: Watcher,
     pub(super) metrics: ServerMetrics,
@@ -49,6 +60,15 @@ pub struct ServerState {
     /// Empty: all.
     namespaces: Vec<String>,
     delivery_places: Arc<Semaphore>,
+    deliveries_to_addresses: Shares,
+    deliveries_to_people: Shares,
+}
+
+/// A place among the deliveries under way.
+pub struct DeliveryPlace {
+    _of_all: OwnedSemaphorePermit,
+    _of_address: Share,
+    _of_requester: Share,
 }
 
 impl ServerState {
@@ -57,6 +77,9 @@ impl ServerState {
     pub fn new(args: &ServerArgs, clients: Clients, operator_policy: Option<NamedPolicy>, metrics: &Metrics) -> Self {
         let events = Events::new(clients.writes().clone(), "certcourier.io/server", args.instance_name());
         let guard = Watcher::new(clients.clone(), args.namespace.as_deref(), &args.guard);
+        let rates = RateLimiters::new(&args.rates);
+        ServerMetrics::observe_limits(metrics, rates.metric(), &args.connections.counters);
+        let each = args.deliveries.each();
         Self {
             clients,
             events,
@@ -65,11 +88,15 @@ impl ServerState {
             cluster_name: args.cluster_name.clone(),
             external_url: args.external_url.clone(),
             serves_tls: !args.insecure_http,
+            own_names: OnceLock::new(),
             proxies: args.proxies(),
             max_header_bytes: args.connections.max_header_bytes,
             requests: args.requests.clone(),
             deliveries: args.deliveries.clone(),
-            rates: RateLimiters::new(&args.rates),
+            rates,
+            in_flight: InFlight::new(&args.requests),
+            people: Lately::default(),
+            tokens: Lately::default(),
             renders: Renders::new(&args.deliveries),
             metrics: ServerMetrics::registered(metrics),
             audit: Audit::off(),
@@ -77,6 +104,8 @@ impl ServerState {
             runtime: Handle::current(),
             namespaces: args.watch_namespaces.clone(),
             delivery_places: Arc::new(Semaphore::new(args.deliveries.max_deliveries)),
+            deliveries_to_addresses: Shares::new(each),
+            deliveries_to_people: Shares::new(each),
         }
     }
 
@@ -84,6 +113,12 @@ impl ServerState {
     #[must_use]
     pub fn telling(self, audit: Audit) -> Self {
         Self { audit, ..self }
+    }
+
+    /// The namespace in which a token's request is looked up. For one that is not served it is another one, so that the
+    /// lookup takes as long and fails as it would there; what it finds is then nobody's.
+    pub(super) fn looked_up_in<'a>(&'a self, namespace: &'a str) -> &'a str {
+        if self.serves(namespace) { namespace } else { self.namespaces.first().map_or(namespace, String::as_str) }
     }
 
     /// Whether this server serves the requests of a namespace.
@@ -102,11 +137,20 @@ impl ServerState {
         Err(ServerError::new(ErrorCode::NotFound, words))
     }
 
-    /// A place among the deliveries under way; it is kept until the file has gone out.
-    pub(super) fn delivery_place(&self) -> Result<OwnedSemaphorePermit, ServerError> {
-        Arc::clone(&self.delivery_places).try_acquire_owned().map_err(|_| {
-            let words =
-                "too many downloads are under way; nothing was delivered and the token is still good: try again";
+    /// A place among the deliveries under way: of all, of the client's address, and of who asked. It is kept until the
+    /// file has gone out.
+    pub(super) fn delivery_place(&self, client: ClientAddress, requester: &str) -> Result<DeliveryPlace, ServerError> {
+        let place = || {
+            Some(DeliveryPlace {
+                _of_requester: self.deliveries_to_people.take(requester)?,
+                _of_address: self.deliveries_to_addresses.take(client.network())?,
+                _of_all: Arc::clone(&self.delivery_places).try_acquire_owned().ok()?,
+            })
+        };
+        place().ok_or_else(|| {
+            self.rates.count(Tier::deliveries);
+            let words = "too many downloads are under way, altogether, to your address or for this requester; nothing \
+                         was delivered and the token is still good: try again";
             ServerError::new(ErrorCode::Unavailable, words).retry_after(std::time::Duration::from_secs(1))
         })
     }

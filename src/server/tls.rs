@@ -9,9 +9,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use rustls::{
     ServerConfig,
+    client::verify_server_name,
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    server::{ClientHello, ResolvesServerCert},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+    server::{ClientHello, ParsedCertificate, ResolvesServerCert},
     sign::CertifiedKey,
 };
 use sha2::{Digest, Sha256};
@@ -120,6 +121,21 @@ pub struct ServingCertificate {
 #[derive(Debug)]
 struct InUse(ArcSwap<CertifiedKey>);
 
+/// The names of the certificate in use.
+#[derive(Clone, Debug)]
+pub struct OwnNames(Arc<InUse>);
+
+impl OwnNames {
+    /// Whether clients that ask for this host accept the certificate in use for it, by its names.
+    #[must_use]
+    pub fn hold(&self, host: &str) -> bool {
+        let current = self.0.0.load();
+        let leaf = current.cert.first().and_then(|leaf| ParsedCertificate::try_from(leaf).ok());
+        let name = ServerName::try_from(host).ok();
+        leaf.zip(name).is_some_and(|(leaf, name)| verify_server_name(&leaf, &name).is_ok())
+    }
+}
+
 impl ResolvesServerCert for InUse {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.0.load_full())
@@ -179,6 +195,12 @@ impl ServingCertificate {
         let certified = content.certified_key(&source, &provider)?;
         let current = Arc::new(InUse(ArcSwap::from_pointee(certified)));
         Ok(Self { last_seen: Some(content.digest()), source, current, provider })
+    }
+
+    /// The names by which clients may know this server, always those of the certificate in use at the moment.
+    #[must_use]
+    pub fn names(&self) -> OwnNames {
+        OwnNames(Arc::clone(&self.current))
     }
 
     /// TLS 1.2 and 1.3 with HTTP/2 and HTTP/1.1, always with the certificate in use at the moment.

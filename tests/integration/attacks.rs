@@ -3,5 +3,6 @@
 mod doctor;
 mod kinds;
 mod mutators;
+mod network;
 mod requests;
 mod votes;

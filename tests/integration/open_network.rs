@@ -15,7 +15,8 @@ use super::{
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_requests_at_once_over_each_version_of_http_get_one_file_between_them() {
     let world = World::new(Stage::shared().await, "versions").await;
-    let server = world.stage.another_server(None, &PATIENT).await;
+    let flags = [&PATIENT[..], &["--max-http2-streams", "128"]].concat();
+    let server = world.stage.another_server(None, &flags).await;
     let root = || reqwest::Certificate::from_pem(world.stage.pki.root().as_bytes()).unwrap();
     let builder = || reqwest::Client::builder().no_proxy().tls_certs_only([root()]).timeout(Duration::from_mins(1));
     // With prior knowledge there is one connection to a host, and a hundred streams on it.

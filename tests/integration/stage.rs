@@ -399,7 +399,20 @@ async fn server(site: &Site<'_>, log: &str, (port, probe): (u16, u16), more: &[S
     }
     arguments.extend(["--controller-user".into(), user("controller")]);
     // Tests come from one address, in crowds.
-    for flag in ["--rate-per-address", "--rate-burst", "--rate-lookups", "--rate-per-person", "--rate-person-burst"] {
+    for flag in [
+        "--rate-per-address",
+        "--rate-burst",
+        "--rate-malformed",
+        "--rate-lookups",
+        "--rate-per-person",
+        "--rate-person-burst",
+        "--rate-connections",
+        "--max-connections-per-address",
+        "--max-streams-per-address",
+        "--max-requests-per-address",
+        "--max-requests-per-person",
+        "--max-deliveries-each",
+    ] {
         if !more.iter().any(|own| own == flag) {
             arguments.extend([flag.to_owned(), "100000".to_owned()]);
         }

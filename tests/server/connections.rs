@@ -37,8 +37,9 @@ use super::{
 /// Long enough for a slow machine, far shorter than any default limit would be.
 const PATIENCE: Duration = Duration::from_secs(8);
 
+/// The flags as given; all clients of these tests have one address.
 fn limits(flags: &[&str]) -> ConnectionLimits {
-    args(flags).connections
+    args(&[flags, &["--max-connections-per-address", "100000", "--rate-connections", "100000"]].concat()).connections
 }
 
 /// `/` answers at once, `/slow` when it is released, `/endless` never ends.

@@ -6,6 +6,7 @@ mod audit;
 mod certificates;
 mod claims;
 mod connections;
+mod crowds;
 mod fake_api;
 mod faults;
 mod guard;

@@ -82,7 +82,11 @@ impl std::io::Write for Log {
 pub const PATIENT: [&str; 6] = ["--api-timeout", "60s", "--decision-timeout", "60s", "--receipt-timeout", "30s"];
 
 /// Limits that only their own tests want to meet, and a patience that tests of faults can wait for.
-const USUAL: [[&str; 2]; 6] = [
+const USUAL: [[&str; 2]; 10] = [
+    ["--rate-malformed", "100000"],
+    ["--max-requests-per-address", "100000"],
+    ["--max-requests-per-person", "100000"],
+    ["--max-deliveries-each", "100000"],
     ["--rate-per-address", "100000"],
     ["--rate-burst", "100000"],
     ["--rate-lookups", "100000"],

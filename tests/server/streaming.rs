@@ -7,7 +7,10 @@ use axum::{
     body::{Body, to_bytes},
     http::Request,
 };
-use certcourier::server::{args::ConnectionLimits, listener};
+use certcourier::{
+    server::{args::ConnectionLimits, connection::Peer, listener},
+    token::Token,
+};
 use futures::future::join_all;
 use http_body::Body as _;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -23,7 +26,10 @@ use tower::ServiceExt as _;
 
 use super::{
     certificates::large_pki,
-    stage::{Answer, CERTIFICATE, PATIENT, PKI, SECRET, Stage, args, eventually, get, secret, token},
+    stage::{
+        Answer, CERTIFICATE, NAMESPACE, PATIENT, PKI, REQUEST, SECRET, Stage, args, eventually, get, path, secret,
+        token,
+    },
 };
 
 /// A router behind a real listener.
@@ -87,7 +93,7 @@ async fn a_client_that_stops_reading_is_cut_off_and_its_delivery_is_aborted() {
 #[tokio::test]
 async fn a_hundred_streams_of_one_connection_race_for_one_file() {
     let stage = Stage::with_flags("fullchain", &PATIENT).await;
-    let listening = listen(stage.app.clone(), args(&[]).connections);
+    let listening = listen(stage.app.clone(), args(&["--max-http2-streams", "128"]).connections);
     let stream = TokioIo::new(TcpStream::connect(listening.address).await.unwrap());
     let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
     tokio::spawn(connection);
@@ -210,4 +216,50 @@ async fn more_downloads_than_there_are_places_wait_outside() {
     drop(first);
     assert_eq!(stage.outcome().await["outcome"], "Aborted");
     stage.download().await.assert_refused(410, "token_used", "Aborted");
+}
+
+#[tokio::test]
+async fn a_file_that_does_not_move_is_given_up_long_before_its_time() {
+    let stage = large_stage(&["--stall-timeout", "1s"]).await;
+    let listening = listen(stage.app.clone(), args(&[]).connections);
+    let mut stream = connect_and_ask(listening.address).await;
+    stream.read_exact(&mut [0; 1024]).await.unwrap();
+    // `outcome` waits 15 s; --stream-timeout is 45 s.
+    assert_eq!(stage.outcome().await["outcome"], "Aborted");
+    stage.download().await.assert_refused(410, "token_used", "Aborted");
+}
+
+#[tokio::test]
+async fn one_person_or_address_cannot_hold_all_places_of_downloads() {
+    let stage = large_stage(&["--max-deliveries", "16", "--max-deliveries-each", "2"]).await;
+    let of = |requester: &str, name: &str| {
+        let token = Token::mint(NAMESPACE, name, &[7; 32]);
+        let mut request = stage.api.get(REQUEST).unwrap();
+        request["metadata"]["name"] = json!(name);
+        request["metadata"]["uid"] = json!(format!("uid-of-{name}"));
+        request["spec"]["requestedBy"]["username"] = json!(requester);
+        request["status"]["token"]["hash"] = json!(token.hash());
+        stage.api.put(&path("downloadrequests", name), request);
+        token
+    };
+    let ask = |token: &Token, address: u8| {
+        let mut request = get(token);
+        request.extensions_mut().insert(Peer(([203, 0, 113, address], 4711).into()));
+        stage.app.clone().oneshot(request)
+    };
+    // Nobody reads these.
+    let first = ask(&of("carol", "first"), 1).await.unwrap();
+    let second = ask(&of("carol", "second"), 2).await.unwrap();
+    assert_eq!((first.status().as_u16(), second.status().as_u16()), (200, 200));
+    // Her third waits, from whatever address.
+    let third = of("carol", "third");
+    let refused = Answer::read(ask(&third, 3).await.unwrap()).await;
+    refused.assert_refused(503, "unavailable", "for this requester");
+    assert!(stage.metrics.text().contains("certcourier_rate_limited_total{tier=\"deliveries\"} 1"));
+    // Others do not, until their address has its share.
+    let (alice, dave) = (ask(&of("alice", "fourth"), 1).await.unwrap(), ask(&of("dave", "fifth"), 1).await.unwrap());
+    assert_eq!((alice.status().as_u16(), dave.status().as_u16()), (200, 503));
+    drop(first);
+    assert_eq!(ask(&third, 3).await.unwrap().status(), 200, "nothing was used up");
+    drop((second, alice));
 }

@@ -48,7 +48,8 @@ pub struct TokenAnswer {
     /// After this moment it is refused.
     #[schema(value_type = String, format = DateTime)]
     expires_at: DateTime,
-    /// The download's link: the token is in it.
+    /// The download's link: the token is in it. A path alone where the server has no `--external-url` and was called by
+    /// a name that its certificate does not have.
     url: String,
     /// Name of the request, under which all of this is on record.
     request: String,

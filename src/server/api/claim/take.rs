@@ -87,6 +87,8 @@ pub async fn take(
         match attempt.write(state, &request).await? {
             Ended::Ours(written) => {
                 attempt.tell(state, &request);
+                let requester = request.spec.requested_by.as_ref().map_or("", |by| by.username.as_str());
+                state.tokens.saw(&attempt.hash, requester, Instant::now());
                 return Ok(attempt.into_claimed(*written));
             }
             Ended::Changed(now) if generation(&now) > generation(&request) => return Err(overtaken()),

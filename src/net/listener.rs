@@ -1,10 +1,12 @@
-//! Accepts connections: bounded in number, each in a task of its own, finished in order when the server stops.
+//! Accepts connections: bounded in number, for each address and altogether, each in a task of its own, finished in order
+//! when the server stops.
+
+mod places;
 
 use std::{
-    collections::HashMap,
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,7 +17,15 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
-use super::{args::ConnectionLimits, connection, connection::Connection};
+use self::places::{OpenConnections, Place};
+use super::{
+    address::network,
+    budget::{Buckets, Budgets},
+    connection::{self, Connection, Surroundings},
+    counters::Why,
+    limits::ConnectionLimits,
+    shares::Shares,
+};
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -58,8 +68,7 @@ pub async fn serve(
     limits: ConnectionLimits,
     shutdown: CancellationToken,
 ) -> Drained {
-    let limits = Arc::new(limits);
-    let open = Arc::new(OpenConnections::default());
+    let gate = Gate::new(limits);
     let tasks = TaskTracker::new();
     let tls = tls.map(TlsAcceptor::from);
     loop {
@@ -78,20 +87,64 @@ pub async fn serve(
                 continue;
             }
         };
-        let connection = Connection::new(Instant::now());
-        let Some(place) = open.take_place(Arc::clone(&connection), limits.max_connections) else {
-            debug!("connection refused: all {} are being served", limits.max_connections);
-            continue;
+        let Some((connection, place)) = gate.admit(peer, Instant::now()) else { continue };
+        let surroundings = Surroundings {
+            connection,
+            peer,
+            app: app.clone(),
+            limits: Arc::clone(&gate.limits),
+            streams: Arc::clone(&gate.streams),
+            closing: shutdown.clone(),
         };
-        let (tls, app, limits, closing) = (tls.clone(), app.clone(), Arc::clone(&limits), shutdown.clone());
+        let tls = tls.clone();
         tasks.spawn(async move {
-            serve_one(stream, tls, connection, peer, app, limits, closing).await;
+            serve_one(stream, tls, surroundings).await;
             drop(place);
         });
     }
     drop(listener);
     tasks.close();
-    drain(&tasks, &open, limits.drain.get()).await
+    drain(&tasks, &gate.open, gate.limits.drain.get()).await
+}
+
+/// Who gets in.
+struct Gate {
+    limits: Arc<ConnectionLimits>,
+    open: Arc<OpenConnections>,
+    rate: Budgets,
+    streams: Arc<Shares>,
+}
+
+impl Gate {
+    fn new(limits: ConnectionLimits) -> Self {
+        let burst = u32::try_from(limits.connections_per_address()).unwrap_or(u32::MAX);
+        Self {
+            rate: Budgets::new(limits.rate_connections, burst, Buckets::default()),
+            streams: Arc::new(Shares::new(limits.max_streams_per_address)),
+            open: Arc::default(),
+            limits: Arc::new(limits),
+        }
+    }
+
+    fn admit(&self, peer: SocketAddr, now: Instant) -> Option<(Arc<Connection>, Place)> {
+        let exempt = self.limits.exempt.iter().any(|block| block.contains(peer.ip()));
+        let counted = (!exempt).then(|| network(peer.ip()));
+        let connection = Connection::new(now, exempt);
+        let in_time = counted.is_none_or(|network| self.rate.spend(network).is_ok());
+        let place = if in_time {
+            self.open.take_place(Arc::clone(&connection), counted, &self.limits, now)
+        } else {
+            Err(Why::rate)
+        };
+        match place {
+            Ok(place) => Some((connection, place)),
+            Err(why) => {
+                self.limits.counters.count(why);
+                debug!(?why, %peer, "connection turned away");
+                None
+            }
+        }
+    }
 }
 
 async fn drain(tasks: &TaskTracker, open: &OpenConnections, drain: Duration) -> Drained {
@@ -105,28 +158,21 @@ async fn drain(tasks: &TaskTracker, open: &OpenConnections, drain: Duration) -> 
     Drained { cut }
 }
 
-async fn serve_one(
-    stream: TcpStream,
-    tls: Option<TlsAcceptor>,
-    connection: Arc<Connection>,
-    peer: SocketAddr,
-    app: Router,
-    limits: Arc<ConnectionLimits>,
-    closing: CancellationToken,
-) {
+async fn serve_one(stream: TcpStream, tls: Option<TlsAcceptor>, surroundings: Surroundings) {
     // Answers are small and whole: waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
     let Some(tls) = tls else {
-        return connection::serve(stream, connection, peer, app, limits, closing).await;
+        return connection::serve(stream, surroundings).await;
     };
-    let handshake = tokio::time::timeout(limits.tls_handshake_timeout.get(), tls.accept(stream));
+    let (connection, closing) = (Arc::clone(&surroundings.connection), surroundings.closing.clone());
+    let handshake = tokio::time::timeout(surroundings.limits.tls_handshake_timeout.get(), tls.accept(stream));
     let shaken = tokio::select! {
         () = closing.cancelled() => return,
         () = connection.closed() => return,
         shaken = handshake => shaken,
     };
     match shaken {
-        Ok(Ok(stream)) => connection::serve(stream, connection, peer, app, limits, closing).await,
+        Ok(Ok(stream)) => connection::serve(stream, surroundings).await,
         Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
         Err(_) => debug!("TLS handshake took too long"),
     }
@@ -136,55 +182,4 @@ async fn serve_one(
 fn is_one_clients_fault(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
-}
-
-/// The connections that are open now.
-#[derive(Debug, Default)]
-struct OpenConnections(Mutex<Places>);
-
-#[derive(Debug, Default)]
-struct Places {
-    taken: HashMap<u64, Arc<Connection>>,
-    next: u64,
-}
-
-impl OpenConnections {
-    /// Takes a place for a new connection. When none is free, the connection that has been quiet longest gives way: so
-    /// clients that connect and say nothing cannot keep others out. None if all are being served.
-    fn take_place(self: &Arc<Self>, connection: Arc<Connection>, max: usize) -> Option<Place> {
-        let mut places = self.places();
-        if places.taken.len() >= max {
-            let quiet = places.taken.iter().filter_map(|(number, open)| Some((open.quiet_since()?, *number)));
-            let (_, quietest) = quiet.min()?;
-            if let Some(evicted) = places.taken.remove(&quietest) {
-                evicted.close();
-            }
-        }
-        let number = places.next;
-        places.next += 1;
-        places.taken.insert(number, connection);
-        Some(Place { open: Arc::clone(self), number })
-    }
-
-    fn close_all(&self) -> usize {
-        let places = self.places();
-        places.taken.values().for_each(|connection| connection.close());
-        places.taken.len()
-    }
-
-    fn places(&self) -> MutexGuard<'_, Places> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A connection's place among the open ones; free again when dropped.
-struct Place {
-    open: Arc<OpenConnections>,
-    number: u64,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.open.places().taken.remove(&self.number);
-    }
 }

@@ -7,8 +7,10 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 
-/// What the server needs beside its callers' connections: calls to the API server, probes, files, and some room.
-const KEPT_BACK: usize = 256;
+use super::limits::PROBE_CONNECTIONS;
+
+/// What the server needs beside its callers' connections: probes, calls to the API server, files, and some room.
+const KEPT_BACK: usize = PROBE_CONNECTIONS + 192;
 
 /// Raises the limit as far as it goes, and says how many of the connections that are wanted fit into it.
 #[must_use]
