@@ -29,8 +29,9 @@ docs/troubleshooting.md explains.
 Rights are computed from RBAC objects: what a binding gives to a group is listed under that group. Other \
 authorizers (webhooks, the kubelet's) are not seen, nor kinds of other products that run pods or copy Secrets.";
 
-const AFTER: &str = "Exit code: 0 nothing found (notes may be there) · 1 findings · 2 something could not be looked at (the right that is \
-missing is named, with the commands that grant it), or no answer from the API server.
+const AFTER: &str =
+    "Exit code: 0 nothing found (notes may be there) · 1 findings · 2 something could not be looked at \
+(the right that is missing is named, with the commands that grant it), or no answer from the API server.
 
 Examples:
   certcourier doctor -A                      all namespaces with Certificates

@@ -34,7 +34,7 @@ pub(super) fn findings(bench: &Bench<'_>) -> Vec<Finding> {
             findings.extend(dangling(bench, &binding, subject));
         }
     }
-    findings.extend(bench.facts.rbac.cluster_roles.iter().flat_map(aggregated));
+    findings.extend(bench.facts.rbac.cluster_roles.iter().filter_map(aggregated));
     findings
 }
 
