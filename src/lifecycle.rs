@@ -22,7 +22,7 @@ pub use draft::set_condition;
 pub use mint::stall;
 pub use redeem::{ClaimRefusal, Refusal, claim, present, redeem};
 pub use retire::{Retention, outcome_overdue, receipt_expiry, request_expiry};
-pub use review::{digest, same_person, voters};
+pub use review::{digest, same_person};
 pub use table::{next, too_many_open};
 pub use votes::{
     AUTHENTICATED, Altered, Approvers, Tally, awaiting_approval, ballot, created_as_asked, read_back,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     api::{
-        ApprovalCount, Decision as Vote, Delivery, DownloadRequest, Outcome, Phase, ReceiptReference, Review, TokenEnd,
+        Decision as Vote, Delivery, DownloadRequest, Outcome, Phase, ReceiptReference, Review, TokenEnd,
         condition::{APPROVED, FINISHED, TOKEN_ISSUED, reason},
         names,
     },
