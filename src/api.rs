@@ -60,7 +60,7 @@ pub mod names {
     pub const REVOKE: &str = "certcourier.io/revoke";
     /// Annotation on a `DownloadRequest`: the user name of whoever set [`REVOKE`], in the same write.
     pub const REVOKED_BY: &str = "certcourier.io/revoked-by";
-    /// Label on a token Secret; its value is the token's generation.
+    /// Label on a token Secret and on its Role and RoleBinding; its value is the token's generation.
     pub const TOKEN: &str = "certcourier.io/token";
     /// Label on requests that the HTTP API made; they are removed when they are finished.
     pub const CREATED_BY: &str = "certcourier.io/created-by";
@@ -84,8 +84,12 @@ pub mod names {
     pub const SERVING_CA: &str = "certcourier-serving-ca";
     /// Key of [`SERVING_CA`], and of every Secret that holds a CA.
     pub const CA_KEY: &str = "ca.crt";
-    /// What a token Secret, its Role and its RoleBinding are called, behind the request's name.
+    /// What a token Secret is called, behind the request's name.
     pub const TOKEN_SECRET_SUFFIX: &str = "-download-token";
+    /// What the Role and RoleBinding are called that let a requester read a token Secret, before a random part.
+    pub const TOKEN_READER_PREFIX: &str = "certcourier-token-";
+    /// Random bytes in the name of such a Role.
+    pub const TOKEN_READER_BYTES: usize = 16;
     /// The longest name of a `DownloadRequest`, so that the names made from it stay within 253 characters.
     pub const MAX_REQUEST_NAME: usize = 200;
     /// So many characters the groups that a vote records have together.
@@ -98,9 +102,24 @@ pub mod names {
             && request.metadata.namespace.as_deref() == Some(operator_namespace)
     }
 
-    /// The name that a request's token Secret, Role and RoleBinding share.
+    /// The name of a request's token Secret.
     #[must_use]
     pub fn token_secret(request: &str) -> String {
         format!("{request}{TOKEN_SECRET_SUFFIX}")
+    }
+
+    /// The name that one mint gives its Role and RoleBinding. It is random, because a RoleBinding may refer to a Role that
+    /// does not exist yet: a user who could predict the name would receive the token.
+    #[must_use]
+    pub fn token_reader(random: &[u8; TOKEN_READER_BYTES]) -> String {
+        format!("{TOKEN_READER_PREFIX}{}", crate::hex::encode(random))
+    }
+
+    /// Whether a name is one that [`token_reader`] makes.
+    #[must_use]
+    pub fn is_token_reader(name: &str) -> bool {
+        let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        name.strip_prefix(TOKEN_READER_PREFIX)
+            .is_some_and(|random| random.len() == 2 * TOKEN_READER_BYTES && random.bytes().all(hex))
     }
 }

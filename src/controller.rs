@@ -8,6 +8,7 @@
 //! - [`scope`] watches one namespace (or all) and queues what is to be looked at; [`pass`] bounds and classifies each look.
 //! - [`guard`] watches over the admission policies.
 //! - [`kept`] says what is remembered of an object's metadata; [`open`] who has how many open requests.
+//! - [`grants`] knows who may read which token Secret, and sweeps what deleted requests left behind.
 //! - [`untold`] sees to it that what a write made true is told; [`inventory`] counts what there is.
 //! - [`certificate`], [`request`], [`receipt`] are the three reconcilers.
 
@@ -16,6 +17,7 @@ mod certificate;
 mod context;
 mod counters;
 mod external;
+mod grants;
 mod guard;
 mod inventory;
 mod kept;

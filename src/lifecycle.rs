@@ -173,13 +173,15 @@ pub struct Note {
     pub warning: bool,
 }
 
-/// What a mint made: the hash of the token and the sealed passphrase.
+/// What a mint made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Minted {
     /// SHA-256 over the whole token.
     pub hash: String,
     /// The passphrase, sealed under the token, for formats that need one.
     pub sealed_passphrase: Option<String>,
+    /// The Role and RoleBinding made for the requester, if they were needed.
+    pub reader_name: Option<String>,
 }
 
 impl Mint {
@@ -203,6 +205,7 @@ impl Mint {
             issued_at: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(self.issued_at)),
             expires_at: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(self.expires_at)),
             secret_name: self.secret_name.clone(),
+            reader_name: minted.reader_name,
             observed_mint: self.observed_mint.clone(),
             sealed_passphrase: minted.sealed_passphrase,
             previous,

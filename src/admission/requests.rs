@@ -24,6 +24,8 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 const MAX_GROUPS: usize = 1024;
 /// Above it the groups of a refused caller are not printed: a message holds at most 5 kB.
 const MAX_PRINTED_GROUPS: usize = 32;
+/// The finalizer by which the API server remembers a deletion with `--cascade=orphan`, as a literal.
+const ORPHAN: &str = "'orphan'";
 /// As long as `status.token.observedMint`, and plenty for a reason.
 const MAX_ANNOTATION: usize = 1024;
 
@@ -56,6 +58,8 @@ pub(super) fn draft(identity: &Identity) -> Draft {
             .rule(revocation_names_the_caller())
             .rule(mint_is_short())
             .rule(annotations_are_plain())
+            .rule(deletion_takes_the_token_along())
+            .rule(nothing_asks_to_be_orphaned())
             .rule(upkeep::annotations_fit())
             .rule(upkeep::labels_fit())
             .rule(upkeep::others_do_not_delete(identity))
@@ -241,6 +245,32 @@ fn mint_is_short() -> Validation {
     rule(
         format!("{} || size(variables.annotations[{}]) <= {MAX_ANNOTATION}", is_not_new(MINT), cel::text(MINT)),
         &format!("annotation {MINT} must be at most {MAX_ANNOTATION} characters: a time or a number is enough"),
+    )
+}
+
+/// `--cascade=orphan` would leave the token's Secret, and the right to read it, without an owner. Finalizer `orphan` has
+/// the same effect on a deletion that does not say how.
+fn deletion_takes_the_token_along() -> Validation {
+    right(
+        format!(
+            "request.operation != 'DELETE' || variables.kubernetes || has(oldObject.metadata.deletionTimestamp) ||
+             (dyn(request).?options.?propagationPolicy.orValue('') != 'Orphan' &&
+              !dyn(request).?options.?orphanDependents.orValue(false) &&
+              !({ORPHAN} in oldObject.metadata.?finalizers.orValue([])))",
+        ),
+        "the token Secret and the right to read it go with their request: delete it without --cascade=orphan, and take \
+         finalizer orphan away first",
+    )
+}
+
+/// An object that has the finalizer from a time without policies must not be stuck with it.
+fn nothing_asks_to_be_orphaned() -> Validation {
+    right(
+        format!(
+            "request.operation == 'DELETE' || !({ORPHAN} in object.metadata.?finalizers.orValue([])) ||
+             (oldObject != null && {ORPHAN} in oldObject.metadata.?finalizers.orValue([]))"
+        ),
+        "finalizer orphan would leave the token Secret and the right to read it behind: leave it out",
     )
 }
 

@@ -147,7 +147,7 @@ fn a_changed_policy_has_a_new_digest() {
             "1 downloadrequests-status.certcourier.io 4caae4dfa6797d55f4c163b796c2d114",
             "1 downloadreceipts.certcourier.io 6a6fa6e3469f7d2eab37b2c814cbea1a",
             "1 tokens.certcourier.io 31a6f84f4fedc23d18ae5cae59b80406",
-            "1 token-readers.certcourier.io 7985e5a86e1cd454950fbeb1bac80c1f",
+            "1 token-readers.certcourier.io 681073acd29200627e7d9efb4d374869",
             "1 operator-secrets.certcourier.io f89fb9f5fa29b99325fb017cbdd8f49b",
             "1 certificates.certcourier.io dd1fd904d62f957a715ac6dac7eda79e",
             "1 guard-state.certcourier.io 466fbc6286603e7cf262a3e4b45aaaf0",

@@ -92,7 +92,7 @@ pub mod reason {
     // Stalled
     pub const MATERIAL_UNUSABLE: &str = "MaterialUnusable";
     pub const SECRET_NAME_TAKEN: &str = "SecretNameTaken";
-    pub const TOKEN_READER_NAME_TAKEN: &str = "TokenReaderNameTaken";
+    pub const TOKEN_READABLE_BY_OTHERS: &str = "TokenReadableByOthers";
     pub const API_FORBIDDEN: &str = "APIForbidden";
     pub const NOT_STALLED: &str = "NotStalled";
 }

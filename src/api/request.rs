@@ -359,6 +359,10 @@ pub struct Token {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub secret_name: Option<String>,
+    /// The Role and RoleBinding that let the requester read that Secret; the name is a new random one for each token. Omitted where the requester may read Secrets anyway. At most 253 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub reader_name: Option<String>,
     /// The value of annotation certcourier.io/mint that the last mint answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]

@@ -91,6 +91,10 @@ pub struct Intervals {
     /// server the same.
     #[arg(long, value_name = "REQUESTS", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_open_requests: u32,
+    /// How often Roles, RoleBindings and Secrets of tokens are looked for whose request is gone: a deletion with
+    /// --cascade=orphan, or a crash, leaves them behind.
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = at_least_a_second)]
+    pub sweep_interval: Duration,
     /// How many objects are worked on at once.
     #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub concurrency: u16,

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::{Semaphore, watch};
 
-use super::{args::Intervals, counters::Counters, external, inventory::Inventory, untold::Untold};
+use super::{args::Intervals, counters::Counters, external, grants::Grants, inventory::Inventory, untold::Untold};
 use crate::{
     api::DownloadRequest,
     audit::Audit,
@@ -37,6 +37,8 @@ pub(super) struct Context {
     /// What was written and may not have been told.
     pub(super) untold: Untold,
     pub(super) inventory: Inventory,
+    /// Who may read which token Secret.
+    pub(super) grants: Grants,
     pub(super) intervals: Intervals,
     /// The operator's own namespace.
     pub(super) namespace: String,
@@ -71,6 +73,7 @@ impl Context {
             audit,
             untold: Untold::default(),
             inventory: Inventory::default(),
+            grants: Grants::default(),
             intervals,
             namespace: namespace.to_owned(),
             ceiling,

@@ -24,6 +24,9 @@ const LONGEST_SLEEP: Duration = Duration::from_hours(1);
 /// After a write that lost against another one: the news of that other one are on their way.
 pub(super) const AFTER_CONFLICT: Duration = Duration::from_millis(500);
 
+/// After somebody's right to read a Secret was removed: each API server learns of that from its own watch.
+const AFTER_REMOVAL: Duration = Duration::from_secs(1);
+
 /// When to look again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Again {
@@ -50,6 +53,8 @@ pub(super) enum PassError {
     Seal(#[from] crate::token::SealError),
     #[error("generate a passphrase")]
     Passphrase(#[from] certcourier_bundle::RandomnessError),
+    #[error("a right to read the token Secret of this name, made for a request that is gone, was removed a moment ago")]
+    Lingering,
     #[error("it changed each time before what was decided on it could be written")]
     Restless,
 }
@@ -72,6 +77,7 @@ impl PassError {
             Self::Api(error) | Self::Policy(PolicyError::Api(error)) => error.failure(),
             Self::Policy(PolicyError::Unreadable { .. }) => return Class::Wait(patience),
             Self::Ca(_) | Self::Randomness(_) | Self::Passphrase(_) | Self::Restless => return Class::Retry,
+            Self::Lingering => return Class::Wait(AFTER_REMOVAL),
             Self::Seal(_) => return Class::Permanent,
         };
         match failure {
@@ -170,6 +176,7 @@ mod tests {
             (answered(403), Class::Wait(patience)),
             (answered(422), Class::Permanent),
             (PassError::Restless, Class::Retry),
+            (PassError::Lingering, Class::Wait(AFTER_REMOVAL)),
         ] {
             assert_eq!(error.class(patience), class, "{}", in_one_line(&error));
         }

@@ -5,9 +5,9 @@
 //! only onto the very version of the request that was looked at.
 
 mod mint;
-mod owned;
 mod reader;
 mod retire;
+mod sweep;
 mod view;
 
 use ::kube::{Api, ResourceExt as _};
@@ -75,7 +75,7 @@ fn begun(request: &DownloadRequest) -> bool {
 
 /// Decides on what the API server has now, acts, and writes; again if somebody else was faster.
 async fn advance(context: &Context, stores: &Stores, cached: &DownloadRequest) -> Result<Again, PassError> {
-    let mut minted_before = false;
+    let mut made: Option<Made> = None;
     for _ in 0..ATTEMPTS {
         // The spec never changes, so its surroundings need not wait for the rest of the request.
         let surroundings = async { Ok(View::live(context, cached).await?) };
@@ -85,13 +85,11 @@ async fn advance(context: &Context, stores: &Stores, cached: &DownloadRequest) -
         view.ask_about_new_votes(context, &request).await?;
         let now = context.clients.clock().second();
         let step = view.decide(context, stores, &request, now);
-        if minted_before && step.mint.is_none() {
+        if made.is_some() && step.mint.is_none() {
             // What was minted on an older version of the request is nobody's token.
-            let alive = request.status.as_ref().and_then(|status| status.token.as_ref()).map(|token| token.generation);
-            owned::sweep(context, &request, alive).await?;
+            sweep::all_but_the_living(context, &request).await?;
         }
-        minted_before |= step.mint.is_some();
-        match act(context, &request, step, now).await? {
+        match act(context, &request, step, &mut made, now).await? {
             Written::Done(again) => return Ok(again),
             Written::Conflict => context.counters.conflicts.inc(),
         };
@@ -112,15 +110,20 @@ async fn current(context: &Context, cached: &DownloadRequest) -> Result<Option<D
     Ok(Some(found).filter(|found| found.metadata.deletion_timestamp.is_none()))
 }
 
+/// A token that this look has minted, and that is in no status yet: its number, and what was made.
+type Made = (i64, lifecycle::Minted);
+
 /// Sweeps, mints, writes, tells. `Conflict`: nothing was written, because the request has changed.
 async fn act(
     context: &Context,
     request: &DownloadRequest,
     mut step: Step,
+    made: &mut Option<Made>,
     now: Timestamp,
 ) -> Result<Written<Again>, PassError> {
-    let swept =
-        if step.sweep || context.is_unswept(request) { owned::sweep(context, request, None).await } else { Ok(()) };
+    let kept = made.take_if(|(generation, _)| step.mint.as_ref().is_some_and(|mint| mint.generation == *generation));
+    let due = kept.is_none() && (step.sweep || context.is_unswept(request));
+    let swept = if due { sweep::all(context, request).await } else { Ok(()) };
     context.remember_unswept(request, swept.is_err());
     let Some(mut status) = step.status.take() else {
         let again = again(context, request.status.as_ref(), step.wake_at, now);
@@ -129,8 +132,13 @@ async fn act(
     if let Some(planned) = &step.mint {
         // Two tokens must not lie about: the new one waits until the old one is gone.
         swept?;
-        match mint::mint(context, request, planned).await? {
+        let mint = match kept {
+            Some((_, minted)) => Mint::Minted(minted),
+            None => mint::mint(context, request, planned).await?,
+        };
+        match mint {
             Mint::Minted(minted) => {
+                *made = Some((planned.generation, minted.clone()));
                 *status = planned.complete(request, &status, minted);
                 step.notes.push(issued(planned));
             }

@@ -183,6 +183,7 @@ async fn work_while_leading(
         tracing::info!("this replica leads");
         context.counters.leading.set(1);
         let silent = inherited.from_silence().then(|| args.election.lease_duration.get() + LATE_WORK);
+        context.grants.begin_to_lead();
         context.untold.begin_to_lead(context.clients.clock().now(), silent);
         let lost = async {
             // An election that has ended leads no more.

@@ -29,7 +29,9 @@ use futures::{
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{certificate, context::Context, counters::Kind, open::OpenRequests, pass::look, receipt, request};
+use super::{
+    certificate, context::Context, counters::Kind, grants::leftovers, open::OpenRequests, pass::look, receipt, request,
+};
 use crate::api::{Certificate, CertificatePolicy, DownloadReceipt, DownloadRequest};
 
 /// An object that may be unreadable without stopping its watch.
@@ -131,7 +133,7 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>, awaite
     let writers = Writers::default();
     let stores = writers.stores();
     let (queues, waiting) = queues();
-    let mut watching = watches::start(&context, namespace, &awaited, writers, &stores, queues);
+    let mut watching = watches::start(&context, namespace.clone(), &awaited, writers, &stores, queues);
     tokio::select! {
         ((), ()) = async { tokio::join!(stores.filled(), context.first_look()) } => {}
         () = stop.cancelled() => return,
@@ -140,14 +142,21 @@ pub(super) async fn run(context: Arc<Context>, namespace: Option<String>, awaite
     let requests = stores.requests.state();
     context.untold.tell_again(&context.audit, requests.iter().filter_map(|request| request.0.as_ref().ok()));
     tokio::select! {
-        () = all(reconcilers(&context, &stores, waiting, &stop)) => {}
+        () = all(workers(&context, namespace, &stores, waiting, &stop)) => {}
         _ = watching.join_next() => tracing::error!("a watch ended, which none should; this is a defect"),
     }
 }
 
-/// One task for each kind that is reconciled.
-fn reconcilers(context: &Arc<Context>, stores: &Stores, waiting: Waiting, stop: &CancellationToken) -> JoinSet<()> {
+/// One task for each kind that is reconciled, and one that sweeps.
+fn workers(
+    context: &Arc<Context>,
+    namespace: Option<String>,
+    stores: &Stores,
+    waiting: Waiting,
+    stop: &CancellationToken,
+) -> JoinSet<()> {
     let mut working = JoinSet::new();
+    working.spawn(leftovers::run(Arc::clone(context), namespace, stores.requests.clone(), stop.clone()));
     let now = Arc::clone(context);
     working.spawn(work(stores.certificates.clone(), waiting.certificates, stop.clone(), move |object| {
         let context = Arc::clone(&now);

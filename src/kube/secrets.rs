@@ -3,7 +3,10 @@
 //! Not through `Api<Secret>`: the kube client logs the text of an answer that it cannot read, and a Secret's text must
 //! never be in a log. What is read here is wrapped at once, and only the keys asked for are kept.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use ::kube::{Client, Error, client::Body, core::Status};
 use base64ct::{Base64, Encoding as _};
@@ -25,6 +28,8 @@ pub struct SecretObject {
     pub metadata: ObjectMeta,
     /// Its type, such as `kubernetes.io/tls`.
     pub type_name: String,
+    /// The keys of its content, also those that were not asked for.
+    pub keys: BTreeSet<String>,
     values: BTreeMap<String, SecretBytes>,
 }
 
@@ -41,6 +46,7 @@ impl SecretObject {
         Self {
             metadata: ObjectMeta::default(),
             type_name: type_name.to_owned(),
+            keys: values.iter().map(|(key, _)| (*key).to_owned()).collect(),
             values: values.iter().map(|(key, bytes)| ((*key).to_owned(), value(bytes))).collect(),
         }
     }
@@ -245,14 +251,15 @@ fn parse(body: &[u8], keys: &[&str]) -> Result<SecretObject, Error> {
     let unreadable = |what: &str| Error::Service(format!("the answer is not a readable Secret: {what}").into());
     let mut read: Read = serde_json::from_slice(body)
         .map_err(|error| unreadable(&format!("line {}, column {}", error.line(), error.column())))?;
-    let mut values = BTreeMap::new();
+    let (mut keys_there, mut values) = (BTreeSet::new(), BTreeMap::new());
     for (key, Text(text)) in read.data.take().unwrap_or_default() {
+        keys_there.insert(key.clone());
         if keys.contains(&key.as_str()) {
             let bytes = Base64::decode_vec(&text).map_err(|_| unreadable("a value is not base64"))?;
             values.insert(key, Redacted::new(Zeroizing::new(bytes)));
         }
     }
-    Ok(SecretObject { metadata: read.metadata, type_name: read.type_name, values })
+    Ok(SecretObject { metadata: read.metadata, type_name: read.type_name, keys: keys_there, values })
 }
 
 #[cfg(test)]

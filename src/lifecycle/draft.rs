@@ -104,6 +104,7 @@ impl<'a> Draft<'a> {
             remember(&mut token.previous, hash, why, now);
         }
         token.sealed_passphrase = None;
+        token.reader_name = None;
         if token.secret_name.take().is_some() {
             self.step.sweep = true;
         }

@@ -154,7 +154,7 @@ impl World {
             (Some(mint), base) => {
                 self.minted += 1;
                 let base = base.or_else(|| self.request.status.clone()).unwrap_or_default();
-                let minted = Minted { hash: hash(mint.generation), sealed_passphrase: None };
+                let minted = Minted { hash: hash(mint.generation), sealed_passphrase: None, reader_name: None };
                 Some(mint.complete(&self.request, &base, minted))
             }
             (None, Some(status)) => Some(status),

@@ -588,7 +588,8 @@ fn claims_wait_for_their_claimer() {
     assert_eq!((world.phase(), world.condition("TokenIssued").as_str()), (Phase::Approved, "False/AwaitingClaim"));
     let (base, mint) = claim(&world.observed(), at(1)).unwrap();
     assert_eq!((mint.generation, mint.secret_name.clone()), (1, None));
-    let status = mint.complete(&world.request, &base, Minted { hash: hash(1), sealed_passphrase: None });
+    let status =
+        mint.complete(&world.request, &base, Minted { hash: hash(1), sealed_passphrase: None, reader_name: None });
     world.request.status = Some(status);
     assert_eq!(world.phase(), Phase::TokenIssued);
     assert_eq!(world.step(2).status, None);

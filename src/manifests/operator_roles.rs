@@ -73,8 +73,8 @@ fn controller() -> Vec<PolicyRule> {
         // Secrets; policy `operator-secrets` refuses any other.
         allow("", &["secrets"], &["get", "create", "delete"]),
         // The requester's right to read the one token Secret; policy `token-readers` refuses any other. The Role grants
-        // `get` on a Secret, which RBAC allows because the rule above holds it.
-        allow(RBAC, &["roles", "rolebindings"], &["get", "create", "delete"]),
+        // `get` on a Secret, which RBAC allows because the rule above holds it. list: what deleted requests left behind.
+        allow(RBAC, &["roles", "rolebindings"], &["get", "list", "create", "delete"]),
         events(),
     ]
 }

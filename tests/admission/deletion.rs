@@ -1,15 +1,20 @@
-//! Deletion gets through: by owner, in the foreground, leaving orphans, and of a whole namespace, with the real garbage
-//! collector and namespace controller.
+//! Deletion gets through: by owner, in the foreground, and of a whole namespace, with the real garbage collector and
+//! namespace controller. One that would leave a token behind does not.
 
 use axum::http::Method;
+use certcourier::admission::name::REQUESTS;
 use serde_json::{Value, json};
 
 use crate::{
-    case::{Answer, Call, Expect::Allowed, Place, case, run},
+    case::{
+        Answer, Call,
+        Expect::{Allowed, Refused},
+        Place, case, run,
+    },
     certificates::certificate,
     receipts::receipt,
     requests::by,
-    secrets::{owned_by, token_secret},
+    secrets::{owned_by, token_reader, token_secret},
     world::{CONTROL, SERVE, Session, Who, person},
 };
 
@@ -44,18 +49,62 @@ async fn a_deleted_request_takes_its_token_along_however_it_is_deleted() {
 }
 
 #[tokio::test]
-async fn an_orphaned_token_secret_can_be_tidied_up() {
+async fn a_deletion_never_leaves_the_token_behind() {
     let session = Session::open().await;
     let ns = session.namespace("orphan").await;
     let requests = Place::of(&ns, "downloadrequests");
-    let secrets = Place::core(&ns, "secrets");
-    let secret = request_with_token(&session, &ns, "left").await;
-    let delete = requests.delete_with("left", "Orphan");
-    run(&session, vec![case("Orphan deletion", person("carol"), delete, Allowed)]).await;
+    request_with_token(&session, &ns, "left").await;
+    let refused = Refused(REQUESTS, "delete it without --cascade=orphan");
+    let with = |call: &Call, options: Value| Call { body: options, ..call.clone() };
+    let (one, all) = (requests.delete("left"), requests.delete_all());
+    let orphan = json!({"metadata": {"finalizers": ["orphan"]}});
+    let mut cases = Vec::new();
+    for (name, who) in [("carol", person("carol")), ("the administrator", Who::Admin)] {
+        for (what, call) in [
+            ("orphans", requests.delete_with("left", "Orphan")),
+            ("orphans in the old way", with(&one, json!({"orphanDependents": true}))),
+        ] {
+            cases.push(case(format!("{name} {what}"), who.clone(), call, refused.clone()));
+        }
+    }
+    cases.extend([
+        case(
+            "carol says so in advance",
+            person("carol"),
+            requests.merge("left", orphan),
+            Refused(REQUESTS, "finalizer orphan would leave the token Secret"),
+        ),
+        case(
+            "the administrator orphans all",
+            Who::Admin,
+            with(&all, json!({"propagationPolicy": "Orphan"})),
+            refused.clone(),
+        ),
+        case(
+            "another finalizer",
+            person("carol"),
+            requests.merge("left", json!({"metadata": {"finalizers": []}})),
+            Allowed,
+        ),
+        case("carol deletes it", person("carol"), one, Allowed),
+    ]);
+    run(&session, cases).await;
     session.until("the request to go", &Who::Admin, &requests.get("left"), GONE).await;
-    let live = session.send(&Who::Admin, &secrets.get(&secret)).await;
-    assert!(live.body["metadata"]["ownerReferences"].is_null(), "{live:?}");
-    run(&session, vec![case("nobody owns it any more", Who::Admin, secrets.delete(&secret), Allowed)]).await;
+}
+
+/// From a time without policies.
+#[tokio::test]
+async fn an_orphaned_token_secret_can_be_tidied_up() {
+    let session = Session::open().await;
+    let ns = session.namespace("tidy").await;
+    let secrets = Place::core(&ns, "secrets");
+    let mut left = token_secret("left-download-token", &json!({}));
+    left["metadata"]["ownerReferences"] = json!([]);
+    let cases = vec![
+        case("nobody owns it any more", CONTROL, secrets.create(left), Allowed),
+        case("whoever may delete Secrets tidies up", Who::Admin, secrets.delete("left-download-token"), Allowed),
+    ];
+    run(&session, cases).await;
 }
 
 #[tokio::test]
@@ -80,11 +129,8 @@ async fn a_namespace_goes_with_all_that_is_in_it() {
     let session = Session::open().await;
     let ns = session.namespace("doomed").await;
     request_with_token(&session, &ns, "open").await;
-    let token = "open-download-token";
-    let role = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": token},
-        "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": [token]}],
-    });
+    let live = session.send(&Who::Admin, &Place::of(&ns, "downloadrequests").get("open")).await;
+    let role = token_reader(&owned_by("open", live.body["metadata"]["uid"].as_str().unwrap()));
     let guard = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "certcourier-guard"}});
     let path = format!("/api/v1/namespaces/{ns}");
     let cases = vec![

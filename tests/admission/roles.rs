@@ -16,7 +16,7 @@ const ADMISSION: &str = "admissionregistration.k8s.io";
 type Right = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
 /// Rights of the controller alone.
-const CONTROLLERS: [Right; 25] = [
+const CONTROLLERS: [Right; 27] = [
     ("payments", GROUP, "certificates", "", "watch"),
     ("payments", GROUP, "certificatepolicies", "", "watch"),
     ("payments", GROUP, "downloadrequests", "", "watch"),
@@ -26,12 +26,14 @@ const CONTROLLERS: [Right; 25] = [
     ("payments", GROUP, "downloadreceipts", "r1", "delete"),
     ("payments", "", "secrets", "r1-download-token", "create"),
     ("payments", "", "secrets", "r1-download-token", "delete"),
-    ("payments", RBAC, "roles", "r1-download-token", "get"),
-    ("payments", RBAC, "roles", "r1-download-token", "create"),
-    ("payments", RBAC, "roles", "r1-download-token", "delete"),
-    ("payments", RBAC, "rolebindings", "r1-download-token", "get"),
-    ("payments", RBAC, "rolebindings", "r1-download-token", "create"),
-    ("payments", RBAC, "rolebindings", "r1-download-token", "delete"),
+    ("payments", RBAC, "roles", "certcourier-token-01", "get"),
+    ("payments", RBAC, "roles", "", "list"),
+    ("payments", RBAC, "roles", "certcourier-token-01", "create"),
+    ("payments", RBAC, "roles", "certcourier-token-01", "delete"),
+    ("payments", RBAC, "rolebindings", "certcourier-token-01", "get"),
+    ("payments", RBAC, "rolebindings", "", "list"),
+    ("payments", RBAC, "rolebindings", "certcourier-token-01", "create"),
+    ("payments", RBAC, "rolebindings", "certcourier-token-01", "delete"),
     (HOME, "coordination.k8s.io", "leases", "", "create"),
     (HOME, "coordination.k8s.io", "leases", "certcourier-controller", "get"),
     (HOME, "coordination.k8s.io", "leases", "certcourier-controller", "update"),
@@ -65,7 +67,7 @@ const BOTH: [Right; 16] = [
     ("", ADMISSION, "mutatingadmissionpolicybindings", "", "list"),
 ];
 /// What neither may do.
-const NEITHER: [Right; 25] = [
+const NEITHER: [Right; 27] = [
     ("payments", "", "secrets", "", "list"),
     ("payments", "", "secrets", "", "watch"),
     ("payments", "", "secrets", "api-tls", "update"),
@@ -79,9 +81,11 @@ const NEITHER: [Right; 25] = [
     ("payments", GROUP, "downloadrequests", "r1", "patch"),
     ("payments", GROUP, "downloadrequests", "r1", "update"),
     ("payments", GROUP, "downloadreceipts", "r-1", "update"),
-    ("payments", RBAC, "roles", "r1-download-token", "update"),
-    ("payments", RBAC, "roles", "r1-download-token", "escalate"),
-    ("payments", RBAC, "roles", "r1-download-token", "bind"),
+    ("payments", RBAC, "roles", "certcourier-token-01", "update"),
+    ("payments", RBAC, "roles", "", "watch"),
+    ("payments", RBAC, "rolebindings", "certcourier-token-01", "update"),
+    ("payments", RBAC, "roles", "certcourier-token-01", "escalate"),
+    ("payments", RBAC, "roles", "certcourier-token-01", "bind"),
     ("payments", "", "configmaps", "certcourier-guard", "get"),
     ("payments", "", "pods", "", "list"),
     ("payments", "", "serviceaccounts/token", "default", "create"),

@@ -4,19 +4,13 @@ use certcourier::api::{
     Certificate, CertificatePolicy, DownloadReceipt, DownloadReceiptStatus, DownloadRequest, Outcome, Phase, names,
 };
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::{
-    api::{
-        core::v1::Secret,
-        rbac::v1::{Role, RoleBinding},
-    },
-    apimachinery::pkg::apis::meta::v1::Time,
-};
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Time};
 use kube::{ResourceExt as _, api::PostParams};
 use serde_json::{Value, json};
 
 use crate::world::{Pki, World, condition, hash, is, phase_of};
 
-const READER: &str = "full-download-token";
+const SECRET: &str = "full-download-token";
 
 /// Certificate, people, a controller, and a request with a token.
 async fn issued(world: &World, spec: Value) -> DownloadRequest {
@@ -27,9 +21,8 @@ async fn issued(world: &World, spec: Value) -> DownloadRequest {
 }
 
 async fn all_is_swept(world: &World) {
-    world.until_exists::<Secret>(READER, false).await;
-    world.until_exists::<Role>(READER, false).await;
-    world.until_exists::<RoleBinding>(READER, false).await;
+    world.until_exists::<Secret>(SECRET, false).await;
+    world.eventually("swept", async || world.readers().await.is_empty()).await;
 }
 
 #[tokio::test]

@@ -8,4 +8,5 @@ mod failover;
 mod minting;
 mod process;
 mod rights;
+mod squatting;
 mod world;

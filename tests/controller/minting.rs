@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::world::{World, condition, generation, hash, is, phase_of};
 
-const READER: &str = "full-download-token";
+const SECRET: &str = "full-download-token";
 
 async fn may_get(world: &World, person: &str, secret: &str) -> bool {
     let person = world.plane.person(person, &[]).await.unwrap();
@@ -39,22 +39,22 @@ async fn the_requester_reads_the_token_and_nobody_reads_anything_else() {
     assert!(is(&issued, "Approved", "True", "NotRequired"));
     assert!(is(&issued, "Finished", "False", "Open"));
 
-    let secret = world.api::<Secret>().get(READER).await.unwrap();
+    let secret = world.api::<Secret>().get(SECRET).await.unwrap();
     assert_eq!(secret.labels()[names::TOKEN], "1");
     assert_eq!(secret.labels()[names::VELERO_EXCLUDE], "true");
     let owner = &secret.owner_references()[0];
     assert_eq!((owner.uid.as_str(), owner.block_owner_deletion), (request.uid().unwrap().as_str(), None));
 
-    assert!(may_get(&world, "carol", READER).await);
+    assert!(may_get(&world, "carol", SECRET).await);
     assert!(!may_get(&world, "carol", "api-tls").await);
-    assert!(!may_get(&world, "mallory", READER).await);
+    assert!(!may_get(&world, "mallory", SECRET).await);
 
     // What is owned goes with its owner, also in the foreground.
     let foreground = kube::api::DeleteParams::foreground();
     world.api::<DownloadRequest>().delete("full", &foreground).await.unwrap();
     world.until_exists::<DownloadRequest>("full", false).await;
-    world.until_exists::<Secret>(READER, false).await;
-    world.until_exists::<RoleBinding>(READER, false).await;
+    world.until_exists::<Secret>(SECRET, false).await;
+    world.until_exists::<RoleBinding>(&World::reader(&issued), false).await;
 }
 
 #[tokio::test]
@@ -67,9 +67,9 @@ async fn nothing_is_granted_to_somebody_who_may_read_secrets_anyway() {
     world.bind("reader", "carol").await;
     let _controller = world.controller(&[]).await;
     world.request("full", "fullchain", json!({})).await;
-    world.until_phase("full", Phase::TokenIssued).await;
-    assert!(world.api::<Role>().get_opt(READER).await.unwrap().is_none());
-    assert!(world.api::<RoleBinding>().get_opt(READER).await.unwrap().is_none());
+    let issued = world.until_phase("full", Phase::TokenIssued).await;
+    assert_eq!(world.readers().await, Vec::<String>::new());
+    assert_eq!(issued.status.unwrap().token.unwrap().reader_name, None);
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn a_service_account_reads_its_token_through_a_binding_of_its_kind() {
     let deadline = (jiff::Timestamp::now() + jiff::SignedDuration::from_mins(5)).to_string();
     world.request_by(&account.name, "full", "fullchain", json!({"deadline": deadline})).await;
     world.until_phase("full", Phase::TokenIssued).await;
-    assert!(Api::<Secret>::namespaced(account.client, &world.namespace).get(READER).await.is_ok());
+    assert!(Api::<Secret>::namespaced(account.client, &world.namespace).get(SECRET).await.is_ok());
 
     world.request_by(&account.name, "forever", "fullchain", json!({})).await;
     let failed = world.until_phase("forever", Phase::Failed).await;
@@ -107,8 +107,8 @@ async fn another_value_of_the_annotation_mints_another_token() {
     assert_eq!(Some(previous[0].hash.clone()), hash(&first));
     let token = Token::parse(&world.token_secret("full", "token").await.unwrap()).unwrap();
     assert_eq!(Some(token.hash()), hash(&second));
-    assert_eq!(world.api::<Secret>().get(READER).await.unwrap().labels()[names::TOKEN], "2");
-    assert!(may_get(&world, "carol", READER).await);
+    assert_eq!(world.api::<Secret>().get(SECRET).await.unwrap().labels()[names::TOKEN], "2");
+    assert!(may_get(&world, "carol", SECRET).await);
 
     // The same value again asks for nothing.
     world.merge::<DownloadRequest>("full", json!({"metadata": {"labels": {"touched": "yes"}}})).await;
@@ -121,28 +121,21 @@ async fn what_is_somebody_elses_is_never_touched() {
     let world = World::new("minting").await;
     world.certificate().await;
     world.people().await;
-    let foreign = json!({"metadata": {"name": READER, "labels": {names::TOKEN: "1"}}, "stringData": {"mine": "yes"}});
+    let foreign = json!({"metadata": {"name": SECRET, "labels": {names::TOKEN: "1"}}, "stringData": {"mine": "yes"}});
     let secret: Secret = world.create(foreign).await;
     let _controller = world.controller(&[]).await;
     world.request("full", "fullchain", json!({})).await;
     let stalled = world.until("full", "stalled", |request| is(request, "Stalled", "True", "SecretNameTaken")).await;
     assert!(hash(&stalled).is_none());
     let message = condition(&stalled, "Stalled").2;
-    assert!(message.contains(READER) && message.contains("rename or delete it"), "{message}");
-    let kept = world.api::<Secret>().get(READER).await.unwrap();
+    assert!(message.contains(SECRET) && message.contains("rename or delete it"), "{message}");
+    let kept = world.api::<Secret>().get(SECRET).await.unwrap();
     assert_eq!((kept.uid(), kept.data), (secret.uid(), secret.data));
 
-    world.delete::<Secret>(READER).await;
-    let rules = json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]);
-    let role: Role = world.create(json!({"metadata": {"name": READER}, "rules": rules})).await;
-    world.until("full", "stalled by a Role", |request| is(request, "Stalled", "True", "TokenReaderNameTaken")).await;
-    assert_eq!(world.api::<Role>().get(READER).await.unwrap().uid(), role.uid());
-    world.until_exists::<Secret>(READER, false).await;
-
-    world.delete::<Role>(READER).await;
+    world.delete::<Secret>(SECRET).await;
     let issued = world.until_phase("full", Phase::TokenIssued).await;
     assert!(is(&issued, "Stalled", "False", "NotStalled"));
-    assert!(may_get(&world, "carol", READER).await);
+    assert!(may_get(&world, "carol", SECRET).await);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::world::{World, condition, is, phase_of};
 
-const READER: &str = "full-download-token";
+const SECRET: &str = "full-download-token";
 
 #[tokio::test]
 async fn nothing_is_asked_that_rbac_forbids_and_secrets_are_never_listed() {
@@ -19,10 +19,10 @@ async fn nothing_is_asked_that_rbac_forbids_and_secrets_are_never_listed() {
     world.people().await;
     let controller = world.controller(&[]).await;
     world.request("full", "fullchain", json!({})).await;
-    world.until_phase("full", Phase::TokenIssued).await;
+    let reader = World::reader(&world.until_phase("full", Phase::TokenIssued).await);
     world.merge::<DownloadRequest>("full", json!({"metadata": {"annotations": {names::REVOKE: "done"}}})).await;
     world.until_phase("full", Phase::Revoked).await;
-    world.until_exists::<k8s_openapi::api::rbac::v1::RoleBinding>(READER, false).await;
+    world.until_exists::<k8s_openapi::api::rbac::v1::RoleBinding>(&reader, false).await;
     assert_eq!(controller.terminate().await, 0);
 
     let asked = world.asked();
@@ -36,7 +36,7 @@ async fn nothing_is_asked_that_rbac_forbids_and_secrets_are_never_listed() {
     let mut writes: Vec<String> = asked
         .iter()
         .filter(|event| matches!(event.verb(), "create" | "update" | "patch" | "delete"))
-        .filter(|event| event.name() == "full" || event.name() == READER)
+        .filter(|event| ["full", SECRET, reader.as_str()].contains(&event.name()))
         .map(|event| format!("{} {}", event.verb(), event.resource()))
         .collect();
     writes.sort();

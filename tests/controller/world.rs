@@ -1,7 +1,7 @@
 //! A namespace of one's own on the shared control plane, the operator's rights in it, and controllers as processes.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     path::PathBuf,
     process::Stdio,
@@ -27,7 +27,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Resource, ResourceExt as _,
-    api::{Patch, PatchParams, PostParams},
+    api::{ListParams, Patch, PatchParams, PostParams},
     core::NamespaceResourceScope,
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -269,6 +269,22 @@ impl World {
         let secret = self.api::<Secret>().get(&names::token_secret(request)).await.unwrap();
         let bytes = secret.data?.remove(key)?;
         Some(String::from_utf8(bytes.0).unwrap())
+    }
+
+    /// The Role and RoleBinding through which the requester reads the token of a request.
+    pub fn reader(request: &DownloadRequest) -> String {
+        let token = request.status.as_ref().and_then(|status| status.token.as_ref());
+        token.and_then(|token| token.reader_name.clone()).expect("a Role was made for the requester")
+    }
+
+    /// Whether Roles or RoleBindings of tokens are left in the namespace.
+    pub async fn readers(&self) -> Vec<String> {
+        let labelled = ListParams::default().labels(names::TOKEN);
+        let roles = self.api::<Role>().list(&labelled).await.unwrap().items;
+        let bindings = self.api::<RoleBinding>().list(&labelled).await.unwrap().items;
+        let names =
+            roles.iter().map(kube::ResourceExt::name_any).chain(bindings.iter().map(kube::ResourceExt::name_any));
+        names.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The receipt that a server would create, delivered `ago` and retained until `ago + retained`.

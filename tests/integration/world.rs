@@ -1,6 +1,9 @@
 //! One test's namespace: people with their roles, Secrets, Certificates, requests, and downloads.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use base64ct::{Base64, Encoding};
 use certcourier::{
@@ -11,7 +14,13 @@ use certcourier::{
     kube::receipts,
 };
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Time};
+use k8s_openapi::{
+    api::{
+        core::v1::Secret,
+        rbac::v1::{Role, RoleBinding},
+    },
+    apimachinery::pkg::apis::meta::v1::Time,
+};
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
@@ -276,6 +285,14 @@ impl<'a> World<'a> {
             _ => {}
         }
         Ok(text)
+    }
+
+    /// The Roles and RoleBindings through which requesters read their tokens, while there are any.
+    pub async fn readers(&self) -> BTreeSet<String> {
+        let labelled = ListParams::default().labels(names::TOKEN);
+        let roles = self.api::<Role>().list(&labelled).await.unwrap().items;
+        let bindings = self.api::<RoleBinding>().list(&labelled).await.unwrap().items;
+        roles.iter().map(ResourceExt::name_any).chain(bindings.iter().map(ResourceExt::name_any)).collect()
     }
 
     /// Creates a request as this person, waits for its token and returns it.

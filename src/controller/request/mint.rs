@@ -1,24 +1,33 @@
 //! Mints a token into the requester's Secret.
 //!
-//! The order survives a crash at every point: the Secret first, which only the controller can read, then the right to
-//! read it, then the status that makes the token live. What an earlier attempt left is adopted if it is of this very
-//! generation and whole, and removed otherwise.
+//! The order survives a crash at every point: first every older right to read a Secret of this name goes, then comes the
+//! Secret, which only the controller can read, then the right to read it, then the status that makes the token live.
+//! What an earlier attempt left is removed and never used: that it looks like ours does not say who made it, or who has
+//! read it meanwhile.
 
 use ::kube::ResourceExt as _;
 use certcourier_bundle::generate_passphrase;
 use zeroize::Zeroizing;
 
 use super::{
-    super::{context::Context, external::External, pass::PassError},
-    owned,
-    reader::{self, Reader},
+    super::{
+        context::Context,
+        external::External,
+        grants::{
+            remove,
+            shape::{self, TOKEN_KEY},
+        },
+        pass::PassError,
+    },
+    reader,
+    sweep::{self, Earlier},
 };
 use crate::{
     api::{DownloadRequest, condition::reason, names},
     kube::{
         error::Failure,
         material::bundle_format,
-        secrets::{self, NewSecret, SecretBytes, SecretObject},
+        secrets::{self, NewSecret},
     },
     lifecycle,
     policy::{holds_key, needs_passphrase},
@@ -49,46 +58,62 @@ struct Contents {
     passphrase: Option<Redacted<Zeroizing<String>>>,
 }
 
-/// Makes the Secret of `planned`, or adopts it, and lets the requester read it.
+/// Makes the Secret of `planned`, and lets the requester read it.
 pub(super) async fn mint(
     context: &Context,
     request: &DownloadRequest,
     planned: &lifecycle::Mint,
 ) -> Result<Mint, PassError> {
     let (namespace, name) = (request.namespace().unwrap_or_default(), names::token_secret(&request.name_any()));
-    // Whether the requester may read a Secret of this name does not depend on whether there is one.
-    let (placed, may_read) =
-        tokio::join!(place(context, request, planned, &namespace, &name), reader::may_read(context, request, &name));
+    let earlier = sweep::before_mint(context, request).await?;
+    let had_reader = match earlier {
+        Earlier::None => false,
+        Earlier::Own => true,
+        Earlier::Others => return Err(PassError::Lingering),
+        Earlier::Foreign { role } => {
+            let message = format!(
+                "Role `{role}` lets others read Secret `{name}` and is not certcourier's; delete it, or create the request \
+                 under another name"
+            );
+            return Ok(Mint::Taken { why: reason::TOKEN_READABLE_BY_OTHERS, message });
+        }
+    };
+    // Whether the requester may read a Secret of this name does not depend on whether there is one. Who needed a Role for
+    // the last token needs one again: the API server may still know that Role, which was removed a moment ago.
+    let had_reader = had_reader || reader_of(request).is_some();
+    let (placed, may_read) = tokio::join!(place(context, request, planned, &namespace, &name), async {
+        if had_reader { Ok(false) } else { reader::may_read(context, request, &name).await }
+    });
     let Some(contents) = placed? else {
         let message = format!(
             "Secret `{name}` is not certcourier's; rename or delete it, or create the request under another name"
         );
         return Ok(Mint::Taken { why: reason::SECRET_NAME_TAKEN, message });
     };
-    let reader =
-        if may_read? { Reader::MayRead } else { reader::let_read(context, request, planned.generation, &name).await? };
-    match reader {
-        Reader::MayRead => {}
-        Reader::NotYet => tracing::warn!(
+    if may_read? {
+        return Ok(Mint::Minted(minted(&contents, request, planned, None)?));
+    }
+    let reader = reader::let_read(context, request, planned.generation, &name).await?;
+    if !reader.may_read {
+        tracing::warn!(
             request.namespace = namespace,
             request.name = request.name_any(),
             "the requester may still not read Secret `{name}` though Role and RoleBinding are there"
-        ),
-        Reader::Taken { kind } => {
-            owned::sweep(context, request, None).await?;
-            let message = format!(
-                "{kind} `{name}` is not certcourier's; rename or delete it, or create the request under another name"
-            );
-            return Ok(Mint::Taken { why: reason::TOKEN_READER_NAME_TAKEN, message });
-        }
+        );
     }
-    Ok(Mint::Minted(minted(&contents, request, planned)?))
+    Ok(Mint::Minted(minted(&contents, request, planned, Some(reader.name))?))
+}
+
+/// The Role that lets the requester read the token that is in the status.
+fn reader_of(request: &DownloadRequest) -> Option<&str> {
+    request.status.as_ref()?.token.as_ref()?.reader_name.as_deref()
 }
 
 fn minted(
     contents: &Contents,
     request: &DownloadRequest,
     planned: &lifecycle::Mint,
+    reader_name: Option<String>,
 ) -> Result<lifecycle::Minted, PassError> {
     let uid = request.uid().unwrap_or_default();
     let sealed_passphrase = match &contents.passphrase {
@@ -99,10 +124,10 @@ fn minted(
         }
         None => None,
     };
-    Ok(lifecycle::Minted { hash: contents.token.hash(), sealed_passphrase })
+    Ok(lifecycle::Minted { hash: contents.token.hash(), sealed_passphrase, reader_name })
 }
 
-/// The Secret of this generation with its content. `None`: the name is somebody else's.
+/// What is in the new Secret. `None`: the name is somebody else's.
 async fn place(
     context: &Context,
     request: &DownloadRequest,
@@ -117,8 +142,8 @@ async fn place(
         let contents = contents(request, namespace)?;
         let secret = NewSecret {
             name: name.to_owned(),
-            labels: owned::labels(planned.generation),
-            owner: owned::owner(request),
+            labels: shape::labels(planned.generation),
+            owner: shape::owner(request),
             values: values(&contents, request, &external),
         };
         match secrets::create(writes, namespace, &secret).await {
@@ -126,21 +151,12 @@ async fn place(
             Err(error) if error.failure() == Failure::Conflict => {}
             Err(error) => return Err(error.into()),
         }
-        let Some(found) = secrets::read(reads, namespace, name, &["token", "passphrase", "url"]).await? else {
-            continue;
-        };
-        if !owned::is_ours(&found.metadata, request) {
+        let Some(found) = secrets::read(reads, namespace, name, &[TOKEN_KEY]).await? else { continue };
+        // Of an earlier attempt, or of a deleted request of this name.
+        if shape::of_secret(&found, namespace, &request.name_any()).is_none() {
             return Ok(None);
         }
-        if owned::generation(&found.metadata) == Some(planned.generation)
-            && let Some(contents) = adopt(&found, request, &external)
-        {
-            return Ok(Some(contents));
-        }
-        match secrets::delete(writes, namespace, name, &found.metadata.uid.unwrap_or_default()).await {
-            Err(error) if error.failure() != Failure::Conflict => return Err(error.into()),
-            _ => {}
-        }
+        remove::this_secret(&context.clients, namespace, &found).await?;
     }
     Err(PassError::Restless)
 }
@@ -162,22 +178,6 @@ fn generates_passphrase(request: &DownloadRequest) -> bool {
     needs_passphrase(request.spec.format) && request.spec.passphrase_secret_ref.is_none()
 }
 
-/// What an earlier attempt put into the Secret, if it is what would be put there now.
-fn adopt(found: &SecretObject, request: &DownloadRequest, external: &External) -> Option<Contents> {
-    let text = |key: &str| found.value(key).and_then(text);
-    let token = Token::parse(text("token")?.expose()).ok()?;
-    let ours = token.request() == request.name_any() && Some(token.namespace()) == request.namespace().as_deref();
-    let passphrase = text("passphrase");
-    let whole =
-        passphrase.is_some() == generates_passphrase(request) && text("url").is_some() == external.url.is_some();
-    (ours && whole).then_some(Contents { token, passphrase })
-}
-
-fn text(bytes: &SecretBytes) -> Option<Redacted<Zeroizing<String>>> {
-    let text = std::str::from_utf8(bytes.expose()).ok()?;
-    Some(Redacted::new(Zeroizing::new(text.to_owned())))
-}
-
 /// The keys of the Secret.
 fn values(
     contents: &Contents,
@@ -185,7 +185,7 @@ fn values(
     external: &External,
 ) -> Vec<(&'static str, Redacted<Zeroizing<String>>)> {
     let hidden = |text: String| Redacted::new(Zeroizing::new(text));
-    let mut values = vec![("token", hidden(contents.token.expose().to_owned()))];
+    let mut values = vec![(TOKEN_KEY, hidden(contents.token.expose().to_owned()))];
     if let Some(base) = &external.url {
         let url = format!("{base}/api/v1/downloads/{}", contents.token.expose());
         let file =

@@ -1,4 +1,4 @@
-//! Lets the requester read the Secret that holds the token, and only this Secret: a Role and a RoleBinding of its name.
+//! Lets the requester read the Secret that holds the token, and only this Secret: a Role and a RoleBinding.
 //!
 //! Nothing is granted to somebody who may read it anyway. An admission policy keeps the operator from granting anything
 //! else.
@@ -6,42 +6,35 @@
 use std::{fmt::Debug, time::Duration};
 
 use ::kube::{Api, Client, Resource, ResourceExt as _, api::PostParams, core::NamespaceResourceScope};
-use k8s_openapi::{
-    api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef},
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
-};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
-use super::{
-    super::{context::Context, pass::PassError},
-    owned,
+use super::super::{
+    context::Context,
+    grants::shape::{self, Granting},
+    pass::PassError,
 };
 use crate::{
-    admission,
-    api::{DownloadRequest, Requester},
+    api::{
+        DownloadRequest, Requester,
+        names::{self, TOKEN_READER_BYTES},
+    },
     kube::{
         access,
         error::{ApiError, During as _, Failure},
     },
 };
 
-const GROUP: &str = "rbac.authorization.k8s.io";
 /// The API server learns of a Role from its own watch; asked this often, then ever less often.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
-/// Whether the requester may read the Secret.
-pub(super) enum Reader {
-    /// The API server says so.
-    MayRead,
-    /// All is granted, but the API server has not said so in time.
-    NotYet,
-    /// A Role or RoleBinding of this name is somebody else's.
-    Taken {
-        /// `Role` or `RoleBinding`.
-        kind: String,
-    },
+/// What was made for the requester.
+pub(super) struct Reader {
+    /// Name of the Role and its RoleBinding.
+    pub(super) name: String,
+    /// Whether the API server has said in time that the requester may read the Secret.
+    pub(super) may_read: bool,
 }
 
 /// Whether the API server says that the requester may read the Secret.
@@ -51,93 +44,53 @@ pub(super) async fn may_read(context: &Context, request: &DownloadRequest, secre
     access::may_get_secret(context.clients.reads(), requester, &namespace, secret).await
 }
 
-/// Grants what is missing, and waits until the API server says that the requester may read the Secret.
+/// Makes Role and RoleBinding, and waits until the API server says that the requester may read the Secret.
 pub(super) async fn let_read(
     context: &Context,
     request: &DownloadRequest,
     generation: i64,
     secret: &str,
 ) -> Result<Reader, PassError> {
-    let namespace = request.namespace().unwrap_or_default();
-    let nobody = Requester::default();
+    let mut random = [0; TOKEN_READER_BYTES];
+    getrandom::fill(&mut random).map_err(PassError::Randomness)?;
+    let name = names::token_reader(&random);
+    let (namespace, nobody) = (request.namespace().unwrap_or_default(), Requester::default());
     let requester = request.spec.requested_by.as_ref().unwrap_or(&nobody);
-    let metadata = ObjectMeta {
-        name: Some(secret.to_owned()),
-        namespace: Some(namespace.clone()),
-        labels: Some(owned::labels(generation)),
-        owner_references: Some(vec![owned::owner(request)]),
-        ..ObjectMeta::default()
-    };
+    // Known before it is there, so that no answer that is lost leaves a grant that nobody knows of.
+    context.grants.note(&namespace, secret, &name, request.uid());
+    let metadata = shape::metadata(&name, request, generation);
     let clients = (context.clients.reads(), context.clients.writes());
     // The Role first: the API server refuses a RoleBinding whose Role it cannot look into.
-    if !make(clients, request, &role(metadata.clone(), secret)).await? {
-        return Ok(Reader::Taken { kind: Role::kind(&()).into_owned() });
-    }
-    if !make(clients, request, &binding(metadata, secret, requester)).await? {
-        return Ok(Reader::Taken { kind: RoleBinding::kind(&()).into_owned() });
-    }
+    make(clients, &shape::role(metadata.clone(), secret)).await?;
+    make(clients, &shape::binding(metadata, requester)).await?;
     let (asked, mut pause) = (Instant::now(), FIRST_PAUSE);
     while asked.elapsed() < context.intervals.reader_wait.get() {
         if may_read(context, request, secret).await? {
-            return Ok(Reader::MayRead);
+            return Ok(Reader { name, may_read: true });
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-    Ok(Reader::NotYet)
+    Ok(Reader { name, may_read: false })
 }
 
-fn role(metadata: ObjectMeta, secret: &str) -> Role {
-    Role {
-        metadata,
-        rules: Some(vec![PolicyRule {
-            api_groups: Some(vec![String::new()]),
-            resources: Some(vec!["secrets".to_owned()]),
-            resource_names: Some(vec![secret.to_owned()]),
-            verbs: vec!["get".to_owned()],
-            ..PolicyRule::default()
-        }]),
-    }
-}
-
-fn binding(metadata: ObjectMeta, role: &str, requester: &Requester) -> RoleBinding {
-    RoleBinding {
-        metadata,
-        role_ref: RoleRef { api_group: GROUP.to_owned(), kind: "Role".to_owned(), name: role.to_owned() },
-        subjects: Some(vec![admission::subject(&requester.username)]),
-    }
-}
-
-/// Creates an object, or finds that it is there and ours; `false`: it is somebody else's.
-async fn make<K>((reads, writes): (&Client, &Client), request: &DownloadRequest, object: &K) -> Result<bool, ApiError>
+/// Creates an object. One of this random name that is there already was made by this very call, which something on the
+/// way sent twice; whatever differs from it is not ours, and the next look chooses another name.
+async fn make<K>((reads, writes): (&Client, &Client), object: &K) -> Result<(), PassError>
 where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    K: Granting + Clone + Debug + Serialize + DeserializeOwned,
 {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let what = || format!("{} {namespace}/{name}", K::kind(&()));
     let created = Api::namespaced(writes.clone(), &namespace).create(&PostParams::default(), object).await;
     match created.during("create", what) {
-        Ok(_) => Ok(true),
+        Ok(_) => Ok(()),
         Err(error) if error.failure() == Failure::Conflict => {
             let api: Api<K> = Api::namespaced(reads.clone(), &namespace);
-            // One that is gone again by now is made at the next look.
-            let found = api.get_metadata(&name).await.during("read", what)?;
-            Ok(owned::is_ours(&found.metadata, request))
+            let found = api.get(&name).await.during("read", what)?;
+            if found.is_the_same(object) { Ok(()) } else { Err(PassError::Restless) }
         }
-        Err(error) => Err(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_role_grants_the_reading_of_one_secret_and_nothing_else() {
-        let rules = role(ObjectMeta::default(), "api-download-token").rules.unwrap();
-        let [rule] = rules.as_slice() else { panic!("one rule: {rules:?}") };
-        assert_eq!(rule.verbs, ["get"]);
-        assert_eq!(rule.resources.as_deref(), Some(&["secrets".to_owned()][..]));
-        assert_eq!(rule.resource_names.as_deref(), Some(&["api-download-token".to_owned()][..]));
+        Err(error) => Err(error.into()),
     }
 }

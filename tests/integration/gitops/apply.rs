@@ -113,6 +113,7 @@ async fn what_git_no_longer_holds_is_pruned_with_its_token_and_the_record_stays(
     assert_eq!(world.redeem(&token).await.status, 200);
     world.wait_finished("used").await;
     let left = world.token_part("carol", "open", "token").await.unwrap();
+    let reader = world.get("open").await.status.unwrap().token.unwrap().reader_name.unwrap();
 
     kubectl(&world, &carol, &selected, &keep).await;
     let requests: Api<DownloadRequest> = world.api();
@@ -125,7 +126,7 @@ async fn what_git_no_longer_holds_is_pruned_with_its_token_and_the_record_stays(
     let name = names::token_secret("open");
     world
         .until("token and right to read it are gone", || async {
-            secrets.get_opt(&name).await.unwrap().is_none() && roles.get_opt(&name).await.unwrap().is_none()
+            secrets.get_opt(&name).await.unwrap().is_none() && roles.get_opt(&reader).await.unwrap().is_none()
         })
         .await;
     assert_eq!(world.redeem(&left).await.json("error"), "token_unknown");

@@ -64,9 +64,11 @@ async fn a_restored_request_does_nothing_whatever_status_is_restored_with_it() {
     let bindings: Api<RoleBinding> = world.api();
     let token_secret = secrets.get(&secret).await.unwrap();
     assert!(is_excluded(&token_secret));
-    assert!(is_excluded(&roles.get(&secret).await.unwrap()));
-    assert!(is_excluded(&bindings.get(&secret).await.unwrap()));
-    let backup = [world.get("open").await, world.get("key").await, world.get("used").await];
+    let open_request = world.get("open").await;
+    let reader = open_request.status.as_ref().unwrap().token.as_ref().unwrap().reader_name.clone().unwrap();
+    assert!(is_excluded(&roles.get(&reader).await.unwrap()));
+    assert!(is_excluded(&bindings.get(&reader).await.unwrap()));
+    let backup = [open_request, world.get("key").await, world.get("used").await];
     let receipt = world.receipts().await.remove(0);
 
     for name in ["open", "key", "used"] {

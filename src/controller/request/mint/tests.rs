@@ -37,11 +37,6 @@ fn stored(contents: &Contents, request: &DownloadRequest, external: &External) -
     values(contents, request, external).into_iter().map(|(key, value)| (key, value.expose().to_string())).collect()
 }
 
-fn found(stored: &BTreeMap<&'static str, String>) -> SecretObject {
-    let values: Vec<(&str, &[u8])> = stored.iter().map(|(key, value)| (*key, value.as_bytes())).collect();
-    SecretObject::of("Opaque", &values)
-}
-
 #[test]
 fn the_secret_holds_what_the_requester_needs() {
     let passphrase = || Some(PassphraseReference { name: "p12".to_owned(), key: "passphrase".to_owned() });
@@ -78,28 +73,6 @@ fn the_command_for_a_key_makes_a_file_that_nobody_else_reads() {
 }
 
 #[test]
-fn what_an_earlier_attempt_left_is_adopted_only_if_it_is_whole_and_ours() {
-    let plain = request(Format::Fullchain, None);
-    let made = contents(&plain, "payments").unwrap();
-    let whole = stored(&made, &plain, &external(true, false));
-    let adopted = adopt(&found(&whole), &plain, &external(true, false)).unwrap();
-    assert_eq!(adopted.token.hash(), made.token.hash());
-    assert!(adopt(&found(&whole), &plain, &external(false, false)).is_none(), "a link that should not be there");
-    assert!(adopt(&found(&whole), &request(Format::Zip, None), &external(true, false)).is_none(), "no passphrase");
-    let altered =
-        BTreeMap::from([("token", made.token.expose().replace("ccd_", "ccd_A")), ("url", whole["url"].clone())]);
-    assert!(adopt(&found(&altered), &plain, &external(true, false)).is_none(), "no token");
-    let mut other = request(Format::Fullchain, None);
-    other.metadata.namespace = Some("web".to_owned());
-    assert!(adopt(&found(&whole), &other, &external(true, false)).is_none(), "another request's token");
-    let zip = request(Format::Zip, None);
-    let contents = contents(&zip, "payments").unwrap();
-    let adopted =
-        adopt(&found(&stored(&contents, &zip, &external(false, false))), &zip, &external(false, false)).unwrap();
-    assert_eq!(adopted.passphrase.unwrap().expose().as_str(), contents.passphrase.unwrap().expose().as_str());
-}
-
-#[test]
 fn the_passphrase_is_sealed_under_the_token() {
     let request = request(Format::Pkcs12, None);
     let contents = contents(&request, "payments").unwrap();
@@ -112,27 +85,9 @@ fn the_passphrase_is_sealed_under_the_token() {
         secret_name: None,
         external_url: false,
     };
-    let minted = minted(&contents, &request, &planned).unwrap();
+    let minted = minted(&contents, &request, &planned, Some("reader".to_owned())).unwrap();
+    assert_eq!(minted.reader_name.as_deref(), Some("reader"));
     assert_eq!(minted.hash, contents.token.hash());
     let opened = token::unseal(&contents.token, &minted.sealed_passphrase.unwrap(), "uid-1", 2).unwrap();
     assert_eq!(opened.as_str(), contents.passphrase.unwrap().expose().as_str());
-}
-
-#[test]
-fn what_is_ours_bears_our_label_and_the_uid_of_the_request() {
-    let request = request(Format::Cert, None);
-    let ours = k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
-        labels: Some(owned::labels(7)),
-        owner_references: Some(vec![owned::owner(&request)]),
-        ..Default::default()
-    };
-    assert!(owned::is_ours(&ours, &request));
-    assert_eq!(owned::generation(&ours), Some(7));
-    let mut unlabelled = ours.clone();
-    unlabelled.labels = None;
-    assert!(!owned::is_ours(&unlabelled, &request));
-    let mut namesake = request.clone();
-    namesake.metadata.uid = Some("uid-2".to_owned());
-    assert!(!owned::is_ours(&ours, &namesake));
-    assert!(owned::owner(&request).block_owner_deletion.is_none());
 }

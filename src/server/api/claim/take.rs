@@ -148,7 +148,7 @@ impl Attempt {
             .map(|passphrase| seal(&token, passphrase, request, mint.generation))
             .transpose()?;
         let hash = token.hash();
-        let status = mint.complete(request, &base, Minted { hash: hash.clone(), sealed_passphrase });
+        let status = mint.complete(request, &base, Minted { hash: hash.clone(), sealed_passphrase, reader_name: None });
         Ok(Self { token, hash, expires_at: Time(mint.expires_at), generated_passphrase, status })
     }
 

@@ -1,0 +1,261 @@
+//! What others prepare before a token is minted, and what deleted requests leave behind: no right to read a token reaches
+//! anybody but its requester. Without any admission policy: the controller alone must hold.
+
+use certcourier::{
+    api::{DownloadRequest, Phase, names},
+    token::Token,
+};
+use k8s_openapi::api::{
+    core::v1::Secret,
+    rbac::v1::{Role, RoleBinding},
+};
+use kube::{
+    Api, ResourceExt as _,
+    api::{DeleteParams, PostParams, PropagationPolicy},
+};
+use serde_json::{Value, json};
+
+use crate::world::{World, condition, hash, is};
+
+const SECRET: &str = "full-download-token";
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+async fn may_get(world: &World, person: &str, secret: &str) -> bool {
+    let person = world.plane.person(person, &[]).await.unwrap();
+    Api::<Secret>::namespaced(person.client, &world.namespace).get_opt(secret).await.is_ok_and(|found| found.is_some())
+}
+
+/// A label and an owner, as everybody can write them.
+fn labelled(request: &DownloadRequest, name: &str) -> Value {
+    json!({
+        "name": name,
+        "labels": {names::TOKEN: "1", names::VELERO_EXCLUDE: "true"},
+        "ownerReferences": [{
+            "apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadRequest", "controller": true,
+            "name": request.name_any(), "uid": request.uid().unwrap(),
+        }],
+    })
+}
+
+fn for_mallory_and_carol(metadata: &Value, role: &str) -> Value {
+    let subject = |name: &str| json!({"apiGroup": RBAC, "kind": "User", "name": name});
+    json!({
+        "metadata": metadata, "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": role},
+        "subjects": [subject("mallory"), subject("carol")],
+    })
+}
+
+/// mallory's client: she may create and delete Roles and RoleBindings and look at requests, and read no Secret.
+async fn mallory(world: &World) -> kube::Client {
+    let rules = json!([
+        {"apiGroups": [RBAC], "resources": ["roles", "rolebindings"], "verbs": ["get", "list", "create", "delete"]},
+        {"apiGroups": ["certcourier.io"], "resources": ["downloadrequests"], "verbs": ["get", "list"]},
+    ]);
+    world.create::<Role>(json!({"metadata": {"name": "rbac-manager"}, "rules": rules})).await;
+    world.bind("rbac-manager", "mallory").await;
+    let client = world.plane.person("mallory", &[]).await.unwrap().client;
+    let roles: Api<Role> = Api::namespaced(client.clone(), &world.namespace);
+    world.eventually("mallory's to list Roles", async || roles.list(&Default::default()).await.is_ok()).await;
+    client
+}
+
+/// Role, RoleBinding, and the Role deleted again: the binding dangles.
+async fn dangling(world: &World, client: &kube::Client, metadata: &Value, role: &str) {
+    let roles: Api<Role> = Api::namespaced(client.clone(), &world.namespace);
+    let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), &world.namespace);
+    let empty: Role = serde_json::from_value(json!({"metadata": {"name": role}, "rules": []})).unwrap();
+    roles.create(&PostParams::default(), &empty).await.unwrap();
+    let binding: RoleBinding = serde_json::from_value(for_mallory_and_carol(metadata, role)).unwrap();
+    // RBAC has to know the Role before it lets anybody bind it.
+    let bound = async || bindings.create(&PostParams::default(), &binding).await.is_ok();
+    world.eventually("bound", bound).await;
+    roles.delete(role, &DeleteParams::default()).await.unwrap();
+}
+
+/// Squat 3, 4 and 5, and a binding of any other name made before the request exists.
+#[tokio::test]
+async fn bindings_prepared_by_somebody_else_read_no_token() {
+    let world = World::new("squatting").await;
+    world.certificate().await;
+    world.people().await;
+    let mallory = mallory(&world).await;
+    dangling(&world, &mallory, &json!({"name": "innocent"}), SECRET).await;
+    let request = world.request("full", "fullchain", json!({})).await;
+    dangling(&world, &mallory, &labelled(&request, "squat3"), "anything").await;
+    dangling(&world, &mallory, &labelled(&request, SECRET), SECRET).await;
+    // An empty Role of the old name with label and owner, which would have kept carol from reading.
+    world.create::<Role>(json!({"metadata": labelled(&request, SECRET), "rules": []})).await;
+
+    let _controller = world.controller(&[]).await;
+    let issued = world.until_phase("full", Phase::TokenIssued).await;
+    assert!(may_get(&world, "carol", SECRET).await);
+    assert!(!may_get(&world, "mallory", SECRET).await);
+    let binding = world.api::<RoleBinding>().get(&World::reader(&issued)).await.unwrap();
+    assert_eq!(binding.subjects.unwrap().iter().map(|subject| subject.name.as_str()).collect::<Vec<_>>(), ["carol"]);
+    let squats = world.api::<RoleBinding>().get(SECRET).await.unwrap();
+    assert_eq!(squats.subjects.unwrap().len(), 2, "what is somebody else's is never touched");
+
+    // Now that the Role can be known, mallory may not bind it.
+    let bindings: Api<RoleBinding> = Api::namespaced(mallory, &world.namespace);
+    let late = for_mallory_and_carol(&json!({"name": "late"}), &World::reader(&issued));
+    let refused =
+        bindings.create(&PostParams::default(), &serde_json::from_value(late).unwrap()).await.unwrap_err().to_string();
+    assert!(refused.contains("attempting to grant RBAC permissions not currently held"), "{refused}");
+}
+
+/// The name of the Role was never said before, and is another one for each token.
+#[tokio::test]
+async fn each_token_has_a_role_of_a_new_random_name() {
+    let world = World::new("squatting").await;
+    world.certificate().await;
+    world.people().await;
+    let _controller = world.controller(&[]).await;
+    world.request("full", "fullchain", json!({})).await;
+    let first = World::reader(&world.until_phase("full", Phase::TokenIssued).await);
+    assert!(names::is_token_reader(&first), "{first}");
+    world.merge::<DownloadRequest>("full", json!({"metadata": {"annotations": {names::MINT: "again"}}})).await;
+    let again = world.until("full", "minted again", |request| crate::world::generation(request) == 2).await;
+    assert_ne!(World::reader(&again), first);
+    assert_eq!(world.readers().await, [World::reader(&again)]);
+    assert!(may_get(&world, "carol", SECRET).await);
+}
+
+#[tokio::test]
+async fn a_foreign_secret_with_label_and_owner_is_never_used_and_a_perfect_one_is_replaced() {
+    let world = World::new("squatting").await;
+    world.certificate().await;
+    world.people().await;
+    let mut known = Vec::new();
+    for (name, more) in [("full", json!({"mine": "yes"})), ("exact", json!({}))] {
+        let request = world.request(name, "fullchain", json!({})).await;
+        // A token that mallory knows.
+        let token = Token::mint(&world.namespace, name, &[1; 32]);
+        let mut content = more;
+        content["token"] = json!(token.expose());
+        let metadata = labelled(&request, &names::token_secret(name));
+        world.create::<Secret>(json!({"metadata": metadata, "stringData": content})).await;
+        known.push(token.hash());
+    }
+    let foreign = world.api::<Secret>().get(SECRET).await.unwrap();
+    let _controller = world.controller(&[]).await;
+    let stalled = world.until("full", "stalled", |request| is(request, "Stalled", "True", "SecretNameTaken")).await;
+    assert!(hash(&stalled).is_none(), "{:?}", condition(&stalled, "Stalled"));
+    assert_eq!(world.api::<Secret>().get(SECRET).await.unwrap().uid(), foreign.uid());
+    world.delete::<Secret>(SECRET).await;
+    for name in ["full", "exact"] {
+        let issued = hash(&world.until_phase(name, Phase::TokenIssued).await).unwrap();
+        assert!(!known.contains(&issued), "{name}");
+    }
+}
+
+/// Deletes a request so that its dependents stay without owner.
+async fn orphan(world: &World, name: &str) {
+    let orphan = DeleteParams { propagation_policy: Some(PropagationPolicy::Orphan), ..DeleteParams::default() };
+    world.api::<DownloadRequest>().delete(name, &orphan).await.unwrap();
+    world.until_exists::<DownloadRequest>(name, false).await;
+}
+
+/// carol's request is deleted with --cascade=orphan while no controller runs; alice asks under the same name. The
+/// administrator may have deleted the Secret, as the finding has it.
+#[tokio::test]
+async fn a_right_that_an_orphaned_request_left_reads_no_later_token() {
+    for secret_deleted in [true, false] {
+        let world = World::new("squatting").await;
+        world.certificate().await;
+        world.people().await;
+        // alice may read Secrets anyway, so that no Role is made for her.
+        let rules = json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]);
+        world.create::<Role>(json!({"metadata": {"name": "reads"}, "rules": rules})).await;
+        world.bind("reads", "alice").await;
+        let controller = world.controller(&[]).await;
+        world.request("full", "fullchain", json!({})).await;
+        let left = World::reader(&world.until_phase("full", Phase::TokenIssued).await);
+        controller.kill().await;
+        orphan(&world, "full").await;
+        assert!(may_get(&world, "carol", SECRET).await, "the orphan still grants");
+        if secret_deleted {
+            world.delete::<Secret>(SECRET).await;
+        }
+        world.request_by("alice", "full", "fullchain", json!({})).await;
+        let _controller = world.controller(&[]).await;
+        world.until_phase("full", Phase::TokenIssued).await;
+        assert!(may_get(&world, "alice", SECRET).await);
+        assert!(!may_get(&world, "carol", SECRET).await, "secret deleted: {secret_deleted}");
+        assert!(world.api::<Role>().get_opt(&left).await.unwrap().is_none());
+    }
+}
+
+/// The same while one controller leads all the time: it knows what it made.
+#[tokio::test]
+async fn a_right_that_was_orphaned_a_moment_ago_reads_no_later_token() {
+    let world = World::new("squatting").await;
+    world.certificate().await;
+    world.people().await;
+    let _controller = world.controller(&[("--sweep-interval", "1h")]).await;
+    world.request("full", "fullchain", json!({})).await;
+    let left = World::reader(&world.until_phase("full", Phase::TokenIssued).await);
+    orphan(&world, "full").await;
+    assert!(may_get(&world, "carol", SECRET).await, "the orphan still grants");
+    world.request_by("alice", "full", "fullchain", json!({})).await;
+    let issued = world.until_phase("full", Phase::TokenIssued).await;
+    assert_eq!(world.readers().await, [World::reader(&issued)]);
+    assert!(world.api::<Role>().get_opt(&left).await.unwrap().is_none());
+    assert!(may_get(&world, "alice", SECRET).await && !may_get(&world, "carol", SECRET).await);
+}
+
+/// A Role that bears our label and reads the Secret, and is not exactly as we make them, is left alone and stops the mint.
+#[tokio::test]
+async fn a_role_of_somebody_elses_that_reads_the_token_stops_the_mint() {
+    let world = World::new("squatting").await;
+    world.certificate().await;
+    world.people().await;
+    let request = world.request("full", "fullchain", json!({})).await;
+    let rules =
+        json!([{"apiGroups": [""], "resources": ["secrets"], "resourceNames": [SECRET, "x"], "verbs": ["get"]}]);
+    let role: Role = world.create(json!({"metadata": labelled(&request, "wide"), "rules": rules})).await;
+    let _controller = world.controller(&[]).await;
+    let readable = |request: &DownloadRequest| is(request, "Stalled", "True", "TokenReadableByOthers");
+    let stalled = world.until("full", "stalled", readable).await;
+    let message = condition(&stalled, "Stalled").2;
+    assert!(message.contains("Role `wide`") && message.contains("delete it"), "{message}");
+    assert!(world.api::<Secret>().get_opt(SECRET).await.unwrap().is_none());
+    assert_eq!(world.api::<Role>().get("wide").await.unwrap().uid(), role.uid());
+    world.delete::<Role>("wide").await;
+    let issued = world.until_phase("full", Phase::TokenIssued).await;
+    assert!(is(&issued, "Stalled", "False", "NotStalled"));
+}
+
+#[tokio::test]
+async fn what_deleted_requests_left_is_swept_after_a_restart_and_nothing_else() {
+    let world = World::new("squatting").await;
+    world.certificate().await;
+    world.people().await;
+    let controller = world.controller(&[]).await;
+    for name in ["left", "stays"] {
+        world.request(name, "fullchain", json!({})).await;
+    }
+    let left = World::reader(&world.until_phase("left", Phase::TokenIssued).await);
+    let stays = World::reader(&world.until_phase("stays", Phase::TokenIssued).await);
+    controller.kill().await;
+    orphan(&world, "left").await;
+    let gone = world.request("gone", "fullchain", json!({})).await;
+    // Label and owner, and yet not as we make them.
+    let rules = json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]);
+    world.create::<Role>(json!({"metadata": labelled(&gone, "not-ours"), "rules": rules})).await;
+    let binding = for_mallory_and_carol(&labelled(&gone, &names::token_reader(&[9; 16])), "not-ours");
+    world.create::<RoleBinding>(binding).await;
+    let left_secret = names::token_secret("left");
+    assert!(world.api::<Secret>().get_opt(&left_secret).await.unwrap().is_some());
+
+    let _controller = world.controller(&[("--sweep-interval", "1s")]).await;
+    world.until_exists::<Role>(&left, false).await;
+    world.until_exists::<RoleBinding>(&left, false).await;
+    world.until_exists::<Secret>(&left_secret, false).await;
+    world.until_phase("gone", Phase::TokenIssued).await;
+    assert!(world.readers().await.contains(&stays));
+    for name in ["not-ours", &stays] {
+        assert!(world.api::<Role>().get_opt(name).await.unwrap().is_some(), "{name}");
+    }
+    assert!(world.api::<RoleBinding>().get_opt(&names::token_reader(&[9; 16])).await.unwrap().is_some());
+    assert!(may_get(&world, "carol", &names::token_secret("stays")).await);
+}
