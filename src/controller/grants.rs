@@ -36,8 +36,8 @@ use crate::{
 
 /// As many Roles as one answer may hold.
 const PAGE: u32 = 500;
-/// A mint is over within this time; what it made is then in the status of its request.
-const LONGEST_MINT: Duration = Duration::from_mins(1);
+/// A mint is over within this time, however slow the API server is; what it made is then in the status of its request.
+const LONGEST_MINT: Duration = Duration::from_mins(5);
 
 /// A Role that lets somebody read a token Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]

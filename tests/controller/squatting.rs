@@ -11,7 +11,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, ResourceExt as _,
-    api::{DeleteParams, PostParams, PropagationPolicy},
+    api::{DeleteParams, ListParams, PostParams, PropagationPolicy},
 };
 use serde_json::{Value, json};
 
@@ -47,15 +47,15 @@ fn for_mallory_and_carol(metadata: &Value, role: &str) -> Value {
 
 /// mallory's client: she may create and delete Roles and RoleBindings and look at requests, and read no Secret.
 async fn mallory(world: &World) -> kube::Client {
-    let rules = json!([
+    let allowed = json!([
         {"apiGroups": [RBAC], "resources": ["roles", "rolebindings"], "verbs": ["get", "list", "create", "delete"]},
         {"apiGroups": ["certcourier.io"], "resources": ["downloadrequests"], "verbs": ["get", "list"]},
     ]);
-    world.create::<Role>(json!({"metadata": {"name": "rbac-manager"}, "rules": rules})).await;
+    world.create::<Role>(json!({"metadata": {"name": "rbac-manager"}, "rules": allowed})).await;
     world.bind("rbac-manager", "mallory").await;
     let client = world.plane.person("mallory", &[]).await.unwrap().client;
     let roles: Api<Role> = Api::namespaced(client.clone(), &world.namespace);
-    world.eventually("mallory's to list Roles", async || roles.list(&Default::default()).await.is_ok()).await;
+    world.eventually("mallory's to list Roles", async || roles.list(&ListParams::default()).await.is_ok()).await;
     client
 }
 

@@ -7,7 +7,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, Client,
-    api::{DeleteParams, Patch, PatchParams, PostParams, PropagationPolicy},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, PropagationPolicy},
 };
 use serde_json::{Value, json};
 
@@ -39,11 +39,11 @@ fn binding(metadata: &Value, role: &str) -> RoleBinding {
 
 /// mallory's client: she may create and delete Roles and RoleBindings and look at requests, and read no Secret.
 async fn mallory(world: &World<'_>) -> Client {
-    let rules = json!([
+    let allowed = json!([
         {"apiGroups": [RBAC], "resources": ["roles", "rolebindings"], "verbs": ["get", "list", "create", "delete"]},
         {"apiGroups": ["certcourier.io"], "resources": ["downloadrequests"], "verbs": ["get", "list"]},
     ]);
-    let manager = serde_json::from_value(json!({"metadata": {"name": "rbac-manager"}, "rules": rules})).unwrap();
+    let manager = serde_json::from_value(json!({"metadata": {"name": "rbac-manager"}, "rules": allowed})).unwrap();
     world.api::<Role>().create(&PostParams::default(), &manager).await.unwrap();
     let bound = json!({
         "metadata": {"name": "rbac-manager"}, "subjects": [user("mallory")],
@@ -53,7 +53,7 @@ async fn mallory(world: &World<'_>) -> Client {
     world.api::<RoleBinding>().create(&PostParams::default(), &bound).await.unwrap();
     let client = world.person("mallory").await.client;
     let roles: Api<Role> = Api::namespaced(client.clone(), &world.namespace);
-    world.until("mallory may list Roles", || async { roles.list(&Default::default()).await.is_ok() }).await;
+    world.until("mallory may list Roles", || async { roles.list(&ListParams::default()).await.is_ok() }).await;
     client
 }
 
@@ -144,8 +144,8 @@ async fn a_requester_keeps_no_right_to_the_next_token_of_that_name() {
     assert!(refused.contains("delete it without --cascade=orphan"), "{refused}");
 
     // While she may read the token, Kubernetes would let her write that right into a Role of her own.
-    let rules = json!([{"apiGroups": [RBAC], "resources": ["roles", "rolebindings"], "verbs": ["create"]}]);
-    let manager = serde_json::from_value(json!({"metadata": {"name": "carol-rbac"}, "rules": rules})).unwrap();
+    let allowed = json!([{"apiGroups": [RBAC], "resources": ["roles", "rolebindings"], "verbs": ["create"]}]);
+    let manager = serde_json::from_value(json!({"metadata": {"name": "carol-rbac"}, "rules": allowed})).unwrap();
     world.api::<Role>().create(&PostParams::default(), &manager).await.unwrap();
     let mut bound = binding(&json!({"name": "carol-rbac"}), "carol-rbac");
     bound.subjects.as_mut().unwrap()[0].name = "carol".to_owned();
