@@ -230,9 +230,8 @@ fn every_word_is_explained_and_no_other() {
         quoted("src/api/condition.rs", &[": &str ="]).difference(&types()).cloned().collect()
     );
 
-    let of_bundle =
-        all(["crates/bundle/src/material/error.rs", "crates/bundle/src/render/error.rs"]
-            .map(|file| quoted(file, &["=>"])));
+    let of_bundle = all(["crates/bundle/src/material/error.rs", "crates/bundle/src/render/error.rs"]
+        .map(|file| quoted(file, &["=>", "=> {"])));
     let of_secret = quoted("src/kube/material.rs", &["=>"]);
     let of_policy = quoted("src/policy/decision.rs", &["=>"]);
     let of_request =

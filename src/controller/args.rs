@@ -87,8 +87,7 @@ pub struct Intervals {
     /// How long a finished request that the HTTP API made stays, where no policy sets finishedRequestTTL.
     #[arg(long, value_name = "DURATION", default_value = "24h")]
     pub api_request_ttl: Duration,
-    /// How many open requests one requester may have in a namespace; one more fails with TooManyOpenRequests. Give the
-    /// server the same.
+    /// How many open requests one requester may have in a namespace; one more fails. Give the server the same.
     #[arg(long, value_name = "REQUESTS", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_open_requests: u32,
     /// How often Roles, RoleBindings and Secrets of tokens are looked for whose request is gone: a deletion with

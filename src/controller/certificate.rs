@@ -108,7 +108,7 @@ mod tests {
     fn pauses(flags: &[&str], ready: &str) -> Duration {
         let line = Line::parse_from(["certcourier"].iter().chain(flags));
         let mut status = CertificateStatus::default();
-        set_condition(&mut status.conditions, READY, (ready, "Reason"), String::new(), None, Timestamp::UNIX_EPOCH);
+        set_condition(&mut status.conditions, READY, (ready, "Reason"), "", None, Timestamp::UNIX_EPOCH);
         pause(&status, &line.controller.intervals)
     }
 

@@ -19,12 +19,12 @@ pub fn set_condition(
     conditions: &mut Vec<Condition>,
     kind: &str,
     (status, reason): (&str, &str),
-    message: String,
+    message: &str,
     generation: Option<i64>,
     now: Timestamp,
 ) {
     // It repeats what people wrote, and others read it at a terminal.
-    let mut message = text::shown(&message).into_owned();
+    let mut message = text::shown(message).into_owned();
     // Hundreds of policies may be named in one message; what the schema refuses would stop the request for good.
     if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE_CHARS) {
         message.truncate(end);
@@ -83,7 +83,7 @@ impl<'a> Draft<'a> {
 
     pub(super) fn condition(&mut self, kind: &str, value: (&str, &str), message: impl Into<String>) {
         let generation = self.request().metadata.generation;
-        set_condition(&mut self.status.conditions, kind, value, message.into(), generation, self.now);
+        set_condition(&mut self.status.conditions, kind, value, &message.into(), generation, self.now);
     }
 
     pub(super) fn note(&mut self, reason: &'static str, message: impl Into<String>, warning: bool) {

@@ -150,9 +150,9 @@ pub(super) fn minted(status: &mut DownloadRequestStatus, request: &DownloadReque
     };
     let generation = request.metadata.generation;
     let now = mint.issued_at;
-    set_condition(&mut status.conditions, TOKEN_ISSUED, ("True", why), message, generation, now);
+    set_condition(&mut status.conditions, TOKEN_ISSUED, ("True", why), &message, generation, now);
     if status.conditions.iter().any(|condition| condition.type_ == STALLED && condition.status == "True") {
-        let message = "nothing stands in the way any more".to_owned();
+        let message = "nothing stands in the way any more";
         set_condition(&mut status.conditions, STALLED, ("False", reason::NOT_STALLED), message, generation, now);
     }
 }
@@ -167,6 +167,6 @@ pub fn stall(
     now: Timestamp,
 ) -> DownloadRequestStatus {
     let mut status = base.clone();
-    set_condition(&mut status.conditions, STALLED, ("True", why), message.to_owned(), request.metadata.generation, now);
+    set_condition(&mut status.conditions, STALLED, ("True", why), message, request.metadata.generation, now);
     status
 }

@@ -103,7 +103,7 @@ impl ErrorCode {
             Self::CertificateChanged => "certificate_changed",
             Self::ClaimConflict => "claim_conflict",
             Self::WrongDelivery => "wrong_delivery",
-            Self::TooManyOpenRequests => "too_many_open_requests",
+            Self::TooManyOpenRequests => "too_many_open",
             Self::WriteAltered => "write_altered",
             Self::TokenUnknown => "token_unknown",
             Self::TokenExpired => "token_expired",

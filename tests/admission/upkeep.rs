@@ -1,7 +1,7 @@
 //! What a request may carry along, who withdraws and deletes it, and whose the guard's own is.
 
 use axum::http::Method;
-use certcourier::admission::name::{REQUESTS, VOTES};
+use certcourier::admission::name::REQUESTS;
 use serde_json::{Value, json};
 
 use crate::{
@@ -282,12 +282,6 @@ async fn what_people_write_for_others_has_no_hidden_characters() {
     cases.extend([
         case("what kubectl keeps is its own", person("alice"), place.annotate("h1", LAST_APPLIED, "{}\n"), Allowed),
         case("a vote in plain words", person("bob"), place.update_with_vote("h1/status", vote("seen")), Allowed),
-        case(
-            "who voted is not asked again",
-            person("bob"),
-            place.update_with_vote("h1/status", vote("seen twice")),
-            Refused(VOTES, "one vote per person"),
-        ),
     ]);
     run(&session, cases).await;
 }

@@ -8,7 +8,7 @@ use tokio::process::Command;
 use super::{stage::Stage, world::World};
 
 /// Longer than any of them takes.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 struct Ended {
     code: Option<i32>,
@@ -44,7 +44,7 @@ async fn curl_that_goes_on_with_a_partial_file_is_told_to_begin_anew_and_then_ca
 }
 
 /// What every tutorial shows, and build tools do.
-const FETCH: &str = r#"
+const FETCH: &str = r"
 import java.io.InputStream;
 import java.net.URL;
 import java.nio.file.*;
@@ -53,7 +53,7 @@ class Fetch {
         try (InputStream file = new URL(args[0]).openStream()) { Files.copy(file, Path.of(args[1])); }
     }
 }
-"#;
+";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn java_that_opens_the_link_as_a_stream_gets_the_certificate() {

@@ -318,7 +318,8 @@ async fn an_unattended_request_without_deadline_is_found(
     assert_eq!(sick.code, 1);
     let subject = format!("low UnattendedWithoutDeadline ServiceAccount/{}/robot", world.namespace);
     assert_eq!(sick.findings(), [subject]);
-    world.kubectl("carol", &["delete", "dlr", "nightly"]).await;
+    let deleted = world.kubectl("dave", &["delete", "dlr", "nightly"]).await;
+    assert!(deleted.succeeded(), "{deleted:?}");
     assert_eq!(look(&[]).code, 0);
 }
 

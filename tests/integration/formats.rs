@@ -70,8 +70,8 @@ async fn a_generated_passphrase_opens_what_openssl_reads_and_is_written_nowhere_
         ),
         (
             "legacy",
-            json!({"format": "pkcs12", "pkcs12": {"profile": "Legacy", "friendlyName": "old box"}}),
-            "old box",
+            json!({"format": "pkcs12", "pkcs12": {"profile": "Legacy", "friendlyName": "Alte Büchse"}}),
+            "Alte B",
             "pbeWithSHA1And3-KeyTripleDES-CBC",
         ),
     ] {

@@ -20,7 +20,7 @@ fn holds(text: &str, all: &[&str]) {
 async fn a_request_is_described_from_the_first_look_to_the_receipt_and_no_secret_is_shown() {
     let world = World::new(Stage::shared().await, "describe").await;
     keys_with_two_approvals(&world).await;
-    world.request("alice", "key", json!({"format": "key", "reason": "F5 \u{1b}[2J import"})).await;
+    world.request("alice", "key", json!({"format": "key", "reason": "F5 import"})).await;
     world.wait_for_phase("key", Phase::AwaitingApproval).await;
     vote(&world, "bob", "key", Decision::Approve).await;
     world.wait("key", "counted", |status| status.review.as_ref().is_some_and(|r| r.approvals.given == 1)).await;
@@ -31,7 +31,7 @@ async fn a_request_is_described_from_the_first_look_to_the_receipt_and_no_secret
         &[
             "Phase:         AwaitingApproval\n",
             "Message:       1 of 2 approvals given for key of api to alice\n",
-            "Why:           F5  [2J import\n",
+            "Why:           F5 import\n",
             "Delivery:      Secret key-download-token, for the requester\n",
             "Approvals:     1 of 2 given (bob)\n",
             "  bob   Approve   yes      asked alice\n",

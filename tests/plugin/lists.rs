@@ -54,13 +54,13 @@ async fn requests_are_listed_by_whose_they_are_and_whether_they_are_open() {
     let nothing = carol.run(&["list", "requests"]).await;
     assert_eq!(nothing.ok(), "");
     assert!(nothing.stderr.contains("No requests found"), "{}", nothing.stderr);
-    world.request("carol", "hers", json!({"format": "cert", "reason": "line\nbreak"})).await;
+    world.request("carol", "hers", json!({"format": "cert", "reason": "INC-1 F5"})).await;
     world.request("alice", "failed", json!({"format": "key"})).await;
     world.wait_for_phase("hers", Phase::TokenIssued).await;
     world.wait_for_phase("failed", Phase::Failed).await;
     let table = carol.run(&["list", "requests", "-o", "wide"]).await.ok();
     assert_eq!(line(&table, "hers")[1..5], ["api", "cert", "carol", "TokenIssued"]);
-    assert!(table.contains("line break"), "{table}");
+    assert!(table.contains("INC-1 F5"), "{table}");
     let names = async |shell: &Shell<'_>, flags: &[&str]| {
         shell
             .run(&[&["list", "requests", "-o", "name"], flags].concat())

@@ -35,7 +35,7 @@ pub(super) fn status_of(certificate: &Certificate, found: &[Finding], now: Times
     let mut conditions = old.map(|status| status.conditions.clone()).unwrap_or_default();
     let generation = certificate.metadata.generation;
     let (value, message) = ready(&environments, now);
-    set_condition(&mut conditions, READY, value, message, generation, now);
+    set_condition(&mut conditions, READY, value, &message, generation, now);
     CertificateStatus {
         observed_generation: generation,
         earliest_not_after: environments.iter().filter_map(|environment| environment.not_after).min(),

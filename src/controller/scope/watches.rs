@@ -213,8 +213,12 @@ impl Watches {
                         });
                         let all = writer.as_reader().state();
                         // What was deleted while the watch was broken has no event of its own.
-                        gone(&before, &all).for_each(|object| touched(Seen::Gone(object)));
-                        all.iter().for_each(|object| touched(Seen::There(object)));
+                        for object in gone(&before, &all) {
+                            touched(Seen::Gone(object));
+                        }
+                        for object in &all {
+                            touched(Seen::There(object));
+                        }
                         touched(Seen::All(&all));
                     }
                 }

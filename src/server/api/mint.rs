@@ -90,7 +90,7 @@ pub fn approval_kind(format: Format) -> &'static str {
         (status = 201, description = "The token", body = TokenAnswer),
         (status = 202, description = "People must approve first", body = Awaiting),
         (status = 403, description = "`forbidden`, `key_export_disabled`, `format_not_allowed`"),
-        (status = 409, description = "`too_many_open_requests`; `claim_conflict`, `request_closed`: the request was created, and its token claimed otherwise or withdrawn"),
+        (status = 409, description = "`too_many_open`; `claim_conflict`, `request_closed`: the request was created, and its token claimed otherwise or withdrawn"),
         (status = 422, description = "`material_unusable`, `unknown_environment`, `reason_required`, `passphrase_too_short`"),
         (status = 503, description = "`guard_failed`, `audit_failed`, `unavailable`"),
     ),

@@ -70,7 +70,7 @@ impl Period {
     pub fn new(since: Option<&str>, until: Option<&str>) -> Result<Self, ServerError> {
         let time = |name: &str, text: Option<&str>| {
             let wrong = |_| bad_request(format!("{name} is no time: write it like 2026-11-22T18:00:00Z"));
-            text.filter(|text| !text.is_empty()).map(|text| text.parse::<Timestamp>().map_err(wrong)).transpose()
+            text.map(|text| text.parse::<Timestamp>().map_err(wrong)).transpose()
         };
         Ok(Self { since: time("since", since)?, until: time("until", until)? })
     }

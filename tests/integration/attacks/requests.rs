@@ -94,7 +94,7 @@ async fn asking_over_http_ends_where_there_are_as_many_open_requests_as_one_may_
     let (first, second) = (mint().await, mint().await);
     assert_eq!((first.status, second.status), (201, 201), "{} {}", first.text(), second.text());
     let third = mint().await;
-    assert_eq!((third.status, third.json("error").as_str()), (409, "too_many_open_requests"), "{}", third.text());
+    assert_eq!((third.status, third.json("error").as_str()), (409, "too_many_open"), "{}", third.text());
     let said = third.json("error_description");
     assert!(said.contains("carol has 2 open requests") && said.contains("use or revoke some"), "{said}");
     // Using one makes room.

@@ -83,8 +83,8 @@ pub async fn must_have_room(
 ) -> Result<(), ServerError> {
     let most = state.requests.max_open_requests;
     let closed = Phase::ALL.into_iter().filter(|phase| !phase.is_open());
-    let open: String = closed.map(|phase| format!("status.phase!={},", phase.name())).collect();
-    let own = format!("{open}spec.requestedBy.username={}", escaped(&who.username));
+    let open: Vec<String> = closed.map(|phase| format!("status.phase!={}", phase.name())).collect();
+    let own = format!("spec.requestedBy.username={},{}", escaped(&who.username), open.join(","));
     let may = access::caller_may(&caller.client, project, ("list", "downloadrequests", ""));
     if !may.await.map_err(refusal::of_review)? {
         return Ok(());
