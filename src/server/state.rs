@@ -66,9 +66,9 @@ pub struct ServerState {
 
 /// A place among the deliveries under way.
 pub struct DeliveryPlace {
-    _of_all: OwnedSemaphorePermit,
-    _of_address: Share,
-    _of_requester: Share,
+    _place: OwnedSemaphorePermit,
+    _address_share: Share,
+    _requester_share: Share,
 }
 
 impl ServerState {
@@ -142,9 +142,9 @@ impl ServerState {
     pub(super) fn delivery_place(&self, client: ClientAddress, requester: &str) -> Result<DeliveryPlace, ServerError> {
         let place = || {
             Some(DeliveryPlace {
-                _of_requester: self.deliveries_to_people.take(requester)?,
-                _of_address: self.deliveries_to_addresses.take(client.network())?,
-                _of_all: Arc::clone(&self.delivery_places).try_acquire_owned().ok()?,
+                _requester_share: self.deliveries_to_people.take(requester)?,
+                _address_share: self.deliveries_to_addresses.take(client.network())?,
+                _place: Arc::clone(&self.delivery_places).try_acquire_owned().ok()?,
             })
         };
         place().ok_or_else(|| {

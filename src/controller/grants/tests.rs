@@ -51,8 +51,11 @@ fn of(uid: &str) -> Owner {
     Owner::Request { name: "api".to_owned(), uid: uid.to_owned() }
 }
 
+/// An edit, and what it is called.
+type Forgery = (&'static str, fn(&mut ObjectMeta));
+
 /// Edits of metadata after which an object is not ours any more, though label and owner may still be there.
-fn forgeries() -> Vec<(&'static str, fn(&mut ObjectMeta))> {
+fn forgeries() -> Vec<Forgery> {
     vec![
         ("no label", |of| of.labels = None),
         ("the label alone", |of| of.labels.iter_mut().for_each(|labels| _ = labels.remove(names::VELERO_EXCLUDE))),
