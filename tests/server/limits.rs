@@ -82,7 +82,9 @@ async fn mint(stage: &Stage, number: u8) -> Answer {
 async fn had_to_wait(stage: &Stage, requests: usize, words: &str, request: impl Fn(u8) -> Request<Body>) -> usize {
     let all = (0..u8::try_from(requests).unwrap()).map(|number| stage.send(from(NAT, request(number))));
     let waiting: Vec<Answer> = join_all(all).await.into_iter().filter(|answer| answer.status == 429).collect();
-    waiting.iter().for_each(|answer| answer.assert_refused(429, "rate_limited", words));
+    for answer in &waiting {
+        answer.assert_refused(429, "rate_limited", words);
+    }
     waiting.len()
 }
 

@@ -49,7 +49,7 @@ pub enum Kind {
 pub const KINDS: [Kind; 6] =
     [Kind::WindowZero, Kind::SlowHeader, Kind::SlowBody, Kind::Idle, Kind::Garbage, Kind::Guesses];
 
-/// Preface, SETTINGS with INITIAL_WINDOW_SIZE 0, and HEADERS of stream 1 that end it: GET https://x/ (RFC 9113, 7541).
+/// Preface, SETTINGS with `INITIAL_WINDOW_SIZE` 0, and HEADERS of stream 1 that end it: a GET (RFC 9113, 7541).
 const ASK_WITHOUT_WINDOW: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\
     \x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x00\
     \x00\x00\x06\x01\x05\x00\x00\x00\x01\x82\x87\x84\x41\x01x";
