@@ -143,7 +143,7 @@ fn a_changed_policy_has_a_new_digest() {
     assert_eq!(
         digests,
         [
-            "1 downloadrequests.certcourier.io 3b03ab90b6ee4d76befe646d9802d0a6",
+            "1 downloadrequests.certcourier.io 69c5be4ad39278c969c0be5520b42183",
             "1 downloadrequests-status.certcourier.io 4caae4dfa6797d55f4c163b796c2d114",
             "1 downloadreceipts.certcourier.io 6a6fa6e3469f7d2eab37b2c814cbea1a",
             "1 tokens.certcourier.io 31a6f84f4fedc23d18ae5cae59b80406",
