@@ -115,14 +115,17 @@ impl World {
             let binding = json!({"metadata": {"name": name}, "roleRef": role, "subjects": subjects});
             self.create::<RoleBinding>(binding).await;
         }
-        let name = format!("certcourier-system-{}", self.namespace);
-        let rules = rules("ClusterRole", "certcourier-system");
-        let role: ClusterRole = serde_json::from_value(json!({"metadata": {"name": name}, "rules": rules})).unwrap();
-        Api::all(self.admin.clone()).create(&PostParams::default(), &role).await.unwrap();
-        let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name});
-        let binding = json!({"metadata": {"name": name}, "roleRef": role, "subjects": subjects});
-        let binding: ClusterRoleBinding = serde_json::from_value(binding).unwrap();
-        Api::all(self.admin.clone()).create(&PostParams::default(), &binding).await.unwrap();
+        for cluster_role in ["certcourier-system", "certcourier-guard"] {
+            let name = format!("{cluster_role}-{}", self.namespace);
+            let rules = rules("ClusterRole", cluster_role);
+            let role: ClusterRole =
+                serde_json::from_value(json!({"metadata": {"name": name}, "rules": rules})).unwrap();
+            Api::all(self.admin.clone()).create(&PostParams::default(), &role).await.unwrap();
+            let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name});
+            let binding = json!({"metadata": {"name": name}, "roleRef": role, "subjects": subjects});
+            let binding: ClusterRoleBinding = serde_json::from_value(binding).unwrap();
+            Api::all(self.admin.clone()).create(&PostParams::default(), &binding).await.unwrap();
+        }
     }
 
     pub fn api<K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>>(&self) -> Api<K> {

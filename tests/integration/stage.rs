@@ -461,16 +461,30 @@ pub fn manifests(watch: &[String], output: &str, more: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A policy takes a second or so to bite after it was applied: the label that every one of them refuses tells.
+/// A policy takes a second or so to take effect after it was applied: the label that every one of them refuses tells.
+/// The API server may see the first of them a moment before the last.
 async fn policies_bite(plane: &ControlPlane) {
-    let probe = "apiVersion: certcourier.io/v1alpha1\nkind: DownloadRequest\n\
-        metadata: {name: probe, namespace: default, labels: {certcourier.io/guard-probe: 'yes'}}\n\
-        spec: {certificateRef: {name: x}, format: cert}\n";
+    let label = "labels: {certcourier.io/guard-probe: 'yes'}";
+    let probes = [
+        format!(
+            "{{apiVersion: certcourier.io/v1alpha1, kind: DownloadRequest, metadata: {{name: probe, namespace: default, {label}}},\n  \
+             spec: {{certificateRef: {{name: x}}, format: cert}}}}\n"
+        ),
+        format!(
+            "{{apiVersion: certcourier.io/v1alpha1, kind: Certificate, metadata: {{name: probe, namespace: default, {label}}},\n  \
+             spec: {{environments: [{{name: x, secretRef: {{name: x}}}}]}}}}\n"
+        ),
+        format!(
+            "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {}, namespace: {SYSTEM}, {label}}}}}\n",
+            names::GUARD
+        ),
+    ];
+    let (probe, count) = (probes.join("---\n"), probes.len());
     let end = Instant::now() + Duration::from_secs(20);
     loop {
         let kubectl = plane.admin_kubectl();
-        let output = kubectl.run_with(["create", "--dry-run=server", "-f", "-"], probe).await.unwrap();
-        if output.stderr.contains("guard probe") {
+        let output = kubectl.run_with(["create", "--dry-run=server", "-f", "-"], &probe).await.unwrap();
+        if output.stderr.matches("guard probe").count() >= count {
             return;
         }
         assert!(Instant::now() < end, "the admission policies do not bite: {}", output.stderr);
