@@ -85,9 +85,10 @@ async fn a_hostile_address_with_thousands_of_connections_of_each_kind_keeps_nobo
         let series = format!("certcourier_connections_ended_total{{why=\"{why}\"}}");
         assert!(text.contains(&series), "no {series} in {text}");
     }
-    for tier in ["malformed", "address"] {
-        assert!(text.contains(&format!("certcourier_rate_limited_total{{tier=\"{tier}\"}}")), "{tier}: {text}");
-    }
+    let limited = |tier: &str| text.contains(&format!("certcourier_rate_limited_total{{tier=\"{tier}\"}}"));
+    assert!(limited("malformed"), "{text}");
+    // A busy machine refuses guesses that come at once before it has time for so many that they come too often.
+    assert!(limited("address") || limited("at_once"), "{text}");
     let used = memory_mib(server.program.id());
     eprintln!("the server has {used} MiB");
     assert!(used < MOST_MEMORY_MIB, "{used} MiB");
