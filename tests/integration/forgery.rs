@@ -174,7 +174,7 @@ impl Siege<'_> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_forged_while_policies_only_audited_for_a_moment_never_yields_a_key() {
     // The moment lies between two looks of the controller, on a busy machine too.
-    let flags = ["--guard-interval", "25s"].map(str::to_owned).to_vec();
+    let flags = ["--guard-interval", "15s"].map(str::to_owned).to_vec();
     let stage = Stage::own(Settings { controller: flags, ..Settings::default() }).await;
     let siege = Siege::of(&stage, "forgery").await;
     let kubectl = stage.plane.admin_kubectl();
