@@ -62,6 +62,7 @@ pub(super) fn draft(identity: &Identity) -> Draft {
             .rule(nothing_asks_to_be_orphaned())
             .rule(upkeep::annotations_fit())
             .rule(upkeep::labels_fit())
+            .rule(upkeep::lists_fit())
             .rule(upkeep::others_do_not_delete(identity))
             .rule(upkeep::guards_request_is_the_controllers(identity));
     draft.audit = vec![AuditAnnotation {
@@ -227,17 +228,17 @@ fn revocation_names_the_caller() -> Validation {
     )
 }
 
-/// `kubectl describe` prints them as they are. What kubectl keeps for itself it does not print, and a user name is as the
-/// authenticator gives it.
+/// What people write for others to read: `kubectl describe` prints it as it is. Annotations of tools are theirs, and may
+/// hold whole documents; a user name is as the authenticator gives it.
 fn annotations_are_plain() -> Validation {
-    let (free, hidden) = (cel::list([LAST_APPLIED, REVOKED_BY]), cel::text(HIDDEN));
+    let (ours, hidden) = (cel::list([MINT, REVOKE]), cel::text(HIDDEN));
     rule(
         format!(
             "request.operation == 'DELETE' ||
-             variables.annotations.all(k, k in {free} || !variables.annotations[k].matches({hidden}) ||
+             {ours}.all(k, !(k in variables.annotations) || !variables.annotations[k].matches({hidden}) ||
                (k in variables.oldAnnotations && variables.oldAnnotations[k] == variables.annotations[k]))"
         ),
-        &format!("metadata.annotations: {NO_HIDDEN_MESSAGE}"),
+        &format!("annotations {MINT} and {REVOKE}: {NO_HIDDEN_MESSAGE}"),
     )
 }
 

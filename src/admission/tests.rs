@@ -143,8 +143,8 @@ fn a_changed_policy_has_a_new_digest() {
     assert_eq!(
         digests,
         [
-            "1 downloadrequests.certcourier.io 69c5be4ad39278c969c0be5520b42183",
-            "1 downloadrequests-status.certcourier.io 4caae4dfa6797d55f4c163b796c2d114",
+            "1 downloadrequests.certcourier.io b22419d5db91bb3434450c7740514975",
+            "1 downloadrequests-status.certcourier.io f011b30158478dc5a5c97807aa1807e9",
             "1 downloadreceipts.certcourier.io 6a6fa6e3469f7d2eab37b2c814cbea1a",
             "1 tokens.certcourier.io 31a6f84f4fedc23d18ae5cae59b80406",
             "1 token-readers.certcourier.io 681073acd29200627e7d9efb4d374869",

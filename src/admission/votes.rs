@@ -120,7 +120,8 @@ fn vote_is_own_and_current() -> Validation {
         r#"'the vote must be your own, for what is under review now, and with a reason: write {username: "' +
         request.userInfo.username + '", digest: "' +
         (variables.digest == '' ? 'wait until status.review.digest is there' : string(variables.digest)) +
-        '", decision: Approve or Deny, reason: "why"}'"#,
+        '", decision: Approve or Deny, reason: "why"}; and groups: ' +
+        '[the group through which you may approve], if it is a group'"#,
     )
 }
 

@@ -14,10 +14,14 @@ use serde_json::{Value, json};
 use super::{Kind, Live, LiveObject};
 use crate::{
     admission::{self, name},
-    api::GROUP,
+    api::{GROUP, VERSION},
 };
 
-/// What is written of certcourier's kinds, and how: resource, subresource, operations.
+/// The version of certcourier's kinds that is served.
+const SERVED: [&str; 2] = ["*", VERSION];
+
+/// What is written of certcourier's kinds, and how: resource, subresource, operations. Who changes the Role or RoleBinding
+/// of a token is not named here: the controller compares both with what it sent.
 const WRITES: [(&str, &str, &[&str]); 7] = [
     ("certificates", "", &["CREATE", "UPDATE"]),
     ("certificates", "status", &["UPDATE"]),
@@ -153,9 +157,10 @@ fn reach_of<'a>(rules: impl IntoIterator<Item = &'a Value>) -> Vec<String> {
 fn reach(rules: &Value, excluded: &Value) -> Vec<String> {
     let met = |resource: &str, subresource: &str, operation: &str| {
         list(rules).any(|rule| covers(rule, resource, subresource, operation))
-            // An exclusion of some names leaves the others.
+            // An exclusion of some names leaves the others, and one of a version that is not served excludes nothing.
             && !list(excluded)
                 .filter(|rule| list(&rule["resourceNames"]).next().is_none())
+                .filter(|rule| texts(&rule["apiVersions"]).any(|version| SERVED.contains(&version)))
                 .any(|rule| covers(rule, resource, subresource, operation))
     };
     WRITES

@@ -325,3 +325,22 @@ fn what_comes_by_for_a_moment_startles_once_and_what_was_seen_does_not() {
     }
     assert!(!passers.startle(&webhook(&json!([rule(&[""], &["pods"], &["*"])])), &quiet));
 }
+
+#[test]
+fn an_exclusion_hides_nothing_but_what_it_excludes() {
+    let ours = json!([{"apiGroups": ["certcourier.io"], "apiVersions": ["*"], "operations": ["UPDATE"],
+        "resources": ["downloadrequests/status"]}]);
+    let all_of = |version: &str| json!([{"apiGroups": ["certcourier.io"], "apiVersions": [version], "operations": ["*"], "resources": ["*/*"]}]);
+    let named = |excluded: &Value| with(policy(&ours, excluded)).mutators().iter().map(ToString::to_string).collect();
+    let turner: Vec<String> = vec!["MutatingAdmissionPolicy `turn` (downloadrequests/status)".to_owned()];
+    for (excluded, expected) in [
+        (json!([]), turner.clone()),
+        // Nothing is written in a version that is not served, so this excludes nothing.
+        (all_of("v9"), turner.clone()),
+        (all_of("v1alpha1"), vec![]),
+        (all_of("*"), vec![]),
+    ] {
+        let found: Vec<String> = named(&excluded);
+        assert_eq!(found, expected, "{excluded}");
+    }
+}

@@ -214,6 +214,19 @@ async fn what_a_request_carries_along_is_bounded() {
             place.annotate("c1", LAST_APPLIED, "x".repeat(16 * 1024 + 1)),
             Refused(REQUESTS, "kubectl.kubernetes.io/last-applied-configuration 16384"),
         ),
+        case(
+            "finalizers without end",
+            person("alice"),
+            with_metadata(
+                asked("c4"),
+                "finalizers",
+                (0..1000).map(|n| json!(format!("a.b/{n}"))).collect::<Vec<_>>().into(),
+            ),
+            Refused(
+                REQUESTS,
+                "metadata.finalizers and metadata.ownerReferences of a request hold at most 4096 characters",
+            ),
+        ),
         case("a withdrawal has room", person("bob"), place.annotate("c1", REVOKE, "x".repeat(1024)), Allowed),
         case(
             "labels",
@@ -272,10 +285,10 @@ async fn what_people_write_for_others_has_no_hidden_characters() {
             ),
             case(what("a mint"), person("alice"), place.annotate("h1", MINT, text.as_str()), Refused(REQUESTS, words)),
             case(
-                what("a note"),
+                what("what a tool keeps for itself"),
                 person("alice"),
-                place.annotate("h1", "note", text.as_str()),
-                Refused(REQUESTS, words),
+                place.annotate("h1", "kapp.k14s.io/original", text.as_str()),
+                Allowed,
             ),
         ]);
     }

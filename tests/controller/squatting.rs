@@ -259,3 +259,56 @@ async fn what_deleted_requests_left_is_swept_after_a_restart_and_nothing_else() 
     assert!(world.api::<RoleBinding>().get_opt(&names::token_reader(&[9; 16])).await.unwrap().is_some());
     assert!(may_get(&world, "carol", &names::token_secret("stays")).await);
 }
+
+/// Who may write mutating policies can put another person into the binding on its way, and the API server says nothing.
+#[tokio::test]
+async fn a_binding_that_is_changed_on_its_way_lets_nobody_read_and_is_reported() {
+    let world = World::new("turned").await;
+    let _pki = world.certificate().await;
+    world.people().await;
+    let bindings: Api<RoleBinding> = world.api();
+    let policy = json!({"name": world.namespace});
+    let turner = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicy", "metadata": policy, "spec": {
+            "failurePolicy": "Fail", "reinvocationPolicy": "Never",
+            "matchConstraints": {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}},
+                "resourceRules": [{
+                    "apiGroups": [RBAC], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["rolebindings"],
+                }],
+            },
+            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {
+                "expression": "[JSONPatch{op: 'replace', path: '/subjects/0/name', value: 'mallory'}]",
+            }}],
+        }},
+        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicyBinding", "metadata": policy,
+            "spec": {"policyName": world.namespace}},
+    ]});
+    let kubectl = world.plane.admin_kubectl();
+    kubectl.run_with(["apply", "-f", "-"], &turner.to_string()).await.unwrap();
+    let probe: RoleBinding =
+        serde_json::from_value(for_mallory_and_carol(&json!({"name": "probe"}), "absent")).unwrap();
+    let mut probe = probe;
+    probe.subjects.as_mut().unwrap().reverse();
+    let dry = PostParams { dry_run: true, field_manager: None };
+    let in_force = async || bindings.create(&dry, &probe).await.unwrap().subjects.unwrap()[0].name == "mallory";
+    world.eventually("the mutating policy is in force", in_force).await;
+
+    let _controller = world.controller(&[]).await;
+    world.request("full", "fullchain", json!({})).await;
+    let stalled =
+        world.until("full", "stalled", |request| is(request, "Stalled", "True", "TokenReadableByOthers")).await;
+    let message = condition(&stalled, "Stalled").2;
+    assert!(
+        message.starts_with("RoleBinding `certcourier-token-") && message.contains("stored otherwise"),
+        "{message}"
+    );
+    assert_eq!(stalled.status.unwrap().token, None);
+    world.eventually("nothing is left that lets anybody read", async || world.readers().await.is_empty()).await;
+    assert!(!may_get(&world, "mallory", SECRET).await);
+
+    for kind in ["mutatingadmissionpolicybinding", "mutatingadmissionpolicy"] {
+        kubectl.check(["delete", kind, world.namespace.as_str()]).await.unwrap();
+    }
+    world.until_phase("full", Phase::TokenIssued).await;
+}

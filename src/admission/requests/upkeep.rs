@@ -17,6 +17,8 @@ const MAX_ANNOTATIONS: usize = 4096;
 const MAX_LAST_APPLIED: usize = 16 * 1024;
 /// The keys alone are up to 317 characters each.
 const MAX_LABELS: usize = 4096;
+/// An owner or two, and the finalizers of a few tools.
+const MAX_LISTS: usize = 4096;
 
 /// Nobody else asks for an annotation, so what a tool adds must fit beside it. What is there already does not keep an
 /// object from being changed, as long as it does not grow.
@@ -46,6 +48,33 @@ pub(super) fn labels_fit() -> Validation {
     rule(
         format!("request.operation == 'DELETE' || {now} <= {MAX_LABELS} || (oldObject != null && {now} <= {before})"),
         &format!("metadata.labels of a request hold at most {MAX_LABELS} characters together: take some away"),
+    )
+}
+
+/// Finalizers and owners are bounded by nobody else, and are kept twice: managedFields repeats them.
+pub(super) fn lists_fit() -> Validation {
+    let finalizers = |object: &str| format!("{object}.metadata.?finalizers.orValue([]).map(f, size(f)).sum()");
+    let owners = |object: &str| {
+        format!(
+            "{object}.metadata.?ownerReferences.orValue([])
+               .map(o, size(o.name) + size(o.kind) + size(o.apiVersion) + size(o.uid)).sum()"
+        )
+    };
+    let (now, before) = ("variables.request", "oldObject");
+    rule(
+        format!(
+            "request.operation == 'DELETE' ||
+             ({new} + {new_owners} <= {MAX_LISTS} ||
+              (oldObject != null && {new} + {new_owners} <= {old} + {old_owners}))",
+            new = finalizers(now),
+            new_owners = owners(now),
+            old = finalizers(before),
+            old_owners = owners(before),
+        ),
+        &format!(
+            "metadata.finalizers and metadata.ownerReferences of a request hold at most {MAX_LISTS} characters together: \
+             take some away"
+        ),
     )
 }
 

@@ -19,7 +19,7 @@ use super::{
         },
         pass::PassError,
     },
-    reader,
+    reader::{self, Altered},
     sweep::{self, Earlier},
 };
 use crate::{
@@ -93,7 +93,13 @@ pub(super) async fn mint(
     if may_read? {
         return Ok(Mint::Minted(minted(&contents, request, planned, None)?));
     }
-    let reader = reader::let_read(context, request, planned.generation, &name).await?;
+    let reader = match reader::let_read(context, request, planned.generation, &name).await? {
+        Ok(reader) => reader,
+        Err(altered) => {
+            sweep::all(context, request).await?;
+            return Ok(Mint::Taken { why: reason::TOKEN_READABLE_BY_OTHERS, message: changed_on_its_way(&altered) });
+        }
+    };
     if !reader.may_read {
         tracing::warn!(
             request.namespace = namespace,
@@ -102,6 +108,15 @@ pub(super) async fn mint(
         );
     }
     Ok(Mint::Minted(minted(&contents, request, planned, Some(reader.name))?))
+}
+
+fn changed_on_its_way(altered: &Altered) -> String {
+    format!(
+        "{} `{}`, which lets the requester read the token, was stored otherwise than certcourier sent it, and was removed: a \
+         mutating admission policy or webhook changes it on its way; tell a cluster administrator (`certcourier doctor` \
+         lists what can)",
+        altered.kind, altered.name
+    )
 }
 
 /// The Role that lets the requester read the token that is in the status.

@@ -5,7 +5,11 @@
 
 use std::{fmt::Debug, time::Duration};
 
-use ::kube::{Api, Client, Resource, ResourceExt as _, api::PostParams, core::NamespaceResourceScope};
+use ::kube::{
+    Api, Client, Resource, ResourceExt as _,
+    api::{DeleteParams, PostParams, Preconditions},
+    core::NamespaceResourceScope,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
@@ -37,6 +41,12 @@ pub(super) struct Reader {
     pub(super) may_read: bool,
 }
 
+/// A Role or RoleBinding that was stored otherwise than it was sent.
+pub(super) struct Altered {
+    pub(super) kind: String,
+    pub(super) name: String,
+}
+
 /// Whether the API server says that the requester may read the Secret.
 pub(super) async fn may_read(context: &Context, request: &DownloadRequest, secret: &str) -> Result<bool, ApiError> {
     let (namespace, nobody) = (request.namespace().unwrap_or_default(), Requester::default());
@@ -44,13 +54,14 @@ pub(super) async fn may_read(context: &Context, request: &DownloadRequest, secre
     access::may_get_secret(context.clients.reads(), requester, &namespace, secret).await
 }
 
-/// Makes Role and RoleBinding, and waits until the API server says that the requester may read the Secret.
+/// Makes Role and RoleBinding, and waits until the API server says that the requester may read the Secret. `Err` inside:
+/// what was stored is not what was sent, so that it may let somebody else read the Secret; that object is gone again.
 pub(super) async fn let_read(
     context: &Context,
     request: &DownloadRequest,
     generation: i64,
     secret: &str,
-) -> Result<Reader, PassError> {
+) -> Result<Result<Reader, Altered>, PassError> {
     let mut random = [0; TOKEN_READER_BYTES];
     getrandom::fill(&mut random).map_err(PassError::Randomness)?;
     let name = names::token_reader(&random);
@@ -61,35 +72,48 @@ pub(super) async fn let_read(
     let metadata = shape::metadata(&name, request, generation);
     let clients = (context.clients.reads(), context.clients.writes());
     // The Role first: the API server refuses a RoleBinding whose Role it cannot look into.
-    make(clients, &shape::role(metadata.clone(), secret)).await?;
-    make(clients, &shape::binding(metadata, requester)).await?;
+    if let Some(altered) = make(clients, &shape::role(metadata.clone(), secret)).await? {
+        return Ok(Err(altered));
+    }
+    if let Some(altered) = make(clients, &shape::binding(metadata, requester)).await? {
+        return Ok(Err(altered));
+    }
     let (asked, mut pause) = (Instant::now(), FIRST_PAUSE);
     while asked.elapsed() < context.intervals.reader_wait.get() {
         if may_read(context, request, secret).await? {
-            return Ok(Reader { name, may_read: true });
+            return Ok(Ok(Reader { name, may_read: true }));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-    Ok(Reader { name, may_read: false })
+    Ok(Ok(Reader { name, may_read: false }))
 }
 
 /// Creates an object. One of this random name that is there already was made by this very call, which something on the
-/// way sent twice; whatever differs from it is not ours, and the next look chooses another name.
-async fn make<K>((reads, writes): (&Client, &Client), object: &K) -> Result<(), PassError>
+/// way sent twice; whatever differs from it is not ours, and the next look chooses another name. A mutating policy or
+/// webhook may have changed what was stored: nobody must read by that, so it is removed at once.
+async fn make<K>((reads, writes): (&Client, &Client), object: &K) -> Result<Option<Altered>, PassError>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
     K: Granting + Clone + Debug + Serialize + DeserializeOwned,
 {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let what = || format!("{} {namespace}/{name}", K::kind(&()));
-    let created = Api::namespaced(writes.clone(), &namespace).create(&PostParams::default(), object).await;
-    match created.during("create", what) {
-        Ok(_) => Ok(()),
+    let api: Api<K> = Api::namespaced(writes.clone(), &namespace);
+    match api.create(&PostParams::default(), object).await.during("create", what) {
+        Ok(created) if created.is_the_same(object) => Ok(None),
+        Ok(created) => {
+            let same = Preconditions { uid: created.uid(), resource_version: None };
+            let deleted = api.delete(&name, &DeleteParams::default().preconditions(same)).await.during("delete", what);
+            match deleted {
+                Err(error) if error.failure() != Failure::NotFound => Err(error.into()),
+                _ => Ok(Some(Altered { kind: K::kind(&()).into_owned(), name })),
+            }
+        }
         Err(error) if error.failure() == Failure::Conflict => {
             let api: Api<K> = Api::namespaced(reads.clone(), &namespace);
             let found = api.get(&name).await.during("read", what)?;
-            if found.is_the_same(object) { Ok(()) } else { Err(PassError::Restless) }
+            if found.is_the_same(object) { Ok(None) } else { Err(PassError::Restless) }
         }
         Err(error) => Err(error.into()),
     }

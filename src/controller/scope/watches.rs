@@ -25,6 +25,9 @@ use crate::{
     kube::error::in_one_line,
 };
 
+/// Objects are big before what is not used is taken off, so that a first list comes in small pages.
+const PAGE: u32 = 100;
+
 /// Starts one watch per kind, each a task that never ends.
 pub(super) fn start(
     context: &Arc<Context>,
@@ -188,7 +191,7 @@ impl Watches {
             awaited.insert(label.clone());
         });
         async move {
-            let events = watcher(api, watcher::Config::default())
+            let events = watcher(api, watcher::Config::default().page_size(PAGE))
                 .modify(|object| kept::only_what_is_used(object.meta_mut()))
                 .default_backoff();
             let mut events = std::pin::pin!(events);
