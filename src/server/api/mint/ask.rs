@@ -52,7 +52,7 @@ pub struct MintBody {
     /// After this moment nothing is minted or redeemed. Omitted: none; for a ServiceAccount the time that approval and
     /// token may take.
     #[serde(default, deserialize_with = "body::text")]
-    #[schema(format = DateTime)]
+    #[schema(example = "2026-11-22T18:00:00Z", pattern = "^(|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ].+)$")]
     deadline: Option<String>,
     /// Options of a PKCS#12 file.
     #[serde(default, deserialize_with = "body::object")]
