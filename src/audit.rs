@@ -11,14 +11,8 @@
 //! - [`args`] the flags; [`lines`] standard output; [`sink`] the sink; [`counters`] what is counted of it all.
 
 mod args;
-pub mod call;
 mod counters;
-pub mod delivery;
-mod fact;
-pub mod guard;
-mod kind;
 mod lines;
-pub mod request;
 mod sink;
 
 use std::{
@@ -33,8 +27,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 pub use args::{AuditArgs, AuditError, AuditMode, cluster_name};
-pub use fact::{Data, Fact, Source};
-pub use kind::Kind;
+pub use certcourier_core::audit::{Data, Fact, Kind, Source, call, delivery, guard, request};
 
 use crate::metrics::Metrics;
 use counters::Counters;
@@ -109,7 +102,7 @@ impl Audit {
 
     /// Tells that this process begins to tell. A sink that takes it is known to be there.
     pub fn begin(&self, program: &str, instance: &str, now: Timestamp) {
-        self.tell(&fact::started(program, instance, now));
+        self.tell(&certcourier_core::audit::started(program, instance, now));
     }
 
     /// Tells a fact. Never waits; what cannot be kept is counted and logged.

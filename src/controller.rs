@@ -17,6 +17,8 @@ mod certificate;
 mod context;
 mod counters;
 mod external;
+#[cfg(test)]
+mod fixtures;
 mod grants;
 mod guard;
 mod inventory;

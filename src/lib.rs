@@ -1,26 +1,26 @@
 //! certcourier: takes certificates out of a Kubernetes cluster under policy, with approval, through a single-use link,
-//! on the record. `docs/architecture.md` says how the layers stand on each other.
+//! on the record. `docs/architecture.md` shows the layers.
+//!
+//! The pure core is in crates of its own, which Cargo keeps free of a runtime and of the Kubernetes client. What is here
+//! observes and acts: the four programs, and the edges that they share.
 
-pub mod admission;
-pub mod api;
 pub mod audit;
 pub mod cli;
+pub mod cluster;
 pub mod controller;
 pub mod doctor;
 mod external_url;
-pub mod guard;
-mod hex;
-pub mod kube;
-pub mod lifecycle;
 pub mod manifests;
 pub mod metrics;
 pub mod net;
 pub mod plugin;
-pub mod policy;
 mod randomness;
-pub mod redact;
 pub mod render;
 pub mod server;
 pub mod telemetry;
-mod text;
-pub mod token;
+
+pub use certcourier_api as api;
+pub use certcourier_core::{admission, guard, lifecycle, policy, redact, token};
+
+use certcourier_api::text;
+use certcourier_bundle::hex;

@@ -5,7 +5,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
 };
 
-use super::kind::Kind;
+use super::Kind;
 use crate::metrics::Metrics;
 
 /// Where lines go.

@@ -26,7 +26,7 @@ use super::{
     args::{AuditArgs, AuditError, SinkUrl},
     counters::{Counters, Outlet, Why},
 };
-use crate::kube::error::in_one_line;
+use crate::cluster::error::in_one_line;
 
 /// The first pause after an attempt that failed.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr as _};
 use crate::{
     api::Duration,
     audit::{AuditArgs, cluster_name},
+    cluster::client::ClientArgs,
     external_url,
-    kube::client::ClientArgs,
     telemetry::LogArgs,
 };
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     api::{Certificate, CertificateStatus, Environment, condition::READY},
-    kube::{
+    cluster::{
         error::{ApiError, Failure},
         events::{Mood, Note},
         material::{self, Parts, ReadError},

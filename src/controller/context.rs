@@ -13,8 +13,8 @@ use super::{args::Intervals, counters::Counters, external, grants::Grants, inven
 use crate::{
     api::DownloadRequest,
     audit::Audit,
+    cluster::{client::Clients, events::Events},
     guard::Reason,
-    kube::{client::Clients, events::Events},
     lifecycle::{self, Guard},
     policy::NamedPolicy,
 };

@@ -6,13 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ::kube::Api;
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
 
 use super::{args::ControllerArgs, pass::PassError};
 use crate::{
     api::names::CA_KEY,
-    kube::{client::Clients, error::During as _},
+    cluster::{client::Clients, error::During as _},
 };
 
 /// Why a CA is given to nobody.

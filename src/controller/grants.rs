@@ -25,13 +25,13 @@ use std::{
     time::Duration,
 };
 
-use ::kube::{Api, Client, api::ListParams};
 use k8s_openapi::api::rbac::v1::Role;
+use kube::{Api, Client, api::ListParams};
 use tokio::time::Instant;
 
 use crate::{
     api::names,
-    kube::error::{ApiError, During as _},
+    cluster::error::{ApiError, During as _},
 };
 
 /// As many Roles as one answer may hold.

@@ -15,14 +15,14 @@ use crate::{
     admission::Identity,
     api::Requester,
     audit,
-    guard::{Intact, Live, LiveObject, Look, Passers, Reason, Record, State, Verdict, Wanted, keep},
-    kube::{
+    cluster::{
         error::{ApiError, in_one_line},
         events::{Mood, Note},
         guard::{self, Stored},
         mutations,
         status::Written,
     },
+    guard::{Intact, Live, LiveObject, Look, Passers, Reason, Record, State, Verdict, Wanted, keep},
     lifecycle::Guard,
 };
 

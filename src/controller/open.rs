@@ -71,16 +71,11 @@ fn of(request: &DownloadRequest) -> Option<(Whose, Place)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        api::{Format, Phase},
-        lifecycle::fixtures::{World, at},
-    };
+    use crate::{api::Phase, controller::fixtures};
 
     fn request(number: u8, requester: &str, seconds: i64) -> DownloadRequest {
-        let mut request = World::new(Format::Cert, vec![]).request;
+        let mut request = fixtures::request(requester, seconds);
         request.metadata.uid = Some(format!("uid-{number}"));
-        request.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(seconds)));
-        request.spec.requested_by.as_mut().unwrap().username = requester.to_owned();
         request
     }
 

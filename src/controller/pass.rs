@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ::kube::{Resource, ResourceExt as _, core::DeserializeGuard, runtime::controller::Action};
 use jiff::Timestamp;
+use kube::{Resource, ResourceExt as _, core::DeserializeGuard, runtime::controller::Action};
 use tokio::time::Instant;
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     counters::{Ending, Kind},
     external::CaError,
 };
-use crate::kube::{
+use crate::cluster::{
     error::{ApiError, Failure, in_one_line},
     policies::PolicyError,
 };
@@ -155,14 +155,13 @@ fn failed(context: &Context, kind: Kind, name: &str, key: &str, error: &PassErro
 
 #[cfg(test)]
 mod tests {
-    use ::kube::core::Status;
+    use kube::core::Status;
 
     use super::*;
 
     fn answered(code: u16) -> PassError {
         let status = Status { code, message: "no".to_owned(), ..Status::default() };
-        ApiError { action: "read", object: "Secret a/b".to_owned(), source: ::kube::Error::Api(Box::new(status)) }
-            .into()
+        ApiError { action: "read", object: "Secret a/b".to_owned(), source: kube::Error::Api(Box::new(status)) }.into()
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! DownloadReceipts: an outcome for deliveries that no server reported the end of, and deletion when their time is over.
 
-use ::kube::{Api, ResourceExt as _};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{Api, ResourceExt as _};
 
 use super::{
     context::Context,
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     api::{DownloadReceipt, DownloadReceiptStatus, DownloadRequest, Outcome},
     audit,
-    kube::{error::During as _, receipts, status::Written},
+    cluster::{error::During as _, receipts, status::Written},
     lifecycle,
 };
 

@@ -10,8 +10,8 @@ mod retire;
 mod sweep;
 mod view;
 
-use ::kube::{Api, ResourceExt as _};
 use jiff::Timestamp;
+use kube::{Api, ResourceExt as _};
 
 use super::{
     context::Context,
@@ -24,7 +24,7 @@ use crate::{
         condition::{APPROVED, STALLED, reason},
         names,
     },
-    kube::{
+    cluster::{
         error::{ApiError, During as _, Failure},
         events::{Mood, Note},
         policies::PolicyError,

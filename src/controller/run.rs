@@ -20,7 +20,7 @@ use super::{
 use crate::{
     api,
     audit::{Audit, AuditError, Source},
-    kube::{
+    cluster::{
         client::{Clients, ConnectError, Role},
         error::in_one_line,
         events::Events,

@@ -12,7 +12,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use ::kube::{
+use futures::{
+    StreamExt as _,
+    channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded},
+    future,
+};
+use kube::{
     Resource,
     core::DeserializeGuard,
     runtime::{
@@ -20,11 +25,6 @@ use ::kube::{
         controller::{Action, Config as ApplierConfig},
         reflector::{ObjectRef, Store, store::Writer},
     },
-};
-use futures::{
-    StreamExt as _,
-    channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded},
-    future,
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;

@@ -14,7 +14,7 @@ use super::{
     report::{Report, Verdict},
     table,
 };
-use crate::kube::{
+use crate::cluster::{
     client::{ClientArgs, Clients, ConnectError, Role},
     error::{ApiError, in_one_line},
 };

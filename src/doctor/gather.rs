@@ -7,15 +7,15 @@ use std::{
     fmt::Debug,
 };
 
-use ::kube::{
-    Api, Client, Resource,
-    api::ListParams,
-    core::{DeserializeGuard, NamespaceResourceScope},
-};
 use k8s_openapi::api::{
     admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
     core::v1::ConfigMap,
     rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
+};
+use kube::{
+    Api, Client, Resource,
+    api::ListParams,
+    core::{DeserializeGuard, NamespaceResourceScope},
 };
 use serde::de::DeserializeOwned;
 
@@ -28,7 +28,7 @@ use super::{
 use crate::{
     admission::{Object, name},
     api::{Certificate, DownloadRequest, names::GUARD},
-    kube::{
+    cluster::{
         access,
         client::Clients,
         error::{ApiError, During as _},

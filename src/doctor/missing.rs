@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ::kube::Resource;
+use kube::Resource;
 
 use super::{
     rbac::Subject,
     report::{Gap, Looks},
 };
-use crate::kube::error::{ApiError, Failure};
+use crate::cluster::error::{ApiError, Failure};
 
 /// The role that the commands make.
 const ROLE: &str = "certcourier-doctor";

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use ::kube::{
+use kube::{
     Api, ResourceExt as _,
     api::{Patch, PatchParams},
 };
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     api::{Approval, Certificate, Decision, DownloadRequest, Phase, Requester},
-    kube::{
+    cluster::{
         access,
         error::{During as _, Failure},
     },

@@ -6,9 +6,9 @@
 
 use std::{fmt::Debug, time::Duration};
 
-use ::kube::{Api, Resource, ResourceExt as _, api::ListParams, core::PartialObjectMeta};
 use clap::{Arg, Command, CommandFactory as _, Parser};
 use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, Resource, ResourceExt as _, api::ListParams, core::PartialObjectMeta};
 use serde::de::DeserializeOwned;
 
 use super::{

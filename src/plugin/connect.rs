@@ -5,16 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ::kube::{
+use hyper::header::{HeaderName, HeaderValue};
+use kube::{
     Config,
     config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
-use hyper::header::{HeaderName, HeaderValue};
 
 use super::{cli::GlobalArgs, error::PluginError, proxy};
 use crate::{
     api,
-    kube::{
+    cluster::{
         client::{ClientArgs, Clients, Role},
         error::in_one_line,
     },

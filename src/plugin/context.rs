@@ -6,8 +6,8 @@ use std::{
     sync::Mutex,
 };
 
-use ::kube::{Api, Client, Resource, api::ListParams, core::NamespaceResourceScope};
 use jiff::Timestamp;
+use kube::{Api, Client, Resource, api::ListParams, core::NamespaceResourceScope};
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
     table::plain,
 };
 use crate::{
-    kube::{client::Clients, error::During as _},
+    cluster::{client::Clients, error::During as _},
     lifecycle::Altered,
     redact::Redacted,
 };
@@ -125,7 +125,7 @@ impl Ctx {
         }
         self.clients.bearer().await.map_err(|error| {
             PluginError::new(match error.downcast_ref() {
-                Some(auth) => return PluginError::from(auth as &::kube::client::AuthError),
+                Some(auth) => return PluginError::from(auth as &kube::client::AuthError),
                 None => format!("your credentials cannot be read: {error}"),
             })
         })

@@ -1,11 +1,11 @@
 //! Creates a request through the Kubernetes API, in the person's own name.
 
-use ::kube::{ResourceExt as _, api::PostParams};
+use kube::{ResourceExt as _, api::PostParams};
 
 use super::{ask::Ask, context::Ctx, error::PluginError};
 use crate::{
     api::{Delivery, DownloadRequest, names::MAX_REQUEST_NAME},
-    kube::{
+    cluster::{
         access,
         error::{During as _, Failure},
     },

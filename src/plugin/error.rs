@@ -2,9 +2,9 @@
 
 use std::{io, process::ExitCode};
 
-use ::kube::client::AuthError;
+use kube::client::AuthError;
 
-use crate::kube::{
+use crate::cluster::{
     client::ConnectError,
     error::{ApiError, Failure, in_one_line},
 };
@@ -100,7 +100,7 @@ impl From<ApiError> for PluginError {
     fn from(error: ApiError) -> Self {
         let cause = error.cause();
         let failure = error.failure();
-        let unauthorized = matches!(&error.source, ::kube::Error::Api(status) if status.code == 401);
+        let unauthorized = matches!(&error.source, kube::Error::Api(status) if status.code == 401);
         // The API server's own words for a path that it does not know.
         let no_kind = failure == Failure::NotFound && cause.contains("could not find the requested resource");
         let plain = Self::new(format!("cannot {error}: {cause}"));
@@ -121,7 +121,7 @@ impl From<ApiError> for PluginError {
 impl From<ConnectError> for PluginError {
     fn from(error: ConnectError) -> Self {
         if let ConnectError::Prepare { source, .. } = &error
-            && let ::kube::Error::Auth(auth) = source.as_ref()
+            && let kube::Error::Auth(auth) = source.as_ref()
         {
             return Self::from(auth);
         }
@@ -164,13 +164,13 @@ impl From<io::Error> for PluginError {
 
 #[cfg(test)]
 mod tests {
-    use ::kube::core::Status;
+    use kube::core::Status;
 
     use super::*;
 
     fn refused(code: u16, message: &str) -> PluginError {
         let status = Status { code, message: message.to_owned(), ..Status::default() };
-        let source = ::kube::Error::Api(Box::new(status));
+        let source = kube::Error::Api(Box::new(status));
         PluginError::from(ApiError { action: "list", object: "Certificates of payments".to_owned(), source })
     }
 

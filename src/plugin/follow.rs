@@ -2,12 +2,12 @@
 
 use std::{pin::pin, time::Duration};
 
-use ::kube::{
+use futures::StreamExt as _;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{
     Api,
     runtime::{WatchStreamExt as _, watcher},
 };
-use futures::StreamExt as _;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
     context::Ctx,
@@ -18,7 +18,7 @@ use crate::{
         Delivery, DownloadRequest, DownloadRequestStatus, Phase,
         condition::{APPROVED, FINISHED, STALLED, TOKEN_ISSUED},
     },
-    kube::error::{ApiError, During as _, Failure},
+    cluster::error::{ApiError, During as _, Failure},
     lifecycle,
 };
 

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write as _};
 
-use ::kube::{Resource, ResourceExt as _};
 use clap::ValueEnum;
+use kube::{Resource, ResourceExt as _};
 use serde::Serialize;
 use serde_json::{Value, json};
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use ::kube::api::{Patch, PatchParams};
 use certcourier_bundle::Passphrase;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::{Patch, PatchParams};
 use reqwest::StatusCode;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     api::{DownloadRequest, names},
-    kube::{
+    cluster::{
         error::{During as _, Failure},
         secrets::{self, SecretBytes, SecretObject},
     },

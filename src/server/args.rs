@@ -12,8 +12,8 @@ use super::{
 use crate::{
     api::Duration,
     audit::{AuditArgs, cluster_name},
+    cluster::client::ClientArgs,
     external_url,
-    kube::client::ClientArgs,
     net::limits::{at_least_one, positive, share},
     telemetry::LogArgs,
 };

@@ -34,7 +34,7 @@ use super::{
 use crate::{
     api::{Certificate, DownloadReceipt, DownloadReceiptStatus, Outcome},
     audit,
-    kube::{
+    cluster::{
         error::{ApiError, in_one_line},
         events::{Mood, Note},
         receipts,

@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::kube::error::in_one_line;
+use crate::cluster::error::in_one_line;
 
 /// Why a request was refused. Each is explained in docs/troubleshooting.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

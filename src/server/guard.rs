@@ -8,12 +8,12 @@ use super::args::GuardArgs;
 use crate::{
     admission::Identity,
     api::DownloadRequest,
-    guard::{Reason, Standing, Wanted, judge},
-    kube::{
+    cluster::{
         client::Clients,
         error::{ApiError, in_one_line},
         guard,
     },
+    guard::{Reason, Standing, Wanted, judge},
     lifecycle::Guard,
     policy::holds_key,
 };

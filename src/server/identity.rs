@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     api::Requester,
-    kube::{
+    cluster::{
         access,
         client::Clients,
         error::{ApiError, During as _, Failure},

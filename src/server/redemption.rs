@@ -11,8 +11,8 @@ mod refusal;
 
 use std::{sync::Arc, time::Instant};
 
-use ::kube::Api;
 use axum::response::Response;
+use kube::Api;
 use tracing::Instrument as _;
 
 pub use file::Renders;
@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     api::{DownloadRequest, names},
-    kube::{error::During as _, receipts},
+    cluster::{error::During as _, receipts},
     lifecycle::{self, Refusal},
     redact::Redacted,
     token::Token,

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     audit::{self, Audit, AuditError},
-    kube::{
+    cluster::{
         client::{Clients, ConnectError, Role},
         error::in_one_line,
         policies::{self, PolicyFileError},

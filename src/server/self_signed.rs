@@ -9,11 +9,11 @@ mod pair;
 
 use std::time::Duration;
 
-use ::kube::{
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
     Api,
     api::{ObjectMeta, PostParams},
 };
-use k8s_openapi::api::core::v1::ConfigMap;
 use tracing::info;
 use zeroize::Zeroizing;
 
@@ -25,7 +25,7 @@ use crate::{
         self,
         names::{CA_KEY, SERVING, SERVING_CA},
     },
-    kube::{
+    cluster::{
         client::Clients,
         error::{ApiError, During as _, Failure},
         secrets::{self, SecretObject},

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    kube::{client::Clients, events::Events},
+    cluster::{client::Clients, events::Events},
     metrics::Metrics,
     net::shares::{Share, Shares},
     policy::NamedPolicy,
@@ -160,9 +160,9 @@ impl ServerState {
 impl ServerState {
     /// The state of a server whose API server cannot be reached.
     pub(super) fn for_tests(args: &ServerArgs, metrics: &Metrics) -> Self {
-        use crate::kube::client::{ClientArgs, Role};
+        use crate::cluster::client::{ClientArgs, Role};
 
-        let config = ::kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let config = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
         let clients = Clients::new(config, &ClientArgs::default(), Role::Server).unwrap();
         Self::new(args, clients, None, metrics)
     }

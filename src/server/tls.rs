@@ -20,7 +20,7 @@ use tracing::{info, warn};
 use zeroize::Zeroizing;
 
 use super::self_signed::{SelfSigned, SelfSignedError, Served};
-use crate::{api::names::SERVING, kube::error::in_one_line};
+use crate::{api::names::SERVING, cluster::error::in_one_line};
 
 /// Where the serving certificate and its key are.
 #[derive(Clone, Debug)]

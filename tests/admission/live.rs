@@ -41,7 +41,7 @@ async fn the_live_policies_have_the_digests_of_ours_and_no_warnings() {
 #[tokio::test]
 async fn the_guard_finds_nothing_wrong_with_what_was_applied_and_something_with_any_other_users() {
     let session = Session::open().await;
-    let live = certcourier::kube::guard::live(&session.world.plane.admin()).await.unwrap();
+    let live = certcourier::cluster::guard::live(&session.world.plane.admin()).await.unwrap();
     assert_eq!(live.fault(&Wanted::of(&session.world.identity)), None);
     assert!(live.record_protected_since().is_some(), "versions are numbers");
     assert_eq!(live.epoch().len(), 64);

@@ -2,7 +2,7 @@
 
 use certcourier::{
     api::{DownloadRequest, DownloadRequestStatus, Phase, names},
-    kube::status::{self, Written},
+    cluster::status::{self, Written},
     token::Token,
 };
 use k8s_openapi::api::{

@@ -317,7 +317,7 @@ impl World {
             retain_until: Time(consumed + SignedDuration::from_secs(retained)),
             cluster: None,
         };
-        let receipt = DownloadReceipt::new(&certcourier::kube::receipts::name_of(&uid), spec);
+        let receipt = DownloadReceipt::new(&certcourier::cluster::receipts::name_of(&uid), spec);
         self.api().create(&PostParams::default(), &receipt).await.unwrap()
     }
 

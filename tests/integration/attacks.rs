@@ -8,7 +8,7 @@ mod network;
 mod requests;
 mod votes;
 
-use certcourier::{api::DownloadRequest, kube::guard::own_user};
+use certcourier::{api::DownloadRequest, cluster::guard::own_user};
 use kube::{Api, api::PostParams};
 use serde_json::{Value, json};
 

@@ -258,7 +258,7 @@ async fn so_is_the_record_while_nobody_leads(siege: &Siege<'_>) {
     siege.put_all_back().await;
     siege.stage.servers[1].start_and_wait().await;
     let thief = Thief::with(world, vec![token.clone()], &["robbed"]);
-    assert_eq!(certcourier::kube::guard::live(&world.admin).await.unwrap().epoch(), epoch, "it was foretold");
+    assert_eq!(certcourier::cluster::guard::live(&world.admin).await.unwrap().epoch(), epoch, "it was foretold");
     siege.no_key_leaves(&token, "anybody may have made it up").await;
 
     siege.stage.controller.start_and_wait().await;

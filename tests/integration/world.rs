@@ -11,7 +11,7 @@ use certcourier::{
         Artifact, Certificate, CertificatePolicy, CertificateReference, DownloadReceipt, DownloadReceiptSpec,
         DownloadRequest, DownloadRequestStatus, Format, Phase, RequestReference, names,
     },
-    kube::receipts,
+    cluster::receipts,
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{
@@ -211,7 +211,7 @@ impl<'a> World<'a> {
         spec.as_object_mut().unwrap().entry("certificateRef").or_insert(json!({"name": "api"}));
         let client = self.person(person).await.client;
         if !stage::stamps(&self.stage.plane) {
-            spec["requestedBy"] = json!(certcourier::kube::guard::own_user(&client).await.unwrap());
+            spec["requestedBy"] = json!(certcourier::cluster::guard::own_user(&client).await.unwrap());
         }
         let request: DownloadRequest = serde_json::from_value(json!({
             "apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadRequest", "metadata": {"name": name}, "spec": spec,

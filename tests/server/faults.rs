@@ -76,7 +76,7 @@ async fn a_receipt_of_another_attempt_wins() {
     // Another replica's receipt appears between our look and our create.
     stage.api.fail(move |method, path| {
         if is_create_of_receipt(method, path) && reads.fetch_add(1, Ordering::SeqCst) == 0 {
-            let theirs = certcourier::kube::receipts::name_of("request-uid");
+            let theirs = certcourier::cluster::receipts::name_of("request-uid");
             api.put(
                 &format!("{RECEIPTS}/{theirs}"),
                 json!({"apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadReceipt",

@@ -15,11 +15,11 @@ use certcourier::{
     admission::{self, Identity, Object},
     api::names,
     audit::{Audit, Source},
-    guard::{Kind, Live, LiveObject, Record, State},
-    kube::{
+    cluster::{
         client::{Clients, Role},
         policies,
     },
+    guard::{Kind, Live, LiveObject, Record, State},
     metrics::Metrics,
     server::{ServerArgs, ServerState, router},
     token::Token,

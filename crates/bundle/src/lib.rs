@@ -16,6 +16,7 @@ mod der_writer;
 mod environment;
 mod file_name;
 mod format;
+pub mod hex;
 mod material;
 mod passphrase;
 mod pem;

@@ -26,7 +26,6 @@ use self::private_key::{PrivateKey, PublicHalf, same_point};
 pub use self::certificate::LeafFacts;
 pub use self::error::{CertificateError, ChainError, MaterialError, Part, PrivateKeyError};
 pub use self::misfit::Misfit;
-pub(crate) use self::name::hex_lower;
 
 /// The contents of a Secret of type `kubernetes.io/tls`, as they were read. No `Debug`.
 ///

@@ -8,7 +8,7 @@ use crate::{
         Certificate, CertificateStatus, EnvironmentStatus, ValidityTime,
         condition::{READY, reason},
     },
-    kube::material::Problem,
+    cluster::material::Problem,
     lifecycle::set_condition,
 };
 

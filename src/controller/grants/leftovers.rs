@@ -10,12 +10,12 @@ use std::{
     time::Duration,
 };
 
-use ::kube::{
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use kube::{
     Api, Resource, ResourceExt as _,
     core::NamespaceResourceScope,
     runtime::reflector::{ObjectRef, Store},
 };
-use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     api::{DownloadRequest, names},
-    kube::error::{ApiError, During as _, in_one_line},
+    cluster::error::{ApiError, During as _, in_one_line},
 };
 
 /// Between two that are removed: however many there are, others come first.

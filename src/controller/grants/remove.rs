@@ -2,18 +2,18 @@
 
 use std::fmt::Debug;
 
-use ::kube::{
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use kube::{
     Api, Resource, ResourceExt as _,
     api::{DeleteParams, Preconditions},
     core::{NamespaceResourceScope, PartialObjectMeta},
 };
-use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use serde::de::DeserializeOwned;
 
 use super::shape::{self, Owner, TOKEN_KEY};
 use crate::{
     api::names,
-    kube::{
+    cluster::{
         client::Clients,
         error::{ApiError, During as _, Failure},
         secrets::{self, SecretObject},

@@ -5,16 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use ::kube::Resource as _;
 use k8s_openapi::{
     api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef},
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
 };
+use kube::Resource as _;
 
 use crate::{
     admission,
     api::{DownloadRequest, Requester, names},
-    kube::secrets::SecretObject,
+    cluster::secrets::SecretObject,
     token::Token,
 };
 

@@ -8,29 +8,17 @@ use super::{
     *,
 };
 use crate::{
-    api::{CertificateReference, DownloadRequest, DownloadRequestSpec, Format, Requester},
-    kube::secrets::SecretObject,
+    api::{DownloadRequest, Requester},
+    cluster::secrets::SecretObject,
+    controller::fixtures,
     token::Token,
 };
 
 const SECRET: &str = "api-download-token";
 
 fn request(name: &str, uid: &str) -> DownloadRequest {
-    let spec = DownloadRequestSpec {
-        certificate_ref: CertificateReference { name: "api".to_owned() },
-        environment: None,
-        format: Format::Key,
-        passphrase_secret_ref: None,
-        pkcs12: None,
-        pem: None,
-        reason: None,
-        token_ttl: None,
-        deadline: None,
-        delivery: None,
-        requested_by: None,
-    };
-    let mut request = DownloadRequest::new(name, spec);
-    request.metadata.namespace = Some("payments".to_owned());
+    let mut request = fixtures::request("alice", 0);
+    request.metadata.name = Some(name.to_owned());
     request.metadata.uid = Some(uid.to_owned());
     request
 }

@@ -5,8 +5,8 @@
 //! What an earlier attempt left is removed and never used: that it looks like ours does not say who made it, or who has
 //! read it meanwhile.
 
-use ::kube::ResourceExt as _;
 use certcourier_bundle::generate_passphrase;
+use kube::ResourceExt as _;
 use zeroize::Zeroizing;
 
 use super::{
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     api::{DownloadRequest, condition::reason, names},
-    kube::{
+    cluster::{
         error::Failure,
         material::bundle_format,
         secrets::{self, NewSecret},

@@ -5,7 +5,7 @@
 
 use std::{fmt::Debug, time::Duration};
 
-use ::kube::{
+use kube::{
     Api, Client, Resource, ResourceExt as _,
     api::{DeleteParams, PostParams, Preconditions},
     core::NamespaceResourceScope,
@@ -23,7 +23,7 @@ use crate::{
         DownloadRequest, Requester,
         names::{self, TOKEN_READER_BYTES},
     },
-    kube::{
+    cluster::{
         access,
         error::{ApiError, During as _, Failure},
     },

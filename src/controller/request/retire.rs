@@ -1,10 +1,10 @@
 //! Finished requests that are due for deletion, because a policy says so or the HTTP API made them.
 
-use ::kube::{
+use jiff::Timestamp;
+use kube::{
     Api, ResourceExt as _,
     api::{DeleteParams, Preconditions},
 };
-use jiff::Timestamp;
 
 use super::{
     super::{
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     api::DownloadRequest,
-    kube::{
+    cluster::{
         error::{During as _, Failure},
         policies,
     },

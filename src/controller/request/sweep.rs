@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use ::kube::ResourceExt as _;
 use futures::future::join_all;
+use kube::ResourceExt as _;
 
 use super::super::{
     context::Context,
@@ -14,7 +14,7 @@ use super::super::{
 };
 use crate::{
     api::{DownloadRequest, names},
-    kube::{error::ApiError, secrets},
+    cluster::{error::ApiError, secrets},
     token,
 };
 

@@ -1,7 +1,7 @@
 //! What is seen of a request: by the watches, or by the API server at this moment.
 
-use ::kube::{Resource as _, ResourceExt as _, runtime::reflector::ObjectRef};
 use jiff::Timestamp;
+use kube::{Resource as _, ResourceExt as _, runtime::reflector::ObjectRef};
 
 use super::super::{
     context::Context,
@@ -9,7 +9,7 @@ use super::super::{
 };
 use crate::{
     api::{Decision as Vote, DownloadRequest, names},
-    kube::{
+    cluster::{
         error::ApiError,
         facts::{self, Gathered, Known},
         policies::{self, PolicyError},

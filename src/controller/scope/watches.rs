@@ -2,7 +2,8 @@
 
 use std::{collections::HashSet, fmt::Debug, sync::Arc};
 
-use ::kube::{
+use futures::{StreamExt as _, future};
+use kube::{
     Api, Client, Resource, ResourceExt as _,
     core::NamespaceResourceScope,
     runtime::{
@@ -11,7 +12,6 @@ use ::kube::{
         watcher::{self, Event, watcher},
     },
 };
-use futures::{StreamExt as _, future};
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     api::{Certificate, CertificatePolicy, DownloadReceipt, DownloadRequest},
     audit,
-    kube::error::in_one_line,
+    cluster::error::in_one_line,
 };
 
 /// Objects are big before what is not used is taken off, so that a first list comes in small pages.

@@ -7,9 +7,9 @@ mod source;
 
 use std::collections::BTreeSet;
 
-use ::kube::{Api, ResourceExt as _, api::ListParams, api::PostParams};
 use clap::ValueEnum;
 use futures::{StreamExt as _, stream};
+use kube::{Api, ResourceExt as _, api::ListParams, api::PostParams};
 
 use self::plan::{Plan, Skipped};
 use super::super::{
@@ -22,7 +22,7 @@ use super::super::{
 };
 use crate::{
     api::Certificate,
-    kube::error::{During as _, Failure},
+    cluster::error::{During as _, Failure},
 };
 
 /// So many are written at once.

@@ -1,7 +1,7 @@
 //! `describe`: everything that a person needs to know of a request, the next step included.
 
-use ::kube::ResourceExt as _;
 use jiff::Timestamp;
+use kube::ResourceExt as _;
 
 use super::super::{
     cli::object_name,
@@ -19,7 +19,7 @@ use crate::{
         Certificate, Delivery, DownloadReceipt, DownloadRequest, Outcome, Phase, Token, TokenEnd, condition::FINISHED,
         names,
     },
-    kube::{access, error::During as _, error::Failure, receipts},
+    cluster::{access, error::During as _, error::Failure, receipts},
 };
 
 const EXAMPLES: &str = "\

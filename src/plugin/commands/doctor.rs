@@ -6,8 +6,8 @@ use super::super::{
     output::{self, Format, OutputArgs},
 };
 use crate::{
+    cluster::error::in_one_line,
     doctor::{self, Scope, Subject, Verdict},
-    kube::error::in_one_line,
 };
 
 const EXAMPLES: &str = "\

@@ -22,8 +22,8 @@ use super::super::{
 };
 use crate::{
     api::{Delivery, DownloadRequest, Format},
+    cluster::material::bundle_format,
     hex,
-    kube::material::bundle_format,
     policy::{is_public, needs_passphrase},
 };
 

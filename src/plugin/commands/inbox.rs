@@ -5,9 +5,9 @@ use std::{
     io::{self, Write as _},
 };
 
-use ::kube::{ResourceExt as _, api::ListParams};
 use futures::{StreamExt as _, TryStreamExt as _, future::join_all, stream};
 use jiff::Timestamp;
+use kube::{ResourceExt as _, api::ListParams};
 use serde_json::{Value, json};
 
 use super::super::{
@@ -21,7 +21,7 @@ use super::super::{
 };
 use crate::{
     api::{DownloadRequest, Phase},
-    kube::{access, error::During as _},
+    cluster::{access, error::During as _},
     lifecycle::Tally,
 };
 

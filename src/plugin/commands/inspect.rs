@@ -16,7 +16,7 @@ use super::super::{
 };
 use crate::{
     api::{Certificate, Environment},
-    kube::{
+    cluster::{
         access,
         error::in_one_line,
         material::{self, Parts, ReadError},

@@ -1,8 +1,8 @@
 //! `list`: the Certificates there are, or the requests.
 
-use ::kube::{ResourceExt as _, api::ListParams};
 use clap::ValueEnum;
 use jiff::{SignedDuration, Timestamp};
+use kube::{ResourceExt as _, api::ListParams};
 
 use super::super::{
     cli::object_name,
@@ -14,7 +14,7 @@ use super::super::{
 };
 use crate::{
     api::{Certificate, Delivery, DownloadRequest, EnvironmentStatus, Phase},
-    kube::{access, error::During as _},
+    cluster::{access, error::During as _},
     lifecycle::Tally,
 };
 

@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use ::kube::{ResourceExt as _, api::ListParams};
 use jiff::Timestamp;
+use kube::{ResourceExt as _, api::ListParams};
 
 use super::super::{
     cli::object_name,

@@ -1,12 +1,12 @@
 //! `revoke`: withdraws requests, whoever asked; a token that is out stops working.
 
-use ::kube::api::{Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use super::super::{cli::object_name, context::Ctx, error::PluginError, output::print};
 use crate::{
     api::{DownloadRequest, names},
-    kube::{access, error::During as _},
+    cluster::{access, error::During as _},
     lifecycle,
 };
 

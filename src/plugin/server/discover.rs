@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ::kube::Api;
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
 
 use super::{super::context::Ctx, route::Published};
 use crate::api::names;

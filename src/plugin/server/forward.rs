@@ -5,13 +5,13 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use ::kube::{
-    Api, ResourceExt as _,
-    api::{ListParams, Portforwarder},
-};
 use k8s_openapi::{
     api::core::v1::{Pod, Service, ServicePort},
     apimachinery::pkg::util::intstr::IntOrString,
+};
+use kube::{
+    Api, ResourceExt as _,
+    api::{ListParams, Portforwarder},
 };
 use tokio::{
     io::copy_bidirectional,
@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::super::{context::Ctx, error::PluginError};
-use crate::kube::error::During as _;
+use crate::cluster::error::During as _;
 
 /// What to do instead.
 const INSTEAD: &str = "say where the server is with --server URL (or CERTCOURIER_SERVER), or ask whoever runs certcourier for \

@@ -2,11 +2,11 @@
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
-use ::kube::Client;
 use axum::{
     extract::FromRequestParts,
     http::{header, request::Parts, uri::Authority},
 };
+use kube::Client;
 
 use super::{
     super::{
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     api::{Format, Requester},
-    kube::access,
+    cluster::access,
     policy,
     redact::Redacted,
 };

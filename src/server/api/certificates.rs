@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use ::kube::{Api, ResourceExt as _, core::DeserializeGuard};
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
 };
+use kube::{Api, ResourceExt as _, core::DeserializeGuard};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     api::{Certificate, DateTime, EnvironmentStatus, ValidityTime, condition::READY},
-    kube::error::During as _,
+    cluster::error::During as _,
 };
 
 const HINT: &str = "ask for a role that may read certificates.certcourier.io there, such as certcourier-viewer";

@@ -4,7 +4,6 @@ mod take;
 
 use std::{sync::Arc, time::Instant};
 
-use ::kube::Api;
 use axum::{
     Json,
     body::Body,
@@ -12,6 +11,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use certcourier_bundle::Passphrase;
+use kube::Api;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     api::{DateTime, DownloadRequest, Requester, names},
-    kube::{error::During as _, facts},
+    cluster::{error::During as _, facts},
     policy::{Access, needs_passphrase},
 };
 

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     api::{CertificateReference, DownloadRequest, DownloadRequestSpec, Duration, Format, Requester},
     audit::call::{Action, Asked},
-    kube::facts,
+    cluster::facts,
     lifecycle::Material,
     policy::{Decision, Passphrase},
 };

@@ -10,7 +10,6 @@ mod draft;
 
 use std::{sync::Arc, time::Instant};
 
-use ::kube::ResourceExt as _;
 use axum::{
     Json,
     body::Body,
@@ -19,6 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -40,7 +40,7 @@ use super::{
 use crate::{
     api::{DownloadRequest, Format, Requester},
     audit::call,
-    kube::facts::{self, Gathered},
+    cluster::facts::{self, Gathered},
     lifecycle::{self, Approvers, ClaimRefusal, Guard, Material, Observed, Settings},
     policy::{self, Decision, Grant, holds_key},
 };

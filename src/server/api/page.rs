@@ -5,19 +5,19 @@
 
 use std::fmt::Debug;
 
-use ::kube::{
+use axum::extract::{Query, rejection::QueryRejection};
+use jiff::Timestamp;
+use kube::{
     Api, Error, Resource, ResourceExt as _,
     api::ListParams,
     core::{DeserializeGuard, NamespaceResourceScope, error_boundary::InvalidObject},
 };
-use axum::extract::{Query, rejection::QueryRejection};
-use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::warn;
 use utoipa::ToSchema;
 
 use super::{super::error::ServerError, body::bad_request, refusal};
-use crate::kube::error::During as _;
+use crate::cluster::error::During as _;
 
 /// Items of a page when nobody says how many, and at most.
 const USUAL_ITEMS: u32 = 100;

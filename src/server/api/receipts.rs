@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use ::kube::{Api, ResourceExt as _, core::DeserializeGuard};
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
 };
+use kube::{Api, ResourceExt as _, core::DeserializeGuard};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     api::{DateTime, DownloadReceipt},
-    kube::error::During as _,
+    cluster::error::During as _,
 };
 
 const HINT: &str = "ask for ClusterRole certcourier-auditor there";

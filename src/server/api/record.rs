@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ::kube::Resource;
+use kube::Resource;
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -19,8 +19,8 @@ use super::{
 use crate::{
     api::{Decision, Delivery, DownloadRequest, Format, Requester},
     audit::call::{self, Action, Asked, Call},
+    cluster::events::{Mood, Note},
     hex,
-    kube::events::{Mood, Note},
     policy::holds_key,
 };
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ::kube::Error;
+use kube::Error;
 
 use super::{
     super::{
@@ -16,7 +16,7 @@ use super::{
     place::Place,
 };
 use crate::{
-    kube::{
+    cluster::{
         error::{ApiError, Failure, in_one_line},
         policies::PolicyError,
     },

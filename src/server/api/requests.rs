@@ -2,11 +2,11 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use ::kube::{Api, ResourceExt as _, core::DeserializeGuard};
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
 };
+use kube::{Api, ResourceExt as _, core::DeserializeGuard};
 use serde::{Deserialize, Serialize};
 use utoipa::{
     IntoParams, PartialSchema, ToSchema,

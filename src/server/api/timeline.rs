@@ -7,12 +7,12 @@ mod entries;
 
 use std::sync::Arc;
 
-use ::kube::{Api, core::DeserializeGuard};
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
 };
 use base64ct::{Base64UrlUnpadded, Encoding as _};
+use kube::{Api, core::DeserializeGuard};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 

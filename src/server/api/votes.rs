@@ -3,11 +3,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ::kube::{
+use axum::{Json, body::Body, extract::State, http::HeaderMap};
+use kube::{
     Api,
     api::{Patch, PatchParams},
 };
-use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -31,7 +31,7 @@ use crate::{
         names::{REVOKE, REVOKED_BY},
     },
     audit::call::Action,
-    kube::error::During as _,
+    cluster::error::During as _,
     lifecycle,
 };
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     api::{Approval, Approver, Certificate, ConsumedBy, DownloadRequest},
-    kube::facts::{self, Gathered},
+    cluster::facts::{self, Gathered},
     lifecycle::{self, Approvers, Guard, Material, Observed, Refusal, Settings, Tally},
     policy::{Access, Decision, Grant},
 };

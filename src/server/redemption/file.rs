@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use ::kube::ResourceExt as _;
 use certcourier_bundle::{
     Artifact, EnvironmentMaterial, Material, Passphrase, PemOrder, Pkcs12Options, Pkcs12Profile, RenderError,
     RenderOptions, render,
 };
+use kube::ResourceExt as _;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     api::{self, Certificate, DownloadRequest, Format, PassphraseReference},
-    kube::{material::bundle_format, secrets},
+    cluster::{material::bundle_format, secrets},
     policy::needs_passphrase,
     randomness::OperatingSystem,
     token::{self, Token},

@@ -20,11 +20,11 @@ use crate::{
     api::{
         Artifact, CertificateReference, DownloadReceipt, DownloadReceiptSpec, DownloadRequest, Format, RequestReference,
     },
-    hex,
-    kube::{
+    cluster::{
         error::Failure,
         receipts::{self, Created},
     },
+    hex,
 };
 
 /// The longest User-Agent that is kept.

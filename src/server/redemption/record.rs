@@ -15,7 +15,7 @@ use super::{
 use crate::{
     api::{DownloadReceipt, DownloadRequest},
     audit::{Unheard, delivery},
-    kube::events::{Mood, Note},
+    cluster::events::{Mood, Note},
     policy::holds_key,
 };
 

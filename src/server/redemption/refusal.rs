@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::error::{ErrorCode, ServerError};
 use crate::{
     api::DownloadReceipt,
-    kube::{
+    cluster::{
         error::{ApiError, Failure, in_one_line},
         policies::PolicyError,
     },

@@ -12,8 +12,8 @@ use certcourier::{
         refused_by,
     },
     api::{Certificate, DownloadReceipt, DownloadRequest, Phase, names::CRDS},
+    cluster::guard,
     guard::Kind,
-    kube::guard,
 };
 use kube::{
     Api, Client, Resource,

@@ -2,7 +2,7 @@
 
 use certcourier::{
     api::{DownloadRequest, Phase, names},
-    kube::access,
+    cluster::access,
 };
 use kube::{
     Api,

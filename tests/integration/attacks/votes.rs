@@ -2,7 +2,7 @@
 
 use certcourier::{
     api::{DownloadRequest, Phase},
-    kube::access,
+    cluster::access,
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::{

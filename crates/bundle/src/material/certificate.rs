@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::hex;
 use der::Decode as _;
 use der::asn1::ObjectIdentifier;
 use sha2::{Digest as _, Sha256};
@@ -109,7 +110,7 @@ fn facts(parsed: &X509Certificate<'_>, public_key: &PublicKey) -> LeafFacts {
         dns_names: dns_names(parsed),
         not_before_seconds: within_four_digits(parsed.validity().not_before.timestamp()),
         not_after_seconds: within_four_digits(parsed.validity().not_after.timestamp()),
-        sha256_fingerprint: name::hex_lower(&Sha256::digest(parsed.as_raw())),
+        sha256_fingerprint: hex::encode(&Sha256::digest(parsed.as_raw())),
         key_algorithm: public_key.algorithm.to_string(),
         is_ca: parsed.is_ca(),
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::hex;
 use x509_parser::asn1_rs::{Any, Tag};
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
@@ -50,7 +51,7 @@ pub(super) fn text(name: &X509Name<'_>) -> String {
                 escape_into(&mut text, &value);
             } else {
                 text.push('#');
-                text.push_str(&hex_lower(attribute.as_slice()));
+                text.push_str(&hex::encode(attribute.as_slice()));
             }
         }
     }
@@ -156,13 +157,4 @@ fn canonical_attribute(attribute: &AttributeTypeAndValue<'_>) -> Vec<u8> {
 fn push_counted(bytes: &mut Vec<u8>, value: &[u8]) {
     bytes.extend(value.len().to_be_bytes());
     bytes.extend(value);
-}
-
-pub(crate) fn hex_lower(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }

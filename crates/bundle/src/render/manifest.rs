@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::error::RenderError;
 use crate::environment::EnvironmentMaterial;
-use crate::material::hex_lower;
+use crate::hex;
 use crate::timestamp::rfc3339;
 
 #[derive(Serialize)]
@@ -52,7 +52,7 @@ pub(super) fn write<'a>(
             .map(|(name, content)| ManifestFile {
                 name,
                 bytes: content.len(),
-                sha256: hex_lower(&Sha256::digest(content)),
+                sha256: hex::encode(&Sha256::digest(content)),
             })
             .collect(),
     };

@@ -1,27 +1,16 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::api::{CertificateReference, DownloadRequestSpec, Format, PassphraseReference};
+use crate::{
+    api::{Format, PassphraseReference},
+    controller::fixtures,
+};
 
 fn request(format: Format, passphrase: Option<PassphraseReference>) -> DownloadRequest {
-    let mut request = DownloadRequest::new(
-        "api-file",
-        DownloadRequestSpec {
-            certificate_ref: CertificateReference { name: "api".to_owned() },
-            environment: None,
-            format,
-            passphrase_secret_ref: passphrase,
-            pkcs12: None,
-            pem: None,
-            reason: None,
-            token_ttl: None,
-            deadline: None,
-            delivery: None,
-            requested_by: None,
-        },
-    );
-    request.metadata.namespace = Some("payments".to_owned());
-    request.metadata.uid = Some("uid-1".to_owned());
+    let mut request = fixtures::request("alice", 0);
+    request.metadata.name = Some("api-file".to_owned());
+    request.spec.format = format;
+    request.spec.passphrase_secret_ref = passphrase;
     request
 }
 

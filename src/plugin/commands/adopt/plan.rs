@@ -5,8 +5,8 @@ use std::{
     fmt,
 };
 
-use ::kube::ResourceExt as _;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt as _;
 
 use crate::api::{Certificate, CertificateSpec, Environment, SecretReference};
 

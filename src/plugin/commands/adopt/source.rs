@@ -1,11 +1,11 @@
 //! What there is to adopt. Of Secrets the metadata alone is asked for: no key comes here.
 
-use ::kube::{
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kube::{
     Api, Client, Resource, ResourceExt as _,
     api::{ApiResource, DynamicObject, ListParams, PartialObjectMeta},
     core::NamespaceResourceScope,
 };
-use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use serde_json::Value;
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     api::names,
-    kube::error::{During as _, Failure},
+    cluster::error::{During as _, Failure},
 };
 
 /// So many objects are asked for at once.

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     api::Certificate,
-    kube::{
+    cluster::{
         access,
         error::{During as _, Failure, in_one_line},
         policies::{self, PolicyError},

@@ -5,9 +5,9 @@
 
 use std::{sync::Arc, time::Instant};
 
-use ::kube::{Api, ResourceExt as _};
 use certcourier_bundle::{Passphrase, generate_passphrase};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{Api, ResourceExt as _};
 use zeroize::Zeroizing;
 
 use super::super::{
@@ -21,7 +21,7 @@ use super::super::{
 use crate::{
     api::{DateTime, DownloadRequest, DownloadRequestStatus},
     audit,
-    kube::{
+    cluster::{
         error::{ApiError, During as _, Failure},
         facts::{self, Gathered},
         status::{self, Written},

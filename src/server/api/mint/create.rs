@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::kube::{
+use kube::{
     Api, ResourceExt as _,
     api::{ListParams, PostParams},
 };
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     api::{DownloadRequest, Format, Phase, Requester},
-    kube::{
+    cluster::{
         access,
         error::{ApiError, During as _, Failure},
     },

@@ -1,0 +1,17 @@
+//! What certcourier decides, and no more: who may have what ([`policy`]), where a request goes next ([`lifecycle`]), which
+//! admission policies hold it ([`admission`]) and whether they still do ([`guard`]), what a token is ([`token`]), and what
+//! the audit record says ([`audit`]).
+//!
+//! Pure: facts, time and randomness are arguments, a closed answer comes out. There is no I/O, no runtime and no Kubernetes
+//! client here; `tests/architecture.rs` asks Cargo.
+
+pub mod admission;
+pub mod audit;
+pub mod guard;
+pub mod lifecycle;
+pub mod policy;
+pub mod redact;
+pub mod token;
+
+use certcourier_api::{self as api, text};
+use certcourier_bundle::hex;

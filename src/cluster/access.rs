@@ -1,0 +1,132 @@
+//! What a requester may do now, asked of the API server by `SubjectAccessReview`.
+//!
+//! The requester is the one stored in the request: name, uid and groups as they were authenticated then; or, in [`who`]
+//! and [`caller_may`], whoever holds the credentials of a call. Decides nothing: the answer is a fact for `policy::decide`.
+
+use k8s_openapi::api::{
+    authentication::v1::SelfSubjectReview,
+    authorization::v1::{
+        ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
+        SubjectAccessReviewSpec,
+    },
+};
+use kube::{Api, Client, api::PostParams};
+
+use super::error::{ApiError, During as _};
+use crate::api::{GROUP, Requester};
+
+/// Who `client` calls as, as the API server knows them. No name means nobody.
+///
+/// # Errors
+/// That of the client, for the caller to say whom it asked about. Everybody may ask, so a refusal means that the
+/// credentials are no good.
+pub async fn who(client: &Client) -> Result<Requester, kube::Error> {
+    let review = Api::<SelfSubjectReview>::all(client.clone())
+        .create(&PostParams::default(), &SelfSubjectReview::default())
+        .await?;
+    let user = review.status.and_then(|status| status.user_info).unwrap_or_default();
+    Ok(Requester {
+        username: user.username.unwrap_or_default(),
+        uid: user.uid.unwrap_or_default(),
+        groups: user.groups.unwrap_or_default(),
+    })
+}
+
+/// Whether the requester holds `verb` on `certificates.certcourier.io/<name>`.
+///
+/// # Errors
+/// [`ApiError`] when the API server refuses or does not answer.
+pub async fn holds_verb(
+    client: &Client,
+    requester: &Requester,
+    namespace: &str,
+    certificate: &str,
+    verb: &str,
+) -> Result<bool, ApiError> {
+    allowed(client, requester, attributes(GROUP, "certificates", namespace, certificate, verb)).await
+}
+
+/// Whether the requester may `get` a Secret.
+///
+/// # Errors
+/// [`ApiError`] when the API server refuses or does not answer.
+pub async fn may_get_secret(
+    client: &Client,
+    requester: &Requester,
+    namespace: &str,
+    secret: &str,
+) -> Result<bool, ApiError> {
+    allowed(client, requester, attributes("", "secrets", namespace, secret, "get")).await
+}
+
+/// Whether whoever `caller` calls as may do this with resources of our own group, asked in their name. An empty `name`
+/// means every object.
+///
+/// # Errors
+/// [`ApiError`] when the API server refuses, as it does for credentials that are no longer good, or does not answer.
+pub async fn caller_may(
+    caller: &Client,
+    namespace: &str,
+    (verb, resource, name): (&str, &str, &str),
+) -> Result<bool, ApiError> {
+    self_review(caller, attributes(GROUP, resource, namespace, name, verb), resource).await
+}
+
+/// Whether whoever `caller` calls as may `get` a Secret, asked in their name: a refused attempt would be a line in the
+/// cluster's audit log that somebody has to look into.
+///
+/// # Errors
+/// [`ApiError`] when the API server refuses or does not answer.
+pub async fn caller_may_get_secret(caller: &Client, namespace: &str, secret: &str) -> Result<bool, ApiError> {
+    self_review(caller, attributes("", "secrets", namespace, secret, "get"), "secrets").await
+}
+
+async fn self_review(caller: &Client, asked: ResourceAttributes, resource: &str) -> Result<bool, ApiError> {
+    let verb = asked.verb.clone().unwrap_or_default();
+    let review = SelfSubjectAccessReview {
+        spec: SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(asked),
+            ..SelfSubjectAccessReviewSpec::default()
+        },
+        ..SelfSubjectAccessReview::default()
+    };
+    let answer = Api::all(caller.clone())
+        .create(&PostParams::default(), &review)
+        .await
+        .during("review", || format!("whether the caller may {verb} {resource}"))?;
+    Ok(answer.status.is_some_and(|status| status.allowed && !status.denied.unwrap_or(false)))
+}
+
+fn attributes(group: &str, resource: &str, namespace: &str, name: &str, verb: &str) -> ResourceAttributes {
+    ResourceAttributes {
+        group: Some(group.to_owned()),
+        resource: Some(resource.to_owned()),
+        namespace: Some(namespace.to_owned()),
+        name: Some(name.to_owned()),
+        verb: Some(verb.to_owned()),
+        ..ResourceAttributes::default()
+    }
+}
+
+async fn allowed(client: &Client, requester: &Requester, resource: ResourceAttributes) -> Result<bool, ApiError> {
+    // Groups alone must not be enough: a request without a requester is nobody's.
+    if requester.username.is_empty() {
+        return Ok(false);
+    }
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let review = SubjectAccessReview {
+        spec: SubjectAccessReviewSpec {
+            user: some(&requester.username),
+            uid: some(&requester.uid),
+            groups: (!requester.groups.is_empty()).then(|| requester.groups.clone()),
+            resource_attributes: Some(resource),
+            ..SubjectAccessReviewSpec::default()
+        },
+        ..SubjectAccessReview::default()
+    };
+    let answer = Api::all(client.clone())
+        .create(&PostParams::default(), &review)
+        .await
+        .during("review the access of", || format!("user `{}`", requester.username))?;
+    Ok(answer.status.is_some_and(|status| status.allowed && !status.denied.unwrap_or(false)))
+}

@@ -1,0 +1,212 @@
+//! What a failed call to the API server means for the caller: try again, look again, or give up.
+
+use std::{error::Error, time::Duration};
+
+use hyper::StatusCode;
+
+use crate::text;
+
+/// A call to the API server that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{action} {object}")]
+pub struct ApiError {
+    /// What was tried: `read`, `write the status of`, …
+    pub action: &'static str,
+    /// What it was tried on: `Secret payments/api-tls`.
+    pub object: String,
+    /// Why it failed.
+    #[source]
+    pub source: kube::Error,
+}
+
+/// The cause that the API server names. Source: `NamespaceTerminatingCause` of k8s.io/api/core/v1.
+const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
+
+/// What the failure of a call means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// The object is not there, or the kind is not.
+    NotFound,
+    /// It changed meanwhile, or it is there already: look again.
+    Conflict,
+    /// The operator may not do that: its roles or an admission policy are in the way.
+    Forbidden,
+    /// The API server refuses the object as it is; the same call will fail again.
+    Invalid,
+    /// Too many calls; the API server may say how long to wait.
+    Throttled(Option<Duration>),
+    /// No answer, or one that says that the API server cannot answer now. The call may have been done all the same.
+    Unavailable,
+}
+
+impl Failure {
+    /// Its name, for a metric's label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Forbidden => "forbidden",
+            Self::Invalid => "invalid",
+            Self::Throttled(_) => "throttled",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl ApiError {
+    /// What the failure means.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        failure(&self.source)
+    }
+
+    /// That nothing can be created because the namespace is being deleted, as the API server says it. It looks like a
+    /// missing right.
+    #[must_use]
+    pub fn ending_namespace(&self) -> Option<&str> {
+        let kube::Error::Api(status) = &self.source else { return None };
+        let mut causes = status.details.iter().flat_map(|details| &details.causes);
+        let cause = causes.find(|cause| cause.reason == NAMESPACE_TERMINATING)?;
+        (status.code == 403).then_some(&cause.message)
+    }
+
+    /// What the API server said, or what went wrong on the way: one sentence, for a status or a log line.
+    #[must_use]
+    pub fn cause(&self) -> String {
+        in_one_line(&self.source)
+    }
+}
+
+/// An error and its causes, in one line for the log. Of what the API server said, its message alone.
+#[must_use]
+pub fn in_one_line(error: &(dyn Error + 'static)) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        next = error.source();
+        let said = match error.downcast_ref::<kube::Error>() {
+            Some(kube::Error::Api(status)) => {
+                next = None;
+                status.message.clone()
+            }
+            _ => error.to_string(),
+        };
+        // Some errors repeat their cause.
+        if !said.is_empty() && !text.ends_with(&said) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&said);
+        }
+    }
+    // The API server repeats what people wrote.
+    text::shown(&text).into_owned()
+}
+
+/// What the failure of a call means.
+#[must_use]
+pub fn failure(error: &kube::Error) -> Failure {
+    let kube::Error::Api(status) = error else {
+        return match error {
+            kube::Error::BuildRequest(_) | kube::Error::SerdeError(_) => Failure::Invalid,
+            _ => Failure::Unavailable,
+        };
+    };
+    match StatusCode::from_u16(status.code).map_or(Failure::Unavailable, of_status) {
+        Failure::Throttled(_) => Failure::Throttled(
+            status
+                .details
+                .as_ref()
+                .filter(|details| details.retry_after_seconds > 0)
+                .map(|details| Duration::from_secs(u64::from(details.retry_after_seconds))),
+        ),
+        failure => failure,
+    }
+}
+
+/// What the status of an answer that is no success means.
+pub(super) fn of_status(status: StatusCode) -> Failure {
+    match status {
+        StatusCode::NOT_FOUND | StatusCode::GONE => Failure::NotFound,
+        StatusCode::CONFLICT => Failure::Conflict,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::Forbidden,
+        StatusCode::TOO_MANY_REQUESTS => Failure::Throttled(None),
+        status if status.is_client_error() => Failure::Invalid,
+        _ => Failure::Unavailable,
+    }
+}
+
+/// Puts a call's action and object beside its error.
+pub(crate) trait During<T> {
+    /// `during("read", || "Secret a/b")`.
+    fn during(self, action: &'static str, object: impl FnOnce() -> String) -> Result<T, ApiError>;
+}
+
+impl<T> During<T> for Result<T, kube::Error> {
+    fn during(self, action: &'static str, object: impl FnOnce() -> String) -> Result<T, ApiError> {
+        self.map_err(|source| ApiError { action, object: object(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::{Status, response::StatusDetails};
+
+    use super::*;
+
+    fn answered(code: u16, retry_after_seconds: u32) -> kube::Error {
+        let details: StatusDetails =
+            serde_json::from_value(serde_json::json!({"retryAfterSeconds": retry_after_seconds})).unwrap();
+        kube::Error::Api(Box::new(Status {
+            code,
+            message: "no".to_owned(),
+            details: Some(details),
+            ..Status::default()
+        }))
+    }
+
+    #[test]
+    fn each_answer_has_one_meaning() {
+        for (code, meaning) in [
+            (400, Failure::Invalid),
+            (401, Failure::Forbidden),
+            (403, Failure::Forbidden),
+            (404, Failure::NotFound),
+            (409, Failure::Conflict),
+            (410, Failure::NotFound),
+            (422, Failure::Invalid),
+            (429, Failure::Throttled(None)),
+            (500, Failure::Unavailable),
+            (503, Failure::Unavailable),
+            (504, Failure::Unavailable),
+        ] {
+            assert_eq!(failure(&answered(code, 0)), meaning, "{code}");
+        }
+        assert_eq!(failure(&answered(429, 7)), Failure::Throttled(Some(Duration::from_secs(7))));
+        assert_eq!(failure(&kube::Error::Service("reset".into())), Failure::Unavailable);
+    }
+
+    #[test]
+    fn a_namespace_that_ends_is_told_from_a_missing_right() {
+        let refused = |details: serde_json::Value| {
+            let status = serde_json::from_value(serde_json::json!({"code": 403, "message": "no", "details": details}));
+            let answer = Err::<(), _>(kube::Error::Api(Box::new(status.unwrap())));
+            answer.during("create", || "Secret a/b".to_owned()).unwrap_err()
+        };
+        let cause = serde_json::json!({"reason": "NamespaceTerminating", "message": "namespace a is being terminated", "field": "x"});
+        let ends = refused(serde_json::json!({"causes": [cause]}));
+        assert_eq!(ends.ending_namespace(), Some("namespace a is being terminated"));
+        for other in [serde_json::json!(null), serde_json::json!({"causes": [{"reason": "FieldValueInvalid"}]})] {
+            assert_eq!(refused(other).ending_namespace(), None);
+        }
+    }
+
+    #[test]
+    fn the_cause_is_what_the_api_server_said() {
+        let error = Err::<(), _>(answered(403, 0)).during("read", || "Secret a/b".to_owned()).unwrap_err();
+        assert_eq!(error.to_string(), "read Secret a/b");
+        assert_eq!(error.cause(), "no");
+        assert_eq!(in_one_line(&error), "read Secret a/b: no");
+    }
+}
