@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, fs, io::Write, path::Path, sync::Mutex};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::ObjectMeta;
