@@ -5,31 +5,26 @@
 //!
 //! # Layout
 //! - [`args`] is the command line; [`run`] the process: election, probes, shutdown.
-//! - [`scope`] watches one namespace (or all) and queues what is to be looked at; [`pass`] bounds and classifies each look.
+//! - [`watch`] leads from a change to a reconcile; [`reconcilers`] are the three.
 //! - [`guard`] watches over the admission policies.
-//! - [`kept`] says what is remembered of an object's metadata; [`open`] who has how many open requests.
 //! - [`grants`] knows who may read which token Secret, and sweeps what deleted requests left behind.
-//! - [`untold`] sees to it that what a write made true is told; [`inventory`] counts what there is.
-//! - [`certificate`], [`request`], [`receipt`] are the three reconcilers.
+//! - [`open_requests`] knows who has how many open requests; [`public_endpoint`] where people reach the server.
+//! - [`audit_outbox`] sees to it that what a write made true is told; [`gauges`] and [`metrics`] count.
 
 pub mod args;
-mod certificate;
+mod audit_outbox;
 mod context;
-mod counters;
-mod external;
 #[cfg(test)]
 mod fixtures;
+mod gauges;
 mod grants;
 mod guard;
-mod inventory;
-mod kept;
-mod open;
-mod pass;
-mod receipt;
-mod request;
+mod metrics;
+mod open_requests;
+mod public_endpoint;
+mod reconcilers;
 mod run;
-mod scope;
-mod untold;
+mod watch;
 
 pub use args::ControllerArgs;
 pub use run::run;

@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - [`listener`] accepts, and decides who gets a place; [`connection`] serves one, and knows when it has had its time.
-//! - [`limits`] the flags; [`descriptors`] what of them fits into the limit of open files.
+//! - [`limits`] the flags; [`open_files`] what of them fits into the limit of open files.
 //! - [`address`] what an address counts as; [`shares`] how much each gets at the same time; [`budget`] how often each may
 //!   come.
 //! - [`counters`] why connections were turned away or closed.
@@ -11,7 +11,7 @@ pub mod address;
 pub mod budget;
 pub mod connection;
 pub mod counters;
-pub mod descriptors;
 pub mod limits;
 pub mod listener;
+pub mod open_files;
 pub mod shares;

@@ -6,36 +6,20 @@
 //!
 //! # Layout
 //! - [`cli`] is what is typed, and the table of commands; [`commands`] has a file for each: an `Args` struct and
-//!   `run(&Ctx, &Args)`.
-//! - [`connect`] reads the kubeconfig, [`proxy`] the environment; [`context`] is what every command has: clients, namespace, styles.
-//! - [`ask`] is what is asked for, [`create`] asks through the Kubernetes API, [`follow`] waits for a request, [`token`] takes
-//!   its token, [`passphrase`] and [`target`] are what a file needs on this side.
-//! - [`server`] reaches certcourier's HTTP API, wherever it is.
-//! - [`complete`] completes in the shell.
-//! - [`review`] says what is under review; [`ballot`] votes on it, [`confirm`] asks before.
-//! - [`error`] is what a command ends with, and the exit code; [`output`], [`table`], [`page`] and [`style`] print.
+//!   `run(&Ctx, &Args)`. [`request`] is what several of them do with a request.
+//! - [`connect`] reads the kubeconfig; [`client`] reaches certcourier's HTTP API, wherever it is; [`context`] is what every
+//!   command has: clients, namespace, styles.
+//! - [`error`] is what a command ends with, and the exit code; [`print`] prints. [`complete`] completes in the shell.
 
-mod ask;
-mod ballot;
 mod cli;
+mod client;
 mod commands;
 mod complete;
-mod confirm;
 mod connect;
 mod context;
-mod create;
 mod error;
-mod follow;
-mod output;
-mod page;
-mod passphrase;
-mod proxy;
-mod review;
+mod print;
+mod request;
 mod run;
-mod server;
-mod style;
-mod table;
-mod target;
-mod token;
 
 pub use run::run;

@@ -12,7 +12,7 @@ use certcourier::{
     admission::Identity,
     doctor::Check,
     manifests::{Installation, objects, serving_objects},
-    server::error::ErrorCode,
+    server::http::error::ErrorCode,
 };
 use serde_json::Value;
 

@@ -6,7 +6,7 @@ use certcourier::server::{
     ServerArgs,
     args::ConnectionLimits,
     listener,
-    tls::{CertificateFiles, ServingCertificate},
+    net::tls::{CertificateFiles, ServingCertificate},
 };
 use clap::Parser;
 use test_cluster::{Process, free_ports};

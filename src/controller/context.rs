@@ -9,7 +9,9 @@ use std::{
 
 use tokio::sync::{Semaphore, watch};
 
-use super::{args::Intervals, counters::Counters, external, grants::Grants, inventory::Inventory, untold::Untold};
+use super::{
+    args::Intervals, audit_outbox::Untold, gauges::Inventory, grants::Grants, metrics::Counters, public_endpoint,
+};
 use crate::{
     api::DownloadRequest,
     audit::Audit,
@@ -45,7 +47,7 @@ pub(super) struct Context {
     /// The operator's own policy.
     pub(super) ceiling: Option<NamedPolicy>,
     /// Where people reach the server.
-    pub(super) external: external::Source,
+    pub(super) external: public_endpoint::Source,
     /// What is known of the admission policies; only [`super::guard`] says.
     pub(super) guard: watch::Sender<Guard>,
     /// Bounds how many objects are worked on at once, over all kinds and namespaces.
@@ -62,7 +64,7 @@ impl Context {
         (counters, audit): (Counters, Audit),
         intervals: Intervals,
         ceiling: Option<NamedPolicy>,
-        (namespace, external): (&str, external::Source),
+        (namespace, external): (&str, public_endpoint::Source),
     ) -> Arc<Self> {
         let guard = watch::Sender::new(not_looked());
         let permits = Semaphore::new(intervals.concurrency.into());

@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     args::{ControllerArgs, GuardArgs},
     context::Context,
-    counters::Counters,
-    external::{self, CaError},
     guard::Keeper,
-    scope::{self, Awaited},
+    metrics::Counters,
+    public_endpoint::{self, CaError},
+    watch::{stores::Awaited, worker},
 };
 use crate::{
     api,
@@ -98,7 +98,7 @@ fn start(args: &ControllerArgs) -> Result<(), RunError> {
     runtime.block_on(async {
         let clients = Clients::connect(&args.client, Role::Controller).await?;
         let own = args.namespace.clone().unwrap_or_else(|| clients.default_namespace().to_owned());
-        let external = external::Source::new(args, &own)?;
+        let external = public_endpoint::Source::new(args, &own)?;
         let metrics = Metrics::new("controller");
         let identity = args.election.identity.clone().unwrap_or_else(lease::identity);
         let events = Events::new(clients.writes().clone(), REPORTER, identity.as_str());
@@ -210,13 +210,13 @@ async fn work(context: &Arc<Context>, args: &ControllerArgs, awaited: &Awaited, 
         named => named.iter().cloned().map(Some).collect(),
     };
     for namespace in namespaces {
-        scopes.spawn(scope::run(Arc::clone(context), namespace, awaited.clone(), stop.clone()));
+        scopes.spawn(worker::run(Arc::clone(context), namespace, awaited.clone(), stop.clone()));
     }
     let ended = async {
         // The first one that ends before it was asked to takes the others with it.
         scopes.join_next().await;
         if stop.is_cancelled() {
-            scope::all(scopes).await;
+            worker::all(scopes).await;
         } else {
             tokio::time::sleep(AFTER_DEFECT).await;
         }

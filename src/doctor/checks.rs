@@ -3,11 +3,11 @@
 mod admission;
 mod bindings;
 mod guard;
-mod held;
 mod holders;
 mod powers;
 mod rows;
 mod unattended;
+mod who_holds;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -100,12 +100,12 @@ impl Bench<'_> {
 
     /// Whether a hit on Secrets is no more than what admission asks of somebody who writes Certificates there: `get`, of
     /// Secrets by name.
-    fn is_needed_by_a_keeper(&self, grant: &Grant<'_>, hit: &held::Hit) -> bool {
+    fn is_needed_by_a_keeper(&self, grant: &Grant<'_>, hit: &who_holds::Hit) -> bool {
         const KEEP: Right = Right { verbs: &["create", "update", "patch"], group: GROUP, resources: &["certificates"] };
         let here = |keeping: &&Grant<'_>| keeping.namespace.is_none() || keeping.namespace == grant.namespace;
         let own = self.grants.iter().filter(|keeping| keeping.subject == grant.subject).filter(here);
         hit.verb == "get"
-            && matches!(hit.reach, held::Reach::Only(_))
+            && matches!(hit.reach, who_holds::Reach::Only(_))
             && own.into_iter().any(|keeping| !KEEP.within(keeping.rule).is_empty())
     }
 }

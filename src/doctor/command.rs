@@ -12,7 +12,7 @@ use super::{
     gather::{self, Scope},
     rbac::Subject,
     report::{Report, Verdict},
-    table,
+    text,
 };
 use crate::cluster::{
     client::{ClientArgs, Clients, ConnectError, Role},
@@ -132,7 +132,7 @@ fn report(args: &DoctorArgs) -> Result<Report, DoctorError> {
 
 fn print(report: &Report, output: Output) -> Result<(), DoctorError> {
     let text = match output {
-        Output::Table => table::text(report),
+        Output::Table => text::text(report),
         Output::Json => format!("{}\n", serde_json::to_string_pretty(report)?),
     };
     io::stdout().lock().write_all(text.as_bytes()).map_err(DoctorError::Output)

@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 use super::{
     checks,
     facts::{Facts, Seen},
-    missing::Missing,
+    gaps::Missing,
     rbac::{Rbac, Subject},
 };
 use crate::{
@@ -187,7 +187,7 @@ where
     loop {
         let mut params = ListParams::default().limit(PAGE);
         params.continue_token.clone_from(&from);
-        let page = api.list(&params).await.during("list", || super::missing::resource::<K>())?;
+        let page = api.list(&params).await.during("list", || super::gaps::resource::<K>())?;
         found.extend(page.items);
         match page.metadata.continue_.filter(|rest| !rest.is_empty()) {
             // The same page again would never end.

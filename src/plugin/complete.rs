@@ -15,7 +15,7 @@ use super::{
     cli::{Cli, GlobalArgs},
     connect,
     context::Ctx,
-    output::print,
+    print::output::print,
 };
 use crate::api::{Certificate, DownloadReceipt, DownloadRequest};
 

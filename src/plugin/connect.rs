@@ -1,5 +1,7 @@
 //! Where the API server is and who we are, as kubectl finds it: flags, then the kubeconfig, then the pod's ServiceAccount.
 
+pub(crate) mod proxy;
+
 use std::{
     env, io,
     path::{Path, PathBuf},
@@ -11,7 +13,7 @@ use kube::{
     config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
-use super::{cli::GlobalArgs, error::PluginError, proxy};
+use super::{cli::GlobalArgs, error::PluginError};
 use crate::{
     api,
     cluster::{

@@ -14,8 +14,10 @@ use super::{
     cli::GlobalArgs,
     connect,
     error::PluginError,
-    style::{Style, Tone},
-    table::plain,
+    print::{
+        style::{Style, Tone},
+        table::plain,
+    },
 };
 use crate::{
     cluster::{client::Clients, error::During as _},

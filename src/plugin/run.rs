@@ -18,7 +18,7 @@ use super::{
     commands, complete,
     context::Ctx,
     error::{Exit, PluginError},
-    output::print,
+    print::output::print,
 };
 use crate::telemetry::{self, LogArgs, LogFormat};
 

@@ -5,33 +5,30 @@
 //! server has said that this caller may have them done: to gather the facts of a decision, and to write a claimed token.
 //!
 //! # Layout
-//! - [`caller`] who calls and what they may; [`place`] what a path names; [`refusal`] the API server's refusals in HTTP.
-//! - [`body`] reads JSON; [`record`] tells what happened.
+//! - [`caller`] who calls and what they may; [`path`] what a path names; [`refusal`] the API server's refusals in HTTP.
+//! - [`json_body`] reads JSON; [`audit`] tells what happened.
 //! - [`mint`] asks for a file; [`claim`] takes its token; [`votes`] agree, refuse and withdraw.
-//! - [`certificates`], [`requests`], [`receipts`] and [`timeline`] look, [`page`] by page; [`export`] is an older API's route.
+//! - [`certificates`], [`requests`], [`receipts`] and [`timeline`] look, [`pagination`] by page; [`export`] is an older API's route.
 
-mod body;
-mod caller;
+mod audit;
 mod certificates;
-mod claim;
-mod export;
-mod mint;
-mod page;
-mod place;
+mod json_body;
+mod pagination;
 mod receipts;
-mod record;
-mod refusal;
+
 mod requests;
-mod timeline;
-mod votes;
 
 use std::sync::Arc;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{router::documented, state::ServerState};
+use self::{
+    certificates::{export, mint, timeline},
+    requests::{claim, votes},
+};
+use super::{http::route::documented, state::ServerState};
 
-pub(super) use mint::FormatName;
+pub(super) use certificates::mint::FormatName;
 
 /// The routes that take a Kubernetes bearer token.
 pub(super) fn routes() -> OpenApiRouter<Arc<ServerState>> {

@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use super::{
+use super::net::{
     client_address::{AddressBlock, ClientAddressHeader, TrustedProxies},
     rate_limit::RateLimits,
     self_signed::Name,

@@ -4,9 +4,12 @@
 //! proxies and link previews ask without meaning to download. None of those that can be told consumes anything.
 
 mod intent;
+pub(crate) mod pace;
 mod page;
-pub(super) mod presented;
+pub mod redeem;
 mod status;
+pub mod stream;
+pub(crate) mod token_input;
 
 use std::sync::Arc;
 
@@ -21,17 +24,12 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use zeroize::Zeroizing;
 
-use self::status::TokenStatus;
+use self::{redeem::Redeemer, status::TokenStatus};
 use super::{
-    body,
-    client_address::ClientAddress,
+    auth::identity,
     connection::Connection,
-    error::ServerError,
-    exchange::Known,
-    identity, pace,
-    redemption::{self, Redeemer},
-    request_id::RequestId,
-    router::documented,
+    http::{body, error::ServerError, middleware::Known, request_id::RequestId, route::documented},
+    net::client_address::ClientAddress,
     state::ServerState,
 };
 use crate::token::Token;
@@ -91,7 +89,7 @@ async fn download_by_path(
         state.rates.admit(redeemer.client)?;
         return Ok(page::download_page(&token));
     }
-    pace::evenly(redemption::redeem(&state, &token, redeemer)).await
+    pace::evenly(redeem::redeem(&state, &token, redeemer)).await
 }
 
 /// Download a file, with the token in the body.
@@ -129,8 +127,8 @@ async fn download_by_body(
     let limits = &state.requests;
     let body = body::read(&headers, body, limits.max_body_bytes, limits.body_timeout.get()).await;
     let body = body.map_err(ServerError::malformed)?;
-    let token = presented::token_of_body(&body).map_err(ServerError::malformed)?;
-    pace::evenly(redemption::redeem(&state, &token, redeemer)).await
+    let token = token_input::token_of_body(&body).map_err(ServerError::malformed)?;
+    pace::evenly(redeem::redeem(&state, &token, redeemer)).await
 }
 
 /// Look at a token.
@@ -153,8 +151,8 @@ async fn token_status(
 ) -> Result<Json<TokenStatus>, ServerError> {
     let token = token_of_path(path)?;
     let looking = async {
-        let found = redemption::find(&state, &token, &redeemer).await?;
-        let refusal = redemption::look(&state, &found, state.clients.clock().now()).await?;
+        let found = redeem::find(&state, &token, &redeemer).await?;
+        let refusal = redeem::look(&state, &found, state.clients.clock().now()).await?;
         Ok(Json(TokenStatus::of(&found, refusal.as_ref())))
     };
     pace::evenly(looking).await
@@ -183,6 +181,6 @@ impl<S: Sync> FromRequestParts<S> for Redeemer {
 
 fn token_of_path(path: Result<Path<String>, PathRejection>) -> Result<Token, ServerError> {
     let Path(text) =
-        path.map_err(|_| presented::unknown("this path holds no token: copy the link whole").malformed())?;
-    presented::parse(&Zeroizing::new(text)).map_err(ServerError::malformed)
+        path.map_err(|_| token_input::unknown("this path holds no token: copy the link whole").malformed())?;
+    token_input::parse(&Zeroizing::new(text)).map_err(ServerError::malformed)
 }

@@ -7,7 +7,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, histogram::Histogram},
 };
 
-use super::{error::ErrorCode, rate_limit::Limited};
+use super::{http::error::ErrorCode, net::rate_limit::Limited};
 use crate::{
     metrics::{Metrics, Mints},
     net::counters::ConnectionCounters,

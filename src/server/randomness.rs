@@ -1,6 +1,6 @@
 //! The operating system's generator.
 
-use super::error::ServerError;
+use super::http::error::ServerError;
 
 /// Fills a buffer.
 ///

@@ -12,13 +12,15 @@ use tracing::{info, warn};
 
 use super::{
     args::ServerArgs,
-    descriptors,
     listener::{self, Drained},
+    net::{
+        self_signed::SelfSigned,
+        tls::{CertificateSource, ServingCertificate, TlsError},
+    },
+    open_files,
     readiness::ApiServerSeen,
     router,
-    self_signed::SelfSigned,
     state::ServerState,
-    tls::{CertificateSource, ServingCertificate, TlsError},
 };
 use crate::{
     audit::{self, Audit, AuditError},
@@ -202,7 +204,7 @@ async fn accept(
     stop: CancellationToken,
 ) {
     let mut limits = args.connections.clone();
-    limits.max_connections = descriptors::places(limits.max_connections);
+    limits.max_connections = open_files::places(limits.max_connections);
     limits.exempt.clone_from(&args.trusted_proxies);
     let Drained { cut } = listener::serve(listener, tls, app, limits, stop).await;
     info!(cut, "connections have ended");

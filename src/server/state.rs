@@ -10,15 +10,17 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     args::{DeliveryLimits, RequestLimits, ServerArgs},
-    client_address::{ClientAddress, TrustedProxies},
-    error::{ErrorCode, ServerError},
+    downloads::redeem::Renders,
     guard::Watcher,
-    in_flight::InFlight,
-    lately::Lately,
+    http::error::{ErrorCode, ServerError},
     metrics::ServerMetrics,
-    rate_limit::{RateLimiters, Tier},
-    redemption::Renders,
-    tls::OwnNames,
+    net::{
+        client_address::{ClientAddress, TrustedProxies},
+        in_flight::InFlight,
+        rate_limit::{RateLimiters, Tier},
+        recently_valid::Lately,
+        tls::OwnNames,
+    },
 };
 use crate::{
     audit::Audit,

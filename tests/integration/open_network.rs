@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use certcourier::server::descriptors;
+use certcourier::server::open_files;
 use futures::{StreamExt as _, future::join_all, stream};
 use serde_json::json;
 use tokio::{io::AsyncReadExt as _, net::TcpStream};
@@ -47,7 +47,7 @@ async fn a_hundred_requests_at_once_over_each_version_of_http_get_one_file_betwe
 #[tokio::test(flavor = "multi_thread")]
 async fn two_thousand_silent_clients_keep_nobody_out_where_files_may_be_open_in_small_number() {
     // The test itself holds the other ends.
-    assert!(descriptors::places(2500) >= 2500, "raise the limit of open files for this test: ulimit -n 4096");
+    assert!(open_files::places(2500) >= 2500, "raise the limit of open files for this test: ulimit -n 4096");
     let world = World::new(Stage::shared().await, "silent").await;
     let token = world.issue("carol", "silent", json!({"format": "cert"})).await;
     // As containers often start: 1,024 files, though more connections than that are allowed.

@@ -13,7 +13,7 @@ use certcourier::server::{
     args::ConnectionLimits,
     connection::Peer,
     listener,
-    tls::{CertificateFiles, ServingCertificate},
+    net::tls::{CertificateFiles, ServingCertificate},
 };
 use futures::stream;
 use hyper_util::rt::{TokioExecutor, TokioIo};

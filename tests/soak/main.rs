@@ -19,7 +19,7 @@ mod world;
 
 use std::time::Duration;
 
-use certcourier::server::descriptors;
+use certcourier::server::open_files;
 use tokio::time::Instant;
 
 use self::{
@@ -57,7 +57,7 @@ const DEFAULTS: [[&str; 2]; 12] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_address_with_thousands_of_connections_of_each_kind_keeps_nobody_out() {
     // This process holds the other ends.
-    assert!(descriptors::places(2500) >= 2500, "raise the limit of open files for this test: ulimit -n 4096");
+    assert!(open_files::places(2500) >= 2500, "raise the limit of open files for this test: ulimit -n 4096");
     let world = World::new(Stage::shared().await, "soak").await;
     let server = world.stage.another_server(None, DEFAULTS.as_flattened()).await;
     let people = honest::people(&world, &server).await;

@@ -401,3 +401,18 @@ pub enum TokenEnd {
     Used,
     Closed,
 }
+
+/// What the object says of itself. No rules: those are in `lifecycle`.
+impl DownloadRequest {
+    /// Where it is; a request that nobody has looked at yet is Pending.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.status.as_ref().and_then(|status| status.phase).unwrap_or_default()
+    }
+
+    /// Whether anything but a receipt can still change it.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.phase().is_open()
+    }
+}

@@ -9,26 +9,26 @@
 //!
 //! # Layout
 //! - [`live`] the objects as they are, and what they should be; [`kinds`] how a CRD may differ; [`mutators`] what else
-//!   may change certcourier's objects; [`probed`] what became of the probes.
-//! - [`verdict`] what one look proves; [`record`] what is kept of it, by the controller; [`judgement`] the servers' half.
+//!   may change certcourier's objects; [`probe_outcome`] what became of the probes.
+//! - [`look`] what one look proves; [`record`] what is kept of it, by the controller; [`evidence`] the servers' half.
 //! - [`reason`] everything that may be wrong.
 
-mod judgement;
+mod evidence;
 mod kinds;
 mod live;
+mod look;
 mod mutators;
-mod probed;
+mod probe_outcome;
 mod reason;
 mod record;
-mod verdict;
 
-pub use judgement::{Evidence, Standing, judge};
+pub use evidence::{Evidence, Standing, judge};
 pub use live::{Kind, Live, LiveObject, Wanted};
+pub use look::{Look, Verdict};
 pub use mutators::{Mutator, Passers};
-pub use probed::Outcome;
+pub use probe_outcome::Outcome;
 pub use reason::Reason;
 pub use record::{Intact, MUTATORS, Record, State, keep};
-pub use verdict::{Look, Verdict};
 
 #[cfg(test)]
 mod outside_tests;

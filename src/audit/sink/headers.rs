@@ -9,7 +9,7 @@ use std::{
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
-use super::super::args::AuditError;
+use crate::audit::args::AuditError;
 
 const FLAG: &str = "--audit-sink-headers";
 

@@ -6,7 +6,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family},
 };
 
-use super::super::error::{Failure, of_status};
+use crate::cluster::error::{Failure, of_status};
 
 /// On whose behalf a call was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]

@@ -21,10 +21,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::{context::Context, scope::Guarded},
     labelled, next, remove,
     shape::{self, Owner},
 };
+use crate::controller::{context::Context, watch::stores::Guarded};
 use crate::{
     api::{DownloadRequest, names},
     cluster::error::{ApiError, During as _, in_one_line},

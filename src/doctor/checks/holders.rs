@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::{
     Bench, Places, Standing,
-    held::ByWhom,
     rows::{Place, Target},
+    who_holds::ByWhom,
 };
 use crate::{
     api::GROUP,

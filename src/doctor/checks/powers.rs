@@ -4,10 +4,9 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Bench, Standing,
-    held::{Held, Hit, Reach},
-    is_everybody,
+    Bench, Standing, is_everybody,
     rows::{self, Place, Row},
+    who_holds::{Held, Hit, Reach},
 };
 use crate::{
     api::GROUP,

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    admission::{self as policies, Object},
+    admission as policies,
+    admission::Object,
     api::DownloadRequest,
     doctor::{
         check::Check,

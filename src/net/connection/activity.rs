@@ -9,7 +9,7 @@ use std::{
 use axum::http::Version;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{counters::Why, limits::ConnectionLimits, shares::Share};
+use crate::net::{counters::Why, limits::ConnectionLimits, shares::Share};
 
 /// How long a client may leave an answer untaken, or a body unsent, before its connection counts as one that can give way
 /// to another. Where nobody else wants in, it has `--answer-timeout`.

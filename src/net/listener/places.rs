@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::super::{connection::Connection, counters::Why, limits::ConnectionLimits};
+use crate::net::{connection::Connection, counters::Why, limits::ConnectionLimits};
 
 /// How long an authenticated connection that is quiet is kept from strangers.
 const KEPT_FOR_ITS_OWNER: Duration = Duration::from_secs(20);

@@ -12,13 +12,15 @@ use futures::{StreamExt as _, stream};
 use kube::{Api, ResourceExt as _, api::ListParams, api::PostParams};
 
 use self::plan::{Plan, Skipped};
-use super::super::{
+use crate::plugin::{
     cli::namespace,
     context::Ctx,
     error::PluginError,
-    output::{self, Format, OutputArgs},
-    style::Tone,
-    table::{Cell, Table},
+    print::{
+        output::{self, Format, OutputArgs},
+        style::Tone,
+        table::{Cell, Table},
+    },
 };
 use crate::{
     api::Certificate,

@@ -1,7 +1,13 @@
 //! `approve`: agrees to a request of somebody else's.
 
-use super::super::{ballot, ballot::Ballot, cli::object_name, context::Ctx, error::PluginError, output::OutputArgs};
 use crate::api::Decision;
+use crate::plugin::{
+    cli::object_name,
+    context::Ctx,
+    error::PluginError,
+    print::output::OutputArgs,
+    request::vote::{self, Ballot},
+};
 
 const EXAMPLES: &str = "\
 What you agree to is shown before; the vote counts for that and nothing else. On a terminal you \
@@ -40,5 +46,5 @@ pub async fn run(ctx: &Ctx, args: &ApproveArgs) -> Result<(), PluginError> {
         digest: args.digest.as_deref(),
         yes: args.yes,
     };
-    ballot::cast(ctx, &ballot, &args.output).await
+    vote::cast(ctx, &ballot, &args.output).await
 }

@@ -3,18 +3,18 @@
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::{
-    super::{
-        cli::object_name,
-        context::Ctx,
-        error::PluginError,
-        output::{self, OutputArgs, print},
+use super::download::no_bearer;
+use crate::plugin::{
+    cli::object_name,
+    client::{Known, Server},
+    context::Ctx,
+    error::PluginError,
+    print::output::{self, OutputArgs, print},
+    request::{
+        output_file::{Content, Target},
         passphrase::{Chosen, PassphraseArgs},
-        server::{Known, Server},
-        target::{Content, Target},
         token::{self, Taken},
     },
-    download::no_bearer,
 };
 use crate::{
     api::{Delivery, DownloadRequest},

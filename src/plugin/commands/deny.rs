@@ -1,7 +1,13 @@
 //! `deny`: ends a request of somebody else's, also when others have approved it and its token is out.
 
-use super::super::{ballot, ballot::Ballot, cli::object_name, context::Ctx, error::PluginError, output::OutputArgs};
 use crate::api::Decision;
+use crate::plugin::{
+    cli::object_name,
+    context::Ctx,
+    error::PluginError,
+    print::output::OutputArgs,
+    request::vote::{self, Ballot},
+};
 
 const EXAMPLES: &str = "\
 One denial ends a request, also after others have approved it and while its token lives. Without a \
@@ -37,5 +43,5 @@ pub async fn run(ctx: &Ctx, args: &DenyArgs) -> Result<(), PluginError> {
         digest: None,
         yes: args.yes,
     };
-    ballot::cast(ctx, &ballot, &args.output).await
+    vote::cast(ctx, &ballot, &args.output).await
 }

@@ -3,16 +3,18 @@
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::super::{
+use super::list;
+use crate::plugin::{
     cli::object_name,
-    commands::list,
     context::Ctx,
     error::PluginError,
-    output::OutputArgs,
-    page::Page,
-    review::{self, Part},
-    style::Tone,
-    table::{Cell, Table, span},
+    print::{
+        facts::Page,
+        output::OutputArgs,
+        style::Tone,
+        table::{Cell, Table, span},
+    },
+    request::review::{self, Part},
 };
 use crate::{
     api::{
@@ -51,7 +53,10 @@ enum Receipt {
 /// Prints it.
 pub async fn run(ctx: &Ctx, args: &DescribeArgs) -> Result<(), PluginError> {
     let request: DownloadRequest = ctx.one(&args.request, "list requests").await?;
-    if !matches!(args.output.format, super::super::output::Format::Table | super::super::output::Format::Wide) {
+    if !matches!(
+        args.output.format,
+        crate::plugin::print::output::Format::Table | crate::plugin::print::output::Format::Wide
+    ) {
         return args.output.object(&request, String::new);
     }
     let certificates = ctx.api::<Certificate>();
@@ -232,12 +237,10 @@ fn ended(request: &DownloadRequest) -> Option<&str> {
 mod tests {
     use serde_json::json;
 
-    use super::{
-        super::super::{
-            review::fixtures::{request, vote},
-            style::Style,
-        },
-        *,
+    use super::*;
+    use crate::plugin::{
+        print::style::Style,
+        request::review::fixtures::{request, vote},
     };
 
     #[test]

@@ -1,9 +1,9 @@
 //! `doctor`: who could take a key past certcourier, and whether the safeguards are in place.
 
-use super::super::{
+use crate::plugin::{
     context::Ctx,
     error::PluginError,
-    output::{self, Format, OutputArgs},
+    print::output::{self, Format, OutputArgs},
 };
 use crate::{
     cluster::error::in_one_line,

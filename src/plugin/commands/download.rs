@@ -8,17 +8,19 @@ use std::path::PathBuf;
 use certcourier_bundle::{Passphrase, file_name};
 use clap::ValueEnum;
 
-use super::super::{
-    ask::{Ask, AskArgs},
+use crate::plugin::{
     cli::{Timeout, object_name},
+    client::{Artifact, Known, Server, ServerError},
     context::Ctx,
-    create,
     error::PluginError,
-    output::print,
-    passphrase::{Chosen, PassphraseArgs},
-    server::{Artifact, Known, Server, ServerError},
-    target::{Content, Target},
-    token::{self, Asked, Taken},
+    print::output::print,
+    request::{
+        args::{Ask, AskArgs},
+        create,
+        output_file::{Content, Target},
+        passphrase::{Chosen, PassphraseArgs},
+        token::{self, Asked, Taken},
+    },
 };
 use crate::{
     api::{Delivery, DownloadRequest, Format},

@@ -10,14 +10,16 @@ use jiff::Timestamp;
 use kube::{ResourceExt as _, api::ListParams};
 use serde_json::{Value, json};
 
-use super::super::{
+use crate::plugin::{
     cli::GlobalArgs,
     context::Ctx,
     error::PluginError,
-    output::{self, Format, OutputArgs},
-    review::{self, Part},
-    style::{Style, Tone},
-    table::{Cell, Table, age},
+    print::{
+        output::{self, Format, OutputArgs},
+        style::{Style, Tone},
+        table::{Cell, Table, age},
+    },
+    request::review::{self, Part},
 };
 use crate::{
     api::{DownloadRequest, Phase},
@@ -271,10 +273,8 @@ fn marked(you: You) -> Cell {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::super::review::fixtures::{request, vote},
-        *,
-    };
+    use super::*;
+    use crate::plugin::request::review::fixtures::{request, vote};
 
     #[test]
     fn what_waits_for_whom_is_told_apart() {

@@ -5,14 +5,16 @@ mod report;
 use futures::future::join_all;
 
 use self::report::{Link, Look, Seen};
-use super::super::{
+use crate::plugin::{
     cli::object_name,
     context::Ctx,
     error::PluginError,
-    output::{self, Format, OutputArgs},
-    page::Page,
-    style::Tone,
-    table::{Cell, Table, span},
+    print::{
+        facts::Page,
+        output::{self, Format, OutputArgs},
+        style::Tone,
+        table::{Cell, Table, span},
+    },
 };
 use crate::{
     api::{Certificate, Environment},

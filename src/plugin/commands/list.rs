@@ -4,13 +4,15 @@ use clap::ValueEnum;
 use jiff::{SignedDuration, Timestamp};
 use kube::{ResourceExt as _, api::ListParams};
 
-use super::super::{
+use crate::plugin::{
     cli::object_name,
     context::Ctx,
     error::PluginError,
-    output::OutputArgs,
-    style::Tone,
-    table::{Cell, Table, age, span},
+    print::{
+        output::OutputArgs,
+        style::Tone,
+        table::{Cell, Table, age, span},
+    },
 };
 use crate::{
     api::{Certificate, Delivery, DownloadRequest, EnvironmentStatus, Phase},

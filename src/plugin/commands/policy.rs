@@ -5,7 +5,7 @@ pub mod explain;
 
 use clap::Subcommand;
 
-use super::super::{context::Ctx, error::PluginError};
+use crate::plugin::{context::Ctx, error::PluginError};
 
 /// Explain what the policies come to.
 #[derive(Debug, clap::Args)]

@@ -5,15 +5,17 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use kube::{ResourceExt as _, api::ListParams};
 
-use super::super::{
+use crate::api::{DownloadReceipt, Duration, Outcome};
+use crate::plugin::{
     cli::object_name,
     context::Ctx,
     error::PluginError,
-    output::OutputArgs,
-    style::Tone,
-    table::{Cell, Table, span},
+    print::{
+        output::OutputArgs,
+        style::Tone,
+        table::{Cell, Table, span},
+    },
 };
-use crate::api::{DownloadReceipt, Duration, Outcome};
 
 const EXAMPLES: &str = "\
 Examples:

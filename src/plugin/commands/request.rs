@@ -1,15 +1,15 @@
 //! `request`: asks for a file and leaves it at that; or prints what would ask for it, for GitOps.
 
-use super::{
-    super::{
-        ask::{AskArgs, secret_key},
-        cli::object_name,
-        context::Ctx,
+use super::download::DeliveryChoice;
+use crate::plugin::{
+    cli::object_name,
+    context::Ctx,
+    error::PluginError,
+    print::output::{Format as Printed, OutputArgs},
+    request::{
+        args::{AskArgs, secret_key},
         create,
-        error::PluginError,
-        output::{Format as Printed, OutputArgs},
     },
-    download::DeliveryChoice,
 };
 use crate::{
     api::{Delivery, PassphraseReference},

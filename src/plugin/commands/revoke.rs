@@ -3,7 +3,7 @@
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use super::super::{cli::object_name, context::Ctx, error::PluginError, output::print};
+use crate::plugin::{cli::object_name, context::Ctx, error::PluginError, print::output::print};
 use crate::{
     api::{DownloadRequest, names},
     cluster::{access, error::During as _},

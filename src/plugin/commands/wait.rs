@@ -1,10 +1,10 @@
 //! `wait`: until a request has a token, or its end; the exit code says which.
 
-use super::super::{
+use crate::plugin::{
     cli::{Timeout, object_name},
     context::Ctx,
     error::PluginError,
-    follow::{Wanted, follow},
+    request::wait::{Wanted, follow},
 };
 
 const AFTER: &str = "\

@@ -1,5 +1,9 @@
 //! The Certificates of a project, as the caller may see them.
 
+pub(crate) mod export;
+pub(crate) mod mint;
+pub(crate) mod timeline;
+
 use std::sync::Arc;
 
 use axum::{
@@ -10,15 +14,12 @@ use kube::{Api, ResourceExt as _, core::DeserializeGuard};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{
-    super::{
-        error::{ErrorCode, ServerError},
-        state::ServerState,
-    },
-    caller::Caller,
-    page::{self, Listing, Page},
-    place::Place,
-    refusal,
+use super::pagination::{self, Listing, Page};
+use crate::server::http::{path::Place, refusal};
+use crate::server::{
+    auth::caller::Caller,
+    http::error::{ErrorCode, ServerError},
+    state::ServerState,
 };
 use crate::{
     api::{Certificate, DateTime, EnvironmentStatus, ValidityTime, condition::READY},
@@ -162,10 +163,10 @@ pub async fn list_certificates(
     place: Place,
     query: Result<Query<CertificateQuery>, QueryRejection>,
 ) -> Result<Json<Page<CertificateView>>, ServerError> {
-    let query = page::query(query)?;
+    let query = pagination::query(query)?;
     let api: Api<DeserializeGuard<Certificate>> = Api::namespaced(caller.client, &place.project);
     let listing = Listing::new(query.limit, query.r#continue)?;
-    let page = page::list(&api, listing, page::created, HINT).await?;
+    let page = pagination::list(&api, listing, pagination::created, HINT).await?;
     Ok(Json(page.map(CertificateView::of)))
 }
 

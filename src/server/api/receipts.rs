@@ -11,16 +11,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    super::{
-        error::{ErrorCode, ServerError},
-        state::ServerState,
-    },
-    body::bad_request,
-    caller::Caller,
-    mint::FormatName,
-    page::{self, Listing, Page, Period},
-    place::Place,
-    refusal,
+    certificates::mint::FormatName,
+    json_body::bad_request,
+    pagination::{self, Listing, Page, Period},
+};
+use crate::server::http::{path::Place, refusal};
+use crate::server::{
+    auth::caller::Caller,
+    http::error::{ErrorCode, ServerError},
+    state::ServerState,
 };
 use crate::{
     api::{DateTime, DownloadReceipt},
@@ -181,7 +180,7 @@ pub async fn list_receipts(
     place: Place,
     query: Result<Query<ReceiptQuery>, QueryRejection>,
 ) -> Result<Json<Page<ReceiptView>>, ServerError> {
-    let query = page::query(query)?;
+    let query = pagination::query(query)?;
     let listing = Listing::new(query.limit, query.r#continue)?
         .field("spec.certificateRef.name", query.certificate.as_deref())
         .field("spec.requestedBy.username", query.requester.as_deref())
@@ -189,7 +188,7 @@ pub async fn list_receipts(
         .field("status.outcome", query.outcome.as_deref().map(known_outcome).transpose()?)
         .period(Period::new(query.since.as_deref(), query.until.as_deref())?);
     let api: Api<DeserializeGuard<DownloadReceipt>> = Api::namespaced(caller.client, &place.project);
-    let page = page::list(&api, listing, |receipt| receipt.spec.consumed_at.0, HINT).await?;
+    let page = pagination::list(&api, listing, |receipt| receipt.spec.consumed_at.0, HINT).await?;
     Ok(Json(page.map(ReceiptView::of)))
 }
 

@@ -1,5 +1,8 @@
 //! The requests of a project, as the caller may see them. Never a token, its hash or a sealed passphrase.
 
+pub(crate) mod claim;
+pub(crate) mod votes;
+
 use std::{borrow::Cow, sync::Arc};
 
 use axum::{
@@ -14,14 +17,13 @@ use utoipa::{
 };
 
 use super::{
-    super::{error::ServerError, state::ServerState},
-    body::bad_request,
-    caller::Caller,
-    claim::{REQUEST_HINT, request_as},
-    mint::{FormatName, approval_kind},
-    page::{self, Listing, Page, Period},
-    place::Place,
+    certificates::mint::{FormatName, approval_kind},
+    json_body::bad_request,
+    pagination::{self, Listing, Page, Period},
+    requests::claim::{REQUEST_HINT, request_as},
 };
+use crate::server::http::path::Place;
+use crate::server::{auth::caller::Caller, http::error::ServerError, state::ServerState};
 use crate::{
     api::{
         DateTime, Decision, DownloadRequest, DownloadRequestStatus, Phase,
@@ -286,14 +288,14 @@ pub async fn list_requests(
     place: Place,
     query: Result<Query<RequestQuery>, QueryRejection>,
 ) -> Result<Json<Page<RequestView>>, ServerError> {
-    let query = page::query(query)?;
+    let query = pagination::query(query)?;
     let listing = Listing::new(query.limit, query.r#continue)?
         .field("spec.certificateRef.name", query.certificate.as_deref())
         .field("spec.requestedBy.username", query.requester.as_deref())
         .field("status.phase", query.phase.as_deref().map(known_phase).transpose()?)
         .period(Period::new(query.since.as_deref(), query.until.as_deref())?);
     let api: Api<DeserializeGuard<DownloadRequest>> = Api::namespaced(caller.client, &place.project);
-    let page = page::list(&api, listing, page::created, REQUEST_HINT).await?;
+    let page = pagination::list(&api, listing, pagination::created, REQUEST_HINT).await?;
     let now = state.clients.clock().now();
     Ok(Json(page.map(|request| RequestView::of(request, now))))
 }

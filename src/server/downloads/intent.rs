@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderName, header};
 
-use super::super::error::{ErrorCode, ServerError};
+use crate::server::http::error::{ErrorCode, ServerError};
 
 /// Where browsers and those who make previews say that nobody has asked for the file yet.
 const PURPOSES: [&str; 4] = ["sec-purpose", "purpose", "x-moz", "x-purpose"];

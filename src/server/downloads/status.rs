@@ -4,8 +4,12 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::{api::FormatName, error::ServerError, openapi::ErrorName, redemption::Found};
+use super::redeem::Found;
 use crate::api::{DateTime, DownloadRequest};
+use crate::server::{
+    api::FormatName,
+    http::{error::ServerError, openapi::ErrorName},
+};
 
 /// The answer of `GET /api/v1/downloads/{token}/status`.
 #[derive(Debug, Serialize, ToSchema)]

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::server::http::route::only;
 use crate::{
     metrics::Metrics,
     server::{ServerArgs, connection::Peer},

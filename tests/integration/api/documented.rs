@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path, process::Stdio, time::Duration}
 
 use certcourier::{
     api::Phase,
-    server::{error::ErrorCode, openapi_document},
+    server::{http::error::ErrorCode, openapi_document},
 };
 use serde_json::{Value, json};
 use tokio::process::Command;

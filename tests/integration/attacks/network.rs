@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use certcourier::server::descriptors;
+use certcourier::server::open_files;
 use futures::{StreamExt as _, stream};
 use tokio::net::TcpStream;
 
@@ -11,7 +11,7 @@ use super::super::{curl::curl, stage::Stage, world::World};
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_connections_to_the_probes_leave_the_api_its_files() {
     // The test itself holds the other ends.
-    assert!(descriptors::places(2000) >= 2000, "raise the limit of open files for this test: ulimit -n 4096");
+    assert!(open_files::places(2000) >= 2000, "raise the limit of open files for this test: ulimit -n 4096");
     let stage = Stage::shared().await;
     let server = stage.another_server_in(Some("ulimit -n 1200"), None, &[]).await;
     server.program.start_and_wait().await;

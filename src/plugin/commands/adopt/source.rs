@@ -8,11 +8,8 @@ use kube::{
 };
 use serde_json::Value;
 
-use super::{
-    super::super::{context::Ctx, error::PluginError},
-    From,
-    plan::Found,
-};
+use super::{From, plan::Found};
+use crate::plugin::{context::Ctx, error::PluginError};
 use crate::{
     api::names,
     cluster::error::{During as _, Failure},

@@ -4,8 +4,8 @@ use certcourier_bundle::{KeyMatch, LeafFacts, Material};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::super::super::style::Tone;
 use crate::api::{Certificate, Environment, EnvironmentStatus, ValidityTime};
+use crate::plugin::print::style::Tone;
 
 /// Fewer days than this, and the date strikes.
 const SOON_DAYS: i64 = 30;

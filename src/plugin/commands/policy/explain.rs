@@ -4,17 +4,17 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{
-    super::super::{
-        cli::object_name,
-        context::Ctx,
-        error::PluginError,
+use super::answer::{self, Answer, Known, Term, Verdict};
+use crate::plugin::{
+    cli::object_name,
+    context::Ctx,
+    error::PluginError,
+    print::{
+        facts::Page,
         output::{self, Format, OutputArgs},
-        page::Page,
         style::Tone,
         table::{Cell, Table},
     },
-    answer::{self, Answer, Known, Term, Verdict},
 };
 use crate::{
     api::Certificate,

@@ -2,12 +2,10 @@
 
 use k8s_openapi::api::admissionregistration::v1::Validation;
 
-use super::{
-    super::{
-        Identity, cel,
-        draft::{right, rule, saying},
-    },
-    LAST_APPLIED,
+use super::LAST_APPLIED;
+use crate::admission::{
+    Identity, cel,
+    draft::{right, rule, saying},
 };
 use crate::api::names::{GUARD, REVOKE};
 

@@ -1,8 +1,6 @@
-use super::{
-    super::{fixtures::*, *},
-    *,
-};
+use super::*;
 use crate::api::{Decision as Vote, Format};
+use crate::lifecycle::{fixtures::*, *};
 
 /// What happens to a vote on its way, and what its voter reads of that.
 type Change = (fn(&mut Approval), &'static str);

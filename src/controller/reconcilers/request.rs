@@ -1,0 +1,270 @@
+//! DownloadRequests: observe, decide with `lifecycle::next`, act.
+//!
+//! A look at what the watches know costs little and mostly finds that nothing is to be done. Whatever would be changed is
+//! decided again on the request, Certificate, policies and receipt as the API server has them at that moment, and written
+//! only onto the very version of the request that was looked at.
+
+mod grant;
+mod mint;
+mod observe;
+mod sweep;
+mod ttl;
+
+use jiff::Timestamp;
+use kube::{Api, ResourceExt as _};
+
+use crate::controller::{
+    context::Context,
+    watch::{
+        reconcile::{Again, PassError},
+        stores::Stores,
+    },
+};
+use crate::{
+    api::{
+        DownloadRequest, DownloadRequestStatus,
+        condition::{APPROVED, STALLED, reason},
+        names,
+    },
+    cluster::{
+        error::{ApiError, During as _, Failure},
+        events::{Mood, Note},
+        policies::PolicyError,
+        status::{self, Written},
+    },
+    lifecycle::{self, Step},
+};
+use mint::Mint;
+use observe::View;
+
+/// How often a request may change under our hands within one look.
+const ATTEMPTS: usize = 5;
+/// How often a new request looks for the Secret that it waits for.
+const LOOK_FOR_SECRET: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Brings one request as far as it can go now.
+pub(crate) async fn reconcile(
+    context: &Context,
+    stores: &Stores,
+    cached: &DownloadRequest,
+) -> Result<Again, PassError> {
+    if cached.metadata.deletion_timestamp.is_some() || names::is_guard_probe(cached, &context.namespace) {
+        return Ok(Again::OnChange);
+    }
+    if begun(cached) && !context.untold.holds(cached) {
+        let known = observe::known(context, stores, cached)?;
+        let now = context.clients.clock().second();
+        let view = View::of(context, cached, known).await?;
+        let step = view.decide(context, stores, cached, now);
+        if step.status.is_none() && !step.sweep && !context.is_unswept(cached) {
+            if cached.is_open() {
+                return Ok(again(context, cached.status.as_ref(), step.wake_at, now));
+            }
+            return ttl::reconcile(context, cached, &view, now).await;
+        }
+    }
+    // Boxed, because most looks end before it and need not carry its size.
+    match Box::pin(advance(context, stores, cached)).await {
+        Err(error) => stall_if_forbidden(context, cached, error).await,
+        again => again,
+    }
+}
+
+/// A request without a status will certainly be changed.
+fn begun(request: &DownloadRequest) -> bool {
+    request.status.as_ref().is_some_and(|status| status.phase.is_some())
+}
+
+/// Decides on what the API server has now, acts, and writes; again if somebody else was faster.
+async fn advance(context: &Context, stores: &Stores, cached: &DownloadRequest) -> Result<Again, PassError> {
+    let mut made: Option<Made> = None;
+    for _ in 0..ATTEMPTS {
+        // The spec never changes, so its surroundings need not wait for the rest of the request.
+        let surroundings = async { Ok(View::live(context, cached).await?) };
+        let request = async { Ok::<_, PassError>(current(context, cached).await?) };
+        let (mut view, request) = tokio::try_join!(surroundings, request)?;
+        let Some(request) = request else { return Ok(Again::OnChange) };
+        view.ask_about_new_votes(context, &request).await?;
+        let now = context.clients.clock().second();
+        let step = view.decide(context, stores, &request, now);
+        if made.is_some() && step.mint.is_none() {
+            // What was minted on an older version of the request is nobody's token.
+            sweep::all_but_the_living(context, &request).await?;
+        }
+        match act(context, &request, step, &mut made, now).await? {
+            Written::Done(again) => return Ok(again),
+            Written::Conflict => context.counters.conflicts.inc(),
+        };
+    }
+    Err(PassError::Restless)
+}
+
+/// The request as the API server has it, unless it is gone, going, or another one of the same name.
+async fn current(context: &Context, cached: &DownloadRequest) -> Result<Option<DownloadRequest>, ApiError> {
+    let (namespace, name) = (cached.namespace().unwrap_or_default(), cached.name_any());
+    let api: Api<DownloadRequest> = Api::namespaced(context.clients.reads().clone(), &namespace);
+    let found = api.get_opt(&name).await.during("read", || format!("DownloadRequest {namespace}/{name}"))?;
+    let Some(found) = found.filter(|found| found.uid() == cached.uid()) else {
+        context.untold.nothing(cached);
+        return Ok(None);
+    };
+    context.untold.settle(&context.audit, &found, context.clients.clock().now());
+    Ok(Some(found).filter(|found| found.metadata.deletion_timestamp.is_none()))
+}
+
+/// A token that this look has minted, and that is in no status yet: its number, and what was made.
+type Made = (i64, lifecycle::Minted);
+
+/// Sweeps, mints, writes, tells. `Conflict`: nothing was written, because the request has changed.
+async fn act(
+    context: &Context,
+    request: &DownloadRequest,
+    mut step: Step,
+    made: &mut Option<Made>,
+    now: Timestamp,
+) -> Result<Written<Again>, PassError> {
+    let kept = made.take_if(|(generation, _)| step.mint.as_ref().is_some_and(|mint| mint.generation == *generation));
+    let due = kept.is_none() && (step.sweep || context.is_unswept(request));
+    let swept = if due { sweep::all(context, request).await } else { Ok(()) };
+    context.remember_unswept(request, swept.is_err());
+    let Some(mut status) = step.status.take() else {
+        let again = again(context, request.status.as_ref(), step.wake_at, now);
+        return swept.map(|()| Written::Done(again)).map_err(PassError::from);
+    };
+    if let Some(planned) = &step.mint {
+        // Two tokens must not lie about: the new one waits until the old one is gone.
+        swept?;
+        let mint = match kept {
+            Some((_, minted)) => Mint::Minted(minted),
+            None => mint::mint(context, request, planned).await?,
+        };
+        match mint {
+            Mint::Minted(minted) => {
+                *made = Some((planned.generation, minted.clone()));
+                *status = planned.complete(request, &status, minted);
+                step.notes.push(issued(planned));
+            }
+            Mint::Taken { why, message } => {
+                *status = lifecycle::stall(request, &status, why, &message, now);
+                step.notes.push(lifecycle::Note { reason: why, message, warning: true });
+            }
+        }
+        return write(context, request, *status, &step, now).await;
+    }
+    // A closed token must not live on because its Secret cannot be removed now; that is tried again.
+    let written = write(context, request, *status, &step, now).await?;
+    match (swept, &written) {
+        (Err(error), Written::Done(_)) => Err(error.into()),
+        _ => Ok(written),
+    }
+}
+
+fn issued(planned: &lifecycle::Mint) -> lifecycle::Note {
+    lifecycle::Note {
+        reason: "TokenIssued",
+        message: format!(
+            "token {} is in Secret {}, until {}",
+            planned.generation,
+            planned.secret_name.as_deref().unwrap_or_default(),
+            planned.expires_at
+        ),
+        warning: false,
+    }
+}
+
+/// When to look again, though no watch names the request: at the step's own time, and every now and then while it waits
+/// for a Secret, which no watch sees.
+fn again(
+    context: &Context,
+    status: Option<&DownloadRequestStatus>,
+    wake_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Again {
+    let waits = |kind: &str, value: &str, why: &str| {
+        let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
+        conditions.iter().any(|c| c.type_ == kind && c.status == value && (c.reason == why || why.is_empty()))
+    };
+    let pause = if waits(APPROVED, "Unknown", reason::WAITING_FOR_CERTIFICATE) {
+        Some(LOOK_FOR_SECRET)
+    } else {
+        waits(STALLED, "True", "").then(|| context.intervals.retry_interval.get())
+    };
+    match (pause, wake_at) {
+        (Some(pause), Some(moment)) => Again::At(now.saturating_add(pause).map_or(moment, |soon| soon.min(moment))),
+        (Some(pause), None) => Again::In(pause),
+        (None, Some(moment)) => Again::At(moment),
+        (None, None) => Again::OnChange,
+    }
+}
+
+async fn write(
+    context: &Context,
+    request: &DownloadRequest,
+    status: DownloadRequestStatus,
+    step: &Step,
+    now: Timestamp,
+) -> Result<Written<Again>, PassError> {
+    let again = again(context, Some(&status), step.wake_at, now);
+    if request.status.as_ref() == Some(&status) {
+        return Ok(Written::Done(again));
+    }
+    let minted = |status: Option<&DownloadRequestStatus>| {
+        status.and_then(|status| status.token.as_ref()).map_or(0, |token| token.generation)
+    };
+    let changed = DownloadRequest { status: Some(status), ..request.clone() };
+    context.untold.begin(request);
+    match status::write(context.clients.writes(), &changed).await? {
+        Written::Conflict => {
+            context.untold.nothing(request);
+            Ok(Written::Conflict)
+        }
+        Written::Done(_) => {
+            // Nothing is awaited between the answer and this, so only a dying process can miss it.
+            context.untold.settle(&context.audit, &changed, now);
+            if minted(changed.status.as_ref()) > minted(request.status.as_ref()) {
+                let spec = &request.spec;
+                context.counters.mints.minted(spec.format, spec.delivery.unwrap_or_default());
+            }
+            tell(context, request, &step.notes).await;
+            Ok(Written::Done(again))
+        }
+    }
+}
+
+async fn tell(context: &Context, request: &DownloadRequest, notes: &[lifecycle::Note]) {
+    for note in notes {
+        // To the microsecond, not the status's second: Events are listed in the order of these times.
+        let now = context.clients.clock().now();
+        let name = request.name_any();
+        tracing::info!(
+            request.namespace = request.namespace(),
+            request.name = name,
+            reason = note.reason,
+            "DownloadRequest `{name}`: {}",
+            note.message
+        );
+        let mood = if note.warning { Mood::Warning } else { Mood::Normal };
+        let note = Note { mood, reason: note.reason, action: "Reconcile", text: note.message.clone() };
+        context.events.tell(request, note, now).await;
+    }
+}
+
+/// What the operator may not do is said in the request, where people look.
+async fn stall_if_forbidden(context: &Context, cached: &DownloadRequest, error: PassError) -> Result<Again, PassError> {
+    let (PassError::Api(cause) | PassError::Policy(PolicyError::Api(cause))) = &error else { return Err(error) };
+    // What goes with its namespace has no use for words about rights.
+    if cause.failure() != Failure::Forbidden || cause.ending_namespace().is_some() || !cached.is_open() {
+        return Err(error);
+    }
+    let message = format!("the operator may not {cause}: {}; bind its ClusterRoles in this namespace", cause.cause());
+    // If this cannot be written either, the log says it, and the next look tries again.
+    if let Some(request) = current(context, cached).await? {
+        let now = context.clients.clock().second();
+        let base = request.status.clone().unwrap_or_default();
+        let status = lifecycle::stall(&request, &base, reason::API_FORBIDDEN, &message, now);
+        let note = lifecycle::Note { reason: reason::API_FORBIDDEN, message, warning: true };
+        let step = Step { notes: vec![note], ..Step::default() };
+        let _ = write(context, &request, status, &step, now).await;
+    }
+    Err(error)
+}

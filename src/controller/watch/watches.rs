@@ -1,0 +1,241 @@
+//! The watches of a scope, and what each event means for which object.
+
+use std::{collections::HashSet, fmt::Debug, sync::Arc};
+
+use futures::{StreamExt as _, future};
+use kube::{
+    Api, Client, Resource, ResourceExt as _,
+    core::NamespaceResourceScope,
+    runtime::{
+        WatchStreamExt as _,
+        reflector::{ObjectRef, Store, store::Writer},
+        watcher::{self, Event, watcher},
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::task::JoinSet;
+
+use super::{
+    retained,
+    stores::{Awaited, Guarded, Queue, Queues, Stores, Writers},
+};
+use crate::controller::{context::Context, open_requests::OpenRequests};
+use crate::{
+    api::{Certificate, CertificatePolicy, DownloadReceipt, DownloadRequest},
+    audit,
+    cluster::error::in_one_line,
+};
+
+/// Objects are big before what is not used is taken off, so that a first list comes in small pages.
+const PAGE: u32 = 100;
+
+/// Starts one watch per kind, each a task that never ends.
+pub(crate) fn start(
+    context: &Arc<Context>,
+    namespace: Option<String>,
+    awaited: &Awaited,
+    writers: Writers,
+    stores: &Stores,
+    queues: Queues,
+) -> JoinSet<()> {
+    let client = context.clients.watches().clone();
+    let watches = Watches { client, namespace, awaited: awaited.clone(), context: Arc::clone(context) };
+    let known = Known { context: Arc::clone(context), open: stores.open.clone() };
+    let concerned = Concerned { requests: stores.requests.clone(), queue: queues.requests };
+    let mut watching = JoinSet::new();
+    let others = concerned.clone();
+    watching.spawn(watches.run(writers.certificates, move |seen: Seen<'_, Certificate>| match seen {
+        Seen::There(certificate) | Seen::Gone(certificate) => {
+            put(&queues.certificates, certificate);
+            others.of_certificate(&certificate.namespace().unwrap_or_default(), &certificate.name_any());
+        }
+        Seen::All(_) => others.all(),
+    }));
+    let others = concerned.clone();
+    watching.spawn(watches.run(writers.policies, move |seen: Seen<'_, CertificatePolicy>| match seen {
+        Seen::There(policy) | Seen::Gone(policy) => others.of_namespace(&policy.namespace().unwrap_or_default()),
+        Seen::All(_) => others.all(),
+    }));
+    let others = concerned.clone();
+    watching.spawn(watches.run(writers.requests, move |seen: Seen<'_, DownloadRequest>| {
+        known.learn(&seen);
+        if let Seen::There(request) | Seen::Gone(request) = seen {
+            put(&others.queue, request);
+        }
+    }));
+    let others = concerned.clone();
+    watching.spawn(watches.run(writers.receipts, move |seen: Seen<'_, DownloadReceipt>| {
+        let (Seen::There(receipt) | Seen::Gone(receipt)) = seen else { return };
+        put(&queues.receipts, receipt);
+        if let Ok(readable) = &receipt.0 {
+            others.one(&receipt.namespace().unwrap_or_default(), &readable.spec.request_ref.name);
+        }
+    }));
+    watching.spawn(on_guard(Arc::clone(context), concerned));
+    watching
+}
+
+/// What a watch says.
+enum Seen<'a, K> {
+    /// This object is there, or has changed.
+    There(&'a Guarded<K>),
+    /// This one is gone.
+    Gone(&'a Guarded<K>),
+    /// These are all there are: what is not among them went while nobody watched.
+    All(&'a [Arc<Guarded<K>>]),
+}
+
+/// What is kept of the requests besides their store, and told of those that go.
+struct Known {
+    context: Arc<Context>,
+    open: OpenRequests,
+}
+
+impl Known {
+    fn learn(&self, seen: &Seen<'_, DownloadRequest>) {
+        match seen {
+            Seen::There(request) => {
+                if let Ok(request) = &request.0 {
+                    self.open.seen(request);
+                }
+            }
+            Seen::Gone(request) => {
+                if let Ok(request) = &request.0 {
+                    self.open.gone(request);
+                    self.context.audit.tell(&audit::request::deleted(request, self.context.clients.clock().now()));
+                }
+            }
+            Seen::All(requests) => self.open.only(requests.iter().filter_map(|request| request.0.as_ref().ok())),
+        }
+    }
+}
+
+fn put<K: Resource<DynamicType = ()>>(queue: &Queue<K>, object: &Guarded<K>) {
+    // The other end goes only when the scope ends.
+    let _ = queue.unbounded_send(ObjectRef::from_obj(object));
+}
+
+/// When what is known of the admission policies changes, every request is looked at.
+async fn on_guard(context: Arc<Context>, concerned: Concerned) {
+    let mut guard = context.guard.subscribe();
+    while guard.changed().await.is_ok() {
+        concerned.all();
+    }
+    future::pending::<()>().await;
+}
+
+/// Names the requests that something else concerns.
+#[derive(Clone)]
+struct Concerned {
+    requests: Store<Guarded<DownloadRequest>>,
+    queue: Queue<DownloadRequest>,
+}
+
+impl Concerned {
+    fn all(&self) {
+        self.those(|_| true);
+    }
+
+    /// Closed ones too: a policy says how long they stay.
+    fn of_namespace(&self, namespace: &str) {
+        self.those(|request| request.metadata.namespace.as_deref() == Some(namespace));
+    }
+
+    fn of_certificate(&self, namespace: &str, certificate: &str) {
+        self.those(|request| {
+            request.is_open()
+                && request.metadata.namespace.as_deref() == Some(namespace)
+                && request.spec.certificate_ref.name == certificate
+        });
+    }
+
+    /// Closed ones too: a receipt may come late.
+    fn one(&self, namespace: &str, name: &str) {
+        let _ = self.queue.unbounded_send(ObjectRef::new(name).within(namespace));
+    }
+
+    fn those(&self, concerned: impl Fn(&DownloadRequest) -> bool) {
+        for request in self.requests.state() {
+            if request.0.as_ref().is_ok_and(&concerned) {
+                put(&self.queue, &request);
+            }
+        }
+    }
+}
+
+struct Watches {
+    client: Client,
+    namespace: Option<String>,
+    awaited: Awaited,
+    context: Arc<Context>,
+}
+
+impl Watches {
+    /// Keeps a store filled for ever. `touched` hears of each object, and when all of them are known.
+    fn run<K>(
+        &self,
+        mut writer: Writer<Guarded<K>>,
+        mut touched: impl FnMut(Seen<'_, K>) + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+        K: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    {
+        let api: Api<Guarded<K>> = match &self.namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        };
+        let place = self.namespace.as_ref().map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
+        let label = format!("{}{place}", K::kind(&()));
+        let (awaited, context) = (self.awaited.clone(), Arc::clone(&self.context));
+        awaited.change(|awaited| {
+            awaited.insert(label.clone());
+        });
+        async move {
+            let events = watcher(api, watcher::Config::default().page_size(PAGE))
+                .modify(|object| retained::only_what_is_used(object.meta_mut()))
+                .default_backoff();
+            let mut events = std::pin::pin!(events);
+            while let Some(event) = events.next().await {
+                let event = match event {
+                    Ok(event) => event,
+                    Err(error) => {
+                        context.counters.watch_broke();
+                        tracing::warn!(kind = label, error = in_one_line(&error), "a watch broke; it is begun again");
+                        continue;
+                    }
+                };
+                let before = if matches!(event, Event::InitDone) { writer.as_reader().state() } else { Vec::new() };
+                writer.apply_watcher_event(&event);
+                match &event {
+                    Event::Apply(object) => touched(Seen::There(object)),
+                    Event::Delete(object) => touched(Seen::Gone(object)),
+                    Event::Init | Event::InitApply(_) => {}
+                    Event::InitDone => {
+                        awaited.change(|awaited| {
+                            awaited.remove(&label);
+                        });
+                        let all = writer.as_reader().state();
+                        // What was deleted while the watch was broken has no event of its own.
+                        for object in gone(&before, &all) {
+                            touched(Seen::Gone(object));
+                        }
+                        for object in &all {
+                            touched(Seen::There(object));
+                        }
+                        touched(Seen::All(&all));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The objects that are no longer there.
+fn gone<'a, K: Resource<DynamicType = ()>>(
+    before: &'a [Arc<Guarded<K>>],
+    now: &[Arc<Guarded<K>>],
+) -> impl Iterator<Item = &'a Guarded<K>> {
+    let there: HashSet<Option<String>> = now.iter().map(|object| object.meta().uid.clone()).collect();
+    before.iter().filter(move |object| !there.contains(&object.meta().uid)).map(AsRef::as_ref)
+}

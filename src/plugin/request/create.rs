@@ -1,0 +1,80 @@
+//! Creates a request through the Kubernetes API, in the person's own name.
+
+use kube::{ResourceExt as _, api::PostParams};
+
+use super::args::Ask;
+use crate::plugin::{context::Ctx, error::PluginError};
+use crate::{
+    api::{Delivery, DownloadRequest, names::MAX_REQUEST_NAME},
+    cluster::{
+        access,
+        error::{During as _, Failure},
+    },
+    lifecycle,
+};
+
+/// The API server adds five characters.
+const RANDOM: usize = 5;
+
+/// The request as it is created. Without a name of its own the API server completes one: `api-fullchain-x7k2p`.
+pub fn draft(ask: &Ask, name: Option<&str>, delivery: Delivery, ctx: &Ctx) -> DownloadRequest {
+    let mut request = DownloadRequest::new(name.unwrap_or_default(), ask.spec(delivery, None, ctx.now()));
+    request.metadata.namespace = Some(ctx.namespace.clone());
+    if name.is_none() {
+        request.metadata.name = None;
+        request.metadata.generate_name = Some(prefix(&ask.certificate, ask.format.name()));
+    }
+    request
+}
+
+fn prefix(certificate: &str, format: &str) -> String {
+    let longest = MAX_REQUEST_NAME - format.len() - RANDOM - 2;
+    let certificate = certificate[..certificate.floor_char_boundary(longest)].trim_end_matches(['-', '.']);
+    format!("{certificate}-{format}-")
+}
+
+/// Creates it.
+///
+/// # Errors
+/// When the API server, its admission policies included, refuses.
+pub async fn create(
+    ctx: &Ctx,
+    ask: &Ask,
+    name: Option<&str>,
+    delivery: Delivery,
+) -> Result<DownloadRequest, PluginError> {
+    let who = access::who(ctx.clients.reads()).await.during("ask", || "the API server who you are".to_owned())?;
+    let mut request = draft(ask, name, delivery, ctx);
+    request.spec = ask.spec(delivery, Some(who), ctx.now());
+    let object = || format!("a DownloadRequest in namespace {}", ctx.namespace);
+    let created =
+        ctx.writing::<DownloadRequest>().create(&PostParams::default(), &request).await.during("create", object);
+    let created = created.map_err(|error| match error.failure() {
+        Failure::Unavailable => PluginError::from(error).next(perhaps(ctx)),
+        _ => error.into(),
+    })?;
+    lifecycle::created_as_asked(&created, &request).map_err(|altered| ctx.altered(&altered, &created.name_any()))?;
+    Ok(created)
+}
+
+/// What to do when nobody knows whether a request was made.
+pub fn perhaps(ctx: &Ctx) -> String {
+    format!("the request may be there all the same: `kubectl certcourier list requests --mine {}` says", ctx.flags())
+}
+
+/// What is printed of a request that was created.
+pub fn created(request: &DownloadRequest) -> String {
+    format!("downloadrequest.certcourier.io/{} created\n", request.name_any())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_completed_name_fits() {
+        assert_eq!(prefix("api", "fullchain"), "api-fullchain-");
+        assert_eq!(prefix(&"a".repeat(253), "der-zip").len() + RANDOM, MAX_REQUEST_NAME);
+        assert!(!prefix(&format!("{}.{}", "a".repeat(183), "b".repeat(60)), "fullchain").contains(".-"));
+    }
+}

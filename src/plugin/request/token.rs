@@ -1,0 +1,270 @@
+//! Takes the token of a request: over HTTP with the person's bearer token, or out of the Secret that only they may read.
+
+use std::time::Duration;
+
+use certcourier_bundle::Passphrase;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::{Patch, PatchParams};
+use reqwest::StatusCode;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::{
+    args::{Ask, json},
+    wait::{Standing, Wanted, follow},
+};
+use crate::plugin::{
+    client::{Known, Published, Server},
+    context::Ctx,
+    error::PluginError,
+};
+use crate::{
+    api::{DownloadRequest, names},
+    cluster::{
+        error::{During as _, Failure},
+        secrets::{self, SecretBytes, SecretObject},
+    },
+    redact::Redacted,
+};
+
+/// How long the right to read a Secret may take to bite, after the controller saw that it does.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(200);
+/// How often a token may expire while it is being taken.
+const ATTEMPTS: usize = 3;
+
+/// A text that is erased when dropped, and never shown.
+pub type Secret = Redacted<Zeroizing<String>>;
+
+/// A token, and what came with it.
+#[derive(Debug)]
+pub struct Taken {
+    /// The request's name.
+    pub request: String,
+    /// The token.
+    pub token: Secret,
+    /// Its link, where one came along.
+    pub url: Option<Secret>,
+    /// After this moment it is refused.
+    pub expires_at: Option<Time>,
+    /// The passphrase, where it was generated.
+    pub passphrase: Option<Secret>,
+    /// Where its Secret says that the server is.
+    pub known: Known,
+}
+
+/// The answer that carries a token.
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(deserialize_with = "secret")]
+    token: Secret,
+    #[serde(deserialize_with = "secret")]
+    url: Secret,
+    expires_at: Time,
+    request: String,
+    #[serde(default, deserialize_with = "optional_secret")]
+    passphrase: Option<Secret>,
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    String::deserialize(deserializer).map(|text| Redacted::new(Zeroizing::new(text)))
+}
+
+fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    secret(deserializer).map(Some)
+}
+
+impl Answer {
+    /// As a server gave it; `at` makes a URL of a link that is a path only.
+    fn taken(self, at: impl FnOnce(&str) -> String) -> Taken {
+        let path = self.url.expose();
+        let url = if path.starts_with('/') { Redacted::new(Zeroizing::new(at(path))) } else { self.url };
+        Taken {
+            request: self.request,
+            token: self.token,
+            url: Some(url),
+            expires_at: Some(self.expires_at),
+            passphrase: self.passphrase,
+            known: Known::default(),
+        }
+    }
+}
+
+/// What asking for a file came to.
+#[derive(Debug)]
+pub enum Asked {
+    /// The token is there.
+    Token(Box<Taken>),
+    /// People must agree; the request's name.
+    Waits(String),
+}
+
+/// Two shapes, told apart by the status.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum MintAnswer {
+    Token(Box<Answer>),
+    Waits { request: String },
+}
+
+/// Asks the server for a file.
+///
+/// # Errors
+/// What it refuses: then nothing was created.
+pub async fn mint(
+    ctx: &Ctx,
+    server: &Server,
+    ask: &Ask,
+    passphrase: Option<&Passphrase>,
+) -> Result<Asked, PluginError> {
+    let path = format!("/api/v1/projects/{}/certificates/{}/downloads", ctx.namespace, ask.certificate);
+    tracing::debug!(certificate = ask.certificate, format = ask.format.name(), "asking the server");
+    let (status, answer) = server.post::<MintAnswer>(&path, &ask.body(passphrase)?).await?;
+    match answer {
+        MintAnswer::Token(answer) if status == StatusCode::CREATED => {
+            Ok(Asked::Token(Box::new(answer.taken(|path| server.at(path)))))
+        }
+        MintAnswer::Token(answer) => Ok(Asked::Waits(answer.request)),
+        MintAnswer::Waits { request } => Ok(Asked::Waits(request)),
+    }
+}
+
+#[derive(Serialize)]
+struct ClaimBody<'a> {
+    passphrase: Option<&'a str>,
+}
+
+/// Claims the token of a request with delivery Claim; waits until it can be claimed.
+///
+/// # Errors
+/// When the request ends before, or the server refuses.
+pub async fn claim(
+    ctx: &Ctx,
+    server: &Server,
+    request: &str,
+    passphrase: Option<&Passphrase>,
+) -> Result<Taken, PluginError> {
+    let path = format!("/api/v1/projects/{}/requests/{request}/token", ctx.namespace);
+    let body = json(&ClaimBody { passphrase: passphrase.map(Passphrase::reveal) })?;
+    for attempt in 1.. {
+        follow(ctx, request, &Wanted::Token(None)).await?;
+        match server.post::<Answer>(&path, &body).await {
+            Ok((_, answer)) => return Ok(answer.taken(|path| server.at(path))),
+            // What was agreed to changed in between: wait for new agreement.
+            Err(error) if error.code() == Some("approval_required") && attempt < ATTEMPTS => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(PluginError::new(format!("the token of `{request}` could not be claimed")))
+}
+
+/// Reads the token of a request with delivery Secret; waits until it is there, and asks for another where it expired.
+///
+/// # Errors
+/// When the request ends before, or the Secret cannot be read.
+pub async fn from_secret(ctx: &Ctx, request: &str) -> Result<Taken, PluginError> {
+    let mut wanted = Wanted::Token(None);
+    for _ in 0..ATTEMPTS {
+        let (seen, standing) = follow(ctx, request, &wanted).await?;
+        if standing == Standing::TokenOver {
+            ctx.say("the token expired; asking for another")?;
+            wanted = Wanted::Token(Some(ask_for_another(ctx, request).await?));
+            continue;
+        }
+        if let Some(found) = read(ctx, &seen).await? {
+            return taken(found, &seen);
+        }
+        // It expired between the two looks: the next one sees it.
+    }
+    Err(PluginError::new(format!("the token of `{request}` is not to be had: it goes faster than it comes"))
+        .next("ask for a longer life with --token-ttl"))
+}
+
+async fn ask_for_another(ctx: &Ctx, request: &str) -> Result<String, PluginError> {
+    let value = ctx.now().to_string();
+    let patch = Patch::Merge(json!({"metadata": {"annotations": {names::MINT: value}}}));
+    let object = || format!("DownloadRequest {}/{request}", ctx.namespace);
+    ctx.writing::<DownloadRequest>()
+        .patch(request, &PatchParams::default(), &patch)
+        .await
+        .during("annotate", object)?;
+    Ok(value)
+}
+
+/// The Secret; `None` where it is gone already.
+async fn read(ctx: &Ctx, request: &DownloadRequest) -> Result<Option<SecretObject>, PluginError> {
+    let token = request.status.as_ref().and_then(|status| status.token.as_ref());
+    let Some(name) = token.and_then(|token| token.secret_name.as_deref()) else { return Ok(None) };
+    let end = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let keys = ["token", "url", "ca.crt", "passphrase"];
+        match secrets::read(ctx.clients.reads(), &ctx.namespace, name, &keys).await {
+            Err(error) if error.failure() == Failure::Forbidden && tokio::time::Instant::now() < end => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            read => return Ok(read?),
+        }
+    }
+}
+
+fn taken(mut found: SecretObject, request: &DownloadRequest) -> Result<Taken, PluginError> {
+    let name = request.metadata.name.clone().unwrap_or_default();
+    let mut part = |key: &str| found.take(key).as_ref().and_then(text);
+    let token =
+        part("token").ok_or_else(|| PluginError::new(format!("the token Secret of `{name}` holds no token")))?;
+    let (url, ca, passphrase) = (part("url"), part("ca.crt"), part("passphrase"));
+    let base = url.as_ref().and_then(|url| url.expose().split("/api/v1/downloads/").next().map(str::to_owned));
+    let secret = Published { url: base, ca: ca.map(|ca| ca.expose().to_string()), service: None };
+    let token_status = request.status.as_ref().and_then(|status| status.token.as_ref());
+    Ok(Taken {
+        request: name,
+        token,
+        url,
+        expires_at: token_status.and_then(|token| token.expires_at.clone()),
+        passphrase,
+        known: Known { secret: Some(secret), ..Known::default() },
+    })
+}
+
+fn text(bytes: &SecretBytes) -> Option<Secret> {
+    let text = std::str::from_utf8(bytes.expose()).ok()?;
+    Some(Redacted::new(Zeroizing::new(text.to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_two_answers_to_asking_are_told_apart_and_show_no_secret() {
+        let text = r#"{"token":"ccd_canary","expires_at":"2026-11-22T08:54:37Z","url":"https://x/ccd_canary","request":"r","passphrase":"canary"}"#;
+        let MintAnswer::Token(answer) = serde_json::from_str(text).unwrap() else { panic!() };
+        let taken = answer.taken(|path| format!("https://certs.example.com{path}"));
+        assert_eq!(taken.token.expose().as_str(), "ccd_canary");
+        assert!(!format!("{taken:?}").contains("canary"));
+        let waits =
+            r#"{"request":"r","status":"awaiting_approval","approval":{"kind":"download_key","required":2,"given":0}}"#;
+        assert!(matches!(serde_json::from_str(waits).unwrap(), MintAnswer::Waits { request } if request == "r"));
+    }
+
+    #[test]
+    fn a_secret_says_where_the_server_is() {
+        let secret = |values: &[(&str, &[u8])]| SecretObject::of("Opaque", values);
+        let request = DownloadRequest::new(
+            "r",
+            serde_json::from_str(r#"{"certificateRef":{"name":"api"},"format":"cert"}"#).unwrap(),
+        );
+        let found = secret(&[
+            ("token", b"ccd_x"),
+            ("url", b"https://certs.example.com/p/api/v1/downloads/ccd_x"),
+            ("ca.crt", b"PEM"),
+        ]);
+        let published = taken(found, &request).unwrap().known.secret.unwrap();
+        assert_eq!(published.url.as_deref(), Some("https://certs.example.com/p"));
+        assert_eq!(published.ca.as_deref(), Some("PEM"));
+        let published = taken(secret(&[("token", b"ccd_x")]), &request).unwrap().known.secret.unwrap();
+        assert_eq!(published, Published::default());
+        assert!(taken(secret(&[]), &request).unwrap_err().report().contains("holds no token"));
+    }
+}

@@ -1,0 +1,282 @@
+//! Follows a request until it is where it should be, and says on the way what is waited for.
+
+use std::{pin::pin, time::Duration};
+
+use futures::StreamExt as _;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{
+    Api,
+    runtime::{WatchStreamExt as _, watcher},
+};
+
+use crate::plugin::{
+    context::Ctx,
+    error::{Exit, PluginError},
+};
+use crate::{
+    api::{
+        Delivery, DownloadRequest, DownloadRequestStatus, Phase,
+        condition::{APPROVED, FINISHED, STALLED, TOKEN_ISSUED},
+    },
+    cluster::error::{ApiError, During as _, Failure},
+    lifecycle,
+};
+
+/// How often whoever may not watch looks.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// What is waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// A token that can be taken now. After another one was asked for by this value of the mint annotation, that one.
+    Token(Option<String>),
+    /// That it is known how it ended.
+    Finished,
+}
+
+/// Where a request stands, seen from what is waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is so.
+    Reached,
+    /// Its token expired; another can be asked for.
+    TokenOver,
+    /// Not yet; what is waited for.
+    Waiting(String),
+    /// It will never be so.
+    Over(Exit, String),
+}
+
+/// Waits until the request is as wanted.
+///
+/// # Errors
+/// When it never will be, with an exit code for how it ended, or when it cannot be read.
+pub async fn follow(ctx: &Ctx, name: &str, wanted: &Wanted) -> Result<(DownloadRequest, Standing), PluginError> {
+    let mut told = Told { ctx, last: String::new() };
+    let requests: Api<DownloadRequest> = Api::namespaced(ctx.raw().clone(), &ctx.namespace);
+    let mut seen = pin!(watcher::watch_object(requests, name).default_backoff());
+    while let Some(event) = seen.next().await {
+        match event {
+            Ok(request) => {
+                let request = request.ok_or_else(|| gone(ctx, name))?;
+                if let Some(standing) = told.look(&request, wanted)? {
+                    return Ok((request, standing));
+                }
+            }
+            Err(error) => match meaning(ctx, name, error) {
+                Ok(()) => told.say("the API server does not answer; trying again".to_owned())?,
+                Err(refused) if refused.failure() == Failure::Forbidden => break,
+                Err(refused) => return Err(refused.into()),
+            },
+        }
+    }
+    loop {
+        let object = || format!("DownloadRequest {}/{name}", ctx.namespace);
+        let request = ctx.api::<DownloadRequest>().get_opt(name).await.during("read", object)?;
+        let request = request.ok_or_else(|| gone(ctx, name))?;
+        if let Some(standing) = told.look(&request, wanted)? {
+            return Ok((request, standing));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// What a watch's error means: nothing where trying again may help.
+fn meaning(ctx: &Ctx, name: &str, error: watcher::Error) -> Result<(), ApiError> {
+    let (watcher::Error::InitialListFailed(source)
+    | watcher::Error::WatchStartFailed(source)
+    | watcher::Error::WatchFailed(source)) = error
+    else {
+        return Ok(());
+    };
+    let error = ApiError { action: "watch", object: format!("DownloadRequest {}/{name}", ctx.namespace), source };
+    match error.failure() {
+        Failure::Forbidden | Failure::NotFound | Failure::Invalid => Err(error),
+        Failure::Conflict | Failure::Throttled(_) | Failure::Unavailable => Ok(()),
+    }
+}
+
+fn gone(ctx: &Ctx, name: &str) -> PluginError {
+    PluginError::with_exit(Exit::Failed, format!("there is no DownloadRequest `{name}` in namespace {}", ctx.namespace))
+        .next(format!("`kubectl certcourier list requests -n {}` lists those there are", ctx.namespace))
+}
+
+/// Says each thing once.
+struct Told<'a> {
+    ctx: &'a Ctx,
+    last: String,
+}
+
+impl Told<'_> {
+    fn look(&mut self, request: &DownloadRequest, wanted: &Wanted) -> Result<Option<Standing>, PluginError> {
+        match standing(request, wanted) {
+            Standing::Waiting(what) => self.say(format!("waiting: {what}")).map(|()| None),
+            Standing::Over(exit, words) => {
+                let name = request.metadata.name.as_deref().unwrap_or_default();
+                Err(PluginError::with_exit(exit, format!("{name}: {words}")))
+            }
+            reached => Ok(Some(reached)),
+        }
+    }
+
+    fn say(&mut self, words: String) -> Result<(), PluginError> {
+        if words != self.last {
+            self.ctx.say(&words)?;
+            self.last = words;
+        }
+        Ok(())
+    }
+}
+
+/// Where the request stands. Pure.
+pub fn standing(request: &DownloadRequest, wanted: &Wanted) -> Standing {
+    let Some(status) = &request.status else {
+        return Standing::Waiting("the controller has not looked at the request yet".to_owned());
+    };
+    let phase = status.phase.unwrap_or_default();
+    let finished = condition(status, FINISHED);
+    let words = || finished.map_or_else(|| phase.name().to_owned(), |condition| condition.message.clone());
+    match phase {
+        Phase::Denied => Standing::Over(Exit::Denied, words()),
+        Phase::Expired => Standing::Over(Exit::Expired, words()),
+        Phase::Revoked | Phase::Failed => Standing::Over(Exit::Failed, words()),
+        Phase::Consumed => match (wanted, finished.is_some_and(|condition| condition.status == "True")) {
+            (Wanted::Finished, false) => Standing::Waiting(words()),
+            (Wanted::Finished, true) if finished.is_some_and(|condition| condition.reason == "Delivered") => {
+                Standing::Reached
+            }
+            (Wanted::Finished, true) => Standing::Over(Exit::Failed, words()),
+            (Wanted::Token(_), _) => Standing::Over(Exit::Failed, format!("its token is used: {}", words())),
+        },
+        _ if *wanted == Wanted::Finished => Standing::Waiting(open(request, status)),
+        Phase::Pending | Phase::AwaitingApproval => Standing::Waiting(open(request, status)),
+        Phase::Approved | Phase::TokenIssued => token(request, status, phase, wanted),
+    }
+}
+
+fn token(request: &DownloadRequest, status: &DownloadRequestStatus, phase: Phase, wanted: &Wanted) -> Standing {
+    if request.spec.delivery.unwrap_or_default() == Delivery::Claim {
+        // A claim makes the token.
+        return Standing::Reached;
+    }
+    if let Wanted::Token(Some(asked)) = wanted
+        && status.token.as_ref().and_then(|token| token.observed_mint.as_ref()) != Some(asked)
+    {
+        return Standing::Waiting("another token was asked for".to_owned());
+    }
+    let expired = condition(status, TOKEN_ISSUED).is_some_and(|condition| condition.reason == "TokenExpired");
+    match phase {
+        Phase::TokenIssued => Standing::Reached,
+        _ if expired => Standing::TokenOver,
+        _ => Standing::Waiting(open(request, status)),
+    }
+}
+
+/// What an open request waits for.
+fn open(request: &DownloadRequest, status: &DownloadRequestStatus) -> String {
+    let stalled = condition(status, STALLED).filter(|condition| condition.status == "True");
+    if let (None, Some(awaiting)) = (stalled, lifecycle::awaiting_approval(request)) {
+        return awaiting;
+    }
+    let pending = condition(status, APPROVED).filter(|condition| condition.status != "True");
+    let said = stalled.or(pending).or_else(|| condition(status, TOKEN_ISSUED)).or_else(|| condition(status, FINISHED));
+    let said = said.map(|condition| condition.message.clone()).filter(|message| !message.is_empty());
+    said.unwrap_or_else(|| status.phase.unwrap_or_default().name().to_owned())
+}
+
+fn condition<'a>(status: &'a DownloadRequestStatus, kind: &str) -> Option<&'a Condition> {
+    status.conditions.iter().find(|condition| condition.type_ == kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn request(delivery: &str, phase: &str, conditions: &[(&str, &str, &str, &str)]) -> DownloadRequest {
+        let conditions: Vec<_> = conditions
+            .iter()
+            .map(|(kind, status, reason, message)| {
+                json!({"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": "2026-11-22T08:00:00Z"})
+            })
+            .collect();
+        serde_json::from_value(json!({
+            "apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadRequest", "metadata": {"name": "r"},
+            "spec": {"certificateRef": {"name": "api"}, "format": "key", "delivery": delivery},
+            "status": {
+                "phase": phase, "conditions": conditions,
+                "token": {"generation": 1, "round": 1, "observedMint": "1"},
+            },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn each_end_has_an_exit_code_and_the_words_of_its_condition() {
+        for (phase, reason, exit) in [
+            ("Denied", "Denied", Exit::Denied),
+            ("Expired", "Expired", Exit::Expired),
+            ("Revoked", "Revoked", Exit::Failed),
+            ("Failed", "Failed", Exit::Failed),
+        ] {
+            let request = request("Claim", phase, &[(FINISHED, "True", reason, "because")]);
+            for wanted in [Wanted::Token(None), Wanted::Finished] {
+                assert_eq!(standing(&request, &wanted), Standing::Over(exit, "because".into()), "{phase}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_used_request_is_what_some_wait_for_and_others_not() {
+        let delivered = request("Claim", "Consumed", &[(FINISHED, "True", "Delivered", "delivered")]);
+        assert_eq!(standing(&delivered, &Wanted::Finished), Standing::Reached);
+        assert!(matches!(standing(&delivered, &Wanted::Token(None)), Standing::Over(Exit::Failed, _)));
+        let aborted = request("Claim", "Consumed", &[(FINISHED, "True", "Aborted", "went away")]);
+        assert_eq!(standing(&aborted, &Wanted::Finished), Standing::Over(Exit::Failed, "went away".into()));
+        let under_way = request("Claim", "Consumed", &[(FINISHED, "False", "Open", "under way")]);
+        assert_eq!(standing(&under_way, &Wanted::Finished), Standing::Waiting("under way".into()));
+    }
+
+    #[test]
+    fn a_token_is_there_once_approved_for_a_claim_and_once_minted_for_a_secret() {
+        let token = Wanted::Token(None);
+        let not_yet =
+            [(APPROVED, "True", "ByPeople", "approved"), (TOKEN_ISSUED, "False", "GuardFailed", "no key leaves")];
+        assert_eq!(standing(&request("Claim", "Approved", &not_yet), &token), Standing::Reached);
+        assert_eq!(
+            standing(&request("Secret", "Approved", &not_yet), &token),
+            Standing::Waiting("no key leaves".into())
+        );
+        assert_eq!(standing(&request("Secret", "TokenIssued", &[]), &token), Standing::Reached);
+        let expired = [(TOKEN_ISSUED, "False", "TokenExpired", "token expired")];
+        assert_eq!(standing(&request("Secret", "Approved", &expired), &token), Standing::TokenOver);
+        assert_eq!(standing(&request("Claim", "Approved", &expired), &token), Standing::Reached);
+    }
+
+    #[test]
+    fn an_earlier_token_is_not_the_one_that_was_asked_for() {
+        let issued = request("Secret", "TokenIssued", &[]);
+        assert_eq!(standing(&issued, &Wanted::Token(Some("1".into()))), Standing::Reached);
+        assert!(matches!(standing(&issued, &Wanted::Token(Some("2".into()))), Standing::Waiting(_)));
+    }
+
+    #[test]
+    fn what_is_waited_for_is_said_in_the_words_of_the_condition_that_matters() {
+        let awaiting = [
+            (APPROVED, "False", "AwaitingApproval", "0 of 2 approvals given"),
+            (TOKEN_ISSUED, "False", "NotYet", "waiting for approval"),
+        ];
+        let said = |conditions: &[(&str, &str, &str, &str)]| match standing(
+            &request("Secret", "AwaitingApproval", conditions),
+            &Wanted::Token(None),
+        ) {
+            Standing::Waiting(words) => words,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(said(&awaiting), "0 of 2 approvals given");
+        let stalled = [awaiting[0], awaiting[1], (STALLED, "True", "MaterialUnusable", "mend the Secret")];
+        assert_eq!(said(&stalled), "mend the Secret");
+        assert_eq!(said(&[]), "AwaitingApproval");
+    }
+}

@@ -1,0 +1,216 @@
+//! Requests and receipts as moments. Pure.
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt as _;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::api::{
+    DateTime, DownloadReceipt, DownloadRequest, DownloadRequestStatus, Phase, TokenEnd,
+    condition::{APPROVED, FINISHED, TOKEN_ISSUED, reason},
+};
+use crate::server::api::certificates::mint::FormatName;
+
+/// Something that happened.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = TimelineEntry)]
+pub struct Entry {
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    time: DateTime,
+    /// What.
+    kind: Kind,
+    /// The request that it happened to.
+    request: String,
+    /// The format of its file.
+    #[schema(value_type = FormatName)]
+    format: &'static str,
+    /// The environment; null means the default one, or all for der-zip.
+    environment: Option<String>,
+    /// Who did it, where that is known.
+    by: Option<String>,
+    /// The rest, in a sentence.
+    message: String,
+    /// The receipt of a download.
+    receipt: Option<String>,
+    /// Where a download went.
+    client_ip: Option<String>,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A request was created.
+    Requested,
+    /// The last missing person agreed.
+    Approved,
+    /// A token was minted.
+    Minted,
+    /// The file was delivered, or its delivery broke off.
+    Downloaded,
+    /// Policy, or a person, said no.
+    Refused,
+    /// A token's or a request's time was over.
+    Expired,
+    /// What had been reviewed changed, and with it votes and token became void.
+    Voided,
+    /// Somebody withdrew the request.
+    Revoked,
+}
+
+/// Newest first; what happened at the same time, the later step first; then by request.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Key(Reverse<Timestamp>, Reverse<Kind>, String, String);
+
+impl Default for Key {
+    fn default() -> Self {
+        Self(Reverse(Timestamp::UNIX_EPOCH), Reverse(Kind::Requested), String::new(), String::new())
+    }
+}
+
+impl Entry {
+    /// When it happened.
+    pub fn time(&self) -> Timestamp {
+        self.time.0
+    }
+
+    /// Its place in the order.
+    pub fn key(&self) -> Key {
+        Key(Reverse(self.time.0), Reverse(self.kind), self.request.clone(), self.message.clone())
+    }
+
+    fn at(mut self, time: &Time) -> Self {
+        self.time = time.clone();
+        self
+    }
+
+    fn by(mut self, who: Option<String>) -> Self {
+        self.by = who.filter(|who| !who.is_empty());
+        self
+    }
+}
+
+/// Everything that these objects tell, newest first.
+pub fn entries(requests: &[DownloadRequest], receipts: &[DownloadReceipt]) -> Vec<Entry> {
+    let mut by_uid: BTreeMap<&str, &DownloadReceipt> =
+        receipts.iter().map(|receipt| (receipt.spec.request_ref.uid.as_str(), receipt)).collect();
+    let mut all = Vec::new();
+    for request in requests {
+        let receipt = by_uid.remove(request.metadata.uid.as_deref().unwrap_or_default());
+        of_request(request, receipt.is_some(), &mut all);
+        all.extend(receipt.map(delivery));
+    }
+    for receipt in by_uid.into_values() {
+        of_receipt(receipt, &mut all);
+    }
+    all.sort_by_cached_key(Entry::key);
+    all
+}
+
+fn of_request(request: &DownloadRequest, has_receipt: bool, all: &mut Vec<Entry>) {
+    let status = request.status.clone().unwrap_or_default();
+    let entry = |kind, message: &str| Entry {
+        time: Time(Timestamp::UNIX_EPOCH),
+        kind,
+        request: request.name_any(),
+        format: request.spec.format.name(),
+        environment: request.spec.environment.clone(),
+        by: None,
+        message: message.to_owned(),
+        receipt: None,
+        client_ip: None,
+    };
+    let requester = request.spec.requested_by.as_ref().map(|by| by.username.clone());
+    if let Some(time) = request.creation_timestamp() {
+        let why = request.spec.reason.as_deref().unwrap_or("without a reason");
+        all.push(entry(Kind::Requested, why).at(&time).by(requester.clone()));
+    }
+    let approved = condition(&status, APPROVED, "True").filter(|(why, ..)| *why == reason::BY_PEOPLE);
+    if let Some((review, (_, message, _))) = status.review.as_ref().zip(approved)
+        && let Some(time) = &review.approved_at
+    {
+        all.push(entry(Kind::Approved, message).at(time).by(Some(review.approvals.by.join(", "))));
+    }
+    if let Some(token) = &status.token {
+        for ended in &token.previous {
+            let (kind, message) = match ended.why {
+                TokenEnd::Expired => (Kind::Expired, "an unused token's time was over"),
+                TokenEnd::ApprovalMissing => {
+                    (Kind::Voided, "an approver has lost the right to approve; the token is void")
+                }
+                TokenEnd::ReviewChanged => (Kind::Voided, "what was reviewed has changed; votes and token are void"),
+                // What came next tells of these.
+                TokenEnd::Replaced | TokenEnd::Used | TokenEnd::Closed => continue,
+            };
+            all.push(entry(kind, message).at(&ended.ended));
+        }
+        if let Some((time, until)) = token.issued_at.as_ref().zip(token.expires_at.as_ref()) {
+            let message = format!("token {}, good until {}", token.generation, until.0);
+            all.push(entry(Kind::Minted, &message).at(time).by(requester));
+        }
+    }
+    if let Some((kind, message, time)) = ending(&status, has_receipt) {
+        let mut entry = entry(kind, message).at(time);
+        entry.receipt = status.receipt_ref.as_ref().map(|receipt| receipt.name.clone());
+        all.push(entry);
+    }
+}
+
+/// How the request ended. A delivery is told by its receipt, where there is one to be seen.
+fn ending(status: &DownloadRequestStatus, has_receipt: bool) -> Option<(Kind, &str, &Time)> {
+    let phase = status.phase.unwrap_or_default();
+    let (_, message, time) = condition(status, FINISHED, "True")
+        // A delivery under way is not finished.
+        .or_else(|| condition(status, TOKEN_ISSUED, "False").filter(|_| phase == Phase::Consumed))?;
+    let kind = match phase {
+        Phase::Consumed if has_receipt => return None,
+        Phase::Consumed => Kind::Downloaded,
+        Phase::Denied | Phase::Failed => Kind::Refused,
+        Phase::Expired => Kind::Expired,
+        Phase::Revoked => Kind::Revoked,
+        Phase::Pending | Phase::AwaitingApproval | Phase::Approved | Phase::TokenIssued => return None,
+    };
+    Some((kind, message, time))
+}
+
+fn condition<'a>(status: &'a DownloadRequestStatus, kind: &str, value: &str) -> Option<(&'a str, &'a str, &'a Time)> {
+    let found = status.conditions.iter().find(|condition| condition.type_ == kind && condition.status == value)?;
+    Some((&found.reason, &found.message, &found.last_transition_time))
+}
+
+/// What is left of a request that was deleted.
+fn of_receipt(receipt: &DownloadReceipt, all: &mut Vec<Entry>) {
+    let delivery = delivery(receipt);
+    if let Some(time) = &receipt.spec.token_issued_at {
+        let requester = receipt.spec.requested_by.as_ref().map(|by| by.username.clone());
+        let minted = Entry { kind: Kind::Minted, message: "the token that was used".to_owned(), ..delivery.clone() };
+        let minted = Entry { client_ip: None, receipt: None, ..minted };
+        all.push(minted.at(time).by(requester));
+    }
+    all.push(delivery);
+}
+
+fn delivery(receipt: &DownloadReceipt) -> Entry {
+    let (spec, status) = (&receipt.spec, receipt.status.clone().unwrap_or_default());
+    let outcome = status.outcome.map_or_else(|| "under way".to_owned(), |outcome| format!("{outcome:?}"));
+    let sent = status.bytes_sent.map(|sent| format!("{sent} of ")).unwrap_or_default();
+    let consumed_by = spec.consumed_by.as_ref().map(|by| by.username.clone());
+    Entry {
+        time: spec.consumed_at.clone(),
+        kind: Kind::Downloaded,
+        request: spec.request_ref.name.clone(),
+        format: spec.format.name(),
+        environment: spec.environment.clone(),
+        by: consumed_by.or_else(|| spec.requested_by.as_ref().map(|by| by.username.clone())),
+        message: format!("{outcome}, {sent}{} bytes", spec.artifact.bytes),
+        receipt: Some(receipt.name_any()),
+        client_ip: spec.client_ip.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! What is told of a token that is presented: audit record, Event, metric.
+
+use std::sync::Arc;
+
+use super::{Found, Redeemer, refusal::SOON, too_slow};
+use crate::server::{
+    http::{
+        error::{ErrorCode, ServerError},
+        request_id::RequestId,
+    },
+    state::ServerState,
+};
+use crate::{
+    api::{DownloadReceipt, DownloadRequest},
+    audit::{Unheard, delivery},
+    cluster::events::{Mood, Note},
+    policy::holds_key,
+};
+
+/// Where a token was presented from.
+pub struct Presented {
+    address: String,
+    request_id: RequestId,
+}
+
+impl Presented {
+    /// As far as the redeemer is known.
+    pub fn of(redeemer: &Redeemer) -> Self {
+        Self { address: redeemer.client.to_string(), request_id: redeemer.request_id.clone() }
+    }
+
+    fn told(&self) -> delivery::Presented<'_> {
+        delivery::Presented { address: &self.address, request_id: self.request_id.as_str() }
+    }
+}
+
+/// A token of this request was refused. Not told: tokens of nothing, how somebody asked, and trouble that passes.
+pub fn refused(state: &Arc<ServerState>, request: &DownloadRequest, presented: &Presented, refusal: &ServerError) {
+    let used = refusal.code() == ErrorCode::TokenUsed;
+    if used {
+        state.metrics.replayed();
+    }
+    if !refusal.code().is_decision() {
+        return;
+    }
+    let why = (refusal.code().name(), refusal.description());
+    let fact = delivery::refused(request, why, used, presented.told(), state.clients.clock().now());
+    let is_new = state.audit.tell_once(&fact);
+    if used && is_new {
+        note_replay(Arc::clone(state), request.clone(), presented.address.clone());
+    }
+}
+
+/// One Event for each request and hour, however often and from wherever its token comes again.
+fn note_replay(state: Arc<ServerState>, request: DownloadRequest, address: String) {
+    let tasks = state.tasks.clone();
+    tasks.spawn(async move {
+        let text = format!(
+            "its token was presented again after it was used, from {address}; if that was no retry of the requester, \
+             somebody else has the link (further attempts: audit record, token.reused)"
+        );
+        let note = Note { mood: Mood::Warning, reason: "TokenReused", action: "Redeem", text };
+        let now = state.clients.clock().now();
+        state.events.tell_once(&request, note, "TokenReused", now).await;
+    });
+}
+
+/// That the audit record is heard, where it must be before a key leaves; looked at first, because it costs nothing.
+///
+/// # Errors
+/// [`ErrorCode::AuditFailed`] while it is not; the token stays good.
+pub fn can_be_heard(state: &ServerState, request: &DownloadRequest) -> Result<(), ServerError> {
+    if holds_key(request.spec.format) { state.audit.lets_keys_leave().map_err(|error| unheard(&error)) } else { Ok(()) }
+}
+
+fn unheard(unheard: &Unheard) -> ServerError {
+    let words = format!("{unheard}; nothing was delivered and the token is still good: try again later");
+    ServerError::new(ErrorCode::AuditFailed, words).retry_after(SOON)
+}
+
+/// Where the audit record must be heard before a key leaves: tells it, and waits until it is.
+///
+/// # Errors
+/// [`ErrorCode::AuditFailed`] when it was not, [`ErrorCode::Unavailable`] when that took too long; the token stays good.
+pub async fn announce(
+    state: &ServerState,
+    found: &Found,
+    receipt: &DownloadReceipt,
+    redeemer: &Redeemer,
+) -> Result<(), ServerError> {
+    if !holds_key(receipt.spec.format) {
+        return Ok(());
+    }
+    let limit = state.deliveries.decision_timeout.get();
+    let presented = Presented::of(redeemer);
+    let fact = delivery::releasing(receipt, presented.told(), state.clients.clock().now());
+    let heard = state.audit.hear(&fact, limit.saturating_sub(found.looked_at.elapsed())).await;
+    heard.map_err(|error| unheard(&error))?;
+    if found.looked_at.elapsed() > limit { Err(too_slow()) } else { Ok(()) }
+}

@@ -1,0 +1,132 @@
+//! Whether the token delivers now: all facts read live and side by side, then the one decision that every door shares.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{Found, Redeemer, refusal, too_slow};
+use crate::server::{
+    auth::identity,
+    http::error::{ErrorCode, ServerError},
+    state::ServerState,
+};
+use crate::{
+    api::{Approval, Approver, Certificate, ConsumedBy, DownloadRequest},
+    cluster::facts::{self, Gathered},
+    lifecycle::{self, Approvers, Guard, Material, Observed, Refusal, Settings, Tally},
+    policy::{Access, Decision, Grant},
+};
+
+/// What was decided, and the facts that the rest needs. No `Debug`: it may hold private keys.
+pub struct Decided {
+    /// The Certificate, for its name and its Event.
+    pub certificate: Certificate,
+    /// The environments of the file.
+    pub environments: Vec<String>,
+    /// Their material.
+    pub materials: Vec<certcourier_bundle::Material>,
+    /// Fingerprints of the leaves.
+    pub fingerprints: Vec<String>,
+    /// The terms.
+    pub grant: Grant,
+    /// Who agreed, and why.
+    pub approvals: Vec<Approver>,
+    /// Who redeems, where the token is bound to its requester.
+    pub consumed_by: Option<ConsumedBy>,
+}
+
+/// Gathers and decides.
+///
+/// # Errors
+/// [`ServerError`] with the code of what stands against it, or that it could not be found out in time.
+pub async fn decide(state: &Arc<ServerState>, found: &Found, redeemer: &Redeemer) -> Result<Decided, ServerError> {
+    let request = &found.request;
+    let time_left = || state.deliveries.decision_timeout.get().saturating_sub(found.looked_at.elapsed());
+    let gathering = facts::live(state.clients.reads(), request, state.operator_policy.as_ref());
+    let mut gathered = tokio::time::timeout(time_left(), gathering)
+        .await
+        .map_err(|_| too_slow())?
+        .map_err(refusal::of_policy_error)?;
+    // Last, so that what was forged while the guard was down, and read before, is seen to be.
+    let guard = tokio::time::timeout(time_left(), state.guard.of(request)).await.map_err(|_| too_slow())?;
+
+    let now = state.clients.clock().now();
+    let mut grant = judge(found, &gathered, guard.clone(), now)?;
+    let mut consumed_by = None;
+    if grant.effective.bind_to_requester.value {
+        let requester = requester_in_person(state, request, redeemer);
+        let (requester, access) = tokio::time::timeout(time_left(), requester).await.map_err(|_| too_slow())??;
+        consumed_by = Some(requester);
+        gathered.narrow(access);
+        grant = judge(found, &gathered, guard, now)?;
+    }
+    let approvals = agreed(request, &gathered.approvers);
+    let (Some(certificate), Material::Usable { fingerprints }) = (gathered.known.certificate, gathered.material) else {
+        return Err(certificate_gone());
+    };
+    let (environments, materials) = (gathered.environments, gathered.materials);
+    Ok(Decided { certificate, environments, materials, fingerprints, grant, approvals, consumed_by })
+}
+
+/// The one decision on these facts; the terms, where the token delivers.
+fn judge(found: &Found, gathered: &Gathered, guard: Guard, now: Timestamp) -> Result<Grant, ServerError> {
+    let decision = gathered.decision(&found.request, facts::passphrase_of(&found.request), now);
+    let seen = Observed {
+        request: &found.request,
+        material: gathered.material.clone(),
+        decision: decision.clone(),
+        receipt: facts::receipt_seen(gathered.known.receipt.as_ref()),
+        approvers: gathered.approvers.clone(),
+        guard,
+        ahead: 0,
+        settings: Settings::default(),
+    };
+    lifecycle::redeem(&seen, &found.hash, now)
+        .map_err(|refusal| in_words(&refusal, &seen.material, gathered.known.receipt.as_ref()))?;
+    match decision {
+        Some(Decision::Grant(grant)) => Ok(*grant),
+        _ => Err(certificate_gone()),
+    }
+}
+
+/// Who agreed to what is delivered, and why.
+fn agreed(request: &DownloadRequest, approvers: &Approvers) -> Vec<Approver> {
+    let counted = Tally::of(request, approvers).map(|tally| tally.votes).unwrap_or_default();
+    let named = |vote: &Approval| Approver { username: vote.username.clone(), reason: vote.reason.clone() };
+    counted.into_iter().map(named).collect()
+}
+
+fn certificate_gone() -> ServerError {
+    refusal::of_lifecycle(&Refusal::CertificateGone("the Certificate is gone".to_owned()))
+}
+
+fn in_words(refusal: &Refusal, material: &Material, receipt: Option<&crate::api::DownloadReceipt>) -> ServerError {
+    match (refusal, material, receipt) {
+        (Refusal::TokenUsed, _, Some(receipt)) => refusal::used(receipt),
+        (Refusal::MaterialUnusable(words), Material::Unusable { word: "UnknownEnvironment", .. }, _) => {
+            ServerError::new(ErrorCode::UnknownEnvironment, words)
+        }
+        _ => refusal::of_lifecycle(refusal),
+    }
+}
+
+/// A bound token works only together with the requester's own credentials, and by what these allow now.
+async fn requester_in_person(
+    state: &ServerState,
+    request: &DownloadRequest,
+    redeemer: &Redeemer,
+) -> Result<(ConsumedBy, Access), ServerError> {
+    let Some(bearer) = &redeemer.bearer else {
+        let words = "this token is bound to its requester by policy (token.bindToRequester); \
+                     send the requester's Kubernetes token too: Authorization: Bearer …";
+        return Err(ServerError::new(ErrorCode::Unauthorized, words));
+    };
+    let (caller, client) = identity::of_bearer(&state.clients, bearer).await?;
+    if !identity::is_requester(&caller, request.spec.requested_by.as_ref()) {
+        let words = "this token is bound to its requester by policy (token.bindToRequester), and you are not they; \
+                     create a DownloadRequest of your own";
+        return Err(ServerError::new(ErrorCode::Forbidden, words));
+    }
+    let access = facts::access_in_person(&client, request).await.map_err(refusal::of_api_error)?;
+    Ok((ConsumedBy { username: caller.username }, access))
+}

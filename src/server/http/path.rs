@@ -1,0 +1,76 @@
+//! What a path names: a project, and perhaps one object in it.
+//!
+//! A name from a path becomes part of a path at the API server, so nothing gets through that is no Kubernetes name.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{FromRequestParts, RawPathParams},
+    http::request::Parts,
+};
+
+use crate::server::{
+    http::error::{ErrorCode, ServerError},
+    state::ServerState,
+};
+
+/// The parameter that every path has.
+const PROJECT: &str = "project";
+
+/// A project (a namespace), and the object that the path names in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The namespace.
+    pub project: String,
+    /// The Certificate, request or receipt; empty where the path names none.
+    pub name: String,
+}
+
+impl FromRequestParts<Arc<ServerState>> for Place {
+    type Rejection = ServerError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<ServerState>) -> Result<Self, ServerError> {
+        let parameters = RawPathParams::from_request_parts(parts, state).await.map_err(|_| no_name())?;
+        let mut place = Self { project: String::new(), name: String::new() };
+        for (parameter, value) in &parameters {
+            let (longest, field) = if parameter == PROJECT { (63, &mut place.project) } else { (253, &mut place.name) };
+            if !is_name(value, longest) {
+                return Err(no_name());
+            }
+            value.clone_into(field);
+        }
+        Ok(place)
+    }
+}
+
+fn no_name() -> ServerError {
+    let words = "a part of this path is no name that Kubernetes has: lower-case letters, digits, `-` and `.`";
+    ServerError::new(ErrorCode::NotFound, words)
+}
+
+/// Whether Kubernetes could have an object of this name.
+#[must_use]
+pub fn is_name(text: &str, longest: usize) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let (first, last) = (text.bytes().next(), text.bytes().last());
+    text.len() <= longest
+        && first.is_some_and(inner)
+        && last.is_some_and(inner)
+        && text.bytes().all(|byte| inner(byte) || byte == b'-' || byte == b'.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_lead_elsewhere_at_the_api_server_is_no_name() {
+        for text in ["a", "api", "api.example.com", "a-b", "0"] {
+            assert!(is_name(text, 253), "{text}");
+        }
+        for text in ["", ".", "..", "a/b", "../secrets", "a?watch=1", "a%2Fb", "A", "a ", "-a", "a-", "ä", "a\n"] {
+            assert!(!is_name(text, 253), "{text}");
+        }
+        assert!(is_name(&"a".repeat(63), 63) && !is_name(&"a".repeat(64), 63));
+    }
+}

@@ -1,0 +1,187 @@
+//! What the API server, `policy` and `lifecycle` refuse, as codes and words for the caller.
+//!
+//! What the API server says to a call made with the caller's own token is the caller's to read, so it is passed on: RBAC's
+//! sentence, or the one of the admission policy that refused.
+
+use std::time::Duration;
+
+use kube::Error;
+
+use super::path::Place;
+use crate::server::{
+    auth::identity,
+    downloads::redeem::{of_ending_namespace, of_reason},
+    http::error::{ErrorCode, ServerError},
+};
+use crate::{
+    cluster::{
+        error::{ApiError, Failure, in_one_line},
+        policies::PolicyError,
+    },
+    lifecycle::{Altered, ClaimRefusal},
+    policy::Reason,
+};
+
+/// When to come back after something that passes by itself.
+pub const SOON: Duration = Duration::from_secs(1);
+
+/// How long to wait before reading again what became of a write.
+pub const READ_AGAIN: Duration = Duration::from_millis(50);
+
+/// The mark behind which an admission policy's own words begin.
+const ADMISSION: &str = "denied request: ";
+
+/// The API server does not answer, or has had too much. Nothing is said of what was done.
+pub fn unavailable(error: ApiError) -> ServerError {
+    let wait = match error.failure() {
+        Failure::Throttled(Some(wait)) => wait,
+        _ => SOON,
+    };
+    ServerError::new(ErrorCode::Unavailable, "the API server does not answer as it should: try again")
+        .retry_after(wait)
+        .caused_by(error)
+}
+
+/// A review of the caller's own identity or rights went wrong. Everybody may ask for these, unless somebody took that away.
+pub fn of_review(error: ApiError) -> ServerError {
+    passed_through(error, "ask for ClusterRole system:basic-user, which Kubernetes gives to everybody")
+}
+
+/// The API server's refusal of a call that was made as the caller. `hint` is what to ask for where a right is missing.
+pub fn passed_through(error: ApiError, hint: &str) -> ServerError {
+    if error.ending_namespace().is_some() {
+        return of_ending_namespace(error);
+    }
+    let Error::Api(status) = &error.source else { return unavailable(error) };
+    let (code, said) = (status.code, in_the_api_servers_words(&status.message));
+    let refuse = |code, words: String| ServerError::new(code, words);
+    match (code, error.failure()) {
+        (401, _) => identity::unauthorized().caused_by(error),
+        (_, Failure::Forbidden) if said.by_admission => {
+            refuse(of_admission(said.words, ErrorCode::Forbidden), said.words.to_owned())
+        }
+        (_, Failure::Forbidden) => refuse(ErrorCode::Forbidden, format!("{}; {hint}", said.words)),
+        (_, Failure::NotFound) => refuse(ErrorCode::NotFound, format!("{}; the lists say what there is", said.words)),
+        (_, Failure::Invalid) => refuse(of_admission(said.words, ErrorCode::BadRequest), said.words.to_owned()),
+        (_, Failure::Conflict) => {
+            let words = "somebody else changed this at the same time: try again";
+            refuse(ErrorCode::Unavailable, words.to_owned()).retry_after(SOON).caused_by(error)
+        }
+        (_, Failure::Throttled(wait)) => {
+            refuse(ErrorCode::RateLimited, "the API server has too many requests: try again later".to_owned())
+                .retry_after(wait.unwrap_or(SOON))
+                .caused_by(error)
+        }
+        (_, Failure::Unavailable) => unavailable(error),
+    }
+}
+
+struct Said<'a> {
+    words: &'a str,
+    by_admission: bool,
+}
+
+/// Without what the API server puts in front of an admission policy's sentence.
+fn in_the_api_servers_words(message: &str) -> Said<'_> {
+    match message.split_once(ADMISSION) {
+        Some((_, words)) => Said { words, by_admission: true },
+        None => Said { words: message, by_admission: false },
+    }
+}
+
+/// The code of an admission policy's sentence. Two of them say that it is too late.
+fn of_admission(words: &str, otherwise: ErrorCode) -> ErrorCode {
+    let too_late = ["the request is closed", "a revoked request stays revoked"];
+    if too_late.iter().any(|beginning| words.starts_with(beginning)) { ErrorCode::RequestClosed } else { otherwise }
+}
+
+/// Policy or rights refuse.
+pub fn of_reasons(reasons: &[Reason]) -> ServerError {
+    let sentences: Vec<String> = reasons.iter().map(|reason| in_the_words_of_http(&reason.to_string())).collect();
+    let code = reasons.first().map_or(ErrorCode::Forbidden, of_reason);
+    ServerError::new(code, sentences.join("; "))
+}
+
+/// A sentence names the fields of the object; a caller of HTTP has written others.
+fn in_the_words_of_http(sentence: &str) -> String {
+    let fields = [("spec.reason", "`reason`"), ("spec.deadline", "`deadline`"), ("tokenTTL", "`token_ttl`")];
+    fields.iter().fold(sentence.to_owned(), |sentence, (object, http)| sentence.replace(object, http))
+}
+
+/// A token that cannot be claimed now.
+pub fn of_claim(refusal: &ClaimRefusal) -> ServerError {
+    let code = match refusal {
+        ClaimRefusal::WrongDelivery(_) => ErrorCode::WrongDelivery,
+        ClaimRefusal::Closed(_) | ClaimRefusal::NoMoreTokens(_) => ErrorCode::RequestClosed,
+        ClaimRefusal::ApprovalRequired(_) => ErrorCode::ApprovalRequired,
+        ClaimRefusal::NotReady(_) => ErrorCode::MaterialUnusable,
+        ClaimRefusal::Refused(reasons) => return of_reasons(reasons),
+        ClaimRefusal::GuardFailed(_) => {
+            return ServerError::new(ErrorCode::GuardFailed, refusal.to_string()).retry_after(SOON);
+        }
+    };
+    ServerError::new(code, refusal.to_string())
+}
+
+/// The API server stored something else than the caller sent. Nobody may take it for what they wanted.
+pub fn of_altered(altered: &Altered, place: &Place) -> ServerError {
+    let words = format!(
+        "{altered}. Revoke the request (POST /api/v1/projects/{}/requests/{}/revoke) and tell a cluster administrator: \
+         `kubectl certcourier doctor` lists who could do that",
+        place.project, place.name
+    );
+    ServerError::new(ErrorCode::WriteAltered, words)
+}
+
+/// The facts of a decision could not be gathered with the operator's rights.
+pub fn of_facts(error: PolicyError) -> ServerError {
+    match error {
+        PolicyError::Api(error) => unavailable(error),
+        PolicyError::Unreadable { .. } => {
+            let words = "a CertificatePolicy of this namespace cannot be understood by this version of certcourier, \
+                         so nothing is allowed; tell whoever keeps the policies";
+            ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON).caused_by(in_one_line(&error))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn refused(status: Value) -> ServerError {
+        let source = Error::Api(Box::new(serde_json::from_value(status).unwrap()));
+        let error = ApiError { action: "create", object: "DownloadRequest payments/api".to_owned(), source };
+        passed_through(error, "ask for ClusterRole certcourier-downloader")
+    }
+
+    #[test]
+    fn a_namespace_that_is_being_deleted_is_no_matter_of_roles() {
+        let cause = json!({"reason": "NamespaceTerminating", "message": "namespace payments is being terminated"});
+        let message = "downloadrequests.certcourier.io \"api\" is forbidden: unable to create new content";
+        let refusal = refused(json!({"code": 403, "message": message, "details": {"causes": [cause]}}));
+        assert_eq!(refusal.code(), ErrorCode::CertificateGone);
+        assert!(refusal.description().starts_with("namespace payments is being terminated"), "{refusal}");
+        assert!(!refusal.description().contains("ClusterRole"), "{refusal}");
+        let refusal = refused(json!({"code": 403, "message": message}));
+        assert_eq!(refusal.code(), ErrorCode::Forbidden);
+        assert!(refusal.description().ends_with("ask for ClusterRole certcourier-downloader"), "{refusal}");
+    }
+
+    #[test]
+    fn policys_words_name_the_fields_that_a_caller_of_http_writes() {
+        let reasons = [
+            Reason::TokenTtlTooLong {
+                asked: "2h".parse().unwrap(),
+                longest: "1h".parse().unwrap(),
+                by: "policy prod".to_owned(),
+            },
+            Reason::ReasonRequired { by: "policy prod".to_owned() },
+        ];
+        let words = of_reasons(&reasons).description().to_owned();
+        assert!(words.starts_with("`token_ttl` 2h is longer"), "{words}");
+        assert!(words.contains("leave `token_ttl` out") && words.contains("say in `reason` why"), "{words}");
+    }
+}
