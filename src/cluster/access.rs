@@ -10,7 +10,7 @@ use k8s_openapi::api::{
         SubjectAccessReviewSpec,
     },
 };
-use kube::{Api, Client, api::PostParams};
+use kube::{Api, Client, Error, api::PostParams};
 
 use super::error::{ApiError, During as _};
 use crate::api::{GROUP, Requester};
@@ -20,7 +20,7 @@ use crate::api::{GROUP, Requester};
 /// # Errors
 /// That of the client, for the caller to say whom it asked about. Everybody may ask, so a refusal means that the
 /// credentials are no good.
-pub async fn who(client: &Client) -> Result<Requester, kube::Error> {
+pub async fn who(client: &Client) -> Result<Requester, Error> {
     let review = Api::<SelfSubjectReview>::all(client.clone())
         .create(&PostParams::default(), &SelfSubjectReview::default())
         .await?;
@@ -93,6 +93,7 @@ async fn self_review(caller: &Client, asked: ResourceAttributes, resource: &str)
     let answer = Api::all(caller.clone())
         .create(&PostParams::default(), &review)
         .await
+        .and_then(|answer: SelfSubjectAccessReview| same_question(&review.spec, &answer.spec).map(|()| answer))
         .during("review", || format!("whether the caller may {verb} {resource}"))?;
     Ok(answer.status.is_some_and(|status| status.allowed && !status.denied.unwrap_or(false)))
 }
@@ -127,6 +128,18 @@ async fn allowed(client: &Client, requester: &Requester, resource: ResourceAttri
     let answer = Api::all(client.clone())
         .create(&PostParams::default(), &review)
         .await
+        .and_then(|answer: SubjectAccessReview| same_question(&review.spec, &answer.spec).map(|()| answer))
         .during("review the access of", || format!("user `{}`", requester.username))?;
     Ok(answer.status.is_some_and(|status| status.allowed && !status.denied.unwrap_or(false)))
+}
+
+/// A review goes through mutating admission like every object, so a policy or a webhook can ask for someone else, or for
+/// something else, and the answer is then about that. The answer repeats the question it answers.
+fn same_question<Spec: PartialEq>(asked: &Spec, answered: &Spec) -> Result<(), Error> {
+    if asked == answered {
+        return Ok(());
+    }
+    let changed = "the API server answered another question: a mutating admission policy or webhook changes access reviews; \
+                   tell a cluster administrator (`certcourier doctor` lists what can)";
+    Err(Error::Service(changed.into()))
 }

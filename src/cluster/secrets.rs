@@ -99,18 +99,32 @@ pub async fn read(
     }
 }
 
-/// Creates a Secret and returns its metadata.
+/// A Secret that was created.
+pub struct Created {
+    /// Its metadata.
+    pub metadata: ObjectMeta,
+    /// Whether its content is what was sent: a mutating admission policy or webhook may change it on its way.
+    pub as_sent: bool,
+}
+
+/// Creates a Secret.
 ///
 /// # Errors
 /// [`ApiError`]; a conflict means that there is one of that name.
-pub async fn create(client: &Client, namespace: &str, secret: &NewSecret) -> Result<ObjectMeta, ApiError> {
+pub async fn create(client: &Client, namespace: &str, secret: &NewSecret) -> Result<Created, ApiError> {
     let object = || format!("Secret {namespace}/{}", secret.name);
     let result = async {
         let body = Zeroizing::new(serde_json::to_vec(&Written::from(secret)).map_err(Error::SerdeError)?);
         let request = request(Method::POST, &path(namespace, None), body.to_vec())?;
         let (head, body) = send(client, request).await?;
         status_of(&head, &body)?;
-        Ok(parse(&body, &[])?.metadata)
+        let keys: Vec<&str> = secret.values.iter().map(|(key, _)| *key).collect();
+        let stored = parse(&body, &keys)?;
+        let as_sent = stored.keys.len() == keys.len()
+            && secret.values.iter().all(|(key, sent)| {
+                stored.value(key).is_some_and(|value| value.expose().as_slice() == sent.expose().as_bytes())
+            });
+        Ok(Created { metadata: stored.metadata, as_sent })
     };
     result.await.during("create", object)
 }

@@ -151,6 +151,12 @@ async fn a_request_says_only_what_has_a_meaning() {
             Invalid("deadline"),
         ),
         case(
+            "a deadline with more digits than a Kubernetes time has",
+            person("alice"),
+            ask(json!({"format": "cert", "deadline": "2030-11-22T18:00:00.1234567890Z"})),
+            Invalid("deadline"),
+        ),
+        case(
             "a Certificate that cannot be",
             person("alice"),
             ask(json!({"format": "cert", "certificateRef": {"name": "API"}})),

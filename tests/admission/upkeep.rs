@@ -227,6 +227,18 @@ async fn what_a_request_carries_along_is_bounded() {
                 "metadata.finalizers and metadata.ownerReferences of a request hold at most 4096 characters",
             ),
         ),
+        case(
+            "full to the brim",
+            person("alice"),
+            with_metadata(asked("c5"), "annotations", json!({"junk": "x".repeat(4092)})),
+            Allowed,
+        ),
+        case(
+            "which keeps nobody from revoking it",
+            person("bob"),
+            place.merge("c5", json!({"metadata": {"annotations": {REVOKE: "x".repeat(1024), REVOKED_BY: "bob"}}})),
+            Allowed,
+        ),
         case("a withdrawal has room", person("bob"), place.annotate("c1", REVOKE, "x".repeat(1024)), Allowed),
         case(
             "labels",

@@ -79,9 +79,11 @@ pub struct DownloadRequestSpec {
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "tokenTTL")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("tokenTTL must be between 1s and 24h"))]
     pub token_ttl: Option<Duration>,
-    /// After this moment (RFC 3339, before the year 9999) nothing is minted or redeemed, so that a copy of this object made later does nothing. Omitted: none; but a ServiceAccount must give one, at most 24 hours ahead.
+    /// After this moment (RFC 3339, at most nanoseconds, before the year 9999) nothing is minted or redeemed, so that a copy of this object made later does nothing. Omitted: none; but a ServiceAccount must give one, at most 24 hours ahead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self < timestamp('9999-01-01T00:00:00Z')").message("deadline must lie before the year 9999: leave it out if there is to be none"))]
+    // The API server takes more digits than a Kubernetes time has, and an object with them could be read by nobody.
+    #[schemars(extend("pattern" = r"^[^.]*(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$"))]
     pub deadline: Option<DateTime>,
     /// Where the token goes. `Secret`: into Secret `<name>-download-token`, which the requester may read. `Claim`: only into the answer to an HTTP claim by the requester. Omitted: Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -135,7 +135,9 @@ pub fn editions(identity: &Identity) -> Vec<Vec<Object>> {
 /// The name of the policy that refused, out of the API server's message; nothing when none of ours did.
 #[must_use]
 pub fn refused_by(message: &str) -> Option<&'static str> {
-    let (_, rest) = message.split_once("ValidatingAdmissionPolicy '")?;
+    // The words of another policy, which come behind its own name, may repeat a name of ours.
+    let verdict = message.split_once("is forbidden: ").map_or(message, |(_, verdict)| verdict);
+    let rest = verdict.strip_prefix("ValidatingAdmissionPolicy '")?;
     let (policy, _) = rest.split_once('\'')?;
     name::ALL.into_iter().find(|name| *name == policy)
 }

@@ -10,6 +10,7 @@ use x509_parser::asn1_rs::FromDer as _;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::x509::SubjectPublicKeyInfo;
+use x509_parser::x509::X509Version;
 
 use super::error::CertificateError;
 use super::key_algorithm::{Curve, EC, ED25519, KeyAlgorithm, RSA};
@@ -112,7 +113,27 @@ fn facts(parsed: &X509Certificate<'_>, public_key: &PublicKey) -> LeafFacts {
         not_after_seconds: within_four_digits(parsed.validity().not_after.timestamp()),
         sha256_fingerprint: hex::encode(&Sha256::digest(parsed.as_raw())),
         key_algorithm: public_key.algorithm.to_string(),
-        is_ca: parsed.is_ca(),
+        is_ca: may_sign_certificates(parsed),
+    }
+}
+
+/// Whether anything takes it for a certificate authority. Besides those that say so (RFC 5280, 4.2.1.9) these are what
+/// OpenSSL's `check_ca` accepts without basicConstraints: a self-issued one of X.509 version 1, and one whose keyUsage has
+/// keyCertSign. A key that may sign certificates must not leave as if it were a server's.
+fn may_sign_certificates(parsed: &X509Certificate<'_>) -> bool {
+    match parsed.basic_constraints() {
+        Ok(Some(constraints)) => constraints.value.ca,
+        // Twice, or not readable: of two meanings the stricter.
+        Err(_) => true,
+        Ok(None) => {
+            let signs = match parsed.key_usage() {
+                Ok(Some(usage)) => usage.value.key_cert_sign(),
+                Ok(None) => false,
+                Err(_) => true,
+            };
+            let root_of_old = parsed.version() == X509Version::V1 && parsed.subject() == parsed.issuer();
+            signs || root_of_old
+        }
     }
 }
 

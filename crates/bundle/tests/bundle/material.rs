@@ -3,7 +3,7 @@
 use certcourier_bundle::{
     CertificateError, Format, LeafFacts, Limits, Material, MaterialError, Misfit, Part, PrivateKeyError, RawMaterial,
 };
-use rcgen::{SanType, SerialNumber, date_time_ymd};
+use rcgen::{IsCa, KeyUsagePurpose, SanType, SerialNumber, date_time_ymd};
 
 use crate::pki::{Hierarchy, Signer, accepted, fixture, leaf_params, openssl, parse, refused, rendered_text};
 
@@ -276,6 +276,26 @@ fn a_leaf_with_100_names_shows_them_all() {
     assert_eq!(material.leaf().dns_names, names);
     assert_eq!(material.leaf().serial_number, "FE".repeat(20));
     assert!(!material.leaf().is_ca);
+}
+
+#[test]
+fn whatever_may_sign_certificates_is_an_authority() {
+    let is_ca = |pem: &str| accepted(parse(pem, None, None)).leaf().is_ca;
+    assert!(is_ca(&Signer::root("Root").pem));
+    assert!(is_ca(&fixture("certificates/root-version-1.pem")));
+    let root = Signer::root("Root");
+    let signs = |is_ca: IsCa, usage: KeyUsagePurpose| {
+        let mut params = leaf_params("signs");
+        params.is_ca = is_ca;
+        params.key_usages = vec![usage];
+        root.sign(params).pem
+    };
+    assert!(is_ca(&signs(IsCa::NoCa, KeyUsagePurpose::KeyCertSign)));
+    assert!(
+        !is_ca(&signs(IsCa::ExplicitNoCa, KeyUsagePurpose::KeyCertSign)),
+        "its basicConstraints say that it is none"
+    );
+    assert!(!is_ca(&signs(IsCa::NoCa, KeyUsagePurpose::DigitalSignature)));
 }
 
 #[test]

@@ -106,6 +106,14 @@ fn the_policy_that_refused_is_read_from_the_message_and_others_are_none_of_ours(
         assert_eq!(refused_by(&said(name)), Some(name));
     }
     assert_eq!(refused_by(&said("somebody-elses")), None);
+    for (other, words) in [
+        ("MutatingAdmissionPolicy", said(name::VOTES)),
+        ("ValidatingAdmissionPolicy", said(name::VOTES)),
+        ("MutatingAdmissionPolicy", format!("ValidatingAdmissionPolicy '{}' with binding 'b'", name::VOTES)),
+    ] {
+        let said = format!("x \"c\" is forbidden: {other} 'theirs' with binding 'b' denied request: {words}");
+        assert_eq!(refused_by(&said), None, "{said}");
+    }
     assert_eq!(refused_by("certificates.certcourier.io is forbidden: User \"x\" cannot create resource"), None);
     assert_eq!(refused_by(""), None);
 }

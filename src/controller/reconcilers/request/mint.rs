@@ -84,11 +84,18 @@ pub(crate) async fn mint(
     let (placed, may_read) = tokio::join!(place(context, request, planned, &namespace, &name), async {
         if had_reader { Ok(false) } else { grant::may_read(context, request, &name).await }
     });
-    let Some(contents) = placed? else {
-        let message = format!(
-            "Secret `{name}` is not certcourier's; rename or delete it, or create the request under another name"
-        );
-        return Ok(Mint::Taken { why: reason::SECRET_NAME_TAKEN, message });
+    let contents = match placed? {
+        Placed::Made(contents) => contents,
+        Placed::Foreign => {
+            let message = format!(
+                "Secret `{name}` is not certcourier's; rename or delete it, or create the request under another name"
+            );
+            return Ok(Mint::Taken { why: reason::SECRET_NAME_TAKEN, message });
+        }
+        Placed::Altered => {
+            let altered = Altered { kind: "Secret".to_owned(), name };
+            return Ok(Mint::Taken { why: reason::TOKEN_READABLE_BY_OTHERS, message: changed_on_its_way(&altered) });
+        }
     };
     if may_read? {
         return Ok(Mint::Minted(minted(&contents, request, planned, None)?));
@@ -112,7 +119,7 @@ pub(crate) async fn mint(
 
 fn changed_on_its_way(altered: &Altered) -> String {
     format!(
-        "{} `{}`, which lets the requester read the token, was stored otherwise than certcourier sent it, and was removed: a \
+        "{} `{}`, by which the requester gets the token, was stored otherwise than certcourier sent it, and was removed: a \
          mutating admission policy or webhook changes it on its way; tell a cluster administrator (`certcourier doctor` \
          lists what can)",
         altered.kind, altered.name
@@ -142,14 +149,23 @@ fn minted(
     Ok(lifecycle::Minted { hash: contents.token.hash(), sealed_passphrase, reader_name })
 }
 
-/// What is in the new Secret. `None`: the name is somebody else's.
+/// What became of the Secret.
+enum Placed {
+    /// It is there, with this in it.
+    Made(Contents),
+    /// The name is somebody else's.
+    Foreign,
+    /// Something on its way changed what is in it, such as where the link leads; it is gone again.
+    Altered,
+}
+
 async fn place(
     context: &Context,
     request: &DownloadRequest,
     planned: &lifecycle::Mint,
     namespace: &str,
     name: &str,
-) -> Result<Option<Contents>, PassError> {
+) -> Result<Placed, PassError> {
     let (reads, writes) = (context.clients.reads(), context.clients.writes());
     let external = context.external.now(&context.clients).await?;
     for _ in 0..ATTEMPTS {
@@ -162,14 +178,19 @@ async fn place(
             values: values(&contents, request, &external),
         };
         match secrets::create(writes, namespace, &secret).await {
-            Ok(_) => return Ok(Some(contents)),
+            Ok(created) if created.as_sent => return Ok(Placed::Made(contents)),
+            Ok(created) => {
+                let uid = created.metadata.uid.unwrap_or_default();
+                secrets::delete(writes, namespace, name, &uid).await?;
+                return Ok(Placed::Altered);
+            }
             Err(error) if error.failure() == Failure::Conflict => {}
             Err(error) => return Err(error.into()),
         }
         let Some(found) = secrets::read(reads, namespace, name, &[TOKEN_KEY]).await? else { continue };
         // Of an earlier attempt, or of a deleted request of this name.
         if shape::of_secret(&found, namespace, &request.name_any()).is_none() {
-            return Ok(None);
+            return Ok(Placed::Foreign);
         }
         remove::this_secret(&context.clients, namespace, &found).await?;
     }

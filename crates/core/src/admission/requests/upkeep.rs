@@ -7,7 +7,7 @@ use crate::admission::{
     Identity, cel,
     draft::{right, rule, saying},
 };
-use crate::api::names::{GUARD, REVOKE};
+use crate::api::names::{GUARD, REVOKE, REVOKED_BY};
 
 /// Everything that is kept of a request is kept by the operator, too: enough for labels of tools, a reason and a mint.
 const MAX_ANNOTATIONS: usize = 4096;
@@ -23,7 +23,9 @@ const MAX_LISTS: usize = 4096;
 pub(super) fn annotations_fit() -> Validation {
     let last = cel::text(LAST_APPLIED);
     // A map filtered is the list of its keys.
-    let sum = |map: &str| format!("{map}.filter(k, k != {last}).map(k, size(k) + size({map}[k])).sum()");
+    // What revokes a request must fit whatever else the requester has put there.
+    let apart = cel::list([LAST_APPLIED, REVOKE, REVOKED_BY]);
+    let sum = |map: &str| format!("{map}.filter(k, !(k in {apart})).map(k, size(k) + size({map}[k])).sum()");
     let applied = |map: &str| format!("({last} in {map} ? size({map}[{last}]) : 0)");
     let (kept, old_kept) = (applied("variables.annotations"), applied("variables.oldAnnotations"));
     let (now, before) = (sum("variables.annotations"), sum("variables.oldAnnotations"));
