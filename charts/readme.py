@@ -12,14 +12,14 @@ KEY = re.compile(r"^( *)([A-Za-z][\w.]*):(?: (.*))?$")
 
 HEAD = """# certcourier
 
-Made by `make generate` from values.yaml. Installing, upgrading and uninstalling: docs/install.md.
+Every value of the chart; docs/install.md says how to install, upgrade and uninstall. Made by `make generate` from values.yaml.
 
     kubectl create namespace payments
     helm upgrade --install certcourier charts/certcourier --namespace certcourier-system --create-namespace \\
       --set image.repository=registry.example.com/certcourier \\
       --set watchNamespaces='{payments}' --set externalURL=https://certs.example.com
 
-A value that is not listed here, or that cannot work, is refused by `values.schema.json`.
+`values.schema.json` refuses a value that is not listed here, or that cannot work.
 
 | value | default | meaning |
 |---|---|---|

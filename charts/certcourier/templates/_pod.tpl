@@ -159,7 +159,7 @@ readinessProbe:
     - {name: server-http, containerPort: 8082, protocol: TCP}
   {{- include "certcourier.probes" "server-http" | nindent 2 }}
   lifecycle:
-    # Until everybody knows that this pod takes no new connections.
+    # Wait until no more new connections are sent to this pod.
     preStop: {sleep: {seconds: 5}}
   resources:
     {{- toYaml .Values.server.resources | nindent 4 }}
