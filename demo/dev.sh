@@ -40,7 +40,7 @@ cat <<EOF
 certcourier is running. In another shell:
   . .dev/env
   iam carol; kubectl certcourier list
-People: alice (operator), bob and frank (approvers), carol (downloader), dave (admin), erin (auditor), mallory (nothing).
+People: alice (operator), bob and frank (approvers), carol (downloader), dave (admin), erin (auditor), mallory (no rights).
 Server: $url     Logs: $work/controller.log, $work/server.log
 docs/quickstart.md goes on from here. Ctrl-C stops everything.
 EOF
