@@ -145,6 +145,28 @@ fn every_value_is_in_the_readme_and_in_a_value_set() {
     assert!(unused.is_empty(), "no value set has {unused:?}");
 }
 
+/// `helm install` fails where it has failed before, and a namespace that is left out is whichever comes first.
+#[test]
+fn every_printed_command_installs_again_and_names_its_namespace() {
+    let mut pages = vec!["README.md".to_owned(), "charts/certcourier/README.md".to_owned()];
+    pages.extend(["examples/values-company.yaml", "charts/certcourier/templates/NOTES.txt"].map(str::to_owned));
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let all = fs::read_dir(docs).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+    pages.extend(all.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}")));
+    let mut found = 0;
+    for name in pages {
+        let text = page(&name).replace("\\\n", " ");
+        assert!(!text.contains("helm install"), "{name}: print `helm upgrade --install`");
+        for command in text.lines().filter(|line| line.contains("helm upgrade --install certcourier")) {
+            found += 1;
+            assert!(command.contains("--namespace") && command.contains("--create-namespace"), "{name}: {command}");
+            let says_what = command.contains("image.repository=") || command.contains("--values");
+            assert!(says_what, "{name}: the chart refuses this without an image: {command}");
+        }
+    }
+    assert!(found >= 5, "only {found} commands");
+}
+
 /// A packaged chart is alone: what its README links to has to be in it.
 #[test]
 fn the_readme_of_the_chart_links_to_nothing_outside_it() {
