@@ -4,7 +4,7 @@
 use super::helm::{Helm, LEAST, chart};
 
 /// A value as it is typed, and what must be in the refusal of the schema.
-const NONSENSE: [(&str, &str); 39] = [
+const NONSENSE: [(&str, &str); 40] = [
     ("placement=daemonset", "placement"),
     ("replicas=0", "replicas"),
     ("replicas=two", "replicas"),
@@ -23,6 +23,7 @@ const NONSENSE: [(&str, &str); 39] = [
     ("networkPolicy.apiServer.cidrs={10.0.0.1}", "cidrs"),
     ("server.extraArgs={listen}", "extraArgs"),
     ("podDisruptionBudget.maxUnavailable=100%", "maxUnavailable"),
+    ("image=null", "missing property 'image'"),
     ("commonLabels=team", "commonLabels"),
     ("commonLabels.floor=4", "floor"),
     ("global.commonLabels.floor=4", "floor"),

@@ -63,7 +63,7 @@ One sentence each; checks.yaml says all of them at once. */}}
 {{- end }}
 {{- end }}
 {{- end }}
-{{- if and (gt (len $service.ipFamilies) 1) (has $service.ipFamilyPolicy (list "" "SingleStack")) }}
+{{- if and (gt (len ($service.ipFamilies | default list)) 1) (has ($service.ipFamilyPolicy | default "") (list "" "SingleStack")) }}
 {{- $found = append $found "service.ipFamilies names two families: set service.ipFamilyPolicy to PreferDualStack or RequireDualStack" }}
 {{- end }}
 
@@ -110,7 +110,7 @@ One sentence each; checks.yaml says all of them at once. */}}
 {{- if and (eq $v.strategy.type "RollingUpdate") (has (toString $rolling.maxUnavailable) (list "0" "0%")) (has (toString $rolling.maxSurge) (list "0" "0%")) }}
 {{- $found = append $found "strategy.rollingUpdate allows neither a pod less (maxUnavailable) nor a pod more (maxSurge), so no pod can be replaced: raise one of the two" }}
 {{- end }}
-{{- if and (eq $v.dnsPolicy "None") (not $v.dnsConfig.nameservers) }}
+{{- if and (eq $v.dnsPolicy "None") (not ($v.dnsConfig | default dict).nameservers) }}
 {{- $found = append $found "dnsPolicy None needs name servers: set dnsConfig.nameservers" }}
 {{- end }}
 {{- range $v.extraEnv }}
@@ -170,7 +170,7 @@ One sentence each; checks.yaml says all of them at once. */}}
 {{- $found := list }}
 {{- $profiles := list "RuntimeDefault" "Localhost" }}
 {{- range $name := list "podSecurityContext" "containerSecurityContext" }}
-{{- $context := get $.Values $name }}
+{{- $context := get $.Values $name | default dict }}
 {{- if and (hasKey $context "runAsNonRoot") (not $context.runAsNonRoot) }}
 {{- $found = append $found (printf "%s.runAsNonRoot is false" $name) }}
 {{- end }}
@@ -195,12 +195,12 @@ One sentence each; checks.yaml says all of them at once. */}}
 {{- end }}
 {{- end }}
 {{- end }}
-{{- range .Values.podSecurityContext.sysctls }}
+{{- range (.Values.podSecurityContext | default dict).sysctls }}
 {{- if not (has .name (list "kernel.shm_rmid_forced" "net.ipv4.ip_local_port_range" "net.ipv4.ip_unprivileged_port_start" "net.ipv4.tcp_syncookies" "net.ipv4.ping_group_range" "net.ipv4.ip_local_reserved_ports" "net.ipv4.tcp_keepalive_time" "net.ipv4.tcp_fin_timeout" "net.ipv4.tcp_keepalive_intvl" "net.ipv4.tcp_keepalive_probes" "net.ipv4.tcp_rmem" "net.ipv4.tcp_wmem")) }}
 {{- $found = append $found (printf "podSecurityContext.sysctls sets %v" .name) }}
 {{- end }}
 {{- end }}
-{{- $container := .Values.containerSecurityContext }}
+{{- $container := .Values.containerSecurityContext | default dict }}
 {{- range $field := list "allowPrivilegeEscalation" "privileged" }}
 {{- if get $container $field }}
 {{- $found = append $found (printf "containerSecurityContext.%s is true" $field) }}

@@ -84,7 +84,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- $_ := set $own "app.kubernetes.io/managed-by" $root.Release.Service }}
 {{- $_ := set $own "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_") }}
 {{- $global := ($root.Values.global | default dict).commonLabels | default dict }}
-{{- merge $own (last . | default dict) $root.Values.commonLabels $global | toYaml }}
+{{- merge $own (last . | default dict) ($root.Values.commonLabels | default dict) $global | toYaml }}
 {{- end }}
 
 {{- define "certcourier.annotations" -}}
@@ -93,7 +93,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 
 {{- /* Takes a list: the root, and annotations of this object, which win over common ones. Nothing where there are none. */}}
 {{- define "certcourier.annotationsField" -}}
-{{- with merge dict (last . | default dict) (first .).Values.commonAnnotations -}}
+{{- with merge dict (last . | default dict) ((first .).Values.commonAnnotations | default dict) -}}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -102,7 +102,7 @@ annotations:
 {{- /* Of the chart and of the chart that it is a part of, names as objects. */}}
 {{- define "certcourier.imagePullSecrets" -}}
 {{- $all := list }}
-{{- range concat (($.Values.global | default dict).imagePullSecrets | default list) .Values.imagePullSecrets }}
+{{- range concat (($.Values.global | default dict).imagePullSecrets | default list) (.Values.imagePullSecrets | default list) }}
 {{- $all = append $all (kindIs "string" . | ternary (dict "name" .) .) }}
 {{- end }}
 {{- with uniq $all }}{{ toYaml . }}{{ end }}
@@ -115,7 +115,7 @@ annotations:
 
 {{- define "certcourier.externalHost" -}}
 {{- /* Anything else is refused by checks.yaml. */ -}}
-{{- if regexMatch "^https?://[^/?#\\s@]+(/[^?#\\s]*)?$" .Values.externalURL }}{{ (urlParse .Values.externalURL).hostname }}{{ end }}
+{{- if regexMatch "^https?://[^/?#\\s@]+(/[^?#\\s]*)?$" (.Values.externalURL | default "") }}{{ (urlParse .Values.externalURL).hostname }}{{ end }}
 {{- end }}
 
 {{- /* DNS names and addresses of the serving certificate, separated by commas. */}}
@@ -123,7 +123,7 @@ annotations:
 {{- $name := include "certcourier.fullname" . -}}
 {{- $service := printf "%s.%s" $name .Release.Namespace -}}
 {{- $names := list $name $service (printf "%s.svc" $service) (printf "%s.svc.%s" $service .Values.tls.clusterDomain) "localhost" "127.0.0.1" -}}
-{{- concat $names (list (include "certcourier.externalHost" .)) .Values.tls.names | compact | uniq | join "," }}
+{{- concat $names (list (include "certcourier.externalHost" .)) (.Values.tls.names | default list) | compact | uniq | join "," }}
 {{- end }}
 
 {{- /* Name of the ConfigMap that the controller reads the CA from; empty if it reads none. */}}

@@ -1,7 +1,7 @@
 {{- /* The two containers and the pod around them; deployment.yaml puts them together. */}}
 {{- define "certcourier.containerSecurity" -}}
 {{- $own := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) }}
-{{- mergeOverwrite $own (deepCopy .Values.containerSecurityContext) | toYaml }}
+{{- mergeOverwrite $own (deepCopy (.Values.containerSecurityContext | default dict)) | toYaml }}
 {{- end }}
 
 {{- define "certcourier.podSecurity" -}}
@@ -11,7 +11,7 @@
 {{- $_ := set $own $field (int64 $.Values.runAsUser) }}
 {{- end }}
 {{- end }}
-{{- $given := deepCopy .Values.podSecurityContext }}
+{{- $given := deepCopy (.Values.podSecurityContext | default dict) }}
 {{- range $field := list "runAsUser" "runAsGroup" "fsGroup" }}
 {{- if hasKey $given $field }}{{ $_ := set $given $field (get $given $field | int64) }}{{ end }}
 {{- end }}
