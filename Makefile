@@ -28,7 +28,7 @@ HELM_UNITTEST := $(TOOLS)/helm-unittest-$(HELM_UNITTEST_VERSION)/helm-unittest
 GATEWAY_API_VERSION := 1.5.1
 PROMETHEUS_OPERATOR_VERSION := 0.85.0
 CERT_MANAGER_VERSION := 1.21.2
-CHART_KINDS := $(TOOLS)/kinds-$(GATEWAY_API_VERSION)-$(PROMETHEUS_OPERATOR_VERSION)-$(CERT_MANAGER_VERSION)
+CHART_KINDS := $(TOOLS)/chart-kinds-$(GATEWAY_API_VERSION)-$(PROMETHEUS_OPERATOR_VERSION)-$(CERT_MANAGER_VERSION)
 CHART_TOOLS := $(HELM) $(HELM_UNITTEST) $(CHART_KINDS)
 # The tests of the chart find them by these.
 export HELM HELM_UNITTEST CHART_KINDS
@@ -143,7 +143,7 @@ $(CHART_KINDS): | requirements
 	@set -e; rm -rf $@.new; mkdir -p $@.new; \
 	dir() { go mod download -json $$1 | python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])'; }; \
 	cp $$(dir sigs.k8s.io/gateway-api@v$(GATEWAY_API_VERSION))/config/crd/standard/gateway.networking.k8s.io_{httproutes,backendtlspolicies}.yaml $@.new; \
-	cp $$(dir github.com/prometheus-operator/prometheus-operator@v$(PROMETHEUS_OPERATOR_VERSION))/example/prometheus-operator-crd/monitoring.coreos.com_{servicemonitors,prometheusrules}.yaml $@.new; \
+	cp $$(dir github.com/prometheus-operator/prometheus-operator@v$(PROMETHEUS_OPERATOR_VERSION))/example/prometheus-operator-crd/monitoring.coreos.com_{servicemonitors,podmonitors,prometheusrules}.yaml $@.new; \
 	cp $$(dir github.com/cert-manager/cert-manager@v$(CERT_MANAGER_VERSION))/deploy/crds/cert-manager.io_certificates.yaml $@.new; \
 	chmod -R u+w $@.new; mv $@.new $@
 

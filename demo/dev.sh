@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make dev`: the stage of the demo, left standing until Ctrl-C. Writes .dev/env for your shell.
+# `make dev`: the same stage as for the demo, which runs until Ctrl-C. Writes .dev/env for your shell.
 set -uo pipefail
 # shellcheck source=demo/stage.sh
 . "$(dirname "$0")/stage.sh"
@@ -7,7 +7,7 @@ set -uo pipefail
 set_the_stage || exit 1
 as dave apply -f "$here/examples/00-certificate.yaml" >/dev/null || exit 1
 
-# Everybody starts in the namespace of the story. A flag would not do: kubectl takes none in front of a plugin's name.
+# Everyone starts in the namespace of the story. A flag does not work: kubectl accepts none before a plugin's name.
 for file in "$KUBECONFIG" "$people"/*.kubeconfig; do
     "$KUBECTL" config set-context --current --namespace="$namespace" --kubeconfig "$file" >/dev/null || exit 1
 done
@@ -30,7 +30,7 @@ mkdir -p "$here/.dev"
             echo "export KUBECONFIG_$upper=$file"
             echo "export TOKEN_$upper=$("$KUBECTL" config view --raw --kubeconfig "$file" -o 'jsonpath={.users[0].user.token}')"
         done
-        # For docs/quickstart.md: `iam carol`, and then kubectl is hers.
+        # For docs/quickstart.md: after `iam carol`, kubectl acts as carol.
         echo "iam() { export KUBECONFIG=$people/\$1.kubeconfig; }"
         echo 'kubectl() { "$KUBECTL" "$@"; }'
     } >"$here/.dev/env"
@@ -40,7 +40,7 @@ cat <<EOF
 certcourier is running. In another shell:
   . .dev/env
   iam carol; kubectl certcourier list
-People: alice (operator), bob and frank (approvers), carol (downloader), dave (admin), erin (auditor), mallory (nothing).
+People: alice (operator), bob and frank (approvers), carol (downloader), dave (admin), erin (auditor), mallory (no rights).
 Server: $url     Logs: $work/controller.log, $work/server.log
 docs/quickstart.md goes on from here. Ctrl-C stops everything.
 EOF

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `make demo`: the main job on a real API server, each step one line of what and one of result. It fails with the first
-# step that does not do what it says.
+# `make demo`: the main story on a real API server. Each step prints one line that says what it does, and one with the
+# result. It fails at the first step that does not do what it says.
 set -uo pipefail
 # shellcheck source=demo/stage.sh
 . "$(dirname "$0")/stage.sh"
@@ -19,7 +19,7 @@ step() {
     printf '    → %s\n' "$(tail -n 1 <<<"$result")"
 }
 
-# says TEXT COMMAND...: the command must fail, and its words must hold the text.
+# says TEXT COMMAND...: the command must fail, and its message must hold the text.
 says() {
     local text=$1 output
     shift
@@ -28,7 +28,7 @@ says() {
         return 1
     fi
     grep -qF -- "$text" <<<"$output" || { echo "it failed for another reason: $output"; return 1; }
-    # `Error from server (Forbidden): …` is one long line; the reason stands at its end.
+    # `Error from server (Forbidden): …` is one long line; the reason is at its end.
     grep -F -- "$text" <<<"$output" | tail -n 1 | sed 's/^.*denied request: //'
 }
 
@@ -37,7 +37,7 @@ certificate_is_ready() {
     as dave wait ccert/api --for=condition=Ready --timeout=20s >/dev/null &&
         as dave get ccert api --no-headers
 }
-carol_may_not_read_secrets() { says 'cannot get resource "secrets"' as carol get secret api-tls; }
+carol_cannot_read_secrets() { says 'cannot get resource "secrets"' as carol get secret api-tls; }
 carol_asks() { as carol create -f "$here/examples/01-first-download.yaml"; }
 wait_for_token() { as "$1" wait "dlr/$2" --for=condition=TokenIssued --timeout=20s; }
 carol_downloads() {
@@ -64,7 +64,7 @@ policy_refuses_alice() {
 }
 dave_allows_keys() { as dave apply -f "$here/examples/05-two-approvals.yaml"; }
 alice_asks() { as alice create -f "$here/examples/04-key.yaml"; }
-# The plugin shows what is under review and appends bob's vote; --yes, because nobody is there to be asked.
+# The plugin shows what is under review and appends bob's vote; --yes, because no one is there to confirm.
 bob_approves() {
     KUBECONFIG=$people/bob.kubeconfig timeout 60 "$plugin" approve api-key --namespace "$namespace" --yes \
         --reason "INC-4211, checked with alice"
@@ -102,9 +102,9 @@ the_approvers() {
 echo "certcourier demo: $("$KUBECTL" version -o json 2>/dev/null | python3 -c 'import json,sys; print("Kubernetes", json.load(sys.stdin)["serverVersion"]["gitVersion"])'), everything real, everything on loopback"
 set_the_stage || exit 1
 
-step "dave, who keeps the certificates, registers Certificate api: kubectl apply -f examples/00-certificate.yaml" as dave apply -f "$here/examples/00-certificate.yaml"
+step "dave, the administrator, registers Certificate api: kubectl apply -f examples/00-certificate.yaml" as dave apply -f "$here/examples/00-certificate.yaml"
 step "the operator reads its Secrets and says what they hold" certificate_is_ready
-step "carol may not read Secrets: kubectl get secret api-tls" carol_may_not_read_secrets
+step "carol cannot read Secrets: kubectl get secret api-tls" carol_cannot_read_secrets
 step "carol asks for the full chain: kubectl create -f examples/01-first-download.yaml" carol_asks
 step "she waits: kubectl wait dlr/api-fullchain --for=condition=TokenIssued" wait_for_token carol api-fullchain
 link=$(secret carol api-fullchain url)

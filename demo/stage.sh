@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The stage that `make demo` and `make dev` stand on: certificates, people, and the operator as two processes.
+# The stage of `make demo` and `make dev`: certificates, people, and the operator as two processes.
 # Sourced inside `test-cluster run`, which sets KUBECONFIG (all rights), KUBECTL and CERTCOURIER_TEST_CLUSTER.
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -93,13 +93,13 @@ install() {
         --controller "system:serviceaccount:$system:controller" --server "system:serviceaccount:$system:server" |
         k apply --server-side -f - >/dev/null
     k apply -f "$here/examples/00-people.yaml" >/dev/null
-    # A policy takes a second or so to bite: a label that every policy refuses tells.
+    # A policy takes effect after a second or so: wait until a label that every policy refuses is refused.
     until_true 20 "the admission policies" refuses_a_probe
 }
 
 refuses_a_probe() {
     local words
-    # kubectl fails, as it must: what counts is why.
+    # kubectl must fail; what counts is the reason.
     words=$(sed 's/^  name: .*/  name: probe\n  labels: {certcourier.io\/guard-probe: "yes"}/' "$here/examples/01-first-download.yaml" |
         k create --dry-run=server -f - 2>&1) || true
     grep -q 'guard probe' <<<"$words"
@@ -110,7 +110,7 @@ identity() {
     local file=$work/$1.kubeconfig
     "$KUBECTL" config view --raw --minify --flatten >"$file"
     chmod 600 "$file"
-    # The token goes in through a file: arguments of a process are for everyone to read.
+    # The token is passed in a file, because everyone can read the arguments of a process.
     k --namespace "$system" create token "$1" --duration 10h >"$work/$1.token"
     python3 - "$file" "$work/$1.token" <<'PY'
 import json, subprocess, sys, os
@@ -142,7 +142,8 @@ start_operator() {
     until_true 20 "the server" curl -fsS --max-time 2 "http://127.0.0.1:$probe_port/readyz"
 }
 
-# The guard says that the admission policies stand, and what is created now is younger than that: before, no key leaves.
+# The guard has verified that the admission policies are in force, and what is created now is younger than that. Before,
+# certcourier releases no key.
 guard_is_intact() {
     local state since
     read -r state since < <(k --namespace "$system" get configmap certcourier-guard -o 'jsonpath={.data.state} {.data.since}')

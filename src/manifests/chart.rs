@@ -28,6 +28,7 @@ const SERVER: &str = "helm-server-account";
 const WATCHED: &str = "helm-watched-namespace";
 const CA_CONFIG_MAP: &str = "helm-ca-config-map";
 const LABELS: &str = "helm-labels";
+const ANNOTATIONS: &str = "helm-annotations";
 const SUBJECTS: &str = "helm-subjects";
 
 /// Wide enough that no expression is folded: a list of users must stand in one line to be found.
@@ -204,11 +205,16 @@ impl Template {
 fn marked(object: &mut Value) -> Vec<(String, String)> {
     let Some(metadata) = object["metadata"].as_object_mut() else { return Vec::new() };
     let own = metadata.insert("labels".to_owned(), json!(LABELS));
-    if let Some(Value::Object(annotations)) = metadata.get_mut("annotations")
-        && annotations.contains_key(REVISION_ANNOTATION)
-    {
-        // The digest behind the number would be one of the placeholders'.
-        annotations.insert(REVISION_ANNOTATION.to_owned(), json!(REVISION.to_string()));
+    let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+    match annotations.as_object_mut() {
+        Some(annotations) if !annotations.is_empty() => {
+            if let Some(revision) = annotations.get_mut(REVISION_ANNOTATION) {
+                // The digest behind the number would be one of the placeholders'.
+                *revision = json!(REVISION.to_string());
+            }
+            annotations.insert(ANNOTATIONS.to_owned(), json!(ANNOTATIONS));
+        }
+        _ => *annotations = json!(ANNOTATIONS),
     }
     let own: Map<String, Value> = own.and_then(|labels| labels.as_object().cloned()).unwrap_or_default();
     own.into_iter()
@@ -223,12 +229,21 @@ fn expressions(text: &str, labels: &[(String, String)]) -> String {
     let (controller, server) = (user(CONTROLLER), user(SERVER));
     let own: Vec<String> = labels.iter().map(|(key, value)| format!("\n    {key}: \"{value}\"")).collect();
     let own = own.concat();
+    let annotations = "include \"certcourier.annotations\" $";
     let mut text = text.to_owned();
     for (from, to) in [
         (
             format!("labels: {LABELS}\n"),
             format!("labels:\n    {{{{- include \"certcourier.labels\" $ | nindent 4 }}}}{own}\n"),
         ),
+        // Alone, or beside annotations of the object's own.
+        (
+            format!("  annotations: {ANNOTATIONS}\n"),
+            format!(
+                "  {{{{- if {annotations} }}}}\n  annotations:\n    {{{{- {annotations} | nindent 4 }}}}\n  {{{{- end }}}}\n"
+            ),
+        ),
+        (format!("{ANNOTATIONS}: {ANNOTATIONS}\n"), format!("{{{{- {annotations} | nindent 4 }}}}\n")),
         (
             format!("subjects: {SUBJECTS}\n"),
             "subjects:\n  {{- include \"certcourier.subjects\" $ | nindent 2 }}\n".to_owned(),

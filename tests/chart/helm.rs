@@ -25,13 +25,19 @@ pub fn provided(variable: &str) -> PathBuf {
     path
 }
 
-/// Every value set of the chart, with its name.
+/// What every installation must say.
+pub const LEAST: [&str; 4] =
+    ["--set", "image.repository=registry.example.com/certcourier", "--set", "watchNamespaces={payments}"];
+
+/// Every value set of the chart, with its name; the one that people copy is among them.
 pub fn value_sets() -> Vec<(String, PathBuf)> {
     let mut sets: Vec<(String, PathBuf)> = fs::read_dir(chart().join("ci"))
         .unwrap()
         .map(|entry| entry.unwrap())
         .map(|entry| (entry.file_name().to_string_lossy().replace("-values.yaml", ""), entry.path()))
         .collect();
+    let company = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/values-company.yaml");
+    sets.push(("company".to_owned(), company));
     sets.sort();
     assert!(sets.len() >= 10, "only {} value sets: has the folder moved?", sets.len());
     sets

@@ -39,7 +39,8 @@ impl<'a> Installed<'a> {
         let quick = "controller.extraArgs={--guard-interval=1s,--guard-settle=2s,--lease-duration=2s}";
         let often = "server.extraArgs={--tls-reload-interval=1s}";
         let mut arguments = vec![action, "certcourier", &chart, "--namespace", HOME, "--create-namespace"];
-        for value in [&["watchNamespaces={payments}", &url, quick, often][..], values].concat() {
+        for value in [&["image.repository=none", "watchNamespaces={payments}", &url, quick, often][..], values].concat()
+        {
             arguments.extend(["--set", value]);
         }
         self.helm.run(&arguments).await;

@@ -11,7 +11,7 @@ use certcourier::{
 use clap::{CommandFactory as _, Parser};
 use serde_json::Value;
 
-use super::helm::{Helm, chart, documents, key, value_sets};
+use super::helm::{Helm, LEAST, chart, documents, key, value_sets};
 
 #[derive(Parser)]
 enum CommandLine {
@@ -38,8 +38,10 @@ fn expected(namespace: &str, users: (&str, &str), watched: &[&str], stamp: bool)
 #[tokio::test]
 async fn kinds_roles_and_policies_are_those_that_the_binary_prints() {
     let helm = Helm::offline();
-    let sidecar = ["--set", "scope=cluster", "--kube-version", "1.36.0"];
-    let separate = ["--set", "placement=separate,watchNamespaces={payments,web}", "--kube-version", "1.35.0"];
+    let image = ["--set", "image.repository=registry.example.com/certcourier", "--set"];
+    let sidecar = [&image[..], &["scope=cluster", "--kube-version", "1.36.0"]].concat();
+    let separate = ["placement=separate,watchNamespaces={payments,web}", "--kube-version", "1.35.0"];
+    let separate = [&image[..], &separate].concat();
     for (arguments, wanted) in [
         (&sidecar[..], expected("certs", ("certcourier", "certcourier"), &[], true)),
         (
@@ -75,7 +77,7 @@ async fn kinds_roles_and_policies_are_those_that_the_binary_prints() {
 
 #[tokio::test]
 async fn every_kind_stays_when_the_chart_goes() {
-    let rendered = documents(&Helm::offline().template("certs", &[]).await);
+    let rendered = documents(&Helm::offline().template("certs", &LEAST).await);
     let kept: Vec<String> = rendered
         .iter()
         .filter(|object| object["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep")
@@ -84,10 +86,102 @@ async fn every_kind_stays_when_the_chart_goes() {
     assert_eq!(kept, ["CustomResourceDefinition"; 4]);
 }
 
-/// Containers of all Deployments.
+/// What the chart says of itself to those who search for it.
+#[tokio::test]
+async fn the_kinds_that_the_chart_announces_are_those_that_it_brings() {
+    let helm = Helm::offline();
+    let rendered = documents(&helm.template("certs", &LEAST).await);
+    let is_kind = |object: &&Value| object["kind"] == "CustomResourceDefinition";
+    let brought: BTreeSet<&str> =
+        rendered.iter().filter(is_kind).map(|object| object["metadata"]["name"].as_str().unwrap()).collect();
+    let said: Value = serde_saphyr::from_str(&page("charts/certcourier/Chart.yaml")).unwrap();
+    let announced = said["annotations"]["artifacthub.io/crds"].as_str().unwrap();
+    let announced: Vec<Value> = serde_saphyr::from_str(announced).unwrap();
+    let announced: BTreeSet<&str> = announced.iter().map(|kind| kind["name"].as_str().unwrap()).collect();
+    assert_eq!(announced, brought);
+}
+
+/// Each value of values.yaml, by its whole name; a list or an empty object is one value.
+fn values(prefix: &str, value: &Value, names: &mut BTreeSet<String>) {
+    let inner = value.as_object().filter(|fields| !fields.is_empty());
+    let Some(fields) = inner else {
+        names.insert(prefix.to_owned());
+        return;
+    };
+    for (name, value) in fields {
+        values(&if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") }, value, names);
+    }
+}
+
+#[test]
+fn every_value_is_in_the_readme_and_in_a_value_set() {
+    let (mut all, mut used) = (BTreeSet::new(), BTreeSet::new());
+    values("", &serde_saphyr::from_str(&page("charts/certcourier/values.yaml")).unwrap(), &mut all);
+    let mut sets = String::new();
+    for (_, file) in value_sets() {
+        let text = fs::read_to_string(file).unwrap();
+        values("", &serde_saphyr::from_str(&text).unwrap(), &mut used);
+        sets.push_str(&text);
+    }
+    assert!(all.len() > 100, "only {} values", all.len());
+    let readme = page("charts/certcourier/README.md");
+    // Keys with a dot or a slash in them (of labels) stand within their value.
+    let plain = |name: &&String| !name.contains('/') && !name.contains("grafana_dashboard");
+    for name in all.iter().filter(plain) {
+        // Or one that it is a part of.
+        let mut whole = Some(name.as_str());
+        let listed = std::iter::from_fn(|| {
+            let name = whole?;
+            whole = name.rsplit_once('.').map(|(parent, _)| parent);
+            Some(readme.contains(&format!("| `{name}` |")))
+        });
+        assert!(listed.into_iter().any(|listed| listed), "the README has no {name}: run `make generate`");
+    }
+    let unused: Vec<&String> = all
+        .iter()
+        .filter(plain)
+        .filter(|name| !used.iter().any(|set| set == *name || set.starts_with(&format!("{name}."))))
+        .collect();
+    assert!(unused.is_empty(), "no value set has {unused:?}");
+}
+
+/// `helm install` fails where it has failed before, and a namespace that is left out is whichever comes first.
+#[test]
+fn every_printed_command_installs_again_and_names_its_namespace() {
+    let mut pages = vec!["README.md".to_owned(), "charts/certcourier/README.md".to_owned()];
+    pages.extend(["examples/values-company.yaml", "charts/certcourier/templates/NOTES.txt"].map(str::to_owned));
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let all = fs::read_dir(docs).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+    pages.extend(all.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}")));
+    let mut found = 0;
+    for name in pages {
+        let text = page(&name).replace("\\\n", " ");
+        assert!(!text.contains("helm install"), "{name}: print `helm upgrade --install`");
+        for command in text.lines().filter(|line| line.contains("helm upgrade --install certcourier")) {
+            found += 1;
+            assert!(command.contains("--namespace") && command.contains("--create-namespace"), "{name}: {command}");
+            let says_what = command.contains("image.repository=") || command.contains("--values");
+            assert!(says_what, "{name}: the chart refuses this without an image: {command}");
+        }
+    }
+    assert!(found >= 5, "only {found} commands");
+}
+
+/// A packaged chart is alone: what its README links to has to be in it.
+#[test]
+fn the_readme_of_the_chart_links_to_nothing_outside_it() {
+    let readme = page("charts/certcourier/README.md");
+    let links = readme.split("](").skip(1).map(|rest| rest.split(')').next().unwrap_or_default());
+    let local: Vec<&str> = links.filter(|link| !link.starts_with("https://") && !link.starts_with('#')).collect();
+    assert!(local.is_empty(), "{local:?}");
+    assert!(readme.contains("helm upgrade --install") && readme.contains("--create-namespace"));
+}
+
+/// Containers of all Deployments that are the chart's own.
 fn containers(rendered: &[Value]) -> Vec<&Value> {
     let deployments = rendered.iter().filter(|object| object["kind"] == "Deployment");
-    deployments.flat_map(|object| object["spec"]["template"]["spec"]["containers"].as_array().unwrap()).collect()
+    let all = deployments.flat_map(|object| object["spec"]["template"]["spec"]["containers"].as_array().unwrap());
+    all.filter(|container| container["name"] == "controller" || container["name"] == "server").collect()
 }
 
 #[tokio::test]
@@ -116,7 +210,9 @@ async fn the_binary_understands_every_flag_of_every_value_set() {
             assert_eq!(container["name"], program);
             for variable in container["env"].as_array().unwrap() {
                 let variable = variable["name"].as_str().unwrap();
-                assert!(known.contains(variable) || variable == "POD_NAME", "{name}: {program} reads no {variable}");
+                let others = ["POD_NAME", "HTTPS_PROXY", "NO_PROXY"];
+                let is_read = known.contains(variable) || others.contains(&variable);
+                assert!(is_read, "{name}: {program} reads no {variable}");
             }
         }
     }
@@ -126,7 +222,7 @@ async fn the_binary_understands_every_flag_of_every_value_set() {
 #[tokio::test]
 async fn two_renderings_are_the_same_and_no_template_asks_the_cluster() {
     let helm = Helm::offline();
-    let (first, second) = (helm.template("certs", &[]).await, helm.template("certs", &[]).await);
+    let (first, second) = (helm.template("certs", &LEAST).await, helm.template("certs", &LEAST).await);
     assert_eq!(first, second);
     for entry in fs::read_dir(chart().join("templates")).unwrap() {
         let path = entry.unwrap().path();

@@ -17,7 +17,8 @@ async fn the_suites_of_helm_unittest_pass() {
 #[tokio::test]
 async fn helm_lint_is_content_with_every_value_set() {
     let (helm, chart) = (Helm::offline(), chart().display().to_string());
-    helm.run(&["lint", "--strict", &chart]).await;
+    let said = helm.run(&["lint", "--strict", &chart]).await;
+    assert!(!said.contains("recommended"), "{said}");
     for (_, file) in value_sets() {
         helm.run(&["lint", "--strict", &chart, "--values", &file.display().to_string()]).await;
     }

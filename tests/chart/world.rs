@@ -24,8 +24,11 @@ pub async fn plane() -> &'static ControlPlane {
                     )
                 })
                 .collect();
-            let account = "---\n{apiVersion: v1, kind: ServiceAccount, metadata: {name: probe, namespace: dry}}\n";
-            plane.admin_kubectl().apply(&format!("{}{account}", namespaces.concat())).await.unwrap();
+            // What pods name has to exist: admission looks it up.
+            let others = "---\n{apiVersion: v1, kind: ServiceAccount, metadata: {name: probe, namespace: dry}}\n\
+                ---\n{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: platform}, value: 1000}\n\
+                ---\n{apiVersion: node.k8s.io/v1, kind: RuntimeClass, metadata: {name: gvisor}, handler: runsc}\n";
+            plane.admin_kubectl().apply(&format!("{}{others}", namespaces.concat())).await.unwrap();
             plane
         })
         .await

@@ -14,9 +14,10 @@ async fn every_example_is_accepted_and_says_what_it_is_for() {
     for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if path.is_dir() {
-            // With kustomize; `gitops::kustomize` applies it.
-            numbers.insert(name[..2].parse::<u32>().unwrap_or_else(|_| panic!("{name} has no number")));
+        // With kustomize, which `gitops::kustomize` applies; or no part of the story: `pipelines` and the chart's tests
+        // run those.
+        if path.is_dir() || name.starts_with("values-") {
+            numbers.extend(name[..2].parse::<u32>());
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();

@@ -27,6 +27,7 @@ mod metrics;
 mod nginx;
 mod open_network;
 mod people;
+mod pipelines;
 mod pki;
 mod race;
 mod redemption;

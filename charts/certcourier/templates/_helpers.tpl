@@ -51,7 +51,8 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "certcourier.serverAcc
 {{- /* The namespaces that are watched, separated by commas; empty with scope cluster. */}}
 {{- define "certcourier.namespaces" -}}
 {{- if eq .Values.scope "namespaces" -}}
-{{ .Values.watchNamespaces | default (list .Release.Namespace) | uniq | join "," }}
+{{- /* A text instead of a list is refused by checks.yaml; here it must not be what helm stumbles over. */ -}}
+{{- if kindIs "slice" .Values.watchNamespaces }}{{ .Values.watchNamespaces | uniq | join "," }}{{ end }}
 {{- end }}
 {{- end }}
 
@@ -72,10 +73,39 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "certcourier.labels" -}}
-{{ include "certcourier.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
+{{ include "certcourier.labelsWith" (list . dict) }}
+{{- end }}
+
+{{- /* Takes a list: the root, and labels of this object, which win over common ones. The chart's own win over all. */}}
+{{- define "certcourier.labelsWith" -}}
+{{- $root := first . }}
+{{- $own := include "certcourier.selectorLabels" $root | fromYaml }}
+{{- $_ := set $own "app.kubernetes.io/version" $root.Chart.AppVersion }}
+{{- $_ := set $own "app.kubernetes.io/managed-by" $root.Release.Service }}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_") }}
+{{- $global := ($root.Values.global | default dict).commonLabels | default dict }}
+{{- merge $own (last . | default dict) ($root.Values.commonLabels | default dict) $global | toYaml }}
+{{- end }}
+
+{{- define "certcourier.annotations" -}}
+{{- with .Values.commonAnnotations }}{{ toYaml . }}{{ end }}
+{{- end }}
+
+{{- /* Takes a list: the root, and annotations of this object, which win over common ones. Nothing where there are none. */}}
+{{- define "certcourier.annotationsField" -}}
+{{- with merge dict (last . | default dict) ((first .).Values.commonAnnotations | default dict) -}}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- /* Of the chart and of the chart that it is a part of, names as objects. */}}
+{{- define "certcourier.imagePullSecrets" -}}
+{{- $all := list }}
+{{- range concat (($.Values.global | default dict).imagePullSecrets | default list) (.Values.imagePullSecrets | default list) }}
+{{- $all = append $all (kindIs "string" . | ternary (dict "name" .) .) }}
+{{- end }}
+{{- with uniq $all }}{{ toYaml . }}{{ end }}
 {{- end }}
 
 {{- /* The component whose pods hold the server. */}}
@@ -84,7 +114,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 
 {{- define "certcourier.externalHost" -}}
-{{- if .Values.externalURL }}{{ (urlParse .Values.externalURL).hostname }}{{ end }}
+{{- /* Anything else is refused by checks.yaml. */ -}}
+{{- if regexMatch "^https?://[^/?#\\s@]+(/[^?#\\s]*)?$" (.Values.externalURL | default "") }}{{ (urlParse .Values.externalURL).hostname }}{{ end }}
 {{- end }}
 
 {{- /* DNS names and addresses of the serving certificate, separated by commas. */}}
@@ -92,7 +123,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- $name := include "certcourier.fullname" . -}}
 {{- $service := printf "%s.%s" $name .Release.Namespace -}}
 {{- $names := list $name $service (printf "%s.svc" $service) (printf "%s.svc.%s" $service .Values.tls.clusterDomain) "localhost" "127.0.0.1" -}}
-{{- concat $names (list (include "certcourier.externalHost" .)) .Values.tls.names | compact | uniq | join "," }}
+{{- concat $names (list (include "certcourier.externalHost" .)) (.Values.tls.names | default list) | compact | uniq | join "," }}
 {{- end }}
 
 {{- /* Name of the ConfigMap that the controller reads the CA from; empty if it reads none. */}}
@@ -103,7 +134,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- /* Name of the Secret that is mounted into the server; empty if none is. */}}
 {{- define "certcourier.servingSecret" -}}
 {{- if eq .Values.tls.source "secret" -}}
-{{ required "tls.secretName: name the Secret with the serving certificate, or choose another tls.source" .Values.tls.secretName }}
+{{ .Values.tls.secretName }}
 {{- else if eq .Values.tls.source "cert-manager" -}}
 {{ include "certcourier.fullname" . }}-tls
 {{- end }}
@@ -111,5 +142,29 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 
 {{- define "certcourier.image" -}}
 {{- $image := .Values.image -}}
-{{- if $image.digest -}}{{ $image.repository }}@{{ $image.digest }}{{- else -}}{{ $image.repository }}:{{ $image.tag | default .Chart.AppVersion }}{{- end }}
+{{- with $image.registry }}{{ . }}/{{ end }}{{ $image.repository }}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default .Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{- /* What a ServiceMonitor and a PodMonitor say alike; takes the values of one. */}}
+{{- define "certcourier.endpoints" -}}
+{{- range $port := list "controller-http" "server-http" }}
+- port: {{ $port }}
+  path: /metrics
+  interval: {{ $.interval }}
+  {{- with $.scrapeTimeout }}
+  scrapeTimeout: {{ . }}
+  {{- end }}
+  {{- if $.honorLabels }}
+  honorLabels: true
+  {{- end }}
+  {{- with $.relabelings }}
+  relabelings:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $.metricRelabelings }}
+  metricRelabelings:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
 {{- end }}

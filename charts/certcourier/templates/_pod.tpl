@@ -1,9 +1,21 @@
 {{- /* The two containers and the pod around them; deployment.yaml puts them together. */}}
 {{- define "certcourier.containerSecurity" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities:
-  drop: [ALL]
+{{- $own := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) }}
+{{- mergeOverwrite $own (deepCopy (.Values.containerSecurityContext | default dict)) | toYaml }}
+{{- end }}
+
+{{- define "certcourier.podSecurity" -}}
+{{- $own := dict "runAsNonRoot" true "seccompProfile" (dict "type" "RuntimeDefault") }}
+{{- with .Values.runAsUser }}
+{{- range $field := list "runAsUser" "runAsGroup" "fsGroup" }}
+{{- $_ := set $own $field (int64 $.Values.runAsUser) }}
+{{- end }}
+{{- end }}
+{{- $given := deepCopy (.Values.podSecurityContext | default dict) }}
+{{- range $field := list "runAsUser" "runAsGroup" "fsGroup" }}
+{{- if hasKey $given $field }}{{ $_ := set $given $field (get $given $field | int64) }}{{ end }}
+{{- end }}
+{{- mergeOverwrite $own $given | toYaml }}
 {{- end }}
 
 {{- define "certcourier.commonArgs" -}}
@@ -47,20 +59,24 @@ capabilities:
   value: /etc/certcourier/audit-ca/ca.crt
 {{- end }}
 {{- end }}
+{{- with .Values.extraEnv }}
+{{- toYaml . | nindent 0 }}
+{{- end }}
 {{- end }}
 
 {{- define "certcourier.auditSink" -}}
 {{- if or .Values.audit.sink.url .Values.audit.sink.urlSecret -}}true{{- end }}
 {{- end }}
 
+{{- /* Takes a list: the root, and the name of the port. */}}
 {{- define "certcourier.probes" -}}
+{{- $values := (first .).Values -}}
 livenessProbe:
-  httpGet: {path: /healthz, port: {{ . }}}
-  periodSeconds: 10
-  failureThreshold: 6
+  httpGet: {path: /healthz, port: {{ last . }}}
+  {{- toYaml $values.livenessProbe | nindent 2 }}
 readinessProbe:
-  httpGet: {path: /readyz, port: {{ . }}}
-  periodSeconds: 5
+  httpGet: {path: /readyz, port: {{ last . }}}
+  {{- toYaml $values.readinessProbe | nindent 2 }}
 {{- end }}
 
 {{- define "certcourier.commonMounts" -}}
@@ -83,6 +99,9 @@ readinessProbe:
   mountPath: /etc/certcourier/audit-ca
   readOnly: true
 {{- end }}
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{- toYaml . | nindent 0 }}
 {{- end }}
 {{- end }}
 
@@ -109,7 +128,7 @@ readinessProbe:
     {{- include "certcourier.commonEnv" . | nindent 4 }}
   ports:
     - {name: controller-http, containerPort: 8081, protocol: TCP}
-  {{- include "certcourier.probes" "controller-http" | nindent 2 }}
+  {{- include "certcourier.probes" (list . "controller-http") | nindent 2 }}
   resources:
     {{- toYaml .Values.controller.resources | nindent 4 }}
   securityContext:
@@ -157,9 +176,9 @@ readinessProbe:
   ports:
     - {name: api, containerPort: 8443, protocol: TCP}
     - {name: server-http, containerPort: 8082, protocol: TCP}
-  {{- include "certcourier.probes" "server-http" | nindent 2 }}
+  {{- include "certcourier.probes" (list . "server-http") | nindent 2 }}
   lifecycle:
-    # Until everybody knows that this pod takes no new connections.
+    # Wait until no more new connections are sent to this pod.
     preStop: {sleep: {seconds: 5}}
   resources:
     {{- toYaml .Values.server.resources | nindent 4 }}
@@ -188,11 +207,8 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   labels:
-    {{- include "certcourier.labels" .root | nindent 4 }}
+    {{- include "certcourier.labelsWith" (list .root $values.podLabels) | nindent 4 }}
     app.kubernetes.io/component: {{ .component }}
-    {{- with $values.podLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
 spec:
   serviceAccountName: {{ .account | quote }}
   # A token of its own with a short life is mounted below.
@@ -200,18 +216,29 @@ spec:
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ add $values.server.drainSeconds 25 }}
   securityContext:
-    runAsNonRoot: true
-    {{- with $values.runAsUser }}
-    runAsUser: {{ . | int64 }}
-    runAsGroup: {{ . | int64 }}
-    fsGroup: {{ . | int64 }}
-    {{- end }}
-    seccompProfile: {type: RuntimeDefault}
-  {{- with $values.imagePullSecrets }}
-  imagePullSecrets:
+    {{- include "certcourier.podSecurity" .root | nindent 4 }}
+  {{- if kindIs "bool" $values.hostUsers }}
+  hostUsers: {{ $values.hostUsers }}
+  {{- end }}
+  {{- with $values.runtimeClassName }}
+  runtimeClassName: {{ . | quote }}
+  {{- end }}
+  {{- with $values.dnsPolicy }}
+  dnsPolicy: {{ . }}
+  {{- end }}
+  {{- with $values.dnsConfig }}
+  dnsConfig:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with $values.priorityClassName }}
+  {{- with $values.hostAliases }}
+  hostAliases:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with include "certcourier.imagePullSecrets" .root }}
+  imagePullSecrets:
+    {{- . | nindent 4 }}
+  {{- end }}
+  {{- with $values.priorityClassName | default (($values.global | default dict).priorityClassName) }}
   priorityClassName: {{ . | quote }}
   {{- end }}
   {{- with $values.nodeSelector }}
@@ -246,6 +273,9 @@ spec:
     {{- if .server }}
     {{- include "certcourier.serverContainer" .root | nindent 4 }}
     {{- end }}
+    {{- with $values.extraContainers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   volumes:
     - name: service-account
       projected:
@@ -277,5 +307,8 @@ spec:
     - name: audit-ca
       configMap: {name: {{ . | quote }}, items: [{key: ca.crt, path: ca.crt}]}
     {{- end }}
+    {{- end }}
+    {{- with $values.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
     {{- end }}
 {{- end }}
