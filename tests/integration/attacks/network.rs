@@ -1,6 +1,9 @@
 //! Without credentials, over the network.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use certcourier::server::open_files;
 use futures::{StreamExt as _, stream};
@@ -23,8 +26,16 @@ async fn idle_connections_to_the_probes_leave_the_api_its_files() {
         let request = stage.http().get(format!("{}/openapi.json", server.url)).timeout(Duration::from_secs(10));
         assert_eq!(request.send().await.unwrap().status(), 200);
     }
-    let answer = stage.http().get(format!("http://{probe}/healthz")).send().await.unwrap();
-    assert_eq!(answer.text().await.unwrap(), "ok\n");
+    // Whoever comes now gets the place of a connection that has been quiet for a second, and until then is reset.
+    let full = Instant::now();
+    let text = loop {
+        match stage.http().get(format!("http://{probe}/healthz")).send().await {
+            Ok(answer) => break answer.text().await.unwrap(),
+            Err(error) => assert!(full.elapsed() < Duration::from_secs(10), "the probe does not come back: {error:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert_eq!(text, "ok\n");
     let log = server.program.output();
     assert!(!log.contains("no connection can be accepted"), "{log}");
     drop(idle);
