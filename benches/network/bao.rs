@@ -5,8 +5,7 @@ use std::{fs, path::Path, time::Duration};
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 use test_cluster::{Process, free_ports};
-
-use super::stage::Stage;
+use test_support::stage::Stage;
 
 pub struct Bao {
     url: String,

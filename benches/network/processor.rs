@@ -12,10 +12,11 @@ use rustls::{
     version::TLS13,
 };
 use test_cluster::{Process, free_ports};
+use test_support::{stage::Stage, world::World};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{Table, bare, stage::Stage, tokens, world::World};
+use super::{Table, bare, tokens};
 
 const REDEMPTIONS: usize = 400;
 /// Answers of the bare handler: many, since each takes so little.

@@ -12,8 +12,9 @@ use kube::{
     api::{ListParams, PostParams},
 };
 use serde_json::json;
+use test_support::{stage::SYSTEM, world::World};
 
-use super::{Table, bao::Bao, percentile, stage::SYSTEM, tokens, world::World};
+use super::{Table, bao::Bao, percentile, tokens};
 
 /// Tokens for each number of callers.
 const TOKENS: usize = 400;

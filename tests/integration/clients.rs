@@ -3,9 +3,8 @@
 use std::{fs, path::Path, process::Stdio, time::Duration};
 
 use serde_json::json;
+use test_support::{stage::Stage, world::World};
 use tokio::process::Command;
-
-use super::{stage::Stage, world::World};
 
 /// Longer than any of them takes.
 const LIMIT: Duration = Duration::from_mins(1);

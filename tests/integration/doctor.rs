@@ -4,8 +4,7 @@ use std::{path::Path, process::Command, time::Duration};
 
 use certcourier::api::Phase;
 use serde_json::{Value, json};
-
-use super::{
+use test_support::{
     stage::{SYSTEM, Settings, Stage},
     world::World,
 };
@@ -168,7 +167,7 @@ async fn rights_that_are_missing_are_named_and_granted(stage: &Stage, world: &Wo
         assert_eq!(words[0], "kubectl");
         stage.plane.admin_kubectl().check(&words[1..]).await.unwrap();
     }
-    let end = std::time::Instant::now() + super::world::PATIENCE;
+    let end = std::time::Instant::now() + test_support::world::PATIENCE;
     loop {
         let seeing = doctor(&alice.kubeconfig, &arguments);
         if seeing.code == 0 {

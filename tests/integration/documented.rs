@@ -10,12 +10,11 @@ use std::{
 
 use certcourier::api::{Phase, names};
 use serde_json::json;
-use tokio::process::Command;
-
-use super::{
+use test_support::{
     stage::Stage,
     world::{World, condition},
 };
+use tokio::process::Command;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -18,8 +18,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use serde_json::json;
 use test_cluster::Signal;
-
-use super::{
+use test_support::{
     fault_proxy::{Fault, FaultProxy},
     stage::{PATIENT, Server, Settings, Stage},
     world::{Answer, World, condition},

@@ -21,12 +21,12 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
-
-use super::{
-    guard::Siege,
+use test_support::{
     stage::{SYSTEM, Settings, Stage},
     world::{World, words},
 };
+
+use super::guard::Siege;
 
 /// Who tries to get a key by what was forged, again and again, until dropped.
 struct Thief {

@@ -12,8 +12,7 @@ use certcourier::api::{Outcome, Phase};
 use futures::future::join_all;
 use serde_json::json;
 use test_cluster::{Process, Signal, free_ports};
-
-use super::{
+use test_support::{
     fault_proxy::{Fault, FaultProxy},
     stage::{PATIENT, Server, Stage},
     world::{Answer, World, condition},

@@ -18,8 +18,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use test_cluster::audit::Event;
-
-use super::{
+use test_support::{
     stage::{self, SYSTEM, Settings, Stage},
     world::{PATIENCE, World},
 };
@@ -144,7 +143,7 @@ async fn every_right_is_used_and_none_is_missing() {
     finished_requests_go(&world).await;
 
     // A watch is in the audit log once it has ended. Kubernetes before 1.36 has no such policies to watch.
-    let stamped = super::stage::stamps(&stage.plane);
+    let stamped = test_support::stage::stamps(&stage.plane);
     stage.controller.stop();
     let end = Instant::now() + PATIENCE;
     loop {

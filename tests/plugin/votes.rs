@@ -4,13 +4,13 @@ use std::fs;
 
 use certcourier::api::{Decision, DownloadRequest, Phase};
 use serde_json::{Value, json};
-
-use super::{
-    kit::{Shell, keys_with_two_approvals},
+use test_support::{
+    shell::Shell,
     stage::{Settings, Stage},
-    typed::typing,
     world::{PATIENCE, World},
 };
+
+use super::{kit::keys_with_two_approvals, typed::typing};
 
 /// A key request of alice's that waits for two people.
 async fn waiting(world: &World<'_>) -> DownloadRequest {

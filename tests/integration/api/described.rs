@@ -5,9 +5,8 @@ use std::{path::PathBuf, process::Stdio, time::Duration};
 
 use certcourier::api::Phase;
 use serde_json::json;
+use test_support::{curl::curl, stage::Stage, world::World};
 use tokio::process::Command;
-
-use super::super::{curl::curl, stage::Stage, world::World};
 
 /// As long as the whole of it may take.
 const LIMIT: Duration = Duration::from_mins(3);

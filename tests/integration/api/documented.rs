@@ -7,9 +7,8 @@ use certcourier::{
     server::{error::ErrorCode, openapi_document},
 };
 use serde_json::{Value, json};
+use test_support::{stage::Stage, world::World};
 use tokio::process::Command;
-
-use super::super::{stage::Stage, world::World};
 
 fn page() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md")).unwrap()

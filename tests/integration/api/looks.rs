@@ -4,8 +4,7 @@ use certcourier::api::{DownloadRequest, Phase};
 use jiff::Timestamp;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
-
-use super::super::{
+use test_support::{
     curl::{Reply, curl},
     stage::Stage,
     world::World,

@@ -12,13 +12,12 @@ use kube::{
     api::{DeleteParams, ListParams},
 };
 use serde_json::{Value, json};
-
-use self::situations::{Place, Situation};
-use super::super::{
+use test_support::{
     stage::{SYSTEM, Stage},
     world::World,
 };
 
+use self::situations::{Place, Situation};
 /// On everything that this test gives, so that it can be taken away again.
 const LABEL: &str = "doctor-test";
 const RBAC: &str = "rbac.authorization.k8s.io";

@@ -10,14 +10,12 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, PropagationPolicy},
 };
 use serde_json::{Value, json};
-
-use super::{
-    super::{
-        stage::Stage,
-        world::{World, words},
-    },
-    request,
+use test_support::{
+    stage::Stage,
+    world::{World, words},
 };
+
+use super::request;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 

@@ -22,12 +22,12 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-
-use super::super::{
-    guard::Siege,
+use test_support::{
     stage::{Settings, Stage},
     world::words,
 };
+
+use super::super::guard::Siege;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const OFF: &str = r#"[{"op": "remove", "path": "/spec/versions/0/subresources"}]"#;

@@ -7,11 +7,9 @@ use base64ct::{Base64, Encoding as _};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DeleteParams};
 use serde_json::{Value, json};
+use test_support::{canaries, stage::SYSTEM, world::PATIENCE};
 
-use super::{
-    super::super::{canaries, stage::SYSTEM, world::PATIENCE},
-    Plants,
-};
+use super::Plants;
 
 const ACCOUNT_TOKEN: &str = "kubernetes.io/service-account-token";
 
