@@ -11,15 +11,9 @@ use test_support::{
 
 /// Waits until the Certificate's status speaks of its environment, and returns reason and message.
 async fn environment(world: &World<'_>, name: &str) -> (String, String) {
-    let end = std::time::Instant::now() + test_support::world::PATIENCE;
-    loop {
-        let certificate = world.api::<Certificate>().get(name).await.unwrap();
-        if let Some(environment) = certificate.status.and_then(|status| status.environments.into_iter().next()) {
-            return (environment.reason.unwrap_or_default(), environment.message.unwrap_or_default());
-        }
-        assert!(std::time::Instant::now() < end, "{name} has no status");
-        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
-    }
+    let seen = |it: &Certificate| it.status.as_ref().is_some_and(|status| !status.environments.is_empty());
+    let environment = world.wait_for(name, "looked at", seen).await.status.unwrap().environments.remove(0);
+    (environment.reason.unwrap_or_default(), environment.message.unwrap_or_default())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -67,6 +67,7 @@ pub async fn until<L: Look>(what: &str, look: impl AsyncFnMut() -> L) -> L::Foun
 #[derive(Clone, Copy)]
 pub struct Wait<'a> {
     limit: Duration,
+    pause: Duration,
     more: Option<&'a (dyn Fn() -> String + Sync)>,
 }
 
@@ -80,7 +81,13 @@ impl<'a> Wait<'a> {
     /// For something slower.
     #[must_use]
     pub const fn at_most(limit: Duration) -> Self {
-        Self { limit, more: None }
+        Self { limit, pause: PAUSE, more: None }
+    }
+
+    /// With this pause between two looks, for those that cost something.
+    #[must_use]
+    pub const fn every(self, pause: Duration) -> Self {
+        Self { pause, ..self }
     }
 
     /// Adds this to the message of a failure: the log of who should have done it.
@@ -102,7 +109,7 @@ impl<'a> Wait<'a> {
             };
             let more = || self.more.map(|more| format!("\n{}", more())).unwrap_or_default();
             assert!(start.elapsed() < self.limit, "waited {:?} for: {what}; last seen: {seen}{}", self.limit, more());
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(self.pause).await;
         }
     }
 }

@@ -38,12 +38,19 @@ pub mod world;
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use test_cluster::Options;
 pub use test_cluster::waiting;
 
 /// A file of the repository, or a folder.
 pub fn repository(path: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).canonicalize().unwrap().join(path)
+}
+
+/// Waits until the clock shows another second: objects hold whole ones, and what is created within one is in no order.
+pub async fn next_second() {
+    let second = Timestamp::now().as_second();
+    waiting::until("the next second", async || Timestamp::now().as_second() != second).await;
 }
 
 /// A control plane that has certcourier's kinds before kube-controller-manager starts: it looks for new ones only every
