@@ -298,8 +298,8 @@ async fn a_new_certificate_serves_new_connections_and_a_broken_one_changes_nothi
 
     let (renewed, other) = (leaf("localhost"), leaf("localhost"));
     write(served.directory.path(), &renewed.leaf, &renewed.key);
-    let serves = async |leaf: &Leaf| shake_hands(listening.address, leaf, &[]).await.map(drop);
-    until("the new certificate is served", async || serves(&renewed).await).await;
+    let shake = async |leaf: &Leaf| shake_hands(listening.address, leaf, &[]).await.map(drop);
+    until("the new certificate is served", async || shake(&renewed).await).await;
     shake_hands(listening.address, &served.pki, &[]).await.unwrap_err();
     assert!(ask_over(&mut old).await.ends_with("127.0.0.1"), "the old connection lives on");
 
@@ -315,7 +315,7 @@ async fn a_new_certificate_serves_new_connections_and_a_broken_one_changes_nothi
     tokio::time::sleep(Duration::from_millis(200)).await;
     shake_hands(listening.address, &renewed, &[]).await.unwrap();
     write(served.directory.path(), &other.leaf, &other.key);
-    until("the repaired certificate is served", async || serves(&other).await).await;
+    until("the repaired certificate is served", async || shake(&other).await).await;
 }
 
 #[tokio::test]

@@ -11,7 +11,6 @@ pub struct Pki {
     intermediate: Option<Authority>,
 }
 
-#[expect(clippy::struct_field_names, reason = "the leaf alone is one of the parts")]
 /// A leaf with its key and what a Secret of type `kubernetes.io/tls` holds beside it.
 #[derive(Clone)]
 pub struct Leaf {
@@ -63,7 +62,7 @@ impl Pki {
         canaries::key(&issued.key_pem);
         Leaf {
             leaf: issued.certificate_pem,
-            intermediate: self.intermediate.as_ref().map(|issuer| issuer.pem()).unwrap_or_default(),
+            intermediate: self.intermediate.as_ref().map(Authority::pem).unwrap_or_default(),
             root: self.root.pem(),
             key: issued.key_pem,
         }

@@ -84,6 +84,7 @@ impl<'a> Shell<'a> {
     }
 
     /// One more variable.
+    #[must_use]
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
