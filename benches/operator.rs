@@ -1,24 +1,7 @@
 //! `cargo bench --bench operator`: the operator against bare clients that make the same API calls, on one API server, in
 //! one run. Prints one table; each row is a ratio of two things measured side by side.
 
-#![allow(
-    missing_docs,
-    dead_code,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a benchmark ends with the first surprise"
-)]
-
-#[path = "../tests/integration/canaries.rs"]
-mod canaries;
-#[path = "../tests/integration/fault_proxy.rs"]
-mod fault_proxy;
-#[path = "../tests/integration/pki.rs"]
-mod pki;
-#[path = "../tests/integration/stage.rs"]
-mod stage;
-#[path = "../tests/integration/world.rs"]
-mod world;
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a benchmark ends with the first surprise")]
 
 use std::{
     collections::BTreeMap,
@@ -33,8 +16,10 @@ use kube::{
     api::{PostParams, WatchEvent, WatchParams},
 };
 use serde_json::json;
-use stage::{SYSTEM, Settings, Stage};
-use world::World;
+use test_support::{
+    stage::{SYSTEM, Settings, Stage},
+    world::World,
+};
 
 /// Requests for the latency of a mint.
 const MINTS: u32 = 200;

@@ -161,7 +161,7 @@ fn the_file_writer_depends_on_no_cluster_no_runtime_and_no_clock() {
 fn files_stay_small_enough_to_be_read() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut large = Vec::new();
-    for folder in ["src", "crates/bundle/src", "tests/cluster/src"] {
+    for folder in ["src", "crates/bundle/src", "tests/cluster/src", "tests/support/src"] {
         for path in sources(&root.join(folder)).into_iter().filter(|path| !is_test(path)) {
             let lines = code(&path).len();
             if lines > 450 {
@@ -238,4 +238,20 @@ fn the_page_lists_every_module_above_those_that_it_names() {
         }
     }
     assert!(upwards.is_empty(), "move the module in docs/architecture.md, or the code:\n{}", upwards.join("\n"));
+}
+
+#[test]
+fn tests_share_by_a_crate_and_not_by_path() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for file in [root.join("tests"), root.join("benches")].iter().flat_map(|folder| sources(folder)) {
+        let text = fs::read_to_string(&file).unwrap();
+        for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line.trim_start())) {
+            let excused = line.starts_with("#[path") || line.starts_with("#") && line.contains("allow(dead_code");
+            assert!(
+                !excused,
+                "{}:{number}: `{line}`: what two test binaries need is for tests/support",
+                file.display()
+            );
+        }
+    }
 }

@@ -5,8 +5,7 @@ use std::{fs, path::Path, time::Duration};
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 use test_cluster::{Process, free_ports};
-
-use super::stage::Stage;
+use test_support::{stage::Stage, waiting::Wait};
 
 pub struct Bao {
     url: String,
@@ -34,23 +33,16 @@ impl Bao {
     }
 
     async fn unseal(&mut self) {
-        let mut answer = Err("not asked".to_owned());
-        for _ in 0..200 {
-            answer = self.call("sys/init", "", None, &json!({"secret_shares": 1, "secret_threshold": 1})).await;
-            if answer.is_ok() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        let initialised = answer.unwrap();
+        let shares = json!({"secret_shares": 1, "secret_threshold": 1});
+        let wait = Wait::usual().every(Duration::from_millis(100));
+        let initialised = wait.until("bao begins", async || self.call("sys/init", "", None, &shares).await).await;
         initialised["root_token"].as_str().unwrap().clone_into(&mut self.root);
         let unseal = json!({"key": initialised["keys_base64"][0]});
         self.call("sys/unseal", "", None, &unseal).await.unwrap();
         // It answers when it has become the leader of its cluster of one.
-        let root = self.root.clone();
-        while self.call("sys/wrapping/wrap", &root, Some("60"), &json!({"is": "ready"})).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        let ready = json!({"is": "ready"});
+        let wrap = async || self.call("sys/wrapping/wrap", &self.root, Some("60"), &ready).await;
+        wait.until("bao leads", wrap).await;
     }
 
     async fn call(&self, path: &str, token: &str, wrap: Option<&str>, body: &Value) -> Result<Value, String> {

@@ -10,9 +10,8 @@ use certcourier::server::{
 };
 use clap::Parser;
 use test_cluster::{Process, free_ports};
+use test_support::stage::Stage;
 use tokio_util::sync::CancellationToken;
-
-use super::stage::Stage;
 
 /// The argument with which this program becomes that server.
 pub const WORD: &str = "bare-server";

@@ -8,8 +8,9 @@ use std::{
 use certcourier::api::Outcome;
 use futures::{StreamExt, stream};
 use test_cluster::Signal;
+use test_support::world::World;
 
-use super::{Table, tokens, world::World};
+use super::{Table, tokens};
 
 const TOKENS: usize = 2000;
 const CALLERS: usize = 50;

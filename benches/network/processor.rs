@@ -1,7 +1,7 @@
 //! Processor time: of the server for a redemption, beside a bare handler that answers with the same bytes; and for a full
 //! TLS handshake, beside nginx with the same certificate.
 
-use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{fs, net::SocketAddr, path::Path, sync::Arc};
 
 use futures::{StreamExt, stream};
 use rustls::{
@@ -12,10 +12,11 @@ use rustls::{
     version::TLS13,
 };
 use test_cluster::{Process, free_ports};
+use test_support::{stage::Stage, waiting::until, world::World};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{Table, bare, stage::Stage, tokens, world::World};
+use super::{Table, bare, redemptions::outcomes, tokens};
 
 const REDEMPTIONS: usize = 400;
 /// Answers of the bare handler: many, since each takes so little.
@@ -42,18 +43,14 @@ async fn redemption(world: &World<'_>) -> f64 {
     stream::iter(&tokens)
         .for_each_concurrent(CALLERS, |token| async move { assert_eq!(world.redeem(token).await.status, 200) })
         .await;
-    while world.receipts().await.iter().any(|receipt| receipt.status.is_none()) {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    outcomes(world).await;
     (processor_ms(server) - before) / REDEMPTIONS as f64
 }
 
 async fn answer(world: &World<'_>) -> f64 {
     let (process, url) = bare::start(world.stage, &world.leaf.chain());
     let http = world.http();
-    while http.get(&url).send().await.is_err() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("the bare server answers", async || http.get(&url).send().await.map(drop)).await;
     let before = processor_ms(process.id());
     stream::iter(0..ANSWERS)
         .for_each_concurrent(CALLERS, |_| async {
@@ -115,9 +112,7 @@ async fn nginx(stage: &Stage) -> (Process<&'static str>, SocketAddr) {
     let program = if usual.exists() { usual } else { Path::new("nginx") };
     let arguments = ["-c", &file.display().to_string(), "-e", "stderr"].map(str::to_owned);
     let process = Process::spawn("nginx", program, &arguments, &stage.file("nginx.log")).unwrap();
-    while TcpStream::connect(address).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("nginx listens", async || TcpStream::connect(address).await.map(drop)).await;
     (process, address)
 }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
+use test_support::world::World;
 
-use super::{Table, tokens, world::World};
+use super::{Table, tokens};
 
 const TOKENS: usize = 200;
 const CALLERS: usize = 64;

@@ -12,8 +12,13 @@ use kube::{
     api::{ListParams, PostParams},
 };
 use serde_json::json;
+use test_support::{
+    stage::SYSTEM,
+    waiting::{Wait, wanted},
+    world::World,
+};
 
-use super::{Table, bao::Bao, percentile, stage::SYSTEM, tokens, world::World};
+use super::{Table, bao::Bao, percentile, tokens};
 
 /// Tokens for each number of callers.
 const TOKENS: usize = 400;
@@ -78,10 +83,13 @@ async fn measure<F: Future<Output = ()>>(callers: usize, count: usize, call: imp
 }
 
 /// Waits until every receipt has its outcome, so that nothing of one side runs into the other's time.
-async fn outcomes(world: &World<'_>) {
-    while world.receipts().await.iter().any(|receipt| receipt.status.is_none()) {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+pub async fn outcomes(world: &World<'_>) {
+    let open = async || {
+        let receipts = world.receipts().await;
+        wanted(receipts.iter().filter(|receipt| receipt.status.is_none()).count(), |open| *open == 0)
+    };
+    let wait = Wait::at_most(Duration::from_mins(2)).every(Duration::from_millis(100));
+    wait.until("every receipt has its outcome", open).await;
 }
 
 /// What the server asks the API server for, in the same order and as much side by side, and nothing else. Like there,

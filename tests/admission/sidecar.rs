@@ -1,8 +1,6 @@
 //! The other placement: controller and server are one user, and the operator works in listed namespaces only. On an API
 //! server of its own, since the policies name the operator.
 
-use std::path::Path;
-
 use certcourier::{
     admission::{
         Identity,
@@ -14,12 +12,13 @@ use certcourier::{
 use kube::Client;
 use serde_json::{Value, json};
 use test_cluster::{ControlPlane, Process};
+use test_support::{install::stamps, program::binary, with_kinds};
 
 use crate::{
     case::{Answer, Call, Place},
     guard::probe_calls,
     receipts::receipt,
-    world::{HOME, Who, apply, has_mutating_policies, send, until, with_kinds},
+    world::{HOME, Who, apply, send, until},
 };
 
 const OPERATOR: &str = "system:serviceaccount:certcourier-system:certcourier";
@@ -37,7 +36,7 @@ impl Sidecar {
         let installation = Installation {
             identity: Identity::new(HOME, OPERATOR, OPERATOR).unwrap(),
             watch_namespaces: vec!["payments".to_owned()],
-            stamp: has_mutating_policies(&plane).await,
+            stamp: stamps(&plane),
         };
         apply(&plane.admin(), &objects(&installation).unwrap()).await;
         Self { plane, operator }
@@ -94,8 +93,8 @@ async fn the_guard_is_content(sidecar: &Sidecar) {
         .chain(["--metrics-address", "127.0.0.1:0", "--guard-interval", "1s"])
         .map(str::to_owned)
         .collect::<Vec<_>>();
-    let (binary, log) = (Path::new(env!("CARGO_BIN_EXE_certcourier")), directory.path().join("controller.log"));
-    let _controller = Process::spawn("controller", binary, &arguments, &log).unwrap();
+    let log = directory.path().join("controller.log");
+    let _controller = Process::spawn("controller", &binary("certcourier"), &arguments, &log).unwrap();
     let record = Place::core(HOME, "configmaps").get("certcourier-guard");
     let intact = |answer: &Answer| answer.body["data"]["state"] == "Intact";
     until("the guard", async || sidecar.admin(&record).await, intact).await;

@@ -1,6 +1,6 @@
 //! A control plane with everything that `certcourier manifests` prints, and people who hold its roles.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use axum::http::{Method, Request, request::Builder};
 use certcourier::{
@@ -10,26 +10,27 @@ use certcourier::{
 };
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
-use test_cluster::{ControlPlane, Options, Token};
-use tokio::{
-    sync::{Mutex, OnceCell},
-    time::Instant,
+use test_cluster::{ControlPlane, Token};
+/// Where the operator lives.
+pub use test_support::install::SYSTEM as HOME;
+use test_support::{
+    install::stamps,
+    people::{binding, group, role_ref, user},
+    waiting::{self, wanted},
+    with_kinds,
 };
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::{
     case::{Answer, Call},
     votes,
 };
 
-/// Where the operator lives.
-pub const HOME: &str = "certcourier-system";
 /// The operator's two ServiceAccounts, the stricter placement; see `sidecar.rs` for the other one.
 pub const CONTROLLER: &str = "system:serviceaccount:certcourier-system:controller";
 pub const SERVER: &str = "system:serviceaccount:certcourier-system:server";
 /// A machine that asks for certificates.
 pub const CI: &str = "system:serviceaccount:machines:ci";
-/// Policies, roles and bindings take about a second until they count.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Who makes a call.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,7 +107,7 @@ impl World {
     async fn start() -> Self {
         let plane = ControlPlane::start(with_kinds()).await.expect("a control plane");
         let identity = Identity::new(HOME, CONTROLLER, SERVER).unwrap();
-        let can_stamp = has_mutating_policies(&plane).await;
+        let can_stamp = stamps(&plane);
         let mut tokens = BTreeMap::new();
         for (user, namespace, name) in ACCOUNTS {
             tokens.insert(user, plane.service_account(namespace, name, &[]).await.unwrap().token);
@@ -127,32 +128,15 @@ impl World {
     }
 }
 
-/// The kinds are there before kube-controller-manager starts: it looks for new ones only every half minute, and what it
-/// does not know it does not collect.
-pub fn with_kinds() -> Options {
-    Options::default().apply(concat!(env!("CARGO_MANIFEST_DIR"), "/crds"))
-}
-
-/// Kubernetes 1.36 and later.
-pub async fn has_mutating_policies(plane: &ControlPlane) -> bool {
-    let request = Request::get("/apis/admissionregistration.k8s.io/v1").body(vec![]).unwrap();
-    let list: Value = plane.admin().request(request).await.unwrap();
-    list["resources"].as_array().unwrap().iter().any(|resource| resource["name"] == "mutatingadmissionpolicies")
-}
-
 fn bindings() -> Vec<Value> {
-    ROLES.iter().map(|(user, role)| bind("ClusterRole", role, "User", user)).collect()
+    ROLES.iter().map(|(name, role)| bind(role, user(name))).collect()
 }
 
-fn bind(kind: &str, role: &str, subject: &str, name: &str) -> Value {
-    let id = format!("{role}.{}", name.replace(':', ".").replace("BOB", "big-bob"));
-    json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": id},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": subject, "name": name}],
-    })
+/// Binds a ClusterRole everywhere.
+fn bind(role: &str, subject: Value) -> Value {
+    let name = subject["name"].as_str().unwrap();
+    let metadata = json!({"name": format!("{role}.{}", name.replace(':', ".").replace("BOB", "big-bob"))});
+    binding("ClusterRoleBinding", &metadata, &role_ref("ClusterRole", role), &[subject])
 }
 
 /// Rights that no role of ours gives, and whose holders the policies must stop all the same.
@@ -167,9 +151,9 @@ fn special_rights() -> Vec<Value> {
         |name: &str| json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": [name]}]);
     vec![
         role("reads-dave-tls", secret("dave-tls")),
-        bind("ClusterRole", "reads-dave-tls", "User", "dave"),
+        bind("reads-dave-tls", user("dave")),
         role("reads-alice-p12", secret("alice-p12")),
-        bind("ClusterRole", "reads-alice-p12", "User", "alice"),
+        bind("reads-alice-p12", user("alice")),
         // An approver of one certificate alone.
         role(
             "approves-api",
@@ -179,12 +163,12 @@ fn special_rights() -> Vec<Value> {
                 {"apiGroups": ["certcourier.io"], "resources": ["downloadrequests/status"], "verbs": ["patch"]},
             ]),
         ),
-        bind("ClusterRole", "approves-api", "User", "heidi"),
+        bind("approves-api", user("heidi")),
         // A ServiceAccount that RBAC would let vote.
-        bind("ClusterRole", "certcourier-approver", "User", CI),
+        bind("certcourier-approver", user(CI)),
         // Groups, for people who are impersonated.
-        bind("ClusterRole", "certcourier-operator", "Group", "impersonated-operators"),
-        bind("ClusterRole", "certcourier-approver", "Group", "impersonated-approvers"),
+        bind("certcourier-operator", group("impersonated-operators")),
+        bind("certcourier-approver", group("impersonated-approvers")),
     ]
 }
 
@@ -349,14 +333,5 @@ pub async fn send(client: &Client, who: &Who, call: &Call) -> Answer {
 
 /// Asks until the answer is as wished.
 pub async fn until(what: &str, ask: impl AsyncFn() -> Answer, wished: impl Fn(&Answer) -> bool) -> Answer {
-    let start = Instant::now();
-    loop {
-        let answer = ask().await;
-        if wished(&answer) {
-            return answer;
-        }
-        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}; the last answer: {answer:?}");
-        // Between two questions, so as not to keep the API server busy; nothing relies on its length.
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    waiting::until(what, async || wanted(ask().await, &wished)).await
 }

@@ -3,11 +3,11 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::Stdio,
     time::Duration,
 };
 
 use serde_json::Value;
+use test_support::shell::{Ended, end_within};
 use tokio::process::Command;
 
 /// Longer than any command takes here.
@@ -43,24 +43,11 @@ pub fn value_sets() -> Vec<(String, PathBuf)> {
     sets
 }
 
-/// What a command printed, and whether it succeeded.
-pub struct Ended {
-    pub success: bool,
-    pub stdout: String,
-    pub stderr: String,
-}
-
 /// Runs a program to its end.
 pub async fn run(program: &Path, arguments: &[&str], environment: &[(&str, &Path)]) -> Ended {
-    let output = Command::new(program)
-        .args(arguments)
-        .envs(environment.iter().copied())
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(LONGEST, output).await.expect("it ended in time").expect("it could be started");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ended { success: output.status.success(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    let mut command = Command::new(program);
+    command.args(arguments).envs(environment.iter().copied());
+    end_within(LONGEST, command).await
 }
 
 /// helm with folders of its own, so that nobody's repositories and plugins matter.
@@ -96,8 +83,8 @@ impl Helm {
     /// Runs it, and it must succeed.
     pub async fn run(&self, arguments: &[&str]) -> String {
         let ended = self.try_run(arguments).await;
-        assert!(ended.success, "helm {}: {}{}", arguments.join(" "), ended.stderr, ended.stdout);
-        ended.stdout
+        assert_eq!(ended.code, Some(0), "helm {}: {}", arguments.join(" "), ended.said());
+        ended.out()
     }
 
     /// The chart as text, with further arguments.

@@ -4,11 +4,12 @@
 use std::{fs, path::Path, time::Duration};
 
 use serde_json::{Value, json};
-use test_cluster::{ControlPlane, Kubectl};
+use test_cluster::{ControlPlane, Kubectl, free_ports};
+use test_support::{namespace::Namespace, pki::Pki};
 
 use super::{
     helm::{Helm, chart, run},
-    operator::{Operator, free_port},
+    operator::Operator,
     world::plane,
 };
 
@@ -29,7 +30,7 @@ impl<'a> Installed<'a> {
     fn new(plane: &'a ControlPlane) -> Self {
         let helm = Helm::of(&plane.admin_kubeconfig());
         let (kubectl, directory) = (plane.admin_kubectl(), tempfile::tempdir().unwrap());
-        Self { plane, helm, kubectl, ports: [free_port(), free_port()], directory }
+        Self { plane, helm, kubectl, ports: free_ports().unwrap(), directory }
     }
 
     /// `helm install` or `helm upgrade` with the values of every step, and some of its own.
@@ -91,7 +92,7 @@ impl<'a> Installed<'a> {
         operator
             .until("the request can be made", async || {
                 let output = carol.run_with(["create", "-f", "-"], &request.to_string()).await.unwrap();
-                output.succeeded().then_some(())
+                if output.succeeded() { Ok(()) } else { Err(output.stderr) }
             })
             .await;
         let secret = operator
@@ -124,24 +125,13 @@ impl<'a> Installed<'a> {
 
     /// What lies in the watched namespace before the first download.
     async fn furnish(&self) {
-        let key = rcgen::generate_simple_self_signed(["api.example.com".to_owned()]).unwrap();
-        let secret = json!({
-            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-            "metadata": {"name": "api-tls", "namespace": WATCHED},
-            "stringData": {"tls.crt": key.cert.pem(), "tls.key": key.signing_key.serialize_pem()},
-        });
-        let certificate = json!({
-            "apiVersion": "certcourier.io/v1alpha1", "kind": "Certificate",
-            "metadata": {"name": "api", "namespace": WATCHED},
-            "spec": {"environments": [{"name": "production", "secretRef": {"name": "api-tls"}}]},
-        });
-        self.kubectl.apply(&secret.to_string()).await.unwrap();
-        self.kubectl.apply(&certificate.to_string()).await.unwrap();
-        let policy = json!({
-            "apiVersion": "certcourier.io/v1alpha1", "kind": "CertificatePolicy",
-            "metadata": {"name": "keys", "namespace": WATCHED}, "spec": {"allowKeyExport": "Always"},
-        });
-        self.kubectl.apply(&policy.to_string()).await.unwrap();
+        let (watched, leaf) =
+            (Namespace::new(WATCHED.to_owned(), self.plane.admin(), String::new), Pki::new().leaf("api.example.com"));
+        let parts = [("tls.crt", leaf.chain()), ("tls.key", leaf.key)];
+        let parts = parts.each_ref().map(|(key, text)| (*key, text.as_str()));
+        watched.raw_secret("api-tls", "kubernetes.io/tls", &parts).await;
+        watched.certificate("api", &[("production", "api-tls")]).await;
+        watched.policy("keys", json!({"allowKeyExport": "Always"})).await;
         let role = "--clusterrole=certcourier-operator";
         self.kubectl.check(["-n", WATCHED, "create", "rolebinding", "operators", role, "--user=carol"]).await.unwrap();
     }
@@ -156,8 +146,7 @@ fn decoded(value: &Value) -> Vec<u8> {
 async fn fetch(folder: &Path) -> String {
     let command = fs::read_to_string(folder.join("curl")).unwrap();
     let script = format!("cd '{}' && {command} --max-time 10 --noproxy '*' && cat *.pem", folder.display());
-    let ended = run(Path::new("/bin/sh"), &["-c", &script], &[]).await;
-    format!("{}{}", ended.stdout, ended.stderr)
+    run(Path::new("/bin/sh"), &["-c", &script], &[]).await.said()
 }
 
 #[tokio::test(flavor = "multi_thread")]

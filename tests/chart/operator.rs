@@ -3,13 +3,16 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::Value;
-use test_cluster::{ControlPlane, Process};
+use test_cluster::{ControlPlane, Process, free_ports};
+use test_support::{
+    program::binary,
+    waiting::{Look, Wait},
+};
 
 /// Flags whose value is a place in the pod network.
 const PLACES: [&str; 2] = ["--listen", "--metrics-address"];
@@ -41,10 +44,10 @@ impl Operator {
                     let name = if port.is_some() { "server" } else { "controller" };
                     let mut arguments = given.clone();
                     arguments.extend(port.map(|port| format!("--listen=127.0.0.1:{port}")));
-                    arguments.push(format!("--metrics-address=127.0.0.1:{}", free_port()));
+                    let [probe] = free_ports().unwrap();
+                    arguments.push(format!("--metrics-address=127.0.0.1:{probe}"));
                     let log = logs.join(format!("{account}-{name}-{}.log", port.unwrap_or_default()));
-                    let binary = Path::new(env!("CARGO_BIN_EXE_certcourier"));
-                    programs.push((Process::spawn(name, binary, &arguments, &log).unwrap(), log));
+                    programs.push((Process::spawn(name, &binary("certcourier"), &arguments, &log).unwrap(), log));
                 }
             }
         }
@@ -63,20 +66,8 @@ impl Operator {
         self.programs.iter().map(last).collect::<Vec<_>>().concat()
     }
 
-    /// Until something is so; the words say what.
-    pub async fn until<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-        let end = Instant::now() + Duration::from_secs(45);
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            assert!(Instant::now() < end, "{what}: not so in time{}", self.tail());
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+    /// Looks until there is what was waited for: a rollout takes longer than most.
+    pub async fn until<L: Look>(&self, what: &str, look: impl AsyncFnMut() -> L) -> L::Found {
+        Wait::at_most(Duration::from_secs(45)).telling(&|| self.tail()).until(what, look).await
     }
-}
-
-/// A port that is free now.
-pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }

@@ -8,8 +8,8 @@ async fn the_suites_of_helm_unittest_pass() {
     let chart = chart().display().to_string();
     let environment = [("HOME", home.path()), ("XDG_CACHE_HOME", home.path())];
     let ended = run(&provided("HELM_UNITTEST"), &["--strict", &chart], &environment).await;
-    assert!(ended.success, "{}{}", ended.stdout, ended.stderr);
-    let ran = ended.stdout.lines().find(|line| line.starts_with("Tests:")).unwrap_or_default();
+    let said = ended.ok();
+    let ran = said.lines().find(|line| line.starts_with("Tests:")).unwrap_or_default();
     let passed: u32 = ran.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or_default();
     assert!(passed >= 20, "only `{ran}`: were the suites found?");
 }

@@ -2,55 +2,48 @@
 
 use certcourier::api::Certificate;
 use serde_json::json;
+use test_support::request::{condition, message};
 
-use crate::world::{Pki, World};
-
-fn ready(certificate: &Certificate) -> Option<(String, String, String)> {
-    let conditions = &certificate.status.as_ref()?.conditions;
-    let ready = conditions.iter().find(|condition| condition.type_ == "Ready")?;
-    Some((ready.status.clone(), ready.reason.clone(), ready.message.clone()))
-}
+use crate::world::{World, leaf};
 
 #[tokio::test]
 async fn a_certificate_says_what_is_missing_and_becomes_ready_when_it_is_there() {
     let world = World::new("certificates").await;
     world.certificate_only().await;
     let _controller = world.controller(&[]).await;
-    let is =
-        |value: &'static str| move |certificate: &Certificate| ready(certificate).is_some_and(|ready| ready.0 == value);
-    let missing = world.until_object::<Certificate>("api", "not ready", is("False")).await;
-    let (_, reason, message) = ready(&missing).unwrap();
-    assert_eq!(reason, "Unusable");
+    let missing =
+        world.wait_for("api", "not ready", |it: &Certificate| condition(it, "Ready").starts_with("False/")).await;
+    assert_eq!(condition(&missing, "Ready"), "False/Unusable");
     assert_eq!(
-        message,
+        message(&missing, "Ready"),
         "environment `production`: Secret `api-tls` does not exist; create it, or correct its secretRef"
     );
 
-    world.tls_secret("api-tls", &Pki::new()).await;
-    let usable = world.until_object::<Certificate>("api", "ready", is("True")).await;
+    world.tls_secret("api-tls", &leaf()).await;
+    let usable = world.wait_for("api", "ready", |it: &Certificate| condition(it, "Ready").starts_with("True/")).await;
     let status = usable.status.unwrap();
     assert_eq!(status.environments[0].key_matches, Some(true));
     assert_eq!(status.observed_generation, usable.metadata.generation);
     let before = status.environments[0].sha256_fingerprint.clone();
 
     // A renewal is seen without any event, at the next look.
-    world.tls_secret("api-tls", &Pki::new()).await;
+    world.tls_secret("api-tls", &leaf()).await;
     let renewed = |certificate: &Certificate| {
         certificate.status.as_ref().is_some_and(|status| status.environments[0].sha256_fingerprint != before)
     };
-    world.until_object::<Certificate>("api", "renewed", renewed).await;
+    world.wait_for::<Certificate>("api", "renewed", renewed).await;
 }
 
 #[tokio::test]
 async fn a_certificate_is_written_only_when_something_changed() {
     let world = World::new("certificates").await;
-    world.certificate().await;
+    world.furnish().await;
     let controller = world.controller(&[]).await;
-    let described = |certificate: &Certificate| ready(certificate).is_some();
-    let first = world.until_object::<Certificate>("api", "described", described).await;
+    let described = |certificate: &Certificate| !condition(certificate, "Ready").is_empty();
+    let first = world.wait_for::<Certificate>("api", "described", described).await;
     let looks = || world.asked().iter().filter(|event| event.name() == "api-tls" && event.verb() == "get").count();
     let so_far = looks();
-    world.eventually("looked at three times more", async || looks() >= so_far + 3).await;
+    world.until("looked at three times more", async || looks() >= so_far + 3).await;
     let later = world.api::<Certificate>().get("api").await.unwrap();
     assert_eq!(later.metadata.resource_version, first.metadata.resource_version, "{}", controller.log());
 }
@@ -58,14 +51,15 @@ async fn a_certificate_is_written_only_when_something_changed() {
 #[tokio::test]
 async fn secrets_of_other_types_stay_closed() {
     let world = World::new("certificates").await;
-    let text = Pki::new();
-    let data = json!({"tls.crt": text.chain, "tls.key": text.key});
+    let leaf = leaf();
+    let data = json!({"tls.crt": leaf.chain(), "tls.key": leaf.key});
     let secret = json!({"metadata": {"name": "api-tls"}, "type": "example.com/other", "stringData": data});
     world.create::<k8s_openapi::api::core::v1::Secret>(secret).await;
     world.certificate_only().await;
     let _controller = world.controller(&[]).await;
-    let closed =
-        world.until_object::<Certificate>("api", "looked at", |certificate| ready(certificate).is_some()).await;
+    let closed = world
+        .wait_for::<Certificate>("api", "looked at", |certificate| !condition(certificate, "Ready").is_empty())
+        .await;
     let environment = &closed.status.unwrap().environments[0];
     assert_eq!(environment.reason.as_deref(), Some("WrongType"));
     assert!(environment.sha256_fingerprint.is_none());

@@ -1,34 +1,39 @@
 //! How requests end, and what becomes of them and their receipts.
 
 use certcourier::api::{
-    Certificate, CertificatePolicy, DownloadReceipt, DownloadReceiptStatus, DownloadRequest, Outcome, Phase, names,
+    Certificate, CertificatePolicy, DownloadReceipt, DownloadReceiptStatus, DownloadRequest, DownloadRequestStatus,
+    Outcome, Phase, names,
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Time};
 use kube::{ResourceExt as _, api::PostParams};
 use serde_json::{Value, json};
+use test_support::{
+    next_second,
+    request::{condition, hash, message, phase},
+};
 
-use crate::world::{Pki, World, condition, hash, is, phase_of};
+use crate::world::{World, leaf};
 
 const SECRET: &str = "full-download-token";
 
 /// Certificate, people, a controller, and a request with a token.
 async fn issued(world: &World, spec: Value) -> DownloadRequest {
-    world.certificate().await;
+    world.furnish().await;
     world.people().await;
     world.request("full", "fullchain", spec).await;
-    world.until_phase("full", Phase::TokenIssued).await
+    world.wait_for_phase("full", Phase::TokenIssued).await
 }
 
 async fn all_is_swept(world: &World) {
-    world.until_exists::<Secret>(SECRET, false).await;
-    world.eventually("swept", async || world.readers().await.is_empty()).await;
+    world.wait_gone::<Secret>(SECRET).await;
+    world.until("swept", async || world.readers().await.is_empty()).await;
 }
 
 #[tokio::test]
 async fn what_policy_or_input_forbids_fails_with_a_sentence() {
     let world = World::new("endings").await;
-    world.certificate().await;
+    world.furnish().await;
     world.people().await;
     let _controller = world.controller(&[]).await;
     let past = (Timestamp::now() - SignedDuration::from_secs(5)).to_string();
@@ -43,10 +48,14 @@ async fn what_policy_or_input_forbids_fails_with_a_sentence() {
         ("gone", "carol", "fullchain", missing, "CertificateNotFound", "no Certificate `gone`"),
     ] {
         world.request_by(person, name, format, spec).await;
-        let failed = world.until_phase(name, Phase::Failed).await;
+        let failed = world.wait_for_phase(name, Phase::Failed).await;
         assert_eq!(failed.status.as_ref().unwrap().reason.as_deref(), Some(reason), "{name}");
-        assert!(is(&failed, "Finished", "True", "Failed") && is(&failed, "Approved", "False", "Refused"), "{name}");
-        let message = condition(&failed, "Finished").2;
+        assert_eq!(
+            (condition(&failed, "Finished").as_str(), condition(&failed, "Approved").as_str()),
+            ("True/Failed", "False/Refused"),
+            "{name}"
+        );
+        let message = message(&failed, "Finished");
         assert!(message.contains(said), "{name}: {message}");
         assert!(world.api::<Secret>().get_opt(&names::token_secret(name)).await.unwrap().is_none());
     }
@@ -58,14 +67,14 @@ async fn a_request_waits_a_while_for_its_certificate_and_secret() {
     world.people().await;
     let _controller = world.controller(&[("--certificate-wait", "15s")]).await;
     world.request("full", "fullchain", json!({})).await;
-    let waits = |request: &DownloadRequest| is(request, "Approved", "Unknown", "WaitingForCertificate");
-    let waiting = world.until("full", "waiting", waits).await;
-    assert!(condition(&waiting, "Approved").2.contains("no Certificate `api`"));
+    let waits = |status: &DownloadRequestStatus| condition(status, "Approved") == "Unknown/WaitingForCertificate";
+    let waiting = world.wait("full", "waiting", waits).await;
+    assert!(message(&waiting, "Approved").contains("no Certificate `api`"));
     world.certificate_only().await;
-    let of_secret = |request: &DownloadRequest| condition(request, "Approved").2.contains("Secret `api-tls`");
-    world.until("full", "waiting for the Secret", of_secret).await;
-    world.tls_secret("api-tls", &Pki::new()).await;
-    world.until_phase("full", Phase::TokenIssued).await;
+    let of_secret = |status: &DownloadRequestStatus| message(status, "Approved").contains("Secret `api-tls`");
+    world.wait("full", "waiting for the Secret", of_secret).await;
+    world.tls_secret("api-tls", &leaf()).await;
+    world.wait_for_phase("full", Phase::TokenIssued).await;
 }
 
 #[tokio::test]
@@ -75,18 +84,18 @@ async fn a_token_runs_out_and_can_be_had_again_until_the_deadline() {
     // Objects hold whole seconds.
     let deadline = Timestamp::from_second(Timestamp::now().as_second() + 9).unwrap();
     let first = issued(&world, json!({"tokenTTL": "2s", "deadline": deadline.to_string()})).await;
-    let expired = |request: &DownloadRequest| is(request, "TokenIssued", "False", "TokenExpired");
-    let over = world.until("full", "expired", expired).await;
-    assert_eq!(phase_of(&over), Phase::Approved);
+    let expired = |status: &DownloadRequestStatus| condition(status, "TokenIssued") == "False/TokenExpired";
+    let over = world.wait("full", "expired", expired).await;
+    assert_eq!(phase(&over), Phase::Approved);
     assert!(hash(&over).is_none());
-    let message = condition(&over, "TokenIssued").2;
+    let message = message(&over, "TokenIssued");
     assert!(message.contains("kubectl annotate dlr full --overwrite certcourier.io/mint="), "{message}");
     all_is_swept(&world).await;
     world.merge::<DownloadRequest>("full", json!({"metadata": {"annotations": {names::MINT: "2"}}})).await;
-    let second = world.until_phase("full", Phase::TokenIssued).await;
+    let second = world.wait_for_phase("full", Phase::TokenIssued).await;
     assert_ne!(hash(&first), hash(&second));
-    let end = world.until_phase("full", Phase::Expired).await;
-    assert!(is(&end, "Finished", "True", "Expired"));
+    let end = world.wait_for_phase("full", Phase::Expired).await;
+    assert_eq!(condition(&end, "Finished"), "True/Expired");
     assert!(Timestamp::now() >= deadline);
     all_is_swept(&world).await;
 }
@@ -99,7 +108,7 @@ async fn a_token_that_ran_out_while_no_controller_was_there_is_found_dead() {
     controller.kill().await;
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     let _controller = world.controller(&[]).await;
-    world.until("full", "expired", |request| is(request, "TokenIssued", "False", "TokenExpired")).await;
+    world.wait("full", "expired", |status| condition(status, "TokenIssued") == "False/TokenExpired").await;
     all_is_swept(&world).await;
 }
 
@@ -111,9 +120,9 @@ async fn a_revoked_request_loses_its_token_at_once() {
     world
         .merge::<DownloadRequest>("full", json!({"metadata": {"annotations": {names::REVOKE: "laptop stolen"}}}))
         .await;
-    let revoked = world.until_phase("full", Phase::Revoked).await;
+    let revoked = world.wait_for_phase("full", Phase::Revoked).await;
     assert!(hash(&revoked).is_none());
-    assert!(condition(&revoked, "Finished").2.contains("laptop stolen"));
+    assert!(message(&revoked, "Finished").contains("laptop stolen"));
     all_is_swept(&world).await;
 }
 
@@ -123,9 +132,9 @@ async fn a_policy_that_is_tightened_ends_a_request_that_it_refuses() {
     let _controller = world.controller(&[]).await;
     issued(&world, json!({})).await;
     world.policy("only-cert", json!({"allowedFormats": ["cert"]})).await;
-    let failed = world.until_phase("full", Phase::Failed).await;
+    let failed = world.wait_for_phase("full", Phase::Failed).await;
     assert_eq!(failed.status.as_ref().unwrap().reason.as_deref(), Some("PolicyRefused"));
-    assert!(condition(&failed, "Finished").2.contains("policy only-cert"));
+    assert!(message(&failed, "Finished").contains("policy only-cert"));
     all_is_swept(&world).await;
 }
 
@@ -135,14 +144,14 @@ async fn material_that_becomes_unusable_stalls_a_request_and_mended_frees_it() {
     let _controller = world.controller(&[]).await;
     let before = issued(&world, json!({})).await;
     world.delete::<Secret>("api-tls").await;
-    let stalled = world.until("full", "stalled", |request| is(request, "Stalled", "True", "MaterialUnusable")).await;
-    assert_eq!((phase_of(&stalled), hash(&stalled)), (Phase::TokenIssued, hash(&before)));
-    assert!(condition(&stalled, "Stalled").2.contains("Secret `api-tls` does not exist"));
-    world.tls_secret("api-tls", &Pki::new()).await;
-    let mended = world.until("full", "not stalled", |request| is(request, "Stalled", "False", "NotStalled")).await;
+    let stalled = world.wait("full", "stalled", |status| condition(status, "Stalled") == "True/MaterialUnusable").await;
+    assert_eq!((phase(&stalled), hash(&stalled)), (Phase::TokenIssued, hash(&before)));
+    assert!(message(&stalled, "Stalled").contains("Secret `api-tls` does not exist"));
+    world.tls_secret("api-tls", &leaf()).await;
+    let mended = world.wait("full", "not stalled", |status| condition(status, "Stalled") == "False/NotStalled").await;
     assert_eq!(hash(&mended), hash(&before));
     world.delete::<Certificate>("api").await;
-    world.until("full", "stalled again", |request| is(request, "Stalled", "True", "MaterialUnusable")).await;
+    world.wait("full", "stalled again", |status| condition(status, "Stalled") == "True/MaterialUnusable").await;
 }
 
 #[tokio::test]
@@ -151,9 +160,9 @@ async fn the_receipt_ends_a_request_and_its_outcome_finishes_it() {
     let _controller = world.controller(&[]).await;
     let request = issued(&world, json!({})).await;
     let receipt = world.receipt(&request, 0, 86_400).await;
-    let consumed = world.until_phase("full", Phase::Consumed).await;
+    let consumed = world.wait_for_phase("full", Phase::Consumed).await;
     assert_eq!(consumed.status.as_ref().unwrap().receipt_ref.as_ref().unwrap().name, receipt.name_any());
-    assert!(is(&consumed, "Finished", "False", "Open"));
+    assert_eq!(condition(&consumed, "Finished"), "False/Open");
     all_is_swept(&world).await;
     let outcome = DownloadReceiptStatus {
         outcome: Some(Outcome::Delivered),
@@ -163,8 +172,8 @@ async fn the_receipt_ends_a_request_and_its_outcome_finishes_it() {
     let delivered = DownloadReceipt { status: Some(outcome), ..receipt };
     let api = world.api::<DownloadReceipt>();
     api.replace_status(&delivered.name_any(), &PostParams::default(), &delivered).await.unwrap();
-    let finished = world.until("full", "finished", |request| is(request, "Finished", "True", "Delivered")).await;
-    assert!(condition(&finished, "Finished").2.contains("7 bytes"));
+    let finished = world.wait("full", "finished", |status| condition(status, "Finished") == "True/Delivered").await;
+    assert!(message(&finished, "Finished").contains("7 bytes"));
 }
 
 #[tokio::test]
@@ -173,9 +182,9 @@ async fn the_receipt_wins_over_a_revocation_that_came_first() {
     let _controller = world.controller(&[]).await;
     let request = issued(&world, json!({})).await;
     world.merge::<DownloadRequest>("full", json!({"metadata": {"annotations": {names::REVOKE: "late"}}})).await;
-    world.until_phase("full", Phase::Revoked).await;
+    world.wait_for_phase("full", Phase::Revoked).await;
     world.receipt(&request, 0, 86_400).await;
-    world.until_phase("full", Phase::Consumed).await;
+    world.wait_for_phase("full", Phase::Consumed).await;
 }
 
 #[tokio::test]
@@ -186,8 +195,8 @@ async fn a_delivery_that_nobody_reports_on_is_unknown_after_a_while() {
     let receipt = world.receipt(&request, 0, 86_400).await;
     let unknown =
         |receipt: &DownloadReceipt| receipt.status.as_ref().and_then(|status| status.outcome) == Some(Outcome::Unknown);
-    world.until_object::<DownloadReceipt>(&receipt.name_any(), "unknown", unknown).await;
-    world.until("full", "finished", |request| is(request, "Finished", "True", "Unknown")).await;
+    world.wait_for::<DownloadReceipt>(&receipt.name_any(), "unknown", unknown).await;
+    world.wait("full", "finished", |status| condition(status, "Finished") == "True/Unknown").await;
     controller.says("\"outcome\":\"Unknown\"").await;
 }
 
@@ -201,9 +210,9 @@ async fn a_receipt_goes_when_its_time_is_over_and_its_request_finished_and_not_b
     let mut gone = request.clone();
     gone.metadata.uid = Some("of-nobody".to_owned());
     let retained = world.receipt(&gone, 10, 86_400).await;
-    world.until_exists::<DownloadReceipt>(&due.name_any(), false).await;
+    world.wait_gone::<DownloadReceipt>(&due.name_any()).await;
     let request = world.get("full").await;
-    assert_eq!(condition(&request, "Finished").0, "True", "deleted before its request was finished");
+    assert!(condition(&request, "Finished").starts_with("True/"), "deleted before its request was finished");
     assert!(world.api::<DownloadReceipt>().get_opt(&retained.name_any()).await.unwrap().is_some());
 }
 
@@ -211,60 +220,52 @@ async fn a_receipt_goes_when_its_time_is_over_and_its_request_finished_and_not_b
 async fn finished_requests_go_when_a_policy_says_so_and_stay_otherwise() {
     let world = World::new("endings").await;
     let _controller = world.controller(&[("--api-request-ttl", "1s")]).await;
-    world.certificate().await;
+    world.furnish().await;
     world.people().await;
     world.request("stays", "key", json!({})).await;
-    world.until_phase("stays", Phase::Failed).await;
+    world.wait_for_phase("stays", Phase::Failed).await;
     let made_by_api = json!({
         "metadata": {"name": "api-made", "labels": {names::CREATED_BY: names::CREATED_BY_API}},
         "spec": {"certificateRef": {"name": "api"}, "format": "key", "requestedBy": {"username": "carol"}},
     });
     world.create::<DownloadRequest>(made_by_api).await;
-    world.until_exists::<DownloadRequest>("api-made", false).await;
-    assert_eq!(phase_of(&world.get("stays").await), Phase::Failed);
+    world.wait_gone::<DownloadRequest>("api-made").await;
+    assert_eq!(phase(&world.get("stays").await), Phase::Failed);
     world.policy("tidy", json!({"finishedRequestTTL": "1s"})).await;
-    world.until_exists::<DownloadRequest>("stays", false).await;
+    world.wait_gone::<DownloadRequest>("stays").await;
     world.delete::<CertificatePolicy>("tidy").await;
-}
-
-/// Creation times are whole seconds, and what is created within one is in no order.
-async fn the_next_second() {
-    let second = Timestamp::now().as_second();
-    while Timestamp::now().as_second() == second {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
 }
 
 #[tokio::test]
 async fn more_open_requests_than_one_may_have_fail_and_the_oldest_stay() {
     let world = World::new("crowd").await;
-    world.certificate().await;
+    world.furnish().await;
     world.people().await;
     world.policy("all", json!({"approval": {"requiredFor": "All"}})).await;
     let controller = world.controller(&[("--max-open-requests", "2")]).await;
     for name in ["one", "two"] {
         world.request(name, "cert", json!({})).await;
-        world.until_phase(name, Phase::AwaitingApproval).await;
+        world.wait_for_phase(name, Phase::AwaitingApproval).await;
     }
     let failed = async |name: &str| {
-        the_next_second().await;
+        next_second().await;
         world.request(name, "cert", json!({})).await;
-        let failed = world.until_phase(name, Phase::Failed).await;
+        let failed = world.wait_for_phase(name, Phase::Failed).await;
         assert_eq!(failed.status.as_ref().unwrap().reason.as_deref(), Some("TooManyOpenRequests"));
-        let message = condition(&failed, "Finished").2;
+        let message = message(&failed, "Finished");
         assert!(message.contains("carol has 2 open requests in this namespace already"), "{message}");
     };
     failed("three").await;
     // Somebody else has room of their own.
     world.request_by("alice", "hers", "cert", json!({})).await;
-    world.until_phase("hers", Phase::AwaitingApproval).await;
+    world.wait_for_phase("hers", Phase::AwaitingApproval).await;
     world.merge::<DownloadRequest>("one", json!({"metadata": {"annotations": {names::REVOKE: "enough"}}})).await;
-    world.until_phase("one", Phase::Revoked).await;
+    world.wait_for_phase("one", Phase::Revoked).await;
     // The controller's own watch must have seen it, too.
     controller.says("revoked: enough").await;
     world.request("four", "cert", json!({})).await;
-    world.until_phase("four", Phase::AwaitingApproval).await;
-    assert_eq!(phase_of(&world.get("two").await), Phase::AwaitingApproval);
+    world.wait_for_phase("four", Phase::AwaitingApproval).await;
+    assert_eq!(phase(&world.get("two").await), Phase::AwaitingApproval);
     drop(controller);
 
     // Another leader counts what there is.
@@ -275,12 +276,12 @@ async fn more_open_requests_than_one_may_have_fail_and_the_oldest_stay() {
 #[tokio::test]
 async fn a_deleted_request_is_told_with_where_it_stood() {
     let world = World::new("deleted").await;
-    let _pki = world.certificate().await;
+    world.furnish().await;
     world.people().await;
     world.policy("all", json!({"approval": {"requiredFor": "All"}})).await;
     let controller = world.controller(&[]).await;
     let made = world.request("waits", "cert", json!({})).await;
-    world.until_phase("waits", Phase::AwaitingApproval).await;
+    world.wait_for_phase("waits", Phase::AwaitingApproval).await;
     // The controller has seen what it wrote once it asks nobody any more; the record needs the phase.
     controller.says("approval.requested").await;
     world.delete::<DownloadRequest>("waits").await;

@@ -10,10 +10,13 @@ use k8s_openapi::api::{
     core::v1::Secret,
     rbac::v1::{Role, RoleBinding},
 };
-use kube::ResourceExt as _;
 use serde_json::{Value, json};
+use test_support::{
+    people::{binding, role_ref, user},
+    request::{self, generation, hash, phase, reader},
+};
 
-use crate::world::{World, generation, hash, phase_of};
+use crate::world::{World, owned};
 
 const SECRET: &str = "full-download-token";
 
@@ -32,33 +35,21 @@ async fn left_behind(world: &World, request: &DownloadRequest, generation: i64, 
     token
 }
 
-/// Metadata as the controller writes it on all that belongs to a token.
-fn owned(request: &DownloadRequest, name: &str) -> Value {
-    json!({
-        "name": name,
-        "labels": {names::TOKEN: "1", names::VELERO_EXCLUDE: "true"},
-        "ownerReferences": [{
-            "apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadRequest", "controller": true,
-            "name": request.name_any(), "uid": request.uid().unwrap(),
-        }],
-    })
-}
-
 /// Nobody knows who made it or has read it, however well it looks: without admission policies anybody can make one.
 #[tokio::test]
 async fn a_secret_left_by_a_crash_is_replaced_and_its_token_never_works() {
     for (generation, url) in [(1, true), (1, false), (2, true)] {
         let world = World::new("failover").await;
-        world.certificate().await;
+        world.furnish().await;
         world.people().await;
         let request = world.request("full", "fullchain", json!({})).await;
         let left = left_behind(&world, &request, generation, url).await;
         let _controller = world.controller(&[]).await;
-        let issued = world.until_phase("full", Phase::TokenIssued).await;
+        let issued = world.wait_for_phase("full", Phase::TokenIssued).await;
         assert_ne!(hash(&issued), Some(left.hash()), "generation {generation}, url {url}");
         let token = Token::parse(&world.token_secret("full", "token").await.unwrap()).unwrap();
         assert_eq!(Some(token.hash()), hash(&issued), "Secret and status are of one token");
-        assert_eq!(crate::world::generation(&issued), 1);
+        assert_eq!(request::generation(&issued), 1);
     }
 }
 
@@ -67,7 +58,7 @@ async fn a_secret_left_by_a_crash_is_replaced_and_its_token_never_works() {
 async fn a_mint_that_crashed_anywhere_is_made_anew_and_leaves_one_right_to_read() {
     for (steps, withdrawn) in [(1, false), (2, false), (3, false), (3, true)] {
         let world = World::new("failover").await;
-        world.certificate().await;
+        world.furnish().await;
         world.people().await;
         let request = world.request("full", "fullchain", json!({})).await;
         let left = left_behind(&world, &request, 1, true).await;
@@ -77,31 +68,30 @@ async fn a_mint_that_crashed_anywhere_is_made_anew_and_leaves_one_right_to_read(
             world.create::<Role>(json!({"metadata": owned(&request, &name), "rules": rules})).await;
         }
         if steps > 2 {
-            let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name});
-            let subjects = json!([{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "carol"}]);
-            let binding = json!({"metadata": owned(&request, &name), "roleRef": role, "subjects": subjects});
+            let metadata = owned(&request, &name);
+            let binding = binding("RoleBinding", &metadata, &role_ref("Role", &name), &[user("carol")]);
             world.create::<RoleBinding>(binding).await;
         }
         if withdrawn {
             let revoke = json!({"metadata": {"annotations": {names::REVOKE: "never mind"}}});
             world.merge::<DownloadRequest>("full", revoke).await;
             let _controller = world.controller(&[("--sweep-interval", "1s")]).await;
-            world.until_phase("full", Phase::Revoked).await;
-            world.eventually("swept", async || world.readers().await.is_empty()).await;
+            world.wait_for_phase("full", Phase::Revoked).await;
+            world.until("swept", async || world.readers().await.is_empty()).await;
             continue;
         }
         let _controller = world.controller(&[]).await;
-        let issued = world.until_phase("full", Phase::TokenIssued).await;
+        let issued = world.wait_for_phase("full", Phase::TokenIssued).await;
         assert_ne!(hash(&issued), Some(left.hash()), "after {steps} steps");
-        assert_eq!(world.readers().await, [World::reader(&issued)], "after {steps} steps");
-        assert_ne!(World::reader(&issued), name);
+        assert_eq!(world.readers().await, [reader(&issued)], "after {steps} steps");
+        assert_ne!(reader(&issued), name);
     }
 }
 
 #[tokio::test]
 async fn killed_again_and_again_it_still_ends_with_one_token_for_each_request() {
     let world = World::new("failover").await;
-    world.certificate().await;
+    world.furnish().await;
     world.people().await;
     for number in 0..12 {
         world.request(&format!("r{number}"), "fullchain", json!({})).await;
@@ -115,7 +105,7 @@ async fn killed_again_and_again_it_still_ends_with_one_token_for_each_request() 
     let _controller = world.controller(&[]).await;
     for number in 0..12 {
         let name = format!("r{number}");
-        let issued = world.until_phase(&name, Phase::TokenIssued).await;
+        let issued = world.wait_for_phase(&name, Phase::TokenIssued).await;
         let token = Token::parse(&world.token_secret(&name, "token").await.unwrap()).unwrap();
         assert_eq!(Some(token.hash()), hash(&issued), "{name}");
     }
@@ -124,7 +114,7 @@ async fn killed_again_and_again_it_still_ends_with_one_token_for_each_request() 
 #[tokio::test]
 async fn the_second_replica_takes_over_at_once_after_a_graceful_end() {
     let world = World::new("failover").await;
-    world.certificate().await;
+    world.furnish().await;
     world.people().await;
     let first = world.controller(&[("--lease-duration", "30s")]).await;
     let second = world.waiting_controller(&[("--lease-duration", "6s")]).await;
@@ -135,7 +125,7 @@ async fn the_second_replica_takes_over_at_once_after_a_graceful_end() {
     assert_eq!(first.terminate().await, 0);
     second.says("this replica leads").await;
     world.request("full", "fullchain", json!({})).await;
-    world.until_phase("full", Phase::TokenIssued).await;
+    world.wait_for_phase("full", Phase::TokenIssued).await;
     assert_eq!(second.terminate().await, 0);
     let lease = world.api::<Lease>().get("certcourier-controller").await.unwrap();
     assert_eq!(lease.spec.unwrap().holder_identity, None);
@@ -154,7 +144,7 @@ async fn the_second_replica_takes_over_when_the_first_one_dies() {
 #[tokio::test]
 async fn a_leader_whose_lease_is_taken_stops_acting() {
     let world = World::new("failover").await;
-    world.certificate().await;
+    world.furnish().await;
     world.people().await;
     let controller = world.controller(&[]).await;
     let taken = json!({"spec": {
@@ -168,19 +158,19 @@ async fn a_leader_whose_lease_is_taken_stops_acting() {
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     assert!(world.get("full").await.status.is_none());
     world.merge::<Lease>("certcourier-controller", json!({"spec": {"holderIdentity": null}})).await;
-    world.until_phase("full", Phase::TokenIssued).await;
+    world.wait_for_phase("full", Phase::TokenIssued).await;
 }
 
 #[tokio::test]
 async fn a_delayed_write_of_an_old_leader_changes_nothing() {
     let world = World::new("failover").await;
-    world.certificate().await;
+    world.furnish().await;
     world.people().await;
     let _controller = world.controller(&[]).await;
     let new = world.request("full", "fullchain", json!({})).await;
-    let first = world.until_phase("full", Phase::TokenIssued).await;
+    let first = world.wait_for_phase("full", Phase::TokenIssued).await;
     world.merge::<DownloadRequest>("full", json!({"metadata": {"annotations": {names::MINT: "2"}}})).await;
-    let second = world.until("full", "minted again", |request| generation(request) == 2).await;
+    let second = world.wait("full", "minted again", |status| generation(status) == 2).await;
     for old in [new, first] {
         let late = DownloadRequest { status: Some(DownloadRequestStatus::default()), ..old };
         assert!(matches!(status::write(&world.admin, &late).await.unwrap(), Written::Conflict));
@@ -189,20 +179,20 @@ async fn a_delayed_write_of_an_old_leader_changes_nothing() {
     unguarded.metadata.resource_version = None;
     assert!(matches!(status::write(&world.admin, &unguarded).await.unwrap(), Written::Conflict));
     let now = world.get("full").await;
-    assert_eq!((hash(&now), phase_of(&now)), (hash(&second), Phase::TokenIssued));
+    assert_eq!((hash(&now), phase(&now)), (hash(&second), Phase::TokenIssued));
 }
 
 #[tokio::test]
 async fn a_request_made_again_under_the_same_name_is_another_one() {
     let world = World::new("failover").await;
-    world.certificate().await;
+    world.furnish().await;
     world.people().await;
     let _controller = world.controller(&[]).await;
     world.request("full", "fullchain", json!({})).await;
-    let first = world.until_phase("full", Phase::TokenIssued).await;
+    let first = world.wait_for_phase("full", Phase::TokenIssued).await;
     world.delete::<DownloadRequest>("full").await;
     world.request("full", "fullchain", json!({})).await;
-    let second = world.until_phase("full", Phase::TokenIssued).await;
+    let second = world.wait_for_phase("full", Phase::TokenIssued).await;
     assert_ne!(hash(&first), hash(&second));
     assert_eq!(generation(&second), 1);
     let token = Token::parse(&world.token_secret("full", "token").await.unwrap()).unwrap();

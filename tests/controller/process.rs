@@ -54,7 +54,7 @@ async fn probes_and_metrics_are_served() {
     let log = controller.log();
     let address = log.split("address=").nth(1).unwrap().split_whitespace().next().unwrap().trim_matches('"');
     assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
-    world.eventually("ready", async || get(address, "/readyz").await.starts_with("HTTP/1.1 200")).await;
+    world.until("ready", async || get(address, "/readyz").await.starts_with("HTTP/1.1 200")).await;
     let metrics = get(address, "/metrics").await;
     for name in ["certcourier_leader 1", "certcourier_build_info{", "certcourier_clock_skew_seconds"] {
         assert!(metrics.contains(name), "{name}: {metrics}");

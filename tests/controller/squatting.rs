@@ -2,7 +2,7 @@
 //! anybody but its requester. Without any admission policy: the controller alone must hold.
 
 use certcourier::{
-    api::{DownloadRequest, Phase, names},
+    api::{DownloadRequest, DownloadRequestStatus, Phase, names},
     token::Token,
 };
 use k8s_openapi::api::{
@@ -14,35 +14,17 @@ use kube::{
     api::{DeleteParams, ListParams, PostParams, PropagationPolicy},
 };
 use serde_json::{Value, json};
+use test_support::{
+    people::{RBAC, binding, role_ref, user},
+    request::{condition, generation, hash, message, reader},
+};
 
-use crate::world::{World, condition, hash, is};
+use crate::world::{World, may_get, owned};
 
 const SECRET: &str = "full-download-token";
-const RBAC: &str = "rbac.authorization.k8s.io";
-
-async fn may_get(world: &World, person: &str, secret: &str) -> bool {
-    let person = world.plane.person(person, &[]).await.unwrap();
-    Api::<Secret>::namespaced(person.client, &world.namespace).get_opt(secret).await.is_ok_and(|found| found.is_some())
-}
-
-/// A label and an owner, as everybody can write them.
-fn labelled(request: &DownloadRequest, name: &str) -> Value {
-    json!({
-        "name": name,
-        "labels": {names::TOKEN: "1", names::VELERO_EXCLUDE: "true"},
-        "ownerReferences": [{
-            "apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadRequest", "controller": true,
-            "name": request.name_any(), "uid": request.uid().unwrap(),
-        }],
-    })
-}
 
 fn for_mallory_and_carol(metadata: &Value, role: &str) -> Value {
-    let subject = |name: &str| json!({"apiGroup": RBAC, "kind": "User", "name": name});
-    json!({
-        "metadata": metadata, "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": role},
-        "subjects": [subject("mallory"), subject("carol")],
-    })
+    binding("RoleBinding", metadata, &role_ref("Role", role), &[user("mallory"), user("carol")])
 }
 
 /// mallory's client: she may create and delete Roles and RoleBindings and look at requests, and read no Secret.
@@ -55,7 +37,7 @@ async fn mallory(world: &World) -> kube::Client {
     world.bind("rbac-manager", "mallory").await;
     let client = world.plane.person("mallory", &[]).await.unwrap().client;
     let roles: Api<Role> = Api::namespaced(client.clone(), &world.namespace);
-    world.eventually("mallory's to list Roles", async || roles.list(&ListParams::default()).await.is_ok()).await;
+    world.until("mallory may list Roles", async || roles.list(&ListParams::default()).await.is_ok()).await;
     client
 }
 
@@ -68,7 +50,7 @@ async fn dangling(world: &World, client: &kube::Client, metadata: &Value, role: 
     let binding: RoleBinding = serde_json::from_value(for_mallory_and_carol(metadata, role)).unwrap();
     // RBAC has to know the Role before it lets anybody bind it.
     let bound = async || bindings.create(&PostParams::default(), &binding).await.is_ok();
-    world.eventually("bound", bound).await;
+    world.until("bound", bound).await;
     roles.delete(role, &DeleteParams::default()).await.unwrap();
 }
 
@@ -76,28 +58,28 @@ async fn dangling(world: &World, client: &kube::Client, metadata: &Value, role: 
 #[tokio::test]
 async fn bindings_prepared_by_somebody_else_read_no_token() {
     let world = World::new("squatting").await;
-    world.certificate().await;
+    world.furnish().await;
     world.people().await;
     let mallory = mallory(&world).await;
     dangling(&world, &mallory, &json!({"name": "innocent"}), SECRET).await;
     let request = world.request("full", "fullchain", json!({})).await;
-    dangling(&world, &mallory, &labelled(&request, "squat3"), "anything").await;
-    dangling(&world, &mallory, &labelled(&request, SECRET), SECRET).await;
+    dangling(&world, &mallory, &owned(&request, "squat3"), "anything").await;
+    dangling(&world, &mallory, &owned(&request, SECRET), SECRET).await;
     // An empty Role of the old name with label and owner, which would have kept carol from reading.
-    world.create::<Role>(json!({"metadata": labelled(&request, SECRET), "rules": []})).await;
+    world.create::<Role>(json!({"metadata": owned(&request, SECRET), "rules": []})).await;
 
     let _controller = world.controller(&[]).await;
-    let issued = world.until_phase("full", Phase::TokenIssued).await;
+    let issued = world.wait_for_phase("full", Phase::TokenIssued).await;
     assert!(may_get(&world, "carol", SECRET).await);
     assert!(!may_get(&world, "mallory", SECRET).await);
-    let binding = world.api::<RoleBinding>().get(&World::reader(&issued)).await.unwrap();
+    let binding = world.api::<RoleBinding>().get(&reader(&issued)).await.unwrap();
     assert_eq!(binding.subjects.unwrap().iter().map(|subject| subject.name.as_str()).collect::<Vec<_>>(), ["carol"]);
     let squats = world.api::<RoleBinding>().get(SECRET).await.unwrap();
     assert_eq!(squats.subjects.unwrap().len(), 2, "what is somebody else's is never touched");
 
     // Now that the Role can be known, mallory may not bind it.
     let bindings: Api<RoleBinding> = Api::namespaced(mallory, &world.namespace);
-    let late = for_mallory_and_carol(&json!({"name": "late"}), &World::reader(&issued));
+    let late = for_mallory_and_carol(&json!({"name": "late"}), &reader(&issued));
     let refused =
         bindings.create(&PostParams::default(), &serde_json::from_value(late).unwrap()).await.unwrap_err().to_string();
     assert!(refused.contains("attempting to grant RBAC permissions not currently held"), "{refused}");
@@ -107,23 +89,23 @@ async fn bindings_prepared_by_somebody_else_read_no_token() {
 #[tokio::test]
 async fn each_token_has_a_role_of_a_new_random_name() {
     let world = World::new("squatting").await;
-    world.certificate().await;
+    world.furnish().await;
     world.people().await;
     let _controller = world.controller(&[]).await;
     world.request("full", "fullchain", json!({})).await;
-    let first = World::reader(&world.until_phase("full", Phase::TokenIssued).await);
+    let first = reader(&world.wait_for_phase("full", Phase::TokenIssued).await);
     assert!(names::is_token_reader(&first), "{first}");
     world.merge::<DownloadRequest>("full", json!({"metadata": {"annotations": {names::MINT: "again"}}})).await;
-    let again = world.until("full", "minted again", |request| crate::world::generation(request) == 2).await;
-    assert_ne!(World::reader(&again), first);
-    assert_eq!(world.readers().await, [World::reader(&again)]);
+    let again = world.wait("full", "minted again", |status| generation(status) == 2).await;
+    assert_ne!(reader(&again), first);
+    assert_eq!(world.readers().await, [reader(&again)]);
     assert!(may_get(&world, "carol", SECRET).await);
 }
 
 #[tokio::test]
 async fn a_foreign_secret_with_label_and_owner_is_never_used_and_a_perfect_one_is_replaced() {
     let world = World::new("squatting").await;
-    world.certificate().await;
+    world.furnish().await;
     world.people().await;
     let mut known = Vec::new();
     for (name, more) in [("full", json!({"mine": "yes"})), ("exact", json!({}))] {
@@ -132,18 +114,18 @@ async fn a_foreign_secret_with_label_and_owner_is_never_used_and_a_perfect_one_i
         let token = Token::mint(&world.namespace, name, &[1; 32]);
         let mut content = more;
         content["token"] = json!(token.expose());
-        let metadata = labelled(&request, &names::token_secret(name));
+        let metadata = owned(&request, &names::token_secret(name));
         world.create::<Secret>(json!({"metadata": metadata, "stringData": content})).await;
         known.push(token.hash());
     }
     let foreign = world.api::<Secret>().get(SECRET).await.unwrap();
     let _controller = world.controller(&[]).await;
-    let stalled = world.until("full", "stalled", |request| is(request, "Stalled", "True", "SecretNameTaken")).await;
-    assert!(hash(&stalled).is_none(), "{:?}", condition(&stalled, "Stalled"));
+    let stalled = world.wait("full", "stalled", |status| condition(status, "Stalled") == "True/SecretNameTaken").await;
+    assert!(hash(&stalled).is_none(), "{}", message(&stalled, "Stalled"));
     assert_eq!(world.api::<Secret>().get(SECRET).await.unwrap().uid(), foreign.uid());
     world.delete::<Secret>(SECRET).await;
     for name in ["full", "exact"] {
-        let issued = hash(&world.until_phase(name, Phase::TokenIssued).await).unwrap();
+        let issued = hash(&world.wait_for_phase(name, Phase::TokenIssued).await).unwrap();
         assert!(!known.contains(&issued), "{name}");
     }
 }
@@ -152,7 +134,7 @@ async fn a_foreign_secret_with_label_and_owner_is_never_used_and_a_perfect_one_i
 async fn orphan(world: &World, name: &str) {
     let orphan = DeleteParams { propagation_policy: Some(PropagationPolicy::Orphan), ..DeleteParams::default() };
     world.api::<DownloadRequest>().delete(name, &orphan).await.unwrap();
-    world.until_exists::<DownloadRequest>(name, false).await;
+    world.wait_gone::<DownloadRequest>(name).await;
 }
 
 /// carol's request is deleted with --cascade=orphan while no controller runs; alice asks under the same name. The
@@ -161,7 +143,7 @@ async fn orphan(world: &World, name: &str) {
 async fn a_right_that_an_orphaned_request_left_reads_no_later_token() {
     for secret_deleted in [true, false] {
         let world = World::new("squatting").await;
-        world.certificate().await;
+        world.furnish().await;
         world.people().await;
         // alice may read Secrets anyway, so that no Role is made for her.
         let rules = json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]);
@@ -169,7 +151,7 @@ async fn a_right_that_an_orphaned_request_left_reads_no_later_token() {
         world.bind("reads", "alice").await;
         let controller = world.controller(&[]).await;
         world.request("full", "fullchain", json!({})).await;
-        let left = World::reader(&world.until_phase("full", Phase::TokenIssued).await);
+        let left = reader(&world.wait_for_phase("full", Phase::TokenIssued).await);
         controller.kill().await;
         orphan(&world, "full").await;
         assert!(may_get(&world, "carol", SECRET).await, "the orphan still grants");
@@ -178,7 +160,7 @@ async fn a_right_that_an_orphaned_request_left_reads_no_later_token() {
         }
         world.request_by("alice", "full", "fullchain", json!({})).await;
         let _controller = world.controller(&[]).await;
-        world.until_phase("full", Phase::TokenIssued).await;
+        world.wait_for_phase("full", Phase::TokenIssued).await;
         assert!(may_get(&world, "alice", SECRET).await);
         assert!(!may_get(&world, "carol", SECRET).await, "secret deleted: {secret_deleted}");
         assert!(world.api::<Role>().get_opt(&left).await.unwrap().is_none());
@@ -189,16 +171,16 @@ async fn a_right_that_an_orphaned_request_left_reads_no_later_token() {
 #[tokio::test]
 async fn a_right_that_was_orphaned_a_moment_ago_reads_no_later_token() {
     let world = World::new("squatting").await;
-    world.certificate().await;
+    world.furnish().await;
     world.people().await;
     let _controller = world.controller(&[("--sweep-interval", "1h")]).await;
     world.request("full", "fullchain", json!({})).await;
-    let left = World::reader(&world.until_phase("full", Phase::TokenIssued).await);
+    let left = reader(&world.wait_for_phase("full", Phase::TokenIssued).await);
     orphan(&world, "full").await;
     assert!(may_get(&world, "carol", SECRET).await, "the orphan still grants");
     world.request_by("alice", "full", "fullchain", json!({})).await;
-    let issued = world.until_phase("full", Phase::TokenIssued).await;
-    assert_eq!(world.readers().await, [World::reader(&issued)]);
+    let issued = world.wait_for_phase("full", Phase::TokenIssued).await;
+    assert_eq!(world.readers().await, [reader(&issued)]);
     assert!(world.api::<Role>().get_opt(&left).await.unwrap().is_none());
     assert!(may_get(&world, "alice", SECRET).await && !may_get(&world, "carol", SECRET).await);
 }
@@ -207,51 +189,51 @@ async fn a_right_that_was_orphaned_a_moment_ago_reads_no_later_token() {
 #[tokio::test]
 async fn a_role_of_somebody_elses_that_reads_the_token_stops_the_mint() {
     let world = World::new("squatting").await;
-    world.certificate().await;
+    world.furnish().await;
     world.people().await;
     let request = world.request("full", "fullchain", json!({})).await;
     let rules =
         json!([{"apiGroups": [""], "resources": ["secrets"], "resourceNames": [SECRET, "x"], "verbs": ["get"]}]);
-    let role: Role = world.create(json!({"metadata": labelled(&request, "wide"), "rules": rules})).await;
+    let role: Role = world.create(json!({"metadata": owned(&request, "wide"), "rules": rules})).await;
     let _controller = world.controller(&[]).await;
-    let readable = |request: &DownloadRequest| is(request, "Stalled", "True", "TokenReadableByOthers");
-    let stalled = world.until("full", "stalled", readable).await;
-    let message = condition(&stalled, "Stalled").2;
+    let readable = |status: &DownloadRequestStatus| condition(status, "Stalled") == "True/TokenReadableByOthers";
+    let stalled = world.wait("full", "stalled", readable).await;
+    let message = message(&stalled, "Stalled");
     assert!(message.contains("Role `wide`") && message.contains("delete it"), "{message}");
     assert!(world.api::<Secret>().get_opt(SECRET).await.unwrap().is_none());
     assert_eq!(world.api::<Role>().get("wide").await.unwrap().uid(), role.uid());
     world.delete::<Role>("wide").await;
-    let issued = world.until_phase("full", Phase::TokenIssued).await;
-    assert!(is(&issued, "Stalled", "False", "NotStalled"));
+    let issued = world.wait_for_phase("full", Phase::TokenIssued).await;
+    assert_eq!(condition(&issued, "Stalled"), "False/NotStalled");
 }
 
 #[tokio::test]
 async fn what_deleted_requests_left_is_swept_after_a_restart_and_nothing_else() {
     let world = World::new("squatting").await;
-    world.certificate().await;
+    world.furnish().await;
     world.people().await;
     let controller = world.controller(&[]).await;
     for name in ["left", "stays"] {
         world.request(name, "fullchain", json!({})).await;
     }
-    let left = World::reader(&world.until_phase("left", Phase::TokenIssued).await);
-    let stays = World::reader(&world.until_phase("stays", Phase::TokenIssued).await);
+    let left = reader(&world.wait_for_phase("left", Phase::TokenIssued).await);
+    let stays = reader(&world.wait_for_phase("stays", Phase::TokenIssued).await);
     controller.kill().await;
     orphan(&world, "left").await;
     let gone = world.request("gone", "fullchain", json!({})).await;
     // Label and owner, and yet not as we make them.
     let rules = json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]);
-    world.create::<Role>(json!({"metadata": labelled(&gone, "not-ours"), "rules": rules})).await;
-    let binding = for_mallory_and_carol(&labelled(&gone, &names::token_reader(&[9; 16])), "not-ours");
+    world.create::<Role>(json!({"metadata": owned(&gone, "not-ours"), "rules": rules})).await;
+    let binding = for_mallory_and_carol(&owned(&gone, &names::token_reader(&[9; 16])), "not-ours");
     world.create::<RoleBinding>(binding).await;
     let left_secret = names::token_secret("left");
     assert!(world.api::<Secret>().get_opt(&left_secret).await.unwrap().is_some());
 
     let _controller = world.controller(&[("--sweep-interval", "1s")]).await;
-    world.until_exists::<Role>(&left, false).await;
-    world.until_exists::<RoleBinding>(&left, false).await;
-    world.until_exists::<Secret>(&left_secret, false).await;
-    world.until_phase("gone", Phase::TokenIssued).await;
+    world.wait_gone::<Role>(&left).await;
+    world.wait_gone::<RoleBinding>(&left).await;
+    world.wait_gone::<Secret>(&left_secret).await;
+    world.wait_for_phase("gone", Phase::TokenIssued).await;
     assert!(world.readers().await.contains(&stays));
     for name in ["not-ours", &stays] {
         assert!(world.api::<Role>().get_opt(name).await.unwrap().is_some(), "{name}");
@@ -264,7 +246,7 @@ async fn what_deleted_requests_left_is_swept_after_a_restart_and_nothing_else() 
 #[tokio::test]
 async fn a_binding_that_is_changed_on_its_way_lets_nobody_read_and_is_reported() {
     let world = World::new("turned").await;
-    let _pki = world.certificate().await;
+    world.furnish().await;
     world.people().await;
     let bindings: Api<RoleBinding> = world.api();
     let policy = json!({"name": world.namespace});
@@ -286,29 +268,28 @@ async fn a_binding_that_is_changed_on_its_way_lets_nobody_read_and_is_reported()
     ]});
     let kubectl = world.plane.admin_kubectl();
     kubectl.run_with(["apply", "-f", "-"], &turner.to_string()).await.unwrap();
-    let probe: RoleBinding =
+    let mut probe: RoleBinding =
         serde_json::from_value(for_mallory_and_carol(&json!({"name": "probe"}), "absent")).unwrap();
-    let mut probe = probe;
     probe.subjects.as_mut().unwrap().reverse();
     let dry = PostParams { dry_run: true, field_manager: None };
     let in_force = async || bindings.create(&dry, &probe).await.unwrap().subjects.unwrap()[0].name == "mallory";
-    world.eventually("the mutating policy is in force", in_force).await;
+    world.until("the mutating policy is in force", in_force).await;
 
     let _controller = world.controller(&[]).await;
     world.request("full", "fullchain", json!({})).await;
     let stalled =
-        world.until("full", "stalled", |request| is(request, "Stalled", "True", "TokenReadableByOthers")).await;
-    let message = condition(&stalled, "Stalled").2;
+        world.wait("full", "stalled", |status| condition(status, "Stalled") == "True/TokenReadableByOthers").await;
+    let message = message(&stalled, "Stalled");
     assert!(
         message.starts_with("RoleBinding `certcourier-token-") && message.contains("stored otherwise"),
         "{message}"
     );
     assert_eq!(stalled.status.unwrap().token, None);
-    world.eventually("nothing is left that lets anybody read", async || world.readers().await.is_empty()).await;
+    world.until("nothing is left that lets anybody read", async || world.readers().await.is_empty()).await;
     assert!(!may_get(&world, "mallory", SECRET).await);
 
     for kind in ["mutatingadmissionpolicybinding", "mutatingadmissionpolicy"] {
         kubectl.check(["delete", kind, world.namespace.as_str()]).await.unwrap();
     }
-    world.until_phase("full", Phase::TokenIssued).await;
+    world.wait_for_phase("full", Phase::TokenIssued).await;
 }

@@ -8,8 +8,7 @@ use kube::{
     api::{ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
-
-use super::{
+use test_support::{
     stage::Stage,
     world::{World, condition, message, words},
 };

@@ -11,8 +11,7 @@ mod votes;
 use certcourier::{api::DownloadRequest, cluster::guard::own_user};
 use kube::{Api, api::PostParams};
 use serde_json::{Value, json};
-
-use super::world::World;
+use test_support::world::World;
 
 /// A request by this person that says itself who asks, as clients of Kubernetes before 1.36 must.
 async fn request(world: &World<'_>, person: &str, name: &str, mut spec: Value) -> DownloadRequest {

@@ -10,8 +10,7 @@ use certcourier::{
 use clap::Parser as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-
-use super::{
+use test_support::{
     stage::{Program, Stage},
     world::World,
 };
@@ -174,7 +173,7 @@ async fn a_sink_is_known_by_the_certificates_of_the_flag_and_by_no_others() {
     // Something that speaks TLS, and refuses a body that is none of its own with 400.
     let url = format!("{}/api/v1/downloads", stage.urls[0]);
     let others = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(others.path(), super::pki::Pki::new().root()).unwrap();
+    std::fs::write(others.path(), test_support::pki::Pki::new().root()).unwrap();
     let told = async |ca: &std::path::Path, series: &str| {
         let flags = ["x", "--audit-sink", &url, "--audit-sink-ca", ca.to_str().unwrap(), "--audit-sink-retry", "1s"];
         let (args, metrics) = (CommandLine::parse_from(flags).audit, Metrics::new("server"));

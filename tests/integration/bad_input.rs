@@ -4,23 +4,16 @@ use certcourier::api::{Certificate, Phase};
 use k8s_openapi::api::core::v1::Secret;
 use rcgen::CertificateParams;
 use serde_json::json;
-
-use super::{
+use test_support::{
     stage::Stage,
     world::{World, condition, message},
 };
 
 /// Waits until the Certificate's status speaks of its environment, and returns reason and message.
 async fn environment(world: &World<'_>, name: &str) -> (String, String) {
-    let end = std::time::Instant::now() + super::world::PATIENCE;
-    loop {
-        let certificate = world.api::<Certificate>().get(name).await.unwrap();
-        if let Some(environment) = certificate.status.and_then(|status| status.environments.into_iter().next()) {
-            return (environment.reason.unwrap_or_default(), environment.message.unwrap_or_default());
-        }
-        assert!(std::time::Instant::now() < end, "{name} has no status");
-        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
-    }
+    let seen = |it: &Certificate| it.status.as_ref().is_some_and(|status| !status.environments.is_empty());
+    let environment = world.wait_for(name, "looked at", seen).await.status.unwrap().environments.remove(0);
+    (environment.reason.unwrap_or_default(), environment.message.unwrap_or_default())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,7 +126,7 @@ async fn a_certificate_that_never_expires_says_so_wherever_its_end_is_shown() {
 async fn what_a_format_needs_and_the_secret_lacks_is_said() {
     let world = World::empty(Stage::shared().await, "lacks").await;
     let leaf = &world.leaf;
-    let stranger = super::pki::Pki::new().leaf("stranger.example");
+    let stranger = test_support::pki::Pki::new().leaf("stranger.example");
     let broken = format!("{}{}", leaf.leaf, stranger.intermediate);
     world.raw_secret("broken-tls", "kubernetes.io/tls", &[("tls.crt", &broken), ("tls.key", &leaf.key)]).await;
     world.certificate("broken", &[("production", "broken-tls")]).await;
@@ -188,10 +181,10 @@ async fn a_foreign_secret_of_the_tokens_name_is_never_touched() {
 async fn admission_refuses_with_the_words_to_write_instead() {
     let world = World::new(Stage::shared().await, "words").await;
     let refused = world.try_request("carol", "key", json!({"format": "key"})).await.unwrap_err();
-    let words = super::world::words(&refused);
+    let words = test_support::world::words(&refused);
     assert!(words.contains("exportkey") && words.contains("certificates.certcourier.io"), "{words}");
     let refused = world.try_request("mallory", "x", json!({"format": "cert"})).await.unwrap_err();
-    assert!(super::world::words(&refused).contains("cannot create resource"), "{refused}");
+    assert!(test_support::world::words(&refused).contains("cannot create resource"), "{refused}");
     world.request("carol", "fixed", json!({"format": "cert"})).await;
     let patch =
         world.kubectl("carol", &["patch", "dlr", "fixed", "--type=merge", "-p", r#"{"spec":{"format":"der"}}"#]).await;

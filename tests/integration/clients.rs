@@ -1,27 +1,19 @@
 //! Clients that people already have, as they are called: a link that works once is not spent on what they cannot keep.
 
-use std::{fs, path::Path, process::Stdio, time::Duration};
+use std::{fs, path::Path};
 
 use serde_json::json;
+use test_support::{
+    shell::{Ended, end},
+    stage::Stage,
+    world::World,
+};
 use tokio::process::Command;
-
-use super::{stage::Stage, world::World};
-
-/// Longer than any of them takes.
-const LIMIT: Duration = Duration::from_mins(1);
-
-struct Ended {
-    code: Option<i32>,
-    said: String,
-}
 
 async fn run(folder: &Path, program: &str, arguments: &[&str]) -> Ended {
     let mut command = Command::new(program);
-    command.args(arguments).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
-    command.env("no_proxy", "*").env("HOME", folder);
-    let output = tokio::time::timeout(LIMIT, command.output()).await.expect("it ends in time").unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    Ended { code: output.status.code(), said }
+    command.args(arguments).current_dir(folder).env("no_proxy", "*").env("HOME", folder);
+    end(command).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,11 +27,11 @@ async fn curl_that_goes_on_with_a_partial_file_is_told_to_begin_anew_and_then_ca
     let plain = ["-q", "--noproxy", "*", "-sS", "--max-time", "30", "--cacert", &ca, &url, "-o", "cert.pem"];
     for more in [&["-C", "-"][..], &["-f", "-C", "-"]] {
         let resumed = run(folder.path(), "curl", &[&plain, more].concat()).await;
-        assert!(!matches!(resumed.code, None | Some(0)), "{more:?}: a partial file is no success: {}", resumed.said);
+        assert!(!matches!(resumed.code, None | Some(0)), "{more:?}: a partial file is no success: {}", resumed.said());
         assert!(world.status(&token).await.text().contains("\"usable\":true"), "{more:?}");
     }
     let anew = run(folder.path(), "curl", &[&plain[..], &["-f"]].concat()).await;
-    assert_eq!(anew.code, Some(0), "{}", anew.said);
+    anew.ok();
     assert_eq!(fs::read_to_string(folder.path().join("cert.pem")).unwrap(), world.leaf.leaf);
 }
 
@@ -66,11 +58,11 @@ async fn java_that_opens_the_link_as_a_stream_gets_the_certificate() {
     let quick = ["-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC"];
     let import = [&["-importcert", "-noprompt", "-alias", "ca", "-file", &ca][..], &store, &quick].concat();
     let imported = run(folder.path(), "keytool", &import).await;
-    assert_eq!(imported.code, Some(0), "{}", imported.said);
+    imported.ok();
     let url = format!("{}/api/v1/downloads/{token}", world.stage.urls[0]);
     let trust = ["-Djavax.net.ssl.trustStore=trust.p12", "-Djavax.net.ssl.trustStorePassword=changeit"];
     let fetch = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "Fetch.java", &url, "cert.pem"];
     let fetched = run(folder.path(), "java", &[&trust[..], &fetch].concat()).await;
-    assert_eq!(fetched.code, Some(0), "{}", fetched.said);
+    fetched.ok();
     assert_eq!(fs::read_to_string(folder.path().join("cert.pem")).unwrap(), world.leaf.leaf);
 }

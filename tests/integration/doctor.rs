@@ -1,23 +1,24 @@
 //! `certcourier doctor` as a process, on a control plane of its own: what it finds, what it says, how it ends.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{path::Path, process::Command};
 
 use certcourier::api::Phase;
 use serde_json::{Value, json};
-
-use super::{
+use test_support::{
+    program::binary,
     stage::{SYSTEM, Settings, Stage},
     world::World,
 };
 
-struct Diagnosis {
-    code: i32,
-    stdout: String,
-    stderr: String,
+/// What the doctor said, and how it ended.
+pub struct Diagnosis {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 impl Diagnosis {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {} {}", self.stdout, self.stderr))
     }
 
@@ -30,8 +31,9 @@ impl Diagnosis {
     }
 }
 
-fn doctor(kubeconfig: &Path, arguments: &[&str]) -> Diagnosis {
-    let output = Command::new(env!("CARGO_BIN_EXE_certcourier"))
+/// Runs it with these credentials.
+pub fn doctor(kubeconfig: &Path, arguments: &[&str]) -> Diagnosis {
+    let output = Command::new(binary("certcourier"))
         .arg("doctor")
         .arg("--kubeconfig")
         .arg(kubeconfig)
@@ -168,15 +170,11 @@ async fn rights_that_are_missing_are_named_and_granted(stage: &Stage, world: &Wo
         assert_eq!(words[0], "kubectl");
         stage.plane.admin_kubectl().check(&words[1..]).await.unwrap();
     }
-    let end = std::time::Instant::now() + super::world::PATIENCE;
-    loop {
+    let seeing = async || {
         let seeing = doctor(&alice.kubeconfig, &arguments);
-        if seeing.code == 0 {
-            break;
-        }
-        assert!(std::time::Instant::now() < end, "{}", seeing.stdout);
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+        if seeing.code == 0 { Ok(()) } else { Err(seeing.stdout) }
+    };
+    world.until("what was granted suffices", seeing).await;
 }
 
 /// Rights that nobody should have.

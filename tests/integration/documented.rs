@@ -4,18 +4,16 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
 };
 
 use certcourier::api::{Phase, names};
 use serde_json::json;
-use tokio::process::Command;
-
-use super::{
+use test_support::{
+    shell::end,
     stage::Stage,
     world::{World, condition},
 };
+use tokio::process::Command;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -99,11 +97,10 @@ async fn run_in(world: &World<'_>, folder: &Path, who: &str, script: &str) -> St
     let path = format!("{}:{}", folder.join("bin").display(), std::env::var("PATH").unwrap());
     let mut bash = Command::new("bash");
     bash.args(["-euo", "pipefail", "-c", script]).env("PATH", path).env("HOME", folder).env("no_proxy", "*");
-    bash.current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(40), bash.output()).await.expect("it ends in time").unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{who}: {script}\n{said}");
-    said
+    bash.current_dir(folder);
+    let ended = end(bash).await;
+    assert_eq!(ended.code, Some(0), "{who}: {script}\n{}", ended.said());
+    ended.said()
 }
 
 /// Runs a page's blocks one after the other in one folder; each says what is expected of it.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use super::stage::Stage;
+use test_support::stage::Stage;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_is_accepted_and_says_what_it_is_for() {

@@ -18,10 +18,10 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use serde_json::json;
 use test_cluster::Signal;
-
-use super::{
+use test_support::{
     fault_proxy::{Fault, FaultProxy},
     stage::{PATIENT, Server, Settings, Stage},
+    waiting::Wait,
     world::{Answer, World, condition},
 };
 
@@ -218,21 +218,21 @@ async fn through_conflicts_lost_answers_and_the_death_of_the_api_server_each_tok
 
 /// Presents a token until it is known to be used. 503 means: try again.
 async fn insist(world: &World<'_>, server: usize, token: &str, deliveries: &AtomicUsize) {
-    let end = Instant::now() + Duration::from_mins(1);
-    loop {
+    let present = async || {
         let answer = world.redeem_at(server, token).await;
         match answer.status {
             200 => {
                 assert_eq!(answer.text(), world.leaf.leaf);
                 deliveries.fetch_add(1, Ordering::SeqCst);
-                return;
             }
-            410 => return assert_eq!(answer.json("error"), "token_used"),
-            503 => assert!(Instant::now() < end, "still: {}", answer.text()),
+            410 => assert_eq!(answer.json("error"), "token_used"),
+            503 => return Err(answer.text()),
             other => panic!("{other}: {}", answer.text()),
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+        Ok(())
+    };
+    let wait = Wait::at_most(Duration::from_mins(1)).every(Duration::from_millis(200));
+    wait.until("the token is known to be used", present).await;
 }
 
 /// Requests are minted although the controller's writes conflict, lose their answers and are cut off, and each has one

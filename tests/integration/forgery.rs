@@ -21,12 +21,13 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
-
-use super::{
-    guard::Siege,
+use test_support::{
     stage::{SYSTEM, Settings, Stage},
+    waiting::until,
     world::{World, words},
 };
+
+use super::guard::Siege;
 
 /// Who tries to get a key by what was forged, again and again, until dropped.
 struct Thief {
@@ -77,14 +78,7 @@ impl Thief {
 
 /// Tries until the policies that were taken away let it through.
 async fn once_it_passes<T, F: Future<Output = Result<T, kube::Error>>>(forge: impl Fn() -> F) -> T {
-    let end = Timestamp::now() + SignedDuration::from_secs(10);
-    loop {
-        match forge().await {
-            Ok(done) => return done,
-            Err(error) => assert!(Timestamp::now() < end, "{}", words(&error)),
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    until("no policy refuses it", async || forge().await.map_err(|error| words(&error))).await
 }
 
 impl Siege<'_> {

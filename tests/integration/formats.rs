@@ -12,8 +12,7 @@ use k8s_openapi::api::{
 use kube::api::{DeleteParams, ListParams, PostParams};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-
-use super::{
+use test_support::{
     stage::Stage,
     world::{Answer, World, words},
 };

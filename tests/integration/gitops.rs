@@ -7,8 +7,7 @@ mod kustomize;
 mod restore;
 
 use test_cluster::{Output, Person};
-
-use super::world::World;
+use test_support::world::World;
 
 /// A `DownloadRequest` as it lies in Git, for Certificate `api`.
 fn request(name: &str, more: &str) -> String {

@@ -17,8 +17,7 @@ use kube::{
     api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
-
-use super::{
+use test_support::{
     stage::{self, SYSTEM, Settings, Stage},
     world::{World, condition, message},
 };

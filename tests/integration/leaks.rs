@@ -16,14 +16,13 @@ use kube::{
     api::{DynamicObject, ListParams},
     discovery::{ApiGroup, Discovery, verbs},
 };
-
-use self::search::{Searcher, Secret};
-use super::{
+use test_support::{
     canaries::{self, Note},
     pki::Pki,
     stage::SYSTEM,
 };
 
+use self::search::{Searcher, Secret};
 /// Every file below a folder.
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {

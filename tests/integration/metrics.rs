@@ -10,8 +10,7 @@ use std::{
 use certcourier::api::{Certificate, Phase};
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
-
-use super::{
+use test_support::{
     stage::{Program, Stage},
     world::World,
 };

@@ -4,7 +4,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr},
     path::Path,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::http::Method;
@@ -12,10 +12,10 @@ use certcourier::api::{Outcome, Phase};
 use futures::future::join_all;
 use serde_json::json;
 use test_cluster::{Process, Signal, free_ports};
-
-use super::{
+use test_support::{
     fault_proxy::{Fault, FaultProxy},
     stage::{PATIENT, Server, Stage},
+    waiting::Wait,
     world::{Answer, World, condition},
 };
 
@@ -49,12 +49,9 @@ impl Nginx {
         let arguments = ["-c", &file.display().to_string(), "-e", "stderr"].map(str::to_owned);
         let log = directory.path().join("log");
         let process = Process::spawn("nginx", program(), &arguments, &log).unwrap();
-        let end = Instant::now() + Duration::from_secs(10);
-        while tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err() {
-            let log = || std::fs::read_to_string(&log).unwrap_or_default();
-            assert!(Instant::now() < end, "nginx does not listen: {}", log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let log = || std::fs::read_to_string(&log).unwrap_or_default();
+        let connect = async || tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.map(drop);
+        Wait::usual().telling(&log).until("nginx listens", connect).await;
         Self { port, _process: process, _directory: directory }
     }
 

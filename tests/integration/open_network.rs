@@ -5,12 +5,11 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 use certcourier::server::open_files;
 use futures::{StreamExt as _, future::join_all, stream};
 use serde_json::json;
-use tokio::{io::AsyncReadExt as _, net::TcpStream};
-
-use super::{
+use test_support::{
     stage::{PATIENT, Stage},
     world::World,
 };
+use tokio::{io::AsyncReadExt as _, net::TcpStream};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_requests_at_once_over_each_version_of_http_get_one_file_between_them() {

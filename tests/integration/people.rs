@@ -1,8 +1,7 @@
 //! Unusual people, all the way: without a uid, in 500 groups, impersonated.
 
 use certcourier::api::Phase;
-
-use super::{stage::Stage, world::World};
+use test_support::{stage::Stage, world::World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn people_without_a_uid_in_five_hundred_groups_and_impersonated_get_their_file() {

@@ -14,7 +14,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::{stage::Stage, world::World};
+use test_support::{
+    stage::{self, Stage},
+    world::World,
+};
 
 /// Longer than any pipeline takes here.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -165,7 +168,7 @@ async fn the_argo_cd_example_is_applied_with_the_rights_it_brings_and_mints_once
     }
     let soon = (Timestamp::now() + SignedDuration::from_hours(2)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let mut all = all.replace("2026-12-01T18:00:00Z", &soon);
-    if !super::stage::stamps(&world.stage.plane) {
+    if !stage::stamps(&world.stage.plane) {
         let by = certcourier::cluster::guard::own_user(&argo.client).await.unwrap();
         all.push_str(&format!("  requestedBy: {}\n", serde_json::to_string(&by).unwrap()));
     }

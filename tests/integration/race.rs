@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use certcourier::api::{Outcome, Phase, names};
 use futures::future::join_all;
 use serde_json::json;
-
-use super::{stage::Stage, world::World};
+use test_support::{stage::Stage, world::World};
 
 /// Callers for each token.
 const CALLERS: usize = 64;

@@ -3,8 +3,7 @@
 use certcourier::api::{Outcome, Phase, TokenEnd, names};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
-
-use super::{
+use test_support::{
     stage::Stage,
     world::{World, condition, message},
 };
@@ -223,7 +222,7 @@ async fn a_secret_that_is_deleted_or_broken_leaves_the_token_alive_for_its_retur
     let answer = world.redeem(&token).await;
     assert_eq!((answer.status, answer.json("error").as_str()), (410, "certificate_gone"), "{}", answer.text());
     let other = world.stage.pki.leaf("api.payments.example");
-    let mixed = super::pki::Leaf { key: other.key.clone(), ..world.leaf.clone() };
+    let mixed = test_support::pki::Leaf { key: other.key.clone(), ..world.leaf.clone() };
     world.secret("api-tls", &mixed).await;
     let answer = world.redeem(&token).await;
     assert_eq!((answer.status, answer.json("error").as_str()), (422, "material_unusable"), "{}", answer.text());

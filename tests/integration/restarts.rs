@@ -3,12 +3,12 @@
 use certcourier::api::{Phase, names};
 use serde_json::json;
 use test_cluster::Signal;
-
-use super::{
-    audit::{ids, lines, types},
+use test_support::{
     stage::{Settings, Stage},
     world::World,
 };
+
+use super::audit::{ids, lines, types};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_controller_goes_on_where_it_was_after_a_restart_between_any_two_steps() {
@@ -77,7 +77,7 @@ async fn a_leader_that_was_frozen_does_not_bring_a_replaced_token_back() {
 }
 
 /// How many of the two say that they lead.
-async fn leaders(stage: &Stage, second: &super::stage::Program) -> usize {
+async fn leaders(stage: &Stage, second: &test_support::stage::Program) -> usize {
     let mut count = 0;
     for program in [&stage.controller, second] {
         let answer = stage.http().get(format!("http://{}/metrics", program.probe())).send().await;

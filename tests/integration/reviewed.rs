@@ -8,8 +8,7 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
-
-use super::{
+use test_support::{
     stage::{Settings, Stage},
     world::World,
 };

@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use certcourier::api::{DownloadReceipt, DownloadRequest, Phase, names};
@@ -18,10 +18,10 @@ use kube::{
 };
 use serde_json::{Value, json};
 use test_cluster::audit::Event;
-
-use super::{
+use test_support::{
     stage::{self, SYSTEM, Settings, Stage},
-    world::{PATIENCE, World},
+    waiting::{Wait, wanted},
+    world::World,
 };
 
 const WATCHED: &str = "rights";
@@ -144,24 +144,20 @@ async fn every_right_is_used_and_none_is_missing() {
     finished_requests_go(&world).await;
 
     // A watch is in the audit log once it has ended. Kubernetes before 1.36 has no such policies to watch.
-    let stamped = super::stage::stamps(&stage.plane);
+    let stamped = test_support::stage::stamps(&stage.plane);
     stage.controller.stop();
-    let end = Instant::now() + PATIENCE;
-    loop {
+    // The audit log is a little behind, and the guard looks at its own pace.
+    let unused = async || {
         let events = asked(&stage);
-        let unused: Vec<Right> = granted()
+        let unused: Vec<String> = granted()
             .into_iter()
             .filter(|right| !right.is_felt() && (stamped || !right.is_of_mutating_policies()))
             .filter(|right| !events.iter().any(|event| right.allowed(event)))
+            .map(|right| right.to_string())
             .collect();
-        if unused.is_empty() {
-            break;
-        }
-        // The audit log is a little behind, and the guard looks at its own pace.
-        let unused: Vec<String> = unused.iter().map(Right::to_string).collect();
-        assert!(Instant::now() < end, "nothing uses these rights:\n{}", unused.join("\n"));
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+        wanted(unused, Vec::is_empty)
+    };
+    Wait::usual().every(Duration::from_millis(200)).until("no right is unused", unused).await;
     let mut seen = BTreeSet::new();
     for event in asked(&stage) {
         assert_ne!(event.decision(), "forbid", "{}", event.json());

@@ -7,13 +7,9 @@ use certcourier::{
 };
 use kube::ResourceExt as _;
 use serde_json::json;
+use test_support::{canaries, stage::Stage, world::World};
 
-use super::{
-    canaries,
-    leaks::search::{Searcher, Secret},
-    stage::Stage,
-    world::World,
-};
+use super::leaks::search::{Searcher, Secret};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pkcs12_request_gets_a_passphrase_beside_its_token_and_no_log_holds_either() {

@@ -2,8 +2,9 @@
 
 use certcourier::api::Certificate;
 use kube::api::ListParams;
+use test_support::{shell::Shell, stage::Stage, world::World};
 
-use super::{inspect::may_read_secrets, kit::Shell, stage::Stage, world::World};
+use super::inspect::may_read_secrets;
 
 /// `NAME: ENVIRONMENT=SECRET,…` of each Certificate.
 async fn certificates(world: &World<'_>) -> Vec<String> {

@@ -2,12 +2,13 @@
 
 use certcourier::api::{Decision, Phase};
 use serde_json::{Value, json};
-
-use super::{
-    kit::{Shell, keys_allowed, keys_with_two_approvals, only_request, request_count, vote},
+use test_support::{
+    shell::Shell,
     stage::Stage,
     world::{World, condition},
 };
+
+use super::kit::{keys_allowed, keys_with_two_approvals, only_request, request_count, vote};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_made_waited_for_claimed_and_its_link_works_once() {

@@ -1,6 +1,6 @@
 //! Completion in the shell, asked for by the real kubectl.
 
-use super::{kit::Shell, stage::Stage, world::World};
+use test_support::{shell::Shell, stage::Stage, world::World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kubectl_completes_commands_flags_and_the_names_there_are() {

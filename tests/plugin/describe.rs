@@ -2,12 +2,9 @@
 
 use certcourier::api::{Decision, Phase};
 use serde_json::json;
+use test_support::{shell::Shell, stage::Stage, world::World};
 
-use super::{
-    kit::{Shell, keys_with_two_approvals, vote},
-    stage::Stage,
-    world::World,
-};
+use super::kit::{keys_with_two_approvals, vote};
 
 #[track_caller]
 fn holds(text: &str, all: &[&str]) {

@@ -1,8 +1,9 @@
 //! `doctor` through the plugin's connection.
 
 use serde_json::Value;
+use test_support::{shell::Shell, stage::Stage, world::World};
 
-use super::{inspect::may_read_secrets, kit::Shell, stage::Stage, world::World};
+use super::inspect::may_read_secrets;
 
 fn findings(report: &str) -> Vec<String> {
     let report: Value = serde_json::from_str(report).unwrap();

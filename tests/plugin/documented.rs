@@ -4,12 +4,11 @@ use std::{fs, path::Path};
 
 use certcourier::api::{Decision, Phase};
 use serde_json::json;
+use test_support::{shell::Shell, stage::Stage, world::World};
 
 use super::{
     inspect::may_read_secrets,
-    kit::{Shell, keys_with_two_approvals, only_request, vote},
-    stage::Stage,
-    world::World,
+    kit::{keys_with_two_approvals, only_request, vote},
 };
 
 fn blocks() -> Vec<(String, String)> {

@@ -3,12 +3,13 @@
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use certcourier::api::{Decision, Outcome, Phase};
-
-use super::{
-    kit::{Shell, end, keys_allowed, keys_with_two_approvals, only_request, request_count, vote},
+use test_support::{
+    shell::{Shell, end},
     stage::Stage,
     world::World,
 };
+
+use super::kit::{keys_allowed, keys_with_two_approvals, only_request, request_count, vote};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn carol_has_the_full_chain_in_one_command_for_her_eyes_alone() {

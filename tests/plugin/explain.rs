@@ -4,8 +4,7 @@ use std::fs;
 
 use certcourier::api::{Format, Phase};
 use serde_json::{Value, json};
-
-use super::{kit::Shell, stage::Stage, world::World};
+use test_support::{shell::Shell, stage::Stage, world::World};
 
 async fn explained(shell: &Shell<'_>, flags: &[&str]) -> Value {
     let ended = shell.run(&[&["policy", "explain", "api", "-o", "json"], flags].concat()).await;

@@ -3,16 +3,17 @@
 use std::time::{Duration, Instant};
 
 use certcourier::api::{Decision, Phase};
+use test_support::{
+    shell::{Shell, plugin},
+    stage::Stage,
+    world::World,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
 
-use super::{
-    kit::{PLUGIN, Shell, keys_with_two_approvals, only_request, request_count, vote},
-    stage::Stage,
-    world::World,
-};
+use super::kit::{keys_with_two_approvals, only_request, request_count, vote};
 
 /// A server that answers each call with the next of these, and hangs afterwards.
 async fn fake(answers: Vec<String>) -> String {
@@ -156,8 +157,11 @@ async fn a_full_disk_is_found_before_anything_is_asked_for() {
     let world = World::new(Stage::shared().await, "full").await;
     let carol = Shell::of(&world, "carol").await;
     // A file may have 64 KiB here: the system says so as it says that a disk is full, in the middle of writing.
-    let line =
-        format!("trap '' XFSZ; ulimit -f 64; exec {PLUGIN} -n {} download api --format cert -o c.pem", world.namespace);
+    let line = format!(
+        "trap '' XFSZ; ulimit -f 64; exec {} -n {} download api --format cert -o c.pem",
+        plugin().display(),
+        world.namespace
+    );
     let full = carol.bash(&line).await;
     assert!(full.failed(1).contains("nothing was asked for"), "{}", full.stderr);
     assert_eq!((request_count(&world).await, carol.files().len()), (0, 0));

@@ -4,12 +4,9 @@ use std::fs;
 
 use certcourier::api::{Decision, Phase};
 use serde_json::{Value, json};
+use test_support::{shell::Shell, stage::Stage, world::World};
 
-use super::{
-    kit::{Shell, keys_with_two_approvals, vote},
-    stage::Stage,
-    world::World,
-};
+use super::kit::{keys_with_two_approvals, vote};
 
 async fn waiting<'a>(stage: &'a Stage, what: &str, names: &[&str]) -> World<'a> {
     let world = World::new(stage, what).await;

@@ -1,8 +1,7 @@
 //! `inspect`: what the operator saw, and for whoever may read it the Secret.
 
 use serde_json::{Value, json};
-
-use super::{kit::Shell, stage::Stage, world::World};
+use test_support::{shell::Shell, stage::Stage, world::World};
 
 /// Lets a person read Secrets of the namespace.
 pub async fn may_read_secrets(world: &World<'_>, person: &str, verbs: &str) {

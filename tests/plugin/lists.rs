@@ -2,9 +2,8 @@
 
 use certcourier::api::{DownloadReceipt, Phase};
 use serde_json::{Value, json};
-
-use super::{
-    kit::Shell,
+use test_support::{
+    shell::Shell,
     stage::Stage,
     world::{World, condition},
 };

@@ -1,10 +1,14 @@
 //! With a terminal and without one: the passphrase that is asked for, colours, files that are not for the eye.
 
-use super::{
-    kit::{Shell, end, keys_allowed, request_count},
+use test_support::{
+    shell::{Shell, end},
     stage::Stage,
-    typed::typing,
     world::World,
+};
+
+use super::{
+    kit::{keys_allowed, request_count},
+    typed::typing,
 };
 
 #[tokio::test(flavor = "multi_thread")]

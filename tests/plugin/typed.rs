@@ -1,6 +1,6 @@
 //! What somebody types at a terminal.
 
-use super::kit::{Ended, Shell, end};
+use test_support::shell::{Ended, Shell, end};
 
 /// Runs a command at a terminal and types these lines, each when the terminal waits for one; prints what the terminal shows.
 /// Of `*secret` the `secret`, once the terminal shows nothing that is typed; of `y@FILE` the `y`, when there is such a file;

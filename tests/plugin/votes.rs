@@ -4,13 +4,13 @@ use std::fs;
 
 use certcourier::api::{Decision, DownloadRequest, Phase};
 use serde_json::{Value, json};
-
-use super::{
-    kit::{Shell, keys_with_two_approvals},
+use test_support::{
+    shell::Shell,
     stage::{Settings, Stage},
-    typed::typing,
-    world::{PATIENCE, World},
+    world::World,
 };
+
+use super::{kit::keys_with_two_approvals, typed::typing};
 
 /// A key request of alice's that waits for two people.
 async fn waiting(world: &World<'_>) -> DownloadRequest {
@@ -238,19 +238,16 @@ async fn a_vote_that_was_turned_round_on_its_way_is_noticed_by_the_voter() {
     world.stage.plane.admin_kubectl().apply(TURNS_VOTES).await.unwrap();
     let frank = Shell::of(&world, "frank").await;
     // On a request of its own until the policy is in force; a Deny that gets through closes that one.
-    let turned = async {
-        for number in 0.. {
-            let name = format!("try-{number}");
-            world.request("alice", &name, json!({"format": "cert"})).await;
-            world.wait_for_phase(&name, Phase::AwaitingApproval).await;
-            let denied = frank.run(&["deny", &name, "--reason", "NO", "--yes"]).await;
-            if denied.stderr.contains("changed on its way") {
-                return (name, denied);
-            }
-        }
-        unreachable!()
+    let mut number = 0;
+    let turned = async || {
+        number += 1;
+        let name = format!("try-{number}");
+        world.request("alice", &name, json!({"format": "cert"})).await;
+        world.wait_for_phase(&name, Phase::AwaitingApproval).await;
+        let denied = frank.run(&["deny", &name, "--reason", "NO", "--yes"]).await;
+        if denied.stderr.contains("changed on its way") { Ok((name, denied)) } else { Err(denied.stderr) }
     };
-    let (name, denied) = tokio::time::timeout(PATIENCE, turned).await.expect("the policy is in force");
+    let (name, denied) = world.until("the policy turns votes round", turned).await;
     let words = denied.failed(1);
     for said in [
         "your vote was changed on its way: decision was sent as `Deny` and stored as `Approve`",

@@ -9,12 +9,13 @@ use kube::{
     api::{Patch, PatchParams, PostParams},
 };
 use serde_json::json;
-
-use super::{
-    kit::{Shell, end, keys_allowed, only_request, request_count},
+use test_support::{
+    shell::{Shell, end},
     stage::Stage,
     world::World,
 };
+
+use super::kit::{keys_allowed, only_request, request_count};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_has_a_client_certificate_alone_goes_by_the_kubernetes_api_and_a_secret() {

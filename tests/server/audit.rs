@@ -15,10 +15,11 @@ use axum::{
 use certcourier::metrics::Metrics;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use test_support::waiting::{until, wanted};
 
 use super::{
     fake_api::FakeApi,
-    stage::{AUDIT, EVENTS, POLICY, RECEIPTS, REQUEST, Stage, eventually, get, policy, token},
+    stage::{AUDIT, EVENTS, POLICY, RECEIPTS, REQUEST, Stage, get, policy, token},
 };
 
 /// A sink that answers as it is told to, and keeps what it took.
@@ -99,7 +100,7 @@ async fn a_download_and_each_refusal_of_a_token_is_told_with_what_is_known_of_it
     let soon = (Timestamp::now() + SignedDuration::from_mins(5)).to_string();
     stage.api.edit(REQUEST, |request| request["status"]["token"]["expiresAt"] = json!(soon));
     assert_eq!(download(&stage, "audit-delivered").await.status, StatusCode::OK);
-    eventually(|| !told("audit-delivered").is_empty()).await;
+    until("the delivery is on record", async || !told("audit-delivered").is_empty()).await;
 
     let [expired] = &told("audit-expired")[..] else { panic!("{}", AUDIT.text()) };
     assert_eq!(expired["type"], "cert.download_refused");
@@ -133,7 +134,7 @@ async fn a_used_token_that_comes_again_is_told_once_a_minute_noted_once_and_coun
     }
     assert!((series(&stage.metrics, "certcourier_token_replays_total") - 3.0).abs() < 0.1);
     let replays = || stage.api.list(EVENTS).into_iter().filter(|event| event["reason"] == "TokenReused").count();
-    eventually(|| replays() == 1 && !told("audit-replayed").is_empty()).await;
+    until("Event and record tell of it", async || replays() == 1 && !told("audit-replayed").is_empty()).await;
     // Three attempts may be those of two minutes.
     let lines = told("audit-replayed");
     assert!((1..=2).contains(&lines.len()), "{lines:?}");
@@ -162,30 +163,34 @@ async fn a_sink_is_told_in_order_with_its_headers_and_again_until_it_takes_what_
     let stage = Stage::with_flags("fullchain", &flags).await;
     stage.audit.begin("server", "a", Timestamp::now());
     assert_eq!(stage.download().await.status, StatusCode::OK);
-    eventually(|| series(&stage.metrics, "certcourier_audit_sink_failures_total") > 1.0).await;
+    until("the sink was tried again", async || {
+        wanted(series(&stage.metrics, "certcourier_audit_sink_failures_total"), |failures| *failures > 1.0)
+    })
+    .await;
     assert!(series(&stage.metrics, "certcourier_audit_sink_up").abs() < 0.1);
     let remark = stage.audit.remark().unwrap();
     assert!(remark.contains(&sink.address.to_string()) && !remark.contains("secret-path"), "{remark}");
     assert!(!remark.contains("key"), "nothing is refused: {remark}");
 
     sink.answers(StatusCode::ACCEPTED);
-    eventually(|| sink.types() == ["audit.started", "cert.downloaded"]).await;
+    until("the sink has both", async || wanted(sink.types(), |types| types == &["audit.started", "cert.downloaded"]))
+        .await;
     let heard = sink.heard.lock().unwrap().clone();
     for (headers, _) in &heard {
         assert_eq!(headers["authorization"], "Bearer of-the-sink");
         assert!(headers["content-type"].to_str().unwrap().starts_with("application/cloudevents+json"));
     }
-    eventually(|| series(&stage.metrics, "certcourier_audit_sink_up") > 0.9).await;
+    until("the sink is up", async || series(&stage.metrics, "certcourier_audit_sink_up") > 0.9).await;
     assert_eq!(stage.audit.remark(), None);
 
     // What is wrong with one line does not hold up the next.
     sink.answers(StatusCode::BAD_REQUEST);
     stage.audit.begin("server", "b", Timestamp::now());
     let refused = "certcourier_audit_dropped_total{outlet=\"sink\",reason=\"refused\"}";
-    eventually(|| stage.metrics.text().contains(refused)).await;
+    until("the refused line is counted", async || stage.metrics.text().contains(refused)).await;
     sink.answers(StatusCode::NO_CONTENT);
     stage.audit.begin("server", "c", Timestamp::now());
-    eventually(|| sink.types().len() == 3).await;
+    until("the sink has the next line", async || wanted(sink.types(), |types| types.len() == 3)).await;
     assert_eq!(sink.heard.lock().unwrap()[2].1["data"]["instance"], "c");
 }
 
@@ -210,16 +215,19 @@ async fn a_key_waits_for_a_sink_that_must_hear_of_it_and_other_files_do_not() {
     assert!(stage.audit.remark().unwrap().contains("formats with a key are refused"));
 
     sink.answers(StatusCode::OK);
-    eventually(|| stage.audit.remark().is_none()).await;
+    until("the sink is well", async || wanted(stage.audit.remark(), Option::is_none)).await;
     assert_eq!(stage.download().await.status, StatusCode::OK);
-    eventually(|| sink.types().contains(&"cert.downloaded".to_owned())).await;
+    until("the sink knows of the delivery", async || {
+        wanted(sink.types(), |types| types.contains(&"cert.downloaded".to_owned()))
+    })
+    .await;
     let types = sink.types();
     let at = |kind: &str| types.iter().position(|line| line == kind).unwrap_or_else(|| panic!("{kind}: {types:?}"));
     assert!(at("audit.started") < at("cert.releasing") && at("cert.releasing") < at("cert.downloaded"), "{types:?}");
 
     sink.answers(StatusCode::SERVICE_UNAVAILABLE);
     stage.audit.begin("server", "b", Timestamp::now());
-    eventually(|| stage.audit.remark().is_some()).await;
+    until("the sink is in trouble", async || stage.audit.remark()).await;
     let public = Stage::with_flags(
         "fullchain",
         &["--audit", "required", "--audit-sink", &sink.url(), "--audit-sink-retry", "1s"],
@@ -236,9 +244,12 @@ async fn the_sink_has_heard_of_a_key_before_its_receipt_exists() {
     // A sink that has taken nothing yet is not known to be there.
     stage.download().await.assert_refused(503, "audit_failed", "does not answer");
     stage.audit.begin("server", "a", Timestamp::now());
-    eventually(|| stage.audit.remark().is_none()).await;
+    until("the sink is well", async || wanted(stage.audit.remark(), Option::is_none)).await;
     assert_eq!(stage.download().await.status, StatusCode::OK);
-    eventually(|| sink.types().contains(&"cert.downloaded".to_owned())).await;
+    until("the sink knows of the delivery", async || {
+        wanted(sink.types(), |types| types.contains(&"cert.downloaded".to_owned()))
+    })
+    .await;
     let at = |kind: &str| sink.types().iter().position(|line| line == kind).unwrap();
     let receipts = sink.receipts.lock().unwrap().clone();
     assert_eq!((receipts[at("cert.releasing")], receipts[at("cert.downloaded")]), (0, 1));
@@ -249,13 +260,16 @@ async fn a_required_sink_that_falls_silent_holds_the_key_back_before_the_receipt
     let sink = Sink::start(StatusCode::OK).await;
     let stage = required(&sink).await;
     stage.audit.begin("server", "a", Timestamp::now());
-    eventually(|| stage.audit.remark().is_none()).await;
+    until("the sink is well", async || wanted(stage.audit.remark(), Option::is_none)).await;
     // Nobody knows yet that it is in trouble.
     sink.answers(StatusCode::INTERNAL_SERVER_ERROR);
     stage.download().await.assert_refused(503, "audit_failed", "did not take the line in time");
     assert!(stage.receipt().is_none(), "nothing was begun");
     sink.answers(StatusCode::OK);
-    eventually(|| stage.audit.remark().is_none()).await;
+    until("the sink is well", async || wanted(stage.audit.remark(), Option::is_none)).await;
     assert_eq!(stage.download().await.status, StatusCode::OK, "and the token was good");
-    eventually(|| sink.types().iter().filter(|kind| *kind == "cert.downloaded").count() == 1).await;
+    until("the sink knows of one delivery", async || {
+        wanted(sink.types(), |types| types.iter().filter(|kind| *kind == "cert.downloaded").count() == 1)
+    })
+    .await;
 }

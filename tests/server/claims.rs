@@ -11,10 +11,11 @@ use axum::{
     http::{Method, Request},
 };
 use serde_json::{Value, json};
+use test_support::waiting::until;
 
 use super::{
     fake_api::{Fault, GROUP},
-    stage::{AUDIT, Answer, LOG, NAMESPACE, Stage, eventually, path},
+    stage::{AUDIT, Answer, LOG, NAMESPACE, Stage, path},
 };
 
 const MINT: &str = "/api/v1/projects/payments/certificates/api/downloads";
@@ -224,7 +225,7 @@ async fn the_log_holds_neither_the_token_nor_the_passphrase_nor_the_bearer_token
         "token-of-carol".to_owned(),
     ];
     let minted = |line: &&str| line.contains("\"token.minted\"") && line.contains(&name);
-    eventually(|| AUDIT.text().lines().filter(minted).count() == 2).await;
+    until("both are on record", async || AUDIT.text().lines().filter(minted).count() == 2).await;
     let log = LOG.text() + &AUDIT.text();
     for secret in secrets {
         assert_eq!(log.lines().find(|line| line.contains(&secret)), None, "{secret}");

@@ -21,6 +21,7 @@ use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
 };
+use test_support::{pki::Leaf, waiting::until};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -29,10 +30,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    certificates::{Pki, pki},
-    stage::{args, eventually},
-};
+use super::{certificates::leaf, stage::args};
 
 /// Long enough for a slow machine, far shorter than any default limit would be.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -184,15 +182,7 @@ async fn a_connection_that_is_being_answered_does_not_give_way() {
     let listening = listen(limits(&["--max-connections", "2"]), None);
     let busy: Vec<_> = (0..2).map(|_| tokio::spawn(async move { ask(listening.address, "/slow").await })).collect();
     // Both have begun when nobody else gets in any more.
-    let mut refused = false;
-    for _ in 0..200 {
-        refused = ask(listening.address, "/").await.is_empty();
-        if refused {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    assert!(refused, "a third connection was served");
+    until("a third connection is refused", async || ask(listening.address, "/").await.is_empty()).await;
     listening.release.add_permits(2);
     for answer in busy {
         assert!(answer.await.unwrap().ends_with("released"));
@@ -222,7 +212,7 @@ async fn running_requests_are_finished_and_new_connections_refused_when_the_serv
     assert!(ask(address, "/").await.ends_with("127.0.0.1"));
     tokio::time::sleep(Duration::from_millis(100)).await;
     listening.stop.cancel();
-    eventually(|| std::net::TcpStream::connect(address).is_err()).await;
+    until("nobody listens any more", async || std::net::TcpStream::connect(address).is_err()).await;
     assert_eq!(idle.read(&mut [0; 1]).await.unwrap_or(0), 0, "an idle connection is closed at once");
     listening.release.add_permits(1);
     assert!(running.await.unwrap().ends_with("released"));
@@ -244,12 +234,12 @@ async fn what_does_not_finish_in_time_is_cut() {
 
 struct Served {
     directory: tempfile::TempDir,
-    pki: Pki,
+    pki: Leaf,
 }
 
 impl Served {
     fn new() -> Self {
-        let served = Self { directory: tempfile::tempdir().unwrap(), pki: pki(&["localhost"]) };
+        let served = Self { directory: tempfile::tempdir().unwrap(), pki: leaf("localhost") };
         write(served.directory.path(), &served.pki.leaf, &served.pki.key);
         served
     }
@@ -269,7 +259,7 @@ fn write(directory: &Path, certificate: &str, key: &str) {
     std::fs::write(directory.join("tls.key"), key).unwrap();
 }
 
-async fn shake_hands(address: SocketAddr, trusted: &Pki, alpn: &[&[u8]]) -> std::io::Result<TlsStream<TcpStream>> {
+async fn shake_hands(address: SocketAddr, trusted: &Leaf, alpn: &[&[u8]]) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(trusted.root.as_bytes()).unwrap()).unwrap();
     let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
@@ -306,13 +296,10 @@ async fn a_new_certificate_serves_new_connections_and_a_broken_one_changes_nothi
     tokio::spawn(certificate.keep_fresh(Duration::from_millis(20)));
     let mut old = shake_hands(listening.address, &served.pki, &[]).await.unwrap();
 
-    let (renewed, other) = (pki(&["localhost"]), pki(&["localhost"]));
+    let (renewed, other) = (leaf("localhost"), leaf("localhost"));
     write(served.directory.path(), &renewed.leaf, &renewed.key);
-    let deadline = Instant::now() + PATIENCE;
-    while shake_hands(listening.address, &renewed, &[]).await.is_err() {
-        assert!(Instant::now() < deadline, "the new certificate is not served");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let shake = async |leaf: &Leaf| shake_hands(listening.address, leaf, &[]).await.map(drop);
+    until("the new certificate is served", async || shake(&renewed).await).await;
     shake_hands(listening.address, &served.pki, &[]).await.unwrap_err();
     assert!(ask_over(&mut old).await.ends_with("127.0.0.1"), "the old connection lives on");
 
@@ -328,16 +315,12 @@ async fn a_new_certificate_serves_new_connections_and_a_broken_one_changes_nothi
     tokio::time::sleep(Duration::from_millis(200)).await;
     shake_hands(listening.address, &renewed, &[]).await.unwrap();
     write(served.directory.path(), &other.leaf, &other.key);
-    let deadline = Instant::now() + PATIENCE;
-    while shake_hands(listening.address, &other, &[]).await.is_err() {
-        assert!(Instant::now() < deadline, "the mended certificate is not served");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("the repaired certificate is served", async || shake(&other).await).await;
 }
 
 #[tokio::test]
 async fn files_that_cannot_be_served_stop_the_start_with_their_name() {
-    let (served, other) = (Served::new(), pki(&["localhost"]));
+    let (served, other) = (Served::new(), leaf("localhost"));
     let directory = served.directory.path().to_owned();
     let files = CertificateFiles { certificate: directory.join("tls.crt"), key: directory.join("tls.key") };
     for (certificate, key, words) in [

@@ -8,13 +8,14 @@ use certcourier::{
     net::counters::Why,
     server::{args::ConnectionLimits, listener},
 };
+use test_support::waiting::{Wait, until};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::stage::{args, eventually};
+use super::stage::args;
 
 const HOSTILE: &str = "127.0.0.9";
 const HONEST: &str = "127.0.0.2";
@@ -86,15 +87,8 @@ async fn clients_that_take_no_answer_keep_nobody_out() {
     }
     assert!(is_welcome(HONEST, server).await, "others have places of their own");
     // Its own colleague gets in when its answers have not moved for a moment, long before any limit in time.
-    let mut colleague = false;
-    for _ in 0..100 {
-        colleague = is_welcome(HOSTILE, server).await;
-        if colleague {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert!(colleague);
+    let wait = Wait::at_most(Duration::from_secs(5)).every(Duration::from_millis(50));
+    wait.until("a colleague is served", async || is_welcome(HOSTILE, server).await).await;
     assert!(limits.counters.counted(Why::evicted) > 0);
 }
 
@@ -111,15 +105,9 @@ async fn an_answer_that_is_not_taken_costs_its_connection_in_seconds() {
 async fn clients_that_do_not_send_their_body_give_way() {
     let (server, _) = listen(&["--max-connections-per-address", "4"]);
     let _slow = without_body(server, 4).await;
-    let mut welcome = false;
-    for _ in 0..100 {
-        welcome = is_welcome(HOSTILE, server).await;
-        if welcome {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert!(welcome, "after a moment they do");
+    // Shorter than any limit in time.
+    let wait = Wait::at_most(Duration::from_secs(5)).every(Duration::from_millis(50));
+    wait.until("they give way", async || is_welcome(HOSTILE, server).await).await;
 }
 
 #[tokio::test]
@@ -169,7 +157,7 @@ async fn the_port_of_the_probes_has_limits_of_its_own() {
     let endpoint = Endpoint { metrics: Metrics::new("server"), readiness: nothing(), remarks: nothing() };
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     tokio::spawn(metrics::serve(free, endpoint, CancellationToken::new()));
-    eventually(|| std::net::TcpStream::connect(free).is_ok()).await;
+    until("it listens", async || std::net::TcpStream::connect(free).is_ok()).await;
     let mut idle = Vec::new();
     for _ in 0..200 {
         idle.push(says(HOSTILE, free, b"").await);

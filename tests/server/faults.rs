@@ -12,11 +12,12 @@ use std::{
 use axum::http::Method;
 use futures::future::join_all;
 use serde_json::json;
+use test_support::waiting::until;
 use tower::ServiceExt as _;
 
 use super::{
     fake_api::Fault,
-    stage::{Answer, PATIENT, PKI, RECEIPTS, SECRET, Stage, ago, eventually, get, token},
+    stage::{Answer, PATIENT, PKI, RECEIPTS, SECRET, Stage, ago, get, token},
 };
 
 fn is_create_of_receipt(method: &Method, path: &str) -> bool {
@@ -63,7 +64,7 @@ async fn a_receipt_that_appears_only_later_is_nobodys_delivery() {
     stage.api.fail(|method, path| is_create_of_receipt(method, path).then_some(Fault::Late(Duration::from_secs(6))));
     stage.download().await.assert_refused(503, "unavailable", "not known");
     stage.api.fail(|_, _| None);
-    eventually(|| stage.receipt().is_some()).await;
+    until("the receipt is there", async || stage.receipt()).await;
     stage.download().await.assert_refused(410, "token_used", "under way");
     assert!(stage.receipt().unwrap()["status"].is_null(), "its outcome is the controller's to write");
 }

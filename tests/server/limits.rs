@@ -5,6 +5,7 @@ use certcourier::{server::connection::Peer, token::Token};
 
 use futures::future::{join, join_all};
 use serde_json::Value;
+use test_support::waiting::{Wait, wanted};
 
 use super::{
     fake_api::{Fault, GROUP},
@@ -39,11 +40,9 @@ async fn lookups_for_strangers_have_one_budget_however_many_addresses_they_come_
     stage.send(from(200, garbage)).await.assert_refused(404, "token_unknown", "");
     assert_eq!(stage.api.take_log(), Vec::<String>::new());
     // Nothing was used up: the rightful holder waits as long as they are told.
-    let mut answer = stage.send(from(201, get(&token()))).await;
-    while answer.status == 429 {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        answer = stage.send(from(201, get(&token()))).await;
-    }
+    let wait = Wait::usual().every(std::time::Duration::from_millis(100));
+    let send = async || wanted(stage.send(from(201, get(&token()))).await, |answer| answer.status != 429);
+    let answer = wait.until("the rightful holder is answered", send).await;
     assert_eq!(answer.status, 200);
 }
 

@@ -3,8 +3,9 @@
 use axum::{body::Body, http::Request};
 use certcourier::token::seal;
 use serde_json::json;
+use test_support::waiting::until;
 
-use super::stage::{AUDIT, LOG, PKI, POLICY, REQUEST, Stage, eventually, policy, token};
+use super::stage::{AUDIT, LOG, PKI, POLICY, REQUEST, Stage, policy, token};
 
 #[tokio::test]
 async fn the_log_names_the_route_and_never_the_token_the_passphrase_or_the_key() {
@@ -37,9 +38,9 @@ async fn the_log_names_the_route_and_never_the_token_the_passphrase_or_the_key()
     send("GET", link, String::new()).await.assert_refused(410, "token_used", "already used");
 
     let told = |line: &str| line.contains("\"cert.downloaded\"") && line.contains("of-the-log-test");
-    eventually(|| AUDIT.text().lines().any(told)).await;
+    until("the delivery is on record", async || AUDIT.text().lines().any(told)).await;
     let ended = |line: &str| line.contains("the delivery of ") && line.contains("of-the-log-test");
-    eventually(|| LOG.text().lines().any(ended)).await;
+    until("the end of the delivery is logged", async || LOG.text().lines().any(ended)).await;
     // Every line about it has the id, whoever wrote it and in whichever task.
     let receipt = stage.receipt().unwrap()["metadata"]["name"].as_str().unwrap().to_owned();
     let lines = LOG.text();

@@ -8,13 +8,14 @@ use certcourier::token::{Token, seal};
 use futures::future::join_all;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use test_support::waiting::until;
 
 use super::{
-    certificates::pki,
+    certificates::leaf,
     fake_api::Fault,
     stage::{
-        Answer, CERTIFICATE, EVENTS, NAMESPACE, PATIENT, PKI, POLICY, RECEIPTS, REQUEST, SECRET, Stage, ago,
-        eventually, get, path, policy, secret, token,
+        Answer, CERTIFICATE, EVENTS, NAMESPACE, PATIENT, PKI, POLICY, RECEIPTS, REQUEST, SECRET, Stage, ago, get, path,
+        policy, secret, token,
     },
 };
 
@@ -60,7 +61,7 @@ async fn a_token_delivers_its_file_once_and_then_says_when_it_did() {
     ] {
         assert_eq!(receipt.pointer(field), Some(&value), "{field} of {receipt:#}");
     }
-    eventually(|| !stage.api.list(EVENTS).is_empty()).await;
+    until("there is an Event", async || !stage.api.list(EVENTS).is_empty()).await;
     let event = &stage.api.list(EVENTS)[0];
     assert_eq!((&event["reason"], &event["regarding"]["name"]), (&json!("CertDownloaded"), &json!("api")));
 
@@ -192,7 +193,7 @@ async fn nothing_is_written_but_receipt_outcome_and_event() {
     let stage = Stage::of_format("cert").await;
     assert_eq!(stage.download().await.status, 200);
     stage.outcome().await;
-    eventually(|| !stage.api.list(EVENTS).is_empty()).await;
+    until("there is an Event", async || !stage.api.list(EVENTS).is_empty()).await;
     let log = stage.api.take_log();
     let writes: Vec<&str> = log
         .iter()
@@ -323,7 +324,7 @@ async fn a_policy_that_cannot_be_understood_stops_everything() {
 
 #[tokio::test]
 async fn unusable_material_is_named_and_the_token_stays_good() {
-    let (good, other) = (&*PKI, pki(&["other.example.com"]));
+    let (good, other) = (&*PKI, leaf("other.example.com"));
     for (format, leaf, key, ca, status, code, words) in [
         ("key", &good.leaf, &other.key, &good.root, 422, "material_unusable", "environment `production`"),
         ("cert", &"garbage".to_owned(), &good.key, &good.root, 422, "material_unusable", "environment `production`"),
@@ -350,7 +351,7 @@ async fn unusable_material_is_named_and_the_token_stays_good() {
 #[tokio::test]
 async fn a_rotated_certificate_is_delivered_as_it_is_now() {
     let stage = Stage::of_format("cert").await;
-    let renewed = pki(&["api.example.com"]);
+    let renewed = leaf("api.example.com");
     stage.api.put(SECRET, secret(&renewed.leaf, &renewed.key, &renewed.root));
     assert_eq!(stage.download().await.body, renewed.leaf.as_bytes());
 }

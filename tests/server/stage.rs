@@ -1,9 +1,6 @@
 //! A server in front of the fake API server, with one Certificate and one request whose token can be used.
 
-use std::{
-    sync::{Arc, LazyLock, Mutex},
-    time::{Duration, Instant},
-};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use axum::{
     Router,
@@ -27,10 +24,14 @@ use certcourier::{
 use clap::Parser as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use test_support::{
+    pki::Leaf,
+    waiting::{until, wanted},
+};
 use tower::ServiceExt as _;
 
 use super::{
-    certificates::{Pki, pki},
+    certificates::leaf,
     fake_api::{FakeApi, GROUP, OPERATOR},
 };
 
@@ -95,7 +96,7 @@ const USUAL: [[&str; 2]; 10] = [
     ["--api-timeout", "2s"],
 ];
 
-pub static PKI: LazyLock<Pki> = LazyLock::new(|| pki(&["api.example.com"]));
+pub static PKI: LazyLock<Leaf> = LazyLock::new(|| leaf("api.example.com"));
 
 pub const NAMESPACE: &str = "payments";
 pub const REQUEST: &str = "/apis/certcourier.io/v1alpha1/namespaces/payments/downloadrequests/api";
@@ -200,24 +201,10 @@ impl Stage {
         receipts.pop()
     }
 
-    /// Waits until the receipt has an outcome.
+    /// The status of the receipt, once it has an outcome.
     pub async fn outcome(&self) -> Value {
-        let mut status = Value::Null;
-        eventually(|| {
-            status = self.receipt().map_or(Value::Null, |receipt| receipt["status"].clone());
-            status["outcome"].is_string()
-        })
-        .await;
-        status
-    }
-}
-
-/// Waits until it holds, for 15 s at most.
-pub async fn eventually(mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(15);
-    while !holds() {
-        assert!(Instant::now() < deadline, "it did not come true in time");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        let status = async || self.receipt().map_or(Value::Null, |receipt| receipt["status"].clone());
+        until("the receipt has an outcome", async || wanted(status().await, |it| it["outcome"].is_string())).await
     }
 }
 

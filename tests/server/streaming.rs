@@ -16,6 +16,7 @@ use http_body::Body as _;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use std::net::SocketAddr;
+use test_support::waiting::until;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
@@ -25,11 +26,8 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::{
-    certificates::large_pki,
-    stage::{
-        Answer, CERTIFICATE, NAMESPACE, PATIENT, PKI, REQUEST, SECRET, Stage, args, eventually, get, path, secret,
-        token,
-    },
+    certificates::large_leaf,
+    stage::{Answer, CERTIFICATE, NAMESPACE, PATIENT, PKI, REQUEST, SECRET, Stage, args, get, path, secret, token},
 };
 
 /// A router behind a real listener.
@@ -50,7 +48,7 @@ fn listen(app: Router, limits: ConnectionLimits) -> Listening {
 async fn large_stage(flags: &[&str]) -> Stage {
     // An unoptimised build takes its time over so many bytes.
     let stage = Stage::with_flags("der-zip", &[&PATIENT, flags].concat()).await;
-    let large = large_pki(400_000);
+    let large = large_leaf(400_000);
     stage.api.put(SECRET, secret(&large.leaf, &large.key, &large.root));
     let environments: Vec<_> =
         (0..4).map(|number| json!({"name": format!("e{number}"), "secretRef": {"name": "api-tls"}})).collect();
@@ -170,7 +168,7 @@ async fn a_client_that_leaves_while_its_receipt_is_created_leaves_no_receipt_wit
     let asking = tokio::spawn(stage.app.clone().oneshot(get(&token())));
     let api = stage.api.clone();
     let mut seen = Vec::new();
-    eventually(|| {
+    until("the receipt is being created", async || {
         seen.extend(api.take_log());
         seen.iter().any(|call| call.starts_with("POST") && call.ends_with("downloadreceipts"))
     })
@@ -186,7 +184,7 @@ async fn downloads_under_way_are_finished_before_the_server_ends() {
     let mut stream = connect_and_ask(listening.address).await;
     stream.read_exact(&mut [0; 1024]).await.unwrap();
     listening.stop.cancel();
-    eventually(|| std::net::TcpStream::connect(listening.address).is_err()).await;
+    until("nobody listens any more", async || std::net::TcpStream::connect(listening.address).is_err()).await;
     let total = usize::try_from(stage.receipt().unwrap()["spec"]["artifact"]["bytes"].as_u64().unwrap()).unwrap();
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).await.unwrap();

@@ -8,9 +8,10 @@ use std::{
 use futures::future::join_all;
 use serde_json::Value;
 use test_cluster::Person;
+use test_support::{stage::Server, world::World};
 use tokio::time::Instant;
 
-use super::{hostile, stage::Server, world::World};
+use super::hostile;
 
 /// Between two rounds of one person: nobody meets a limit of their own.
 const PAUSE: Duration = Duration::from_millis(200);

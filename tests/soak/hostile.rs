@@ -14,14 +14,13 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
 };
+use test_support::{stage::Server, world::World};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
     time::{Instant, timeout_at},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
-
-use super::{stage::Server, world::World};
 
 /// Where all of it comes from.
 pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 9);

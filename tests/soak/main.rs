@@ -1,32 +1,22 @@
 //! One hostile address, with thousands of connections of each kind, while people go on working: they do not notice.
 //!
 //! Loopback alone, a few seconds for each kind, and a binary of its own, so that it disturbs no other test.
-#![cfg(test)]
-#![allow(dead_code, reason = "the stage is that of the other tests, and a part of it is used here")]
 
-#[path = "../integration/canaries.rs"]
-mod canaries;
-#[path = "../integration/fault_proxy.rs"]
-mod fault_proxy;
+#![cfg(test)]
+
 mod honest;
 mod hostile;
-#[path = "../integration/pki.rs"]
-mod pki;
-#[path = "../integration/stage.rs"]
-mod stage;
-#[path = "../integration/world.rs"]
-mod world;
 
 use std::time::Duration;
 
 use certcourier::server::open_files;
-use tokio::time::Instant;
-
-use self::{
-    hostile::{Hostile, KINDS},
+use test_support::{
     stage::{Server, Stage},
     world::World,
 };
+use tokio::time::Instant;
+
+use self::hostile::{Hostile, KINDS};
 
 /// Connections of each kind.
 const CONNECTIONS: usize = 2000;

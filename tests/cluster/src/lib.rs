@@ -23,6 +23,7 @@
 //! - [`Kubectl`] runs the matching kubectl, never for ever.
 //! - [`audit`] reads the API server's audit log.
 //! - [`binaries`] finds the four programs, or builds them once.
+//! - [`pki`] makes certificates, [`waiting`] waits.
 //!
 //! # What outlives the test process
 //! Nothing. Each program runs under a small shell that ends it when the pipe to the test process closes, so even a
@@ -37,16 +38,17 @@ mod kubectl;
 mod options;
 pub mod people;
 mod person;
-mod pki;
+pub mod pki;
 mod port;
 mod private_file;
 mod process;
 mod version;
+pub mod waiting;
 
 pub use control_plane::{ATTACH_VARIABLE, ControlPlane, Error};
 pub use kubectl::{Kubectl, KubectlError, Output};
 pub use options::Options;
 pub use person::{Person, Token};
 pub use port::free as free_ports;
-pub use process::{Process, Program, Signal};
+pub use process::{Process, Program, Signal, processes_of};
 pub use version::{Version, VersionError};

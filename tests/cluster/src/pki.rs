@@ -1,5 +1,6 @@
-//! The keys and certificates of one control plane: its CA, the API server's serving certificate, client certificates,
-//! and the key that signs `ServiceAccount` tokens. Made anew for each control plane.
+//! Certificates: authorities and what they issue, for tests; and the keys and certificates of one control plane. These
+//! are its CA, the API server's serving certificate, client certificates, and the key that signs `ServiceAccount` tokens,
+//! made anew for each control plane.
 
 use std::{
     io,
@@ -37,9 +38,58 @@ pub(crate) enum PkiError {
 }
 
 /// A private key with its certificate, both PEM.
-pub(crate) struct KeyAndCertificate {
-    pub(crate) key_pem: String,
-    pub(crate) certificate_pem: String,
+pub struct KeyAndCertificate {
+    /// The private key, PKCS#8.
+    pub key_pem: String,
+    /// The certificate alone.
+    pub certificate_pem: String,
+}
+
+/// An authority with its key.
+pub type Authority = CertifiedIssuer<'static, KeyPair>;
+
+/// Parameters of a certificate with this common name and nothing else.
+#[must_use]
+pub fn named(common_name: &str) -> CertificateParams {
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name = subject(common_name, None);
+    parameters
+}
+
+/// An authority that signs itself.
+///
+/// # Errors
+/// If the certificate cannot be made.
+pub fn root(common_name: &str) -> Result<Authority, rcgen::Error> {
+    CertifiedIssuer::self_signed(of_authority(common_name), KeyPair::generate()?)
+}
+
+/// An authority below another.
+///
+/// # Errors
+/// If the certificate cannot be made.
+pub fn intermediate(common_name: &str, above: &Authority) -> Result<Authority, rcgen::Error> {
+    CertifiedIssuer::signed_by(of_authority(common_name), KeyPair::generate()?, above)
+}
+
+/// A new key, with a certificate of these parameters.
+///
+/// # Errors
+/// If the certificate cannot be made.
+pub fn issue(
+    parameters: &CertificateParams,
+    authority: &Issuer<'_, KeyPair>,
+) -> Result<KeyAndCertificate, rcgen::Error> {
+    let key = KeyPair::generate()?;
+    let certificate = parameters.signed_by(&key, authority)?;
+    Ok(KeyAndCertificate { key_pem: key.serialize_pem(), certificate_pem: certificate.pem() })
+}
+
+fn of_authority(common_name: &str) -> CertificateParams {
+    let mut parameters = named(common_name);
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    parameters
 }
 
 /// Where the files of the control plane lie.
@@ -80,17 +130,14 @@ impl Pki {
     /// Makes and writes everything that the three programs need; returns the CA certificate as PEM.
     pub(crate) fn create(&self) -> Result<String, PkiError> {
         let sign = |source| PkiError::Sign { subject: "the API server".to_owned(), source };
-        let mut ca = CertificateParams::default();
-        ca.distinguished_name = subject("certcourier test control plane", None);
-        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
-        let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate().map_err(sign)?).map_err(sign)?;
+        let ca = root("certcourier test control plane").map_err(sign)?;
 
         let names = ["localhost", "127.0.0.1", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
         let mut serving = CertificateParams::new(names.map(str::to_owned)).map_err(sign)?;
         serving.distinguished_name = subject("kube-apiserver", None);
+        serving.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         serving.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let serving = issue(serving, &ca).map_err(sign)?;
+        let serving = issue(&serving, &ca).map_err(sign)?;
         let service_account = KeyPair::generate().map_err(sign)?;
 
         for (path, content) in [
@@ -117,16 +164,10 @@ impl Pki {
         let ca = Issuer::from_ca_cert_pem(&read(self.ca())?, ca_key).map_err(sign)?;
         let mut client = CertificateParams::default();
         client.distinguished_name = subject(user, group);
+        client.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        issue(client, &ca).map_err(sign)
+        issue(&client, &ca).map_err(sign)
     }
-}
-
-fn issue(mut parameters: CertificateParams, ca: &Issuer<'_, KeyPair>) -> Result<KeyAndCertificate, rcgen::Error> {
-    parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    let key = KeyPair::generate()?;
-    let certificate = parameters.signed_by(&key, ca)?;
-    Ok(KeyAndCertificate { key_pem: key.serialize_pem(), certificate_pem: certificate.pem() })
 }
 
 fn subject(common_name: &str, organization: Option<&str>) -> DistinguishedName {

@@ -240,6 +240,19 @@ pub(crate) fn port_was_taken(log: &Path) -> bool {
     fs::read(log).is_ok_and(|content| String::from_utf8_lossy(&content).contains("address already in use"))
 }
 
+/// The arguments of every process that was called with this folder in them; all programs of a control plane are.
+#[must_use]
+pub fn processes_of(directory: &Path) -> Vec<String> {
+    let needle = directory.to_string_lossy();
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| fs::read(entry.ok()?.path().join("cmdline")).ok())
+        .map(|arguments| String::from_utf8_lossy(&arguments).replace('\0', " "))
+        .filter(|arguments| arguments.contains(needle.as_ref()))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

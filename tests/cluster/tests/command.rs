@@ -9,12 +9,12 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
-use test_cluster::{Program, Version, binaries::Binaries};
-
-use waiting::{eventually, processes_of};
-
-#[path = "shared/waiting.rs"]
-mod waiting;
+use test_cluster::{
+    Program, Version,
+    binaries::Binaries,
+    processes_of,
+    waiting::{until, wanted},
+};
 
 fn test_cluster() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_test-cluster"));
@@ -52,8 +52,8 @@ fn up() -> (Child, PathBuf) {
 }
 
 async fn nothing_is_left(directory: &Path) {
-    eventually("all processes are gone", async || processes_of(directory).is_empty()).await;
-    eventually("the directory is gone", async || !directory.exists()).await;
+    until("all processes are gone", async || wanted(processes_of(directory), Vec::is_empty)).await;
+    until("the directory is gone", async || !directory.exists()).await;
 }
 
 #[tokio::test]

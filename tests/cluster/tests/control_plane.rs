@@ -16,13 +16,8 @@ use kube::{
     api::{ApiResource, DeleteParams, DynamicObject, ListParams, ObjectMeta, PostParams, PropagationPolicy},
     core::GroupVersionKind,
 };
-use test_cluster::{ControlPlane, Error, Options, Program, Token, people};
-
+use test_cluster::{ControlPlane, Error, Options, Program, Token, people, waiting::until};
 use tokio::sync::OnceCell;
-use waiting::eventually;
-
-#[path = "shared/waiting.rs"]
-mod waiting;
 
 /// One for all tests of this file. Started here even where another could be attached to: its audit log is needed.
 static PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
@@ -109,7 +104,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: carol}]
 "#;
     let outcome = plane.admin_kubectl().run_with(["apply", "-n", &namespace, "-f", "-"], role).await.unwrap();
     assert!(outcome.succeeded(), "{}", outcome.stderr);
-    eventually("carol may list", async || secrets.list(&ListParams::default()).await.is_ok()).await;
+    until("carol may list", async || secrets.list(&ListParams::default()).await.is_ok()).await;
     assert_eq!(code(secrets.get("any").await), 403);
 }
 
@@ -176,7 +171,7 @@ async fn the_garbage_collector_removes_what_an_owner_leaves() {
         maps.create(&PostParams::default(), &ConfigMap { metadata, ..ConfigMap::default() }).await.unwrap();
         let how = DeleteParams { propagation_policy: Some(propagation), ..DeleteParams::default() };
         gizmos.delete("owner", &how).await.unwrap();
-        eventually("both are gone", async || {
+        until("both are gone", async || {
             maps.get_opt("dependent").await.unwrap().is_none() && gizmos.get_opt("owner").await.unwrap().is_none()
         })
         .await;
@@ -192,7 +187,7 @@ async fn a_deleted_namespace_goes_with_all_that_is_in_it() {
     maps.create(&PostParams::default(), &ConfigMap { metadata, ..ConfigMap::default() }).await.unwrap();
     let namespaces: Api<Namespace> = Api::all(plane.admin());
     namespaces.delete(&name, &DeleteParams::default()).await.unwrap();
-    eventually("the namespace is gone", async || namespaces.get_opt(&name).await.unwrap().is_none()).await;
+    until("the namespace is gone", async || namespaces.get_opt(&name).await.unwrap().is_none()).await;
     assert!(maps.get_opt("inside").await.unwrap().is_none());
 }
 
@@ -206,7 +201,7 @@ async fn cluster_roles_are_aggregated() {
     let rules = serde_json::from_value(rules).unwrap();
     let role = ClusterRole { metadata, rules: Some(rules), aggregation_rule: None };
     api.create(&PostParams::default(), &role).await.unwrap();
-    eventually("view contains the rule", async || {
+    until("view contains the rule", async || {
         let rules = api.get("view").await.unwrap().rules.unwrap_or_default();
         rules.iter().any(|rule| rule.resources.iter().flatten().any(|resource| resource == "gizmos"))
     })
@@ -219,7 +214,7 @@ async fn the_audit_log_names_the_user_and_the_decision() {
     let erin = plane.person("erin", &[]).await.unwrap();
     let refused = Api::<Secret>::namespaced(erin.client, "kube-public").get("audited").await;
     assert_eq!(code(refused), 403);
-    eventually("the log has the call", async || {
+    until("the log has the call", async || {
         plane.audit_events().unwrap().any(|event| {
             (event.user(), event.verb(), event.resource().as_str(), event.namespace(), event.name())
                 == ("erin", "get", "secrets", "kube-public", "audited")

@@ -7,12 +7,10 @@ use kube::{
     Api,
     api::{ObjectMeta, PostParams},
 };
-use test_cluster::{ControlPlane, Error, Options, Program, Signal};
-
-use waiting::{eventually, processes_of};
-
-#[path = "shared/waiting.rs"]
-mod waiting;
+use test_cluster::{
+    ControlPlane, Error, Options, Program, Signal, processes_of,
+    waiting::{until, wanted},
+};
 
 fn config_map(name: &str) -> ConfigMap {
     ConfigMap { metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }, ..ConfigMap::default() }
@@ -38,7 +36,7 @@ async fn two_side_by_side_keep_apart_and_one_goes_without_a_trace() {
         assert!(!PathBuf::from(format!("/proc/{id}")).exists(), "process {id} is still there");
     }
     assert!(!directory.exists());
-    eventually("no process speaks of the directory", async || processes_of(&directory).is_empty()).await;
+    until("no process speaks of the directory", async || wanted(processes_of(&directory), Vec::is_empty)).await;
     maps(&other).create(&PostParams::default(), &config_map("still-here")).await.unwrap();
 }
 
@@ -71,7 +69,7 @@ async fn the_api_server_comes_back_on_the_same_port_with_all_objects() {
     assert_ne!(plane.process_ids(), before);
     let namespace = plane.namespace("after").await.unwrap();
     let accounts: Api<k8s_openapi::api::core::v1::ServiceAccount> = Api::namespaced(plane.admin(), &namespace);
-    eventually("the controllers work again", async || accounts.get_opt("default").await.unwrap().is_some()).await;
+    until("the controllers work again", async || accounts.get_opt("default").await.unwrap().is_some()).await;
 }
 
 #[tokio::test]

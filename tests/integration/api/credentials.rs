@@ -7,8 +7,7 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::DeleteParams;
 use rcgen::{KeyPair, SigningKey as _};
 use serde_json::{Value, json};
-
-use super::super::{
+use test_support::{
     curl::{Reply, curl},
     stage::Stage,
     world::World,

@@ -1,13 +1,12 @@
 //! The live server is held to its own description: schemathesis reads /openapi.json, makes up calls that fit it and calls
 //! that do not, and looks at every answer.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use certcourier::api::Phase;
 use serde_json::json;
+use test_support::{curl::curl, shell::end_within, stage::Stage, world::World};
 use tokio::process::Command;
-
-use super::super::{curl::curl, stage::Stage, world::World};
 
 /// As long as the whole of it may take.
 const LIMIT: Duration = Duration::from_mins(3);
@@ -54,12 +53,8 @@ async fn schemathesis_finds_no_answer_that_is_not_described_and_no_fault() {
         .arg("--tls-verify")
         .arg(world.stage.ca())
         .current_dir(folder.path())
-        .env("no_proxy", "*")
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    let output = tokio::time::timeout(LIMIT, schemathesis.output()).await.expect("it ends in time").unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+        .env("no_proxy", "*");
+    let said = end_within(LIMIT, schemathesis).await.ok();
     // It called every route, and had something to look at.
     assert!(said.contains("Tested: 17"), "{said}");
     println!("{said}");

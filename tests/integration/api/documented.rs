@@ -1,15 +1,14 @@
 //! docs/api.md: every line is run by bash and curl, and every answer has the fields that the page prints.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Stdio, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use certcourier::{
     api::Phase,
     server::{http::error::ErrorCode, openapi_document},
 };
 use serde_json::{Value, json};
+use test_support::{shell::end, stage::Stage, world::World};
 use tokio::process::Command;
-
-use super::super::{stage::Stage, world::World};
 
 fn page() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md")).unwrap()
@@ -51,11 +50,11 @@ fn learn(variables: &mut Variables, answer: &Value) {
 
 async fn run(folder: &Path, variables: &Variables, script: &str) -> String {
     let mut bash = Command::new("bash");
-    bash.args(["-euo", "pipefail", "-c", script]).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
+    bash.args(["-euo", "pipefail", "-c", script]).current_dir(folder);
     bash.env("HOME", folder).env("no_proxy", "*").envs(variables);
-    let output = tokio::time::timeout(Duration::from_secs(40), bash.output()).await.expect("it ends in time").unwrap();
-    assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    let ended = end(bash).await;
+    assert_eq!(ended.code, Some(0), "{script}\n{}", ended.stderr);
+    ended.out()
 }
 
 /// Whether an answer has just the fields of the example. Null stands for any value, an empty list for any list.

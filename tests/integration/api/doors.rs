@@ -16,8 +16,7 @@ use kube::{
     api::{ListParams, PostParams},
 };
 use serde_json::{Value, json};
-
-use super::super::{
+use test_support::{
     curl::{Reply, curl},
     stage::Stage,
     world::World,

@@ -3,8 +3,7 @@
 use k8s_openapi::api::events::v1::Event;
 use kube::api::ListParams;
 use serde_json::{Value, json};
-
-use super::super::{
+use test_support::{
     curl::{Reply, curl},
     stage::Stage,
     world::World,

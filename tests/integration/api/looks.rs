@@ -1,12 +1,11 @@
 //! Lists, details and the timeline, each as somebody may see it.
 
 use certcourier::api::{DownloadRequest, Phase};
-use jiff::Timestamp;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
-
-use super::super::{
+use test_support::{
     curl::{Reply, curl},
+    next_second,
     stage::Stage,
     world::World,
 };
@@ -240,12 +239,4 @@ async fn the_timeline_tells_what_happened_newest_first() {
             kinds(&timeline).iter().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>() == ["downloaded", "minted"]
         })
         .await;
-}
-
-/// Objects have whole seconds.
-async fn next_second() {
-    let second = Timestamp::now().as_second();
-    while Timestamp::now().as_second() == second {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
 }

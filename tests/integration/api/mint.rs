@@ -6,8 +6,7 @@ use kube::{
     api::{ListParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
-
-use super::super::{
+use test_support::{
     curl::curl,
     stage::{Settings, Stage},
     world::{World, words},

@@ -2,8 +2,7 @@
 
 use certcourier::api::Phase;
 use serde_json::json;
-
-use super::super::{curl::curl, stage::Stage, world::World};
+use test_support::{curl::curl, stage::Stage, world::World};
 
 const DOWNLOADS: &str = "certificates/api/downloads";
 

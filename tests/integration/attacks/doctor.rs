@@ -4,24 +4,22 @@
 mod proofs;
 mod situations;
 
-use std::{path::Path, process::Command};
-
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use kube::{
     Api,
     api::{DeleteParams, ListParams},
 };
 use serde_json::{Value, json};
-
-use self::situations::{Place, Situation};
-use super::super::{
+use test_support::{
+    people::{self, RBAC, binding, role_ref},
     stage::{SYSTEM, Stage},
     world::World,
 };
 
+use self::situations::{Place, Situation};
+use super::super::doctor::doctor;
 /// On everything that this test gives, so that it can be taken away again.
 const LABEL: &str = "doctor-test";
-const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// A test's namespace, and the things that it plants in others.
 struct Plants<'a> {
@@ -54,19 +52,12 @@ impl Plants<'_> {
         let metadata = self.metadata(name, place);
         [
             json!({"apiVersion": format!("{RBAC}/v1"), "kind": role, "metadata": metadata, "rules": rules}),
-            self.bind(
-                name,
-                place,
-                binding,
-                &json!({"apiGroup": RBAC, "kind": role, "name": metadata["name"]}),
-                subject,
-            ),
+            self.bind(name, place, binding, &role_ref(role, metadata["name"].as_str().unwrap()), subject),
         ]
     }
 
     fn bind(&self, name: &str, place: Place, kind: &str, role: &Value, subject: &Value) -> Value {
-        json!({"apiVersion": format!("{RBAC}/v1"), "kind": kind, "metadata": self.metadata(name, place),
-               "subjects": [subject], "roleRef": role})
+        binding(kind, &self.metadata(name, place), role, std::slice::from_ref(subject))
     }
 
     fn metadata(&self, name: &str, place: Place) -> Value {
@@ -75,7 +66,7 @@ impl Plants<'_> {
     }
 
     fn subject(&self, situation: &str) -> Value {
-        json!({"apiGroup": RBAC, "kind": "User", "name": self.user(situation)})
+        people::user(&self.user(situation))
     }
 
     async fn create(&self, objects: &[Value]) {
@@ -98,20 +89,8 @@ impl Plants<'_> {
     /// The report on this namespace, as the administrator sees it.
     fn report(&self) -> Value {
         let kubeconfig = self.world.stage.plane.admin_kubeconfig();
-        let report = doctor(&kubeconfig, &["-n", &self.world.namespace, "-o", "json"]);
-        serde_json::from_str(&report).unwrap_or_else(|error| panic!("{error}: {report}"))
+        doctor(&kubeconfig, &["-n", &self.world.namespace, "-o", "json"]).json()
     }
-}
-
-fn doctor(kubeconfig: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_certcourier"))
-        .arg("doctor")
-        .arg("--kubeconfig")
-        .arg(kubeconfig)
-        .args(arguments)
-        .output()
-        .unwrap();
-    format!("{}{}", String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
 /// `severity Check` of each finding about a subject, in the order of the report.
@@ -175,7 +154,6 @@ struct Planted {
 /// Aggregated roles, labels that are anybody's to write, bindings that wait, and who keeps Certificates.
 async fn special(plants: &Plants<'_>) -> Planted {
     let unique = plants.unique.as_str();
-    let role = |kind: &str, name: &str| json!({"apiGroup": RBAC, "kind": kind, "name": name});
     let secrets = json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]);
     let mut part = plants.give("part", Place::Cluster, &secrets, &plants.subject("nobody"));
     part[0]["metadata"]["labels"]["doctor-test-part"] = unique.into();
@@ -188,8 +166,13 @@ async fn special(plants: &Plants<'_>) -> Planted {
     let mut adds = plants.give("adds", Place::Cluster, &export, &plants.subject("nobody"));
     adds[0]["metadata"]["labels"]["rbac.authorization.k8s.io/aggregate-to-admin"] = "true".into();
     let account = json!({"kind": "ServiceAccount", "namespace": "kube-system", "name": unique});
-    let mut backup =
-        plants.bind("backup", Place::Cluster, "ClusterRoleBinding", &role("ClusterRole", "cluster-admin"), &account);
+    let mut backup = plants.bind(
+        "backup",
+        Place::Cluster,
+        "ClusterRoleBinding",
+        &role_ref("ClusterRole", "cluster-admin"),
+        &account,
+    );
     backup["metadata"]["labels"]["kubernetes.io/bootstrapping"] = "rbac-defaults".into();
     let bind =
         |name: &str, bound: Value, subject: &Value| plants.bind(name, Place::Here, "RoleBinding", &bound, subject);
@@ -200,16 +183,16 @@ async fn special(plants: &Plants<'_>) -> Planted {
             whole,
             adds[0].clone(),
             backup,
-            bind("whole", role("ClusterRole", &whole_name), &plants.subject("aggregated")),
-            bind("waits", role("ClusterRole", "certcourier-later"), &plants.subject("waits")),
-            bind("innocent", role("Role", "later-download-token"), &plants.subject("waits-for-a-token")),
-            bind("server", role("ClusterRole", "certcourier-server"), &plants.subject("server")),
+            bind("whole", role_ref("ClusterRole", &whole_name), &plants.subject("aggregated")),
+            bind("waits", role_ref("ClusterRole", "certcourier-later"), &plants.subject("waits")),
+            bind("innocent", role_ref("Role", "later-download-token"), &plants.subject("waits-for-a-token")),
+            bind("server", role_ref("ClusterRole", "certcourier-server"), &plants.subject("server")),
             bind(
                 "everybody",
-                role("ClusterRole", "certcourier-downloader"),
-                &json!({"apiGroup": RBAC, "kind": "Group", "name": "system:authenticated"}),
+                role_ref("ClusterRole", "certcourier-downloader"),
+                &people::group("system:authenticated"),
             ),
-            bind("keeper", role("ClusterRole", "certcourier-admin"), &plants.subject("keeper")),
+            bind("keeper", role_ref("ClusterRole", "certcourier-admin"), &plants.subject("keeper")),
         ])
         .await;
     let exactly =

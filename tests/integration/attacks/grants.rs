@@ -10,14 +10,13 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, PropagationPolicy},
 };
 use serde_json::{Value, json};
-
-use super::{
-    super::{
-        stage::Stage,
-        world::{World, words},
-    },
-    request,
+use test_support::{
+    stage::Stage,
+    waiting::wanted,
+    world::{World, words},
 };
+
+use super::request;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
@@ -98,15 +97,12 @@ async fn an_approved_key_reaches_nobody_who_prepared_roles_and_bindings() {
             "uid": asked.metadata.uid}],
     });
     let squat = binding(&metadata, "mine");
-    let mut refused = String::new();
-    for _ in 0..100 {
-        refused = words(&bindings.create(&PostParams::default(), &squat).await.unwrap_err());
-        // RBAC has not heard of the Role yet.
-        if !refused.contains("not found") {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let refused = world
+        .until("RBAC knows the Role", async || {
+            let refused = words(&bindings.create(&PostParams::default(), &squat).await.unwrap_err());
+            wanted(refused, |refused| !refused.contains("not found"))
+        })
+        .await;
     assert!(
         refused.contains("token-readers.certcourier.io") && refused.contains("only the certcourier controller"),
         "{refused}"

@@ -1,10 +1,6 @@
 //! Somebody edits a CRD, for a moment or for longer: what is forged meanwhile yields no key, and the guard names the CRD.
 
-use std::{
-    collections::BTreeMap,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, process::Command};
 
 use certcourier::{
     admission::{
@@ -22,14 +18,15 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-
-use super::super::{
-    guard::Siege,
+use test_support::{
+    program::binary,
     stage::{Settings, Stage},
+    waiting::until,
     world::words,
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
+use super::super::guard::Siege;
+
 const OFF: &str = r#"[{"op": "remove", "path": "/spec/versions/0/subresources"}]"#;
 
 /// Whoever may patch CRDs, for a moment.
@@ -43,7 +40,7 @@ impl Editor<'_> {
 
     /// As the guard tells people to.
     async fn put_back(&self) {
-        let printed = Command::new(env!("CARGO_BIN_EXE_certcourier")).arg("crds").output().unwrap();
+        let printed = Command::new(binary("certcourier")).arg("crds").output().unwrap();
         let crds = String::from_utf8(printed.stdout).unwrap();
         self.0.stage.plane.admin_kubectl().check_with(["replace", "-f", "-"], &crds).await.unwrap();
     }
@@ -68,15 +65,14 @@ async fn refused<K>(api: &Api<K>, name: &str, status: &Value, is_forged: impl Fn
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
 {
-    let end = Instant::now() + PATIENCE;
-    loop {
+    until("the subresource is off, and a policy refuses", async || {
         match api.patch(name, &PatchParams::default(), &Patch::Merge(status)).await {
-            Ok(stored) => assert!(!is_forged(&stored), "it was written: {stored:?}"),
-            Err(error) => return words(&error),
+            Ok(stored) if is_forged(&stored) => panic!("it was written: {stored:?}"),
+            Ok(_) => Err("the status was dropped"),
+            Err(error) => Ok(words(&error)),
         }
-        assert!(Instant::now() < end, "the CRD still has the subresource");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

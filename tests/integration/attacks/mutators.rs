@@ -8,11 +8,9 @@ use kube::{
     api::{ListParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
+use test_support::stage::{self, Settings, Stage};
 
-use super::super::{
-    guard::Siege,
-    stage::{self, Settings, Stage},
-};
+use super::super::guard::Siege;
 
 /// Meets every kind of the namespaces with a label that none has, and leads nowhere.
 fn everything(name: &str) -> Value {

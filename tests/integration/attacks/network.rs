@@ -7,9 +7,8 @@ use std::{
 
 use certcourier::server::open_files;
 use futures::{StreamExt as _, stream};
+use test_support::{curl::curl, stage::Stage, world::World};
 use tokio::net::TcpStream;
-
-use super::super::{curl::curl, stage::Stage, world::World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_connections_to_the_probes_leave_the_api_its_files() {

@@ -9,12 +9,12 @@ use kube::{
     api::{DeleteParams, PostParams},
 };
 use serde_json::{Value, json};
-
-use crate::{
-    audit::{lines, types},
+use test_support::{
     stage::Stage,
     world::{World, condition, words},
 };
+
+use crate::audit::{lines, types};
 
 /// A request by this person who says who they are, as clients do where the API server does not write it.
 async fn ask(world: &World<'_>, person: &str, name: &str, format: &str) -> DownloadRequest {

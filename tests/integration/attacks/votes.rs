@@ -10,8 +10,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde_json::{Value, json};
-
-use super::super::{
+use test_support::{
     stage::Stage,
     world::{World, message, words},
 };
@@ -166,7 +165,7 @@ async fn where_the_requester_is_there_in_person_the_groups_of_this_moment_count(
     world.wait_for_phase("key", Phase::TokenIssued).await;
     let secret = world.api::<Secret>().get("key-download-token").await.unwrap();
     let token = String::from_utf8(secret.data.unwrap()["token"].0.clone()).unwrap();
-    super::super::canaries::token(&token);
+    test_support::canaries::token(&token);
     let bearer = world.person("user-18").await.token;
     let redeem = async || {
         let url = format!("{}/api/v1/downloads/{token}", world.stage.urls[0]);

@@ -5,14 +5,12 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{core::v1::Secret, rbac::v1::Role};
 use kube::{Api, ResourceExt as _, api::ListParams};
 use serde_json::json;
-
-use super::{
-    super::{
-        stage::{Stage, manifests},
-        world::{World, message},
-    },
-    kubectl, may, request, tool, tries,
+use test_support::{
+    stage::{Stage, manifests},
+    world::{World, message},
 };
+
+use super::{kubectl, may, request, tool, tries};
 
 fn generation(request: &DownloadRequest) -> i64 {
     request.status.as_ref().and_then(|status| status.token.as_ref()).map_or(0, |token| token.generation)

@@ -10,14 +10,12 @@ use kube::{
     core::{ApiResource, GroupVersionKind},
 };
 use serde_json::{Value, json};
-
-use super::{
-    super::{
-        stage::Stage,
-        world::{World, condition},
-    },
-    judge::{judge, scripts},
+use test_support::{
+    stage::Stage,
+    world::{World, condition},
 };
+
+use super::judge::{judge, scripts};
 
 /// Objects as the API server has them, each under a word of what it is.
 #[derive(Default)]

@@ -11,9 +11,8 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use test_support::world::World;
 use tokio::{io::AsyncWriteExt as _, process::Command, sync::OnceCell};
-
-use super::super::world::World;
 
 /// Downloading and building it the first time takes a minute or two.
 const BUILD: Duration = Duration::from_mins(9);

@@ -4,8 +4,7 @@ use std::{fs, path::Path};
 
 use certcourier::api::{Certificate, CertificatePolicy, Phase};
 use kube::Api;
-
-use super::super::{stage::Stage, world::World};
+use test_support::{stage::Stage, world::World};
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();

@@ -8,18 +8,16 @@ use k8s_openapi::api::{
 use kube::{
     Api, Resource, ResourceExt as _,
     api::{DeleteParams, PostParams},
-    core::NamespaceResourceScope,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-
-use super::{
-    super::{
-        stage::Stage,
-        world::{World, condition, message, words},
-    },
-    may, tool,
+use test_support::{
+    namespace::Kind,
+    stage::Stage,
+    world::{World, condition, message, words},
 };
+
+use super::{may, tool};
 
 /// What a restore creates of an object: name, labels, annotations and content; neither uid nor owner nor status.
 fn restored<K>(object: &K) -> K
@@ -33,13 +31,9 @@ where
     serde_json::from_value(value).unwrap()
 }
 
-async fn remove<K>(world: &World<'_>, name: &str)
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
-{
-    let api: Api<K> = world.api();
-    api.delete(name, &DeleteParams::default()).await.unwrap();
-    world.until("it is gone", || async { api.get_opt(name).await.unwrap().is_none() }).await;
+async fn remove<K: Kind>(world: &World<'_>, name: &str) {
+    world.delete::<K>(name).await;
+    world.wait_gone::<K>(name).await;
 }
 
 fn is_excluded<K: Resource>(object: &K) -> bool {

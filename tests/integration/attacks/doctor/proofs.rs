@@ -1,30 +1,25 @@
 //! The rights of which it is not obvious, used: what the report says of them is true.
 
-use std::time::Instant;
-
 use axum::http::{Method, Request};
 use base64ct::{Base64, Encoding as _};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DeleteParams};
 use serde_json::{Value, json};
+use test_support::{canaries, stage::SYSTEM};
 
-use super::{
-    super::super::{canaries, stage::SYSTEM, world::PATIENCE},
-    Plants,
-};
+use super::Plants;
 
 const ACCOUNT_TOKEN: &str = "kubernetes.io/service-account-token";
 
 impl Plants<'_> {
     /// A call in the name of somebody, again until the API server has learned of their rights.
     async fn call(&self, who: &str, method: Method, path: &str, body: &Value) -> Value {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            match self.try_call(who, &method, path, body).await {
-                Err(403) if Instant::now() < end => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
-                answer => return answer.unwrap_or_else(|code| panic!("{who} {method} {path}: {code}")),
-            }
-        }
+        let what = format!("{who} may {method} {path}");
+        let look = async || match self.try_call(who, &method, path, body).await {
+            Err(403) => Err("403"),
+            answer => Ok(answer),
+        };
+        self.world.until(&what, look).await.unwrap_or_else(|code| panic!("{who} {method} {path}: {code}"))
     }
 
     async fn try_call(&self, who: &str, method: &Method, path: &str, body: &Value) -> Result<Value, u16> {
@@ -103,15 +98,13 @@ async fn a_secret_of_the_operators_namespace_becomes_its_token(plants: &Plants<'
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": ACCOUNT_TOKEN,
         "metadata": {"name": name, "annotations": {"kubernetes.io/service-account.name": "server"}}});
     plants.call(who, Method::POST, &secrets, &secret).await;
-    let end = Instant::now() + PATIENCE;
-    let token = loop {
-        let filled = plants.call(who, Method::GET, &format!("{secrets}/{name}"), &Value::Null).await;
-        if let Some(token) = filled["data"]["token"].as_str() {
-            break String::from_utf8(Base64::decode_vec(token).unwrap()).unwrap();
-        }
-        assert!(Instant::now() < end, "Kubernetes has not filled the Secret");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    let path = format!("{secrets}/{name}");
+    let filled = async || {
+        let secret = plants.call(who, Method::GET, &path, &Value::Null).await;
+        secret["data"]["token"].as_str().map(str::to_owned)
     };
+    let token = plants.world.until("Kubernetes has filled the Secret", filled).await;
+    let token = String::from_utf8(Base64::decode_vec(&token).unwrap()).unwrap();
     let key = format!("/api/v1/namespaces/{}/secrets/api-tls", plants.world.namespace);
     let (status, answer) = plants.with_token(&token, Method::GET, &key, &Value::Null).await;
     assert_eq!((status, holds_key(&answer)), (200, true));

@@ -5,122 +5,31 @@ use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::{
-        Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use certcourier::api::names;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
-use test_cluster::{ControlPlane, Options, Process, free_ports};
+use test_cluster::{ControlPlane, Options, free_ports};
 use tokio::sync::OnceCell;
 
-use super::{canaries, fault_proxy::FaultProxy, pki::Pki};
-
-/// The operator's own namespace.
-pub const SYSTEM: &str = "certcourier-system";
+use crate::{
+    canaries,
+    fault_proxy::FaultProxy,
+    install::{install, user},
+    pki::Pki,
+    program::START,
+    waiting::Wait,
+    with_kinds,
+};
+pub use crate::{
+    install::{SYSTEM, manifests, stamps},
+    program::Program,
+};
 
 /// With these a busy machine has the time that a race of many takes.
-#[allow(dead_code, reason = "the benchmark is patient enough")]
 pub const PATIENT: [&str; 6] = ["--api-timeout", "60s", "--decision-timeout", "60s", "--receipt-timeout", "20s"];
-
-/// A program of the operator.
-pub struct Program {
-    process: Mutex<Option<Process<&'static str>>>,
-    name: &'static str,
-    arguments: Vec<String>,
-    /// What a shell says before it becomes the program.
-    shell: Option<String>,
-    probe: SocketAddr,
-    log: PathBuf,
-}
-
-impl Program {
-    fn start(&self) {
-        // One that was killed may still hold its ports for a moment.
-        self.stop();
-        let binary = env!("CARGO_BIN_EXE_certcourier");
-        let (program, mut arguments) = match &self.shell {
-            None => (binary, Vec::new()),
-            Some(first) => {
-                let script = format!(r#"{first} && exec "$0" "$@""#);
-                ("/bin/sh", ["-c", &script, binary].map(str::to_owned).into())
-            }
-        };
-        arguments.extend_from_slice(&self.arguments);
-        let process = Process::spawn(self.name, Path::new(program), &arguments, &self.log).unwrap();
-        *self.process.lock().unwrap() = Some(process);
-    }
-
-    fn with_log(mut self, name: &str) -> Self {
-        self.log.set_file_name(name);
-        self
-    }
-
-    /// Starts it and waits until it says that it is ready.
-    pub async fn start_and_wait(&self) {
-        self.start();
-        self.wait_until_ready().await;
-    }
-
-    async fn wait_until_ready(&self) {
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build().unwrap();
-        let end = Instant::now() + Duration::from_secs(30);
-        loop {
-            let answer = client.get(format!("http://{}/readyz", self.probe)).send().await;
-            if answer.is_ok_and(|answer| answer.status().is_success()) {
-                return;
-            }
-            let ended =
-                self.process.lock().unwrap().as_mut().is_none_or(|process| !matches!(process.ended(), Ok(None)));
-            assert!(!ended && Instant::now() < end, "{} is not ready: {}", self.name, self.tail());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    /// Ends it with SIGTERM, as a rollout does.
-    pub fn stop(&self) {
-        drop(self.process.lock().unwrap().take());
-    }
-
-    /// Sends it a signal.
-    pub fn signal(&self, signal: test_cluster::Signal) {
-        self.process.lock().unwrap().as_mut().unwrap().signal(signal).unwrap();
-    }
-
-    /// Its process id.
-    #[allow(dead_code, reason = "the benchmarks ask for it")]
-    pub fn id(&self) -> u32 {
-        self.process.lock().unwrap().as_ref().unwrap().id()
-    }
-
-    /// The file with its credentials.
-    #[allow(dead_code, reason = "the benchmark does not ask for it")]
-    pub fn kubeconfig(&self) -> &str {
-        let flag = self.arguments.iter().position(|argument| argument == "--kubeconfig").unwrap();
-        &self.arguments[flag + 1]
-    }
-
-    /// Where /metrics is.
-    pub fn probe(&self) -> SocketAddr {
-        self.probe
-    }
-
-    /// Everything it has logged.
-    pub fn output(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    fn tail(&self) -> String {
-        let output = self.output();
-        let lines: Vec<&str> = output.lines().rev().take(15).collect();
-        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
-    }
-}
 
 /// How a stage differs from the usual one.
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
@@ -181,7 +90,7 @@ impl std::ops::Deref for PlaneRef {
 }
 
 fn options() -> Options {
-    Options::default().audit_log(true).apply(Path::new(env!("CARGO_MANIFEST_DIR")).join("crds"))
+    with_kinds().audit_log(true)
 }
 
 impl Stage {
@@ -260,18 +169,15 @@ impl Stage {
 
     /// Until the guard says that the policies stand, and what is created now is younger than that.
     pub async fn wait_for_guard(&self) {
-        let end = Instant::now() + Duration::from_secs(30);
-        loop {
+        let look = async || {
             let record = self.guard().await;
             let since: Option<jiff::Timestamp> = record.get("since").and_then(|since| since.parse().ok());
             // A creationTimestamp is in whole seconds, rounded down.
             let over = |since: jiff::Timestamp| jiff::Timestamp::now().as_second() > since.as_second();
-            if record.get("state").is_some_and(|state| state == "Intact") && since.is_some_and(over) {
-                return;
-            }
-            assert!(Instant::now() < end, "the guard is not content: {record:?}\n{}", self.controller.tail());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            let intact = record.get("state").is_some_and(|state| state == "Intact") && since.is_some_and(over);
+            if intact { Ok(()) } else { Err(format!("{record:?}")) }
+        };
+        Wait::at_most(START).telling(&|| self.controller.tail()).until("the guard says Intact", look).await;
     }
 
     /// A second replica of the controller, not started yet.
@@ -293,8 +199,7 @@ impl Stage {
         let (ports, log): ([u16; 2], _) = (free_ports().unwrap(), format!("server-of-its-own-{}.log", self.number()));
         let site = self.site(faults);
         let more: Vec<String> = more.iter().map(|&argument| argument.to_owned()).collect();
-        let mut program = server(&site, &log, (ports[0], ports[1]), &more).await;
-        program.shell = shell.map(str::to_owned);
+        let program = server(&site, &log, (ports[0], ports[1]), &more).await.in_shell(shell);
         Server { program, url: format!("https://127.0.0.1:{}", ports[0]) }
     }
 
@@ -302,8 +207,13 @@ impl Stage {
         Site { plane: &self.plane, faults, files: self.directory.path(), logs: &self.logs }
     }
 
+    /// What its programs have logged last, for a message.
+    pub fn tail(&self) -> String {
+        let programs = std::iter::once(&self.controller).chain(&self.servers);
+        programs.map(Program::tail).collect::<Vec<_>>().join("\n---\n")
+    }
+
     /// A file in the folder of certificates and keys.
-    #[allow(dead_code, reason = "the benchmarks ask for it")]
     pub fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -325,7 +235,7 @@ impl Stage {
             .no_proxy()
             .tls_certs_only([root])
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(30))
+            .timeout(std::time::Duration::from_secs(30))
             .build()
             .unwrap()
     }
@@ -384,7 +294,7 @@ async fn controller(site: &Site<'_>, url: &str, port: u16, more: &[String]) -> P
     }
     arguments.extend(more.iter().cloned());
     let log = site.logs.join("controller.log");
-    Program { process: Mutex::new(None), name: "controller", arguments, shell: None, probe, log }
+    Program::new("controller", arguments, probe, log)
 }
 
 async fn server(site: &Site<'_>, log: &str, (port, probe): (u16, u16), more: &[String]) -> Program {
@@ -418,76 +328,5 @@ async fn server(site: &Site<'_>, log: &str, (port, probe): (u16, u16), more: &[S
         }
     }
     arguments.extend(more.iter().cloned());
-    Program { process: Mutex::new(None), name: "server", arguments, shell: None, probe, log: site.logs.join(log) }
-}
-
-/// Applies what `certcourier manifests` prints, for these namespaces or cluster-wide, and makes the operator's two
-/// ServiceAccounts. May be done again, by another test binary on the same control plane.
-async fn install(plane: &ControlPlane, watch: &[String]) {
-    let kubectl = plane.admin_kubectl();
-    let namespace = |name: &str| format!("---\n{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}}}}}\n");
-    let namespaces: Vec<String> = watch.iter().map(String::as_str).chain([SYSTEM]).map(namespace).collect();
-    let accounts = ["controller", "server"].map(|name| {
-        format!("---\n{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: {name}, namespace: {SYSTEM}}}}}\n")
-    });
-    kubectl.apply(&format!("{}{}", namespaces.concat(), accounts.concat())).await.unwrap();
-    let stamp: &[&str] = if stamps(plane) { &[] } else { &["--stamp", "never"] };
-    kubectl.apply(&manifests(watch, "yaml", stamp)).await.unwrap();
-    policies_bite(plane).await;
-}
-
-/// Whether the API server has policies that mutate: Kubernetes 1.36 and later. Elsewhere requests name their requester.
-pub fn stamps(plane: &ControlPlane) -> bool {
-    let minor = plane.version().split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
-    minor.unwrap() >= 36
-}
-
-/// Name of one of the operator's two users.
-fn user(name: &str) -> String {
-    format!("system:serviceaccount:{SYSTEM}:{name}")
-}
-
-/// What `certcourier manifests` prints for this stage.
-pub fn manifests(watch: &[String], output: &str, more: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_certcourier"))
-        .args(["manifests", "--namespace", SYSTEM, "--controller", &user("controller"), "--server", &user("server")])
-        .args(["--output", output])
-        .args(more)
-        .args(watch.iter().flat_map(|namespace| ["--watch-namespaces", namespace]))
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
-    assert!(output.status.success());
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// A policy takes a second or so to take effect after it was applied: the label that every one of them refuses tells.
-/// The API server may see the first of them a moment before the last.
-async fn policies_bite(plane: &ControlPlane) {
-    let label = "labels: {certcourier.io/guard-probe: 'yes'}";
-    let probes = [
-        format!(
-            "{{apiVersion: certcourier.io/v1alpha1, kind: DownloadRequest, metadata: {{name: probe, namespace: default, {label}}},\n  \
-             spec: {{certificateRef: {{name: x}}, format: cert}}}}\n"
-        ),
-        format!(
-            "{{apiVersion: certcourier.io/v1alpha1, kind: Certificate, metadata: {{name: probe, namespace: default, {label}}},\n  \
-             spec: {{environments: [{{name: x, secretRef: {{name: x}}}}]}}}}\n"
-        ),
-        format!(
-            "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {}, namespace: {SYSTEM}, {label}}}}}\n",
-            names::GUARD
-        ),
-    ];
-    let (probe, count) = (probes.join("---\n"), probes.len());
-    let end = Instant::now() + Duration::from_secs(20);
-    loop {
-        let kubectl = plane.admin_kubectl();
-        let output = kubectl.run_with(["create", "--dry-run=server", "-f", "-"], &probe).await.unwrap();
-        if output.stderr.matches("guard probe").count() >= count {
-            return;
-        }
-        assert!(Instant::now() < end, "the admission policies do not bite: {}", output.stderr);
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    Program::new("server", arguments, probe, site.logs.join(log))
 }

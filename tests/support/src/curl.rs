@@ -1,14 +1,9 @@
 //! curl as people use it, with a Kubernetes token of theirs.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::{canaries, stage::Stage, world::World};
-
-/// Longer than anything here takes; a curl that hangs is a failure with words.
-const LIMIT: Duration = Duration::from_secs(30);
+use crate::{canaries, shell::end, stage::Stage, world::World};
 
 /// What curl got.
 #[derive(Debug)]
@@ -54,10 +49,10 @@ pub async fn curl(stage: &Stage, arguments: &[&str]) -> Reply {
     let mut command = Command::new("curl");
     // Nothing of the machine's own configuration, and no proxy of its environment.
     command.args(["-q", "--noproxy", "*", "-sS", "-i", "--max-time", "30", "--cacert"]).arg(stage.ca());
-    command.args(arguments).kill_on_drop(true);
-    let output = tokio::time::timeout(LIMIT, command.output()).await.expect("curl hangs").unwrap();
-    assert!(output.status.success(), "curl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    parse(&output.stdout)
+    command.args(arguments);
+    let ended = end(command).await;
+    ended.ok();
+    parse(&ended.stdout)
 }
 
 fn parse(output: &[u8]) -> Reply {

@@ -6,42 +6,27 @@
 
 #![allow(
     missing_docs,
-    dead_code,
     clippy::unwrap_used,
     clippy::panic,
     clippy::cast_precision_loss,
     reason = "a benchmark ends with the first surprise"
 )]
 
-#[path = "network/bao.rs"]
 mod bao;
-#[path = "network/bare.rs"]
 mod bare;
-#[path = "../tests/integration/canaries.rs"]
-mod canaries;
-#[path = "../tests/integration/fault_proxy.rs"]
-mod fault_proxy;
-#[path = "network/killed.rs"]
 mod killed;
-#[path = "../tests/integration/pki.rs"]
-mod pki;
-#[path = "network/processor.rs"]
 mod processor;
-#[path = "network/race.rs"]
 mod race;
-#[path = "network/redemptions.rs"]
 mod redemptions;
-#[path = "../tests/integration/stage.rs"]
-mod stage;
-#[path = "../tests/integration/world.rs"]
-mod world;
 
 use std::time::Instant;
 
 use futures::{StreamExt, stream};
 use serde_json::json;
-use stage::{Settings, Stage};
-use world::World;
+use test_support::{
+    stage::{Settings, Stage},
+    world::World,
+};
 
 #[tokio::main]
 async fn main() {
