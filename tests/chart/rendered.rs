@@ -1,6 +1,10 @@
 //! What the chart renders is what the binary expects: its objects, its flags, its variables, its metrics.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use certcourier::{
     admission::Identity,
@@ -151,8 +155,10 @@ fn every_printed_command_installs_again_and_names_its_namespace() {
     let mut pages = vec!["README.md".to_owned(), "charts/certcourier/README.md".to_owned()];
     pages.extend(["examples/values-company.yaml", "charts/certcourier/templates/NOTES.txt"].map(str::to_owned));
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-    let all = fs::read_dir(docs).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
-    pages.extend(all.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}")));
+    let all = fs::read_dir(docs).unwrap().map(|entry| entry.unwrap().path());
+    let is_page = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "md");
+    let name = |path: PathBuf| format!("docs/{}", path.file_name().unwrap().to_string_lossy());
+    pages.extend(all.filter(is_page).map(name));
     let mut found = 0;
     for name in pages {
         let text = page(&name).replace("\\\n", " ");

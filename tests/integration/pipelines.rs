@@ -155,22 +155,19 @@ async fn the_argo_cd_example_is_applied_with_the_rights_it_brings_and_mints_once
     let here = |text: &str| text.replace("namespace: payments", &format!("namespace: {}", world.namespace));
     let application: Value = serde_saphyr::from_str(&example("argocd/application.yaml")).unwrap();
     let path = application["spec"]["source"]["path"].as_str().unwrap();
-    assert!(examples().parent().unwrap().join(path).is_dir(), "{path}");
+    assert_eq!(path, "examples/argocd/payments");
     let argo = world.stage.plane.service_account("argocd", "argocd-application-controller", &[]).await.unwrap();
     world.stage.plane.admin_kubectl().apply(&here(&example("argocd/rights.yaml"))).await.unwrap();
 
-    let mut all = String::new();
-    for file in ["certificate.yaml", "policy.yaml", "request.yaml"] {
-        all.push_str(&format!(
-            "---\n{}",
-            here(&fs::read_to_string(examples().parent().unwrap().join(path).join(file)).unwrap())
-        ));
-    }
+    // In the order of the waves; the request comes last.
+    let all =
+        ["certificate.yaml", "policy.yaml", "request.yaml"].map(|file| example(&format!("argocd/payments/{file}")));
+    let all = here(&all.join("---\n"));
     let soon = (Timestamp::now() + SignedDuration::from_hours(2)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let mut all = all.replace("2026-12-01T18:00:00Z", &soon);
     if !stage::stamps(&world.stage.plane) {
         let by = certcourier::cluster::guard::own_user(&argo.client).await.unwrap();
-        all.push_str(&format!("  requestedBy: {}\n", serde_json::to_string(&by).unwrap()));
+        all = format!("{all}  requestedBy: {}\n", serde_json::to_string(&by).unwrap());
     }
     let sync = ["apply", "--server-side", "--field-manager=argocd-controller", "-f", "-"];
     world.until("the rights have arrived", async || argo.run_with(sync, &all).await.unwrap().succeeded()).await;
