@@ -106,11 +106,11 @@ async fn deliver(
     audit::announce(state, found, &receipt, &redeemer).await?;
     // From here on the client's going away must not stop us half-way: the receipt gets its outcome in any case.
     let (state_kept, namespace) = (Arc::clone(state), token.namespace().to_owned());
-    let claiming = async move {
-        let receipt = receipt::claim(&state_kept, &namespace, receipt).await?;
+    let committing = async move {
+        let receipt = receipt::commit(&state_kept, &namespace, receipt).await?;
         Ok::<_, ServerError>(Delivery::begin(state_kept, receipt, decided.certificate, file, redeemer, place))
     };
-    let delivering = state.tasks.spawn(claiming.in_current_span());
+    let delivering = state.tasks.spawn(committing.in_current_span());
     let delivery = delivering.await.map_err(|_| ServerError::internal())??;
     Ok(stream::respond(delivery))
 }

@@ -23,6 +23,7 @@ use crate::{
     cluster::{
         access,
         error::{ApiError, During as _, Failure},
+        settle::{self, Patience},
     },
     lifecycle, policy,
 };
@@ -143,15 +144,7 @@ pub async fn create(
 async fn settle(state: &ServerState, draft: &DownloadRequest, error: ApiError) -> Result<DownloadRequest, ServerError> {
     let (namespace, name) = (draft.namespace().unwrap_or_default(), draft.name_any());
     let api: Api<DownloadRequest> = Api::namespaced(state.clients.reads().clone(), &namespace);
-    let reading = async {
-        loop {
-            // That it is not there yet proves nothing: the creation may still be on its way.
-            match api.get_opt(&name).await {
-                Ok(Some(found)) => return found,
-                Ok(None) | Err(_) => tokio::time::sleep(READ_AGAIN).await,
-            }
-        }
-    };
+    let read = || async { api.get_opt(&name).await.during("read", || described(draft)) };
     let unknown = || {
         let words = format!(
             "whether the request `{name}` was created is not known, because the API server does not answer: look at \
@@ -159,10 +152,10 @@ async fn settle(state: &ServerState, draft: &DownloadRequest, error: ApiError) -
         );
         ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON)
     };
-    let limit = state.deliveries.receipt_timeout.get();
-    match tokio::time::timeout(limit, reading).await {
-        Ok(found) if is_ours(&found, draft) => Ok(found),
-        Ok(_) | Err(_) => Err(unknown().caused_by(error)),
+    let patience = Patience { limit: state.deliveries.receipt_timeout.get(), pause: READ_AGAIN };
+    match settle::read_until(patience, read, settle::once_there).await {
+        Some(found) if is_ours(&found, draft) => Ok(found),
+        Some(_) | None => Err(unknown().caused_by(error)),
     }
 }
 

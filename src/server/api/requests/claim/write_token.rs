@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Instant};
 
 use certcourier_bundle::{Passphrase, generate_passphrase};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{Api, ResourceExt as _};
+use kube::ResourceExt as _;
 use zeroize::Zeroizing;
 
 use crate::server::{
@@ -22,8 +22,9 @@ use crate::{
     api::{DateTime, DownloadRequest, DownloadRequestStatus},
     audit,
     cluster::{
-        error::{ApiError, During as _, Failure},
+        error::{ApiError, Failure},
         facts::{self, Gathered},
+        settle::{self, Patience, Update},
         status::{self, Written},
     },
     lifecycle::{self, Guard, Minted, Observed, Settings},
@@ -157,8 +158,8 @@ impl Attempt {
         match status::write(state.clients.writes(), &changed).await {
             Ok(Written::Done(written)) => Ok(Ended::Ours(Box::new(written))),
             Ok(Written::Conflict) => {
-                let now = current(state, request).await.map_err(refusal::unavailable)?;
-                now.map(Box::new).map(Ended::Changed).ok_or_else(gone)
+                let found = status::current(state.clients.reads(), request).await.map_err(refusal::unavailable)?;
+                found.map(Box::new).map(Ended::Changed).ok_or_else(gone)
             }
             // No answer, or one of a server in trouble: it may have been written all the same.
             Err(error) if error.failure() == Failure::Unavailable => self.settle(state, request, error).await,
@@ -179,22 +180,14 @@ impl Attempt {
         request: &DownloadRequest,
         error: ApiError,
     ) -> Result<Ended, ServerError> {
-        let reading = async {
-            loop {
-                match current(state, request).await {
-                    Ok(None) => return Err(gone()),
-                    Ok(Some(now)) if hash(&now) == Some(self.hash.as_str()) => return Ok(Ended::Ours(Box::new(now))),
-                    // Written by somebody else, so ours, if it is still on its way, will be refused.
-                    Ok(Some(now)) if now.resource_version() != request.resource_version() => {
-                        return Ok(Ended::Changed(Box::new(now)));
-                    }
-                    // That it is not there yet proves nothing: the update may still be on its way.
-                    Ok(Some(_)) | Err(_) => tokio::time::sleep(READ_AGAIN).await,
-                }
-            }
-        };
-        let limit = state.deliveries.receipt_timeout.get();
-        tokio::time::timeout(limit, reading).await.unwrap_or_else(|_| Err(unknown().caused_by(error)))
+        let patience = Patience { limit: state.deliveries.receipt_timeout.get(), pause: READ_AGAIN };
+        let is_ours = |found: &DownloadRequest| hash(found) == Some(self.hash.as_str());
+        match settle::update(state.clients.reads(), request, patience, is_ours).await {
+            Some(Update::Ours(found)) => Ok(Ended::Ours(Box::new(found))),
+            Some(Update::Changed(found)) => Ok(Ended::Changed(Box::new(found))),
+            Some(Update::Gone) => Err(gone()),
+            None => Err(unknown().caused_by(error)),
+        }
     }
 
     fn into_claimed(self, request: DownloadRequest) -> Claimed {
@@ -226,14 +219,6 @@ fn generation(request: &DownloadRequest) -> i64 {
 
 fn hash(request: &DownloadRequest) -> Option<&str> {
     request.status.as_ref()?.token.as_ref()?.hash.as_deref()
-}
-
-/// The request as the API server has it; `None` when it is gone, or another one has its name.
-async fn current(state: &ServerState, request: &DownloadRequest) -> Result<Option<DownloadRequest>, ApiError> {
-    let (namespace, name) = (request.namespace().unwrap_or_default(), request.name_any());
-    let requests: Api<DownloadRequest> = Api::namespaced(state.clients.reads().clone(), &namespace);
-    let found = requests.get_opt(&name).await.during("read", || format!("DownloadRequest {namespace}/{name}"))?;
-    Ok(found.filter(|found| found.uid() == request.uid()))
 }
 
 fn overtaken() -> ServerError {
