@@ -12,7 +12,7 @@
 //! - [`guard`] looks at admission policies and CRDs, probes them, and keeps the record of it; [`mutations`] tells of what
 //!   can change objects on their way, as it comes.
 //! - [`receipts`] and [`status`] write the two things that must be written once; [`settle`] finds out what became of a write
-//!   whose answer was lost; [`events`] tells people.
+//!   whose answer was lost; [`votes`] appends one; [`events`] tells people.
 
 pub mod access;
 pub mod client;
@@ -32,3 +32,4 @@ pub mod receipts;
 pub mod secrets;
 pub mod settle;
 pub mod status;
+pub mod votes;

@@ -22,23 +22,26 @@ use crate::server::{
     http::{
         error::{ErrorCode, ServerError},
         path::Place,
-        refusal::{self, SOON},
+        refusal::{self, READ_AGAIN, SOON},
     },
     state::ServerState,
 };
 use crate::{
     api::{
-        Approval, Decision, DownloadRequest, Phase, Requester,
+        Decision, DownloadRequest, Phase, Requester,
         names::{REVOKE, REVOKED_BY},
     },
     audit::call::Action,
-    cluster::error::During as _,
-    lifecycle,
+    cluster::{
+        error::During as _,
+        settle::Patience,
+        votes::{self, VoteError, Voter},
+    },
+    lifecycle::{self, Ballot, GivenReason, NoReason, VoteRefusal},
 };
 
 /// How long a new request may take until there is something to vote on.
 const FIRST_LOOK: Duration = Duration::from_secs(2);
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const VOTE_HINT: &str = "ask for ClusterRole certcourier-approver there";
 const REVOKE_HINT: &str =
     "ask for a role that may patch downloadrequests.certcourier.io there, such as certcourier-approver";
@@ -116,9 +119,10 @@ pub async fn approve_request(
     body: Body,
 ) -> Result<Json<RequestView>, ServerError> {
     let ApproveBody { reason, digest } = json_body::read(&state, &headers, body, APPROVE_EXAMPLE).await?;
-    let reason = given(reason.as_deref(), APPROVE_EXAMPLE)?.to_owned();
+    let reason = given(reason.as_deref(), APPROVE_EXAMPLE)?;
     let digest = digest.filter(|digest| !digest.is_empty()).ok_or_else(|| no_digest(&place))?;
-    vote(&state, &caller, &place, Vote { digest: Some(digest), decision: Decision::Approve, reason }).await
+    let ballot = Ballot { decision: Decision::Approve, digest: Some(&digest), spare: true };
+    vote(&state, &caller, &place, &ballot, &reason).await
 }
 
 /// Deny a request.
@@ -150,9 +154,10 @@ pub async fn deny_request(
     body: Body,
 ) -> Result<Json<RequestView>, ServerError> {
     let DenyBody { reason, digest } = json_body::read(&state, &headers, body, EXAMPLE).await?;
-    let reason = given(reason.as_deref(), EXAMPLE)?.to_owned();
+    let reason = given(reason.as_deref(), EXAMPLE)?;
     let digest = digest.filter(|digest| !digest.is_empty());
-    vote(&state, &caller, &place, Vote { digest, decision: Decision::Deny, reason }).await
+    let ballot = Ballot { decision: Decision::Deny, digest: digest.as_deref(), spare: true };
+    vote(&state, &caller, &place, &ballot, &reason).await
 }
 
 /// Withdraw a request.
@@ -185,6 +190,7 @@ pub async fn revoke_request(
     let reason = given(body.reason.as_deref(), EXAMPLE)?;
     let who = caller.identity(&state).await?;
     let witness = Witness::new(&state, &caller, &who);
+    let reason = reason.as_str();
     let revoked = withdraw(&caller, &place, &who, reason).await;
     let request = revoked.inspect_err(|refusal| witness.refused_at(&place, Action::Revoke, refusal))?;
     witness.revoked(&request, reason);
@@ -211,87 +217,103 @@ async fn withdraw(
     Ok(request)
 }
 
-/// A vote to be cast; without a digest for what is under review now.
-struct Vote {
-    digest: Option<String>,
-    decision: Decision,
-    reason: String,
-}
-
 async fn vote(
     state: &Arc<ServerState>,
     caller: &Caller,
     place: &Place,
-    vote: Vote,
+    ballot: &Ballot<'_>,
+    reason: &GivenReason,
 ) -> Result<Json<RequestView>, ServerError> {
     let (who, under_review) = tokio::join!(caller.identity(state), request_under_review(caller, place));
     let who = who?;
     let witness = Witness::new(state, caller, &who);
+    let patience = Patience { limit: state.deliveries.receipt_timeout.get(), pause: READ_AGAIN };
+    let voter = Voter { who: &who, reads: &caller.client, writes: &caller.client, patience };
     let voted = match under_review {
-        Ok(request) => cast(caller, place, &who, request, &vote).await,
+        Ok(request) => cast(voter, place, request, ballot, reason).await,
         Err(refusal) => Err(refusal),
     };
-    let action = audit::vote(vote.decision);
+    let action = audit::vote(ballot.decision);
     let (request, is_new) = voted.inspect_err(|refusal| witness.refused_at(place, action, refusal))?;
     if is_new {
-        witness.voted(&request, vote.decision, &vote.reason);
+        witness.voted(&request, ballot.decision, reason.as_str());
     }
     Ok(Json(RequestView::of(&request, state.clients.clock().now())))
 }
 
-/// The request with the vote, and whether it was not there before.
+/// The request with the vote, and whether it was not there before: to vote the same twice is to have voted, because a
+/// client that lost the answer may ask again.
 async fn cast(
-    caller: &Caller,
+    voter: Voter<'_>,
     place: &Place,
-    who: &Requester,
     request: DownloadRequest,
-    vote: &Vote,
+    ballot: &Ballot<'_>,
+    reason: &GivenReason,
 ) -> Result<(DownloadRequest, bool), ServerError> {
-    let digest = vote.digest.clone().unwrap_or_else(|| current_digest(&request));
-    let before = request.status.as_ref().and_then(|status| status.approvals.as_deref()).unwrap_or_default();
-    if has_voted(before, who, &digest, vote.decision) {
-        return Ok((request, false));
+    let (refusal, request) = match votes::append(voter, request, ballot, reason).await {
+        Ok(voted) => return Ok((voted, true)),
+        Err(VoteError::Refused { refusal, request }) => (refusal, *request),
+        Err(VoteError::Altered(altered)) => return Err(refusal::of_altered(&altered, place)),
+        Err(VoteError::Api(error)) => return Err(refusal::passed_through(error, VOTE_HINT)),
+        Err(VoteError::Unknown(error)) => return Err(unknown().caused_by(error)),
+        Err(VoteError::Gone) => return Err(gone()),
+        Err(VoteError::Restless) => return Err(kept_changing()),
+    };
+    match (refusal, ballot.decision) {
+        (VoteRefusal::AlreadyApproved, Decision::Approve) | (VoteRefusal::AlreadyDenied, Decision::Deny) => {
+            Ok((request, false))
+        }
+        (VoteRefusal::Closed(phase), _) => Err(closed(phase)),
+        _ => {
+            // RBAC and admission refuse it too, and say to whom: those words come first.
+            let vote = lifecycle::entry(&request, voter.who, ballot, reason);
+            let rehearsed = votes::rehearse(voter, &request, &vote).await;
+            Err(rehearsed.map_or_else(|error| refusal::passed_through(error, VOTE_HINT), |()| refused(refusal)))
+        }
     }
-    let sent = lifecycle::ballot(who, &digest, vote.decision, &vote.reason);
-    let patch = json!([{"op": "add", "path": "/status/approvals/-", "value": sent}]);
-    let patch = serde_json::from_value(patch).map_err(|error| ServerError::internal().caused_by(error))?;
-    let patch = Patch::<DownloadRequest>::Json(patch);
-    let patched = as_caller(caller, place).patch_status(&place.name, &PatchParams::default(), &patch).await;
-    let voted =
-        patched.during("vote on", || described(place)).map_err(|error| refusal::passed_through(error, VOTE_HINT))?;
-    lifecycle::read_back(&voted, before, &sent).map_err(|altered| refusal::of_altered(&altered, place))?;
-    Ok((voted, true))
 }
 
-/// Whoever votes the same twice has voted: a client that lost the answer may ask again.
-fn has_voted(votes: &[Approval], who: &Requester, digest: &str, decision: Decision) -> bool {
-    votes.iter().any(|vote| vote.username == who.username && vote.digest == digest && vote.decision == decision)
+/// In our own words, where the API server would have let the vote pass.
+fn refused(refusal: VoteRefusal) -> ServerError {
+    let (code, words) = match refusal {
+        VoteRefusal::Closed(phase) => return closed(phase),
+        VoteRefusal::SystemUser => (ErrorCode::Forbidden, "approvers are people: a ServiceAccount cannot vote"),
+        VoteRefusal::OwnRequest => (ErrorCode::Forbidden, "no self-approval: another person must vote"),
+        VoteRefusal::AlreadyApproved => (ErrorCode::BadRequest, "you have approved this request already"),
+        VoteRefusal::AlreadyDenied => (ErrorCode::RequestClosed, "you have denied this request, which ends it"),
+        VoteRefusal::NothingToApprove => (ErrorCode::BadRequest, "there is nothing to approve yet: try again later"),
+        VoteRefusal::NotAwaited(_) => (ErrorCode::BadRequest, "this request does not wait for an approval"),
+        VoteRefusal::OtherReview => {
+            (ErrorCode::BadRequest, "`digest` is not for what is under review now: look at the request again")
+        }
+    };
+    ServerError::new(code, words)
 }
 
 /// The request once the controller has opened a review of it.
 async fn request_under_review(caller: &Caller, place: &Place) -> Result<DownloadRequest, ServerError> {
-    let waiting = async {
-        loop {
-            let request = request_as(caller, place).await?;
-            let status = request.status.clone().unwrap_or_default();
-            if !status.phase.unwrap_or_default().is_open() || status.approvals.is_some() {
-                return Ok(request);
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-    };
-    let request = tokio::time::timeout(FIRST_LOOK, waiting).await.unwrap_or_else(|_| Err(not_looked_at()))?;
-    let phase = request.status.as_ref().and_then(|status| status.phase).unwrap_or_default();
-    if phase.is_open() {
-        return Ok(request);
-    }
-    let words = format!("the request is closed ({}): a vote changes nothing any more", phase.name());
-    Err(ServerError::new(ErrorCode::RequestClosed, words))
+    let found = votes::under_review(FIRST_LOOK, || request_as(caller, place)).await?;
+    found.ok_or_else(not_looked_at)
 }
 
-fn current_digest(request: &DownloadRequest) -> String {
-    let review = request.status.as_ref().and_then(|status| status.review.as_ref());
-    review.map(|review| review.digest.clone()).unwrap_or_default()
+fn closed(phase: Phase) -> ServerError {
+    let words = format!("the request is closed ({}): a vote changes nothing any more", phase.name());
+    ServerError::new(ErrorCode::RequestClosed, words)
+}
+
+fn gone() -> ServerError {
+    ServerError::new(ErrorCode::RequestClosed, "the request was deleted meanwhile: there is nothing left to vote on")
+}
+
+fn kept_changing() -> ServerError {
+    let words = "the request kept changing while your vote was written, so it was not cast: vote again";
+    ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON)
+}
+
+fn unknown() -> ServerError {
+    let words = "whether your vote was cast is not known, because the API server does not answer: vote again, the same \
+                 vote counts once";
+    ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON)
 }
 
 /// Nobody approves what they have not looked at.
@@ -305,15 +327,14 @@ fn no_digest(place: &Place) -> ServerError {
 }
 
 /// A reason that says something.
-fn given<'a>(reason: Option<&'a str>, example: &str) -> Result<&'a str, ServerError> {
-    match reason.unwrap_or_default().trim() {
-        "" => {
+fn given(reason: Option<&str>, example: &str) -> Result<GivenReason, ServerError> {
+    GivenReason::new(reason.unwrap_or_default()).map_err(|wrong| match wrong {
+        NoReason::Empty => {
             let words = format!("say why, it goes on record: -d '{example}'");
-            Err(ServerError::new(ErrorCode::ReasonRequired, words))
+            ServerError::new(ErrorCode::ReasonRequired, words)
         }
-        reason if reason.chars().count() > 1024 => Err(bad_request("the reason is longer than 1,024 characters")),
-        reason => Ok(reason),
-    }
+        NoReason::TooLong => bad_request("the reason is longer than 1,024 characters"),
+    })
 }
 
 fn as_caller(caller: &Caller, place: &Place) -> Api<DownloadRequest> {
