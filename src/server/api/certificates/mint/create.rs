@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use certcourier_bundle::Randomness as _;
 use kube::{
     Api, ResourceExt as _,
     api::{ListParams, PostParams},
@@ -15,7 +16,6 @@ use crate::server::{
         path::Place,
         refusal::{self, READ_AGAIN, SOON},
     },
-    randomness,
     state::ServerState,
 };
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
         settle::{self, Patience},
     },
     lifecycle, policy,
+    randomness::OperatingSystem,
 };
 
 /// How often a name may be taken already: 27^5 names make even a second time unlikely.
@@ -35,7 +36,7 @@ const HINT: &str = "ask for ClusterRole certcourier-downloader (or certcourier-o
 /// Randomness for a name.
 pub fn random() -> Result<[u8; draft::RANDOM_CHARACTERS], ServerError> {
     let mut random = [0; draft::RANDOM_CHARACTERS];
-    randomness::fill(&mut random)?;
+    OperatingSystem.fill(&mut random).map_err(|error| ServerError::internal().caused_by(error))?;
     Ok(random)
 }
 

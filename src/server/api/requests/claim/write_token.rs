@@ -5,17 +5,14 @@
 
 use std::{sync::Arc, time::Instant};
 
-use certcourier_bundle::{Passphrase, generate_passphrase};
+use certcourier_bundle::Passphrase;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::ResourceExt as _;
-use zeroize::Zeroizing;
 
 use crate::server::{
     http::{
         error::{ErrorCode, ServerError},
         refusal::{self, READ_AGAIN, SOON},
     },
-    randomness,
     state::ServerState,
 };
 use crate::{
@@ -28,9 +25,9 @@ use crate::{
         status::{self, Written},
     },
     lifecycle::{self, Guard, Minted, Observed, Settings},
-    policy::{self, Decision, needs_passphrase},
+    policy::{self, Decision},
     randomness::OperatingSystem,
-    token::{self, NONCE_BYTES, RANDOM_BYTES, Token},
+    token::{self, Prepared, Token},
 };
 
 /// How often somebody else may change the request in between.
@@ -135,20 +132,9 @@ impl Attempt {
         let planned = lifecycle::claim(&seen, state.clients.clock().second());
         let (base, mint) = planned.map_err(|refusal| refusal::of_claim(&refusal))?;
 
-        let mut random = Zeroizing::new([0; RANDOM_BYTES]);
-        randomness::fill(random.as_mut_slice())?;
-        let token = Token::mint(&request.namespace().unwrap_or_default(), &request.name_any(), &random);
-        let generated_passphrase = if given.is_none() && generates_passphrase(request) {
-            let made = generate_passphrase(&mut OperatingSystem);
-            Some(made.map_err(|error| ServerError::internal().caused_by(error))?)
-        } else {
-            None
-        };
-        let sealed_passphrase = given
-            .or(generated_passphrase.as_ref())
-            .map(|passphrase| seal(&token, passphrase, request, mint.generation))
-            .transpose()?;
-        let hash = token.hash();
+        let prepared = token::prepare(request, mint.generation, given, &mut OperatingSystem)
+            .map_err(|error| ServerError::internal().caused_by(error))?;
+        let Prepared { token, hash, sealed: sealed_passphrase, generated: generated_passphrase } = prepared;
         let status = mint.complete(request, &base, Minted { hash: hash.clone(), sealed_passphrase, reader_name: None });
         Ok(Self { token, hash, expires_at: Time(mint.expires_at), generated_passphrase, status })
     }
@@ -194,23 +180,6 @@ impl Attempt {
         let Self { token, expires_at, generated_passphrase, .. } = self;
         Claimed { token, expires_at, generated_passphrase, request }
     }
-}
-
-fn generates_passphrase(request: &DownloadRequest) -> bool {
-    needs_passphrase(request.spec.format) && request.spec.passphrase_secret_ref.is_none()
-}
-
-fn seal(
-    token: &Token,
-    passphrase: &Passphrase,
-    request: &DownloadRequest,
-    generation: i64,
-) -> Result<String, ServerError> {
-    let mut nonce = [0; NONCE_BYTES];
-    randomness::fill(&mut nonce)?;
-    let uid = request.uid().unwrap_or_default();
-    token::seal(token, passphrase.reveal(), &uid, generation, &nonce)
-        .map_err(|error| ServerError::internal().caused_by(error))
 }
 
 fn generation(request: &DownloadRequest) -> i64 {
