@@ -15,7 +15,7 @@ use axum::response::Response;
 use kube::Api;
 use tracing::Instrument as _;
 
-pub(crate) use refusal::{of_api_error, of_ending_namespace, of_reason};
+use refusal::of_api_error;
 pub use render::Renders;
 pub(crate) use render::{Leaves, leaves_of};
 
@@ -27,6 +27,7 @@ use crate::server::{
     connection::Connection,
     http::{
         error::{ErrorCode, ServerError},
+        refusal::SOON,
         request_id::RequestId,
     },
     net::client_address::ClientAddress,
@@ -218,5 +219,5 @@ pub fn no_request() -> ServerError {
 fn too_slow() -> ServerError {
     let words = "the facts behind this download became too old while it was prepared; \
                  nothing was delivered and the token is still good: try again";
-    ServerError::new(ErrorCode::Unavailable, words).retry_after(refusal::SOON)
+    ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON)
 }

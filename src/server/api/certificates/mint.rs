@@ -34,7 +34,7 @@ use crate::server::{
     http::{
         error::{ErrorCode, ServerError},
         path::Place,
-        refusal,
+        refusal::{self, Aftermath},
     },
     state::ServerState,
 };
@@ -144,7 +144,7 @@ async fn mint(
         facts::live(state.clients.reads(), &draft, state.operator_policy.as_ref()),
         create::must_have_room(state, caller, who, &place.project)
     );
-    let gathered = gathered.map_err(refusal::of_facts)?;
+    let gathered = gathered.map_err(|error| refusal::of_facts(error, Aftermath::Unsaid))?;
     if draft.spec.deadline.is_none() {
         draft.spec.deadline = default_deadline(state, &draft, &gathered);
     }

@@ -26,7 +26,7 @@ use crate::server::{
     http::{
         error::{ErrorCode, ServerError},
         path::Place,
-        refusal,
+        refusal::{self, Aftermath},
     },
     state::ServerState,
 };
@@ -155,7 +155,7 @@ async fn claim(
         }
     };
     let gathering = facts::live(state.clients.reads(), &request, state.operator_policy.as_ref());
-    let gathering = async { gathering.await.map_err(refusal::of_facts) };
+    let gathering = async { gathering.await.map_err(|error| refusal::of_facts(error, Aftermath::Unsaid)) };
     let (mut gathered, in_person) = tokio::try_join!(gathering, in_person)?;
     gathered.narrow(in_person);
     take(state, request, &gathered, given, since).await

@@ -9,11 +9,14 @@ use uuid::Uuid;
 use super::{
     Redeemer,
     authorize::Decided,
-    refusal::{self, SOON, of_api_error, of_ending_namespace},
+    refusal::{self, of_api_error},
     render,
 };
 use crate::server::{
-    http::error::{ErrorCode, ServerError},
+    http::{
+        error::{ErrorCode, ServerError},
+        refusal::{SOON, of_ending_namespace},
+    },
     state::ServerState,
 };
 use crate::{

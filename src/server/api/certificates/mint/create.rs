@@ -14,7 +14,7 @@ use crate::server::{
     http::{
         error::{ErrorCode, ServerError},
         path::Place,
-        refusal::{self, READ_AGAIN, SOON},
+        refusal::{self, Aftermath, READ_AGAIN, SOON},
     },
     state::ServerState,
 };
@@ -56,7 +56,7 @@ pub async fn refusal(caller: &Caller, place: &Place, draft: &DownloadRequest) ->
     match tried.during("try to create", || described(draft)) {
         Err(error) if error.failure() == Failure::Forbidden => refusal::passed_through(error, HINT),
         Err(error) if matches!(error.failure(), Failure::Unavailable | Failure::Throttled(_)) => {
-            refusal::unavailable(error)
+            refusal::unavailable(error, Aftermath::Unsaid)
         }
         _ => {
             let (verb, name) = (policy::verb(draft.spec.format), &place.name);
@@ -97,7 +97,7 @@ pub async fn must_have_room(
             Err(ServerError::new(ErrorCode::TooManyOpenRequests, words))
         }
         Err(error) if matches!(error.failure(), Failure::Unavailable | Failure::Throttled(_)) => {
-            Err(refusal::unavailable(error))
+            Err(refusal::unavailable(error, Aftermath::Unsaid))
         }
         Ok(_) | Err(_) => Ok(()),
     }

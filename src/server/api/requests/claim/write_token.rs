@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::server::{
     http::{
         error::{ErrorCode, ServerError},
-        refusal::{self, READ_AGAIN, SOON},
+        refusal::{self, Aftermath, READ_AGAIN, SOON},
     },
     state::ServerState,
 };
@@ -144,12 +144,14 @@ impl Attempt {
         match status::write(state.clients.writes(), &changed).await {
             Ok(Written::Done(written)) => Ok(Ended::Ours(Box::new(written))),
             Ok(Written::Conflict) => {
-                let found = status::current(state.clients.reads(), request).await.map_err(refusal::unavailable)?;
+                let found = status::current(state.clients.reads(), request)
+                    .await
+                    .map_err(|error| refusal::unavailable(error, Aftermath::Unsaid))?;
                 found.map(Box::new).map(Ended::Changed).ok_or_else(gone)
             }
             // No answer, or one of a server in trouble: it may have been written all the same.
             Err(error) if error.failure() == Failure::Unavailable => self.settle(state, request, error).await,
-            Err(error) => Err(refusal::unavailable(error)),
+            Err(error) => Err(refusal::unavailable(error, Aftermath::Unsaid)),
         }
     }
 
