@@ -28,8 +28,6 @@ use self::{
 };
 use super::{http::route::documented, state::ServerState};
 
-pub(super) use certificates::mint::FormatName;
-
 /// The routes that take a Kubernetes bearer token.
 pub(super) fn routes() -> OpenApiRouter<Arc<ServerState>> {
     OpenApiRouter::default()

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    certificates::mint::FormatName,
     json_body::bad_request,
     pagination::{self, Listing, Page, Period},
 };
@@ -22,7 +21,7 @@ use crate::server::{
     state::ServerState,
 };
 use crate::{
-    api::{DateTime, DownloadReceipt},
+    api::{DateTime, DownloadReceipt, http::FormatName},
     cluster::error::During as _,
 };
 

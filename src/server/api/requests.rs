@@ -17,7 +17,7 @@ use utoipa::{
 };
 
 use super::{
-    certificates::mint::{FormatName, approval_kind},
+    certificates::mint::approval_kind,
     json_body::bad_request,
     pagination::{self, Listing, Page, Period},
     requests::claim::{REQUEST_HINT, request_as},
@@ -28,6 +28,7 @@ use crate::{
     api::{
         DateTime, Decision, DownloadRequest, DownloadRequestStatus, Phase,
         condition::{APPROVED, FINISHED, STALLED, TOKEN_ISSUED},
+        http::FormatName,
     },
     lifecycle::{self, Tally},
 };

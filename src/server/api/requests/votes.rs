@@ -8,9 +8,7 @@ use kube::{
     Api,
     api::{Patch, PatchParams},
 };
-use serde::Deserialize;
 use serde_json::json;
-use utoipa::ToSchema;
 
 use super::{RequestView, claim::request_as};
 use crate::server::{
@@ -29,6 +27,7 @@ use crate::server::{
 use crate::{
     api::{
         Decision, DownloadRequest, Phase, Requester,
+        http::{ApproveBody, DenyBody, RevokeBody},
         names::{REVOKE, REVOKED_BY},
     },
     audit::call::Action,
@@ -47,47 +46,6 @@ const REVOKE_HINT: &str =
     "ask for a role that may patch downloadrequests.certcourier.io there, such as certcourier-approver";
 const EXAMPLE: &str = r#"{"reason":"INC-4211"}"#;
 const APPROVE_EXAMPLE: &str = r#"{"digest":"…","reason":"INC-4211"}"#;
-
-/// An approval.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"digest": "5f3c…", "reason": "INC-4211, checked with alice"}))]
-pub struct ApproveBody {
-    /// Why; it goes into the receipt.
-    #[serde(default, deserialize_with = "json_body::text")]
-    #[schema(value_type = String, required = true, min_length = 1, max_length = 1024, pattern = "\\S")]
-    reason: Option<String>,
-    /// `approval.digest` of the request as you saw it: the approval counts for that and nothing else.
-    #[serde(default, deserialize_with = "json_body::text")]
-    #[schema(required = true, value_type = String, min_length = 1, max_length = 64)]
-    digest: Option<String>,
-}
-
-/// A denial.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"reason": "no change request for this"}))]
-pub struct DenyBody {
-    /// Why; it goes on record.
-    #[serde(default, deserialize_with = "json_body::text")]
-    #[schema(value_type = String, required = true, min_length = 1, max_length = 1024, pattern = "\\S")]
-    reason: Option<String>,
-    /// `approval.digest` of the request as you saw it. A denial ends the request with any, and without one.
-    #[serde(default, deserialize_with = "json_body::text")]
-    #[schema(max_length = 64)]
-    digest: Option<String>,
-}
-
-/// A withdrawal.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"reason": "laptop stolen"}))]
-pub struct RevokeBody {
-    /// Why.
-    #[serde(default, deserialize_with = "json_body::text")]
-    #[schema(value_type = String, required = true, min_length = 1, max_length = 1024, pattern = "\\S")]
-    reason: Option<String>,
-}
 
 /// Approve a request.
 ///
