@@ -16,6 +16,9 @@ capabilities:
 {{- with .Values.externalURL }}
 - {{ printf "--external-url=%s" . | quote }}
 {{- end }}
+{{- with .Values.maxOpenRequests }}
+- --max-open-requests={{ int . }}
+{{- end }}
 - --log-format={{ .Values.logs.format }}
 - {{ printf "--log=%s" .Values.logs.filter | quote }}
 {{- end }}
