@@ -217,5 +217,5 @@ fn not_minted(refusal: &ClaimRefusal, material: &Material) -> ServerError {
 
 fn no_certificate(draft: &DownloadRequest) -> ServerError {
     let (name, project) = (draft.spec.certificate_ref.name.clone(), draft.namespace().unwrap_or_default());
-    certificates::no_certificate(&Place { project, name })
+    certificates::get::no_certificate(&Place { project, name })
 }

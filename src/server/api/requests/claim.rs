@@ -11,10 +11,10 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use certcourier_bundle::Passphrase;
-use kube::Api;
 
 pub use write_token::{Claimed, decision, guard, take};
 
+use super::get::request_as;
 use crate::server::{
     api::{
         audit::{self, Witness},
@@ -34,13 +34,9 @@ use crate::{
         http::{ClaimBody, SecretText, TokenAnswer},
         names,
     },
-    cluster::{error::During as _, facts},
+    cluster::facts,
     policy::{Access, needs_passphrase},
 };
-
-/// What to ask for where requests may not be read.
-pub const REQUEST_HINT: &str =
-    "ask for a role that may read downloadrequests.certcourier.io there, such as certcourier-viewer";
 
 /// The answer that carries a claimed token.
 pub fn answer(caller: &Caller, claimed: &Claimed) -> (StatusCode, Json<TokenAnswer>) {
@@ -130,22 +126,6 @@ async fn claim(
     let (mut gathered, in_person) = tokio::try_join!(gathering, in_person)?;
     gathered.narrow(in_person);
     take(state, request, &gathered, given, since).await
-}
-
-/// The request, read as the caller.
-///
-/// # Errors
-/// What the API server refuses them; [`ErrorCode::NotFound`] where there is none.
-pub async fn request_as(caller: &Caller, place: &Place) -> Result<DownloadRequest, ServerError> {
-    let Place { project, name } = place;
-    let requests: Api<DownloadRequest> = Api::namespaced(caller.client.clone(), project);
-    let found = requests.get_opt(name).await.during("read", || format!("DownloadRequest {project}/{name}"));
-    found.map_err(|error| refusal::passed_through(error, REQUEST_HINT))?.ok_or_else(|| {
-        let words = format!(
-            "there is no request `{name}` in project {project}; /api/v1/projects/{project}/requests lists those there are"
-        );
-        ServerError::new(ErrorCode::NotFound, words)
-    })
 }
 
 fn not_the_requester(request: &DownloadRequest) -> ServerError {

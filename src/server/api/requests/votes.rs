@@ -1,20 +1,15 @@
-//! People agree, refuse, or withdraw. The vote and the annotation are written with the caller's own token, so that
-//! admission decides whose they are and whether they count.
+//! What approve and deny share: the vote is written with the caller's own token, so that admission decides whose it is and
+//! whether it counts.
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Json, body::Body, extract::State, http::HeaderMap};
-use kube::{
-    Api,
-    api::{Patch, PatchParams},
-};
-use serde_json::json;
+use axum::Json;
 
-use super::{RequestView, claim::request_as};
+use super::{RequestView, get::request_as};
 use crate::server::{
     api::{
         audit::{self, Witness},
-        json_body::{self, bad_request},
+        json_body::bad_request,
     },
     auth::caller::Caller,
     http::{
@@ -25,14 +20,8 @@ use crate::server::{
     state::ServerState,
 };
 use crate::{
-    api::{
-        Decision, DownloadRequest, Phase, Requester,
-        http::{ApproveBody, DenyBody, RevokeBody},
-        names::{REVOKE, REVOKED_BY},
-    },
-    audit::call::Action,
+    api::{Decision, DownloadRequest, Phase},
     cluster::{
-        error::During as _,
         settle::Patience,
         votes::{self, VoteError, Voter},
     },
@@ -41,141 +30,15 @@ use crate::{
 
 /// How long a new request may take until there is something to vote on.
 const FIRST_LOOK: Duration = Duration::from_secs(2);
-const VOTE_HINT: &str = "ask for ClusterRole certcourier-approver there";
-const REVOKE_HINT: &str =
-    "ask for a role that may patch downloadrequests.certcourier.io there, such as certcourier-approver";
-const EXAMPLE: &str = r#"{"reason":"INC-4211"}"#;
-const APPROVE_EXAMPLE: &str = r#"{"digest":"…","reason":"INC-4211"}"#;
+const HINT: &str = "ask for ClusterRole certcourier-approver there";
+/// The body of a denial and of a revocation.
+pub const EXAMPLE: &str = r#"{"reason":"INC-4211"}"#;
 
-/// Approve a request.
+/// Casts a vote as the caller, and answers with the request that holds it.
 ///
-/// The vote counts once, for what was under review when you looked: `digest` says what that was. Nobody approves their own
-/// request, and programs do not vote.
-#[utoipa::path(
-    post,
-    path = "/api/v1/projects/{project}/requests/{request}/approve",
-    tag = "requests",
-    params(
-        ("project" = String, Path, description = "Namespace"),
-        ("request" = String, Path, description = "Name of the request"),
-    ),
-    request_body(content = ApproveBody, description = "Any Content-Type"),
-    responses(
-        (status = 200, description = "The request with the vote", body = RequestView),
-        (status = 409, description = "`request_closed`, `write_altered`"),
-        (status = 422, description = "`reason_required`"),
-    ),
-    extensions(("x-kubernetes-rights" = json!([
-        "get downloadrequests", "patch downloadrequests/status", "approve certificates"
-    ]))),
-)]
-pub async fn approve_request(
-    State(state): State<Arc<ServerState>>,
-    caller: Caller,
-    place: Place,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Json<RequestView>, ServerError> {
-    let ApproveBody { reason, digest } = json_body::read(&state, &headers, body, APPROVE_EXAMPLE).await?;
-    let reason = given(reason.as_deref(), APPROVE_EXAMPLE)?;
-    let digest = digest.filter(|digest| !digest.is_empty()).ok_or_else(|| no_digest(&place))?;
-    let ballot = Ballot { decision: Decision::Approve, digest: Some(&digest), spare: true };
-    vote(&state, &caller, &place, &ballot, &reason).await
-}
-
-/// Deny a request.
-///
-/// One denial ends a request, also after others have approved it and while its token lives.
-#[utoipa::path(
-    post,
-    path = "/api/v1/projects/{project}/requests/{request}/deny",
-    tag = "requests",
-    params(
-        ("project" = String, Path, description = "Namespace"),
-        ("request" = String, Path, description = "Name of the request"),
-    ),
-    request_body(content = DenyBody, description = "Any Content-Type"),
-    responses(
-        (status = 200, description = "The request with the vote; its phase follows", body = RequestView),
-        (status = 409, description = "`request_closed`, `write_altered`"),
-        (status = 422, description = "`reason_required`"),
-    ),
-    extensions(("x-kubernetes-rights" = json!([
-        "get downloadrequests", "patch downloadrequests/status", "approve certificates"
-    ]))),
-)]
-pub async fn deny_request(
-    State(state): State<Arc<ServerState>>,
-    caller: Caller,
-    place: Place,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Json<RequestView>, ServerError> {
-    let DenyBody { reason, digest } = json_body::read(&state, &headers, body, EXAMPLE).await?;
-    let reason = given(reason.as_deref(), EXAMPLE)?;
-    let digest = digest.filter(|digest| !digest.is_empty());
-    let ballot = Ballot { decision: Decision::Deny, digest: digest.as_deref(), spare: true };
-    vote(&state, &caller, &place, &ballot, &reason).await
-}
-
-/// Withdraw a request.
-///
-/// Its token stops working with this call; the request's phase follows. It cannot be undone.
-#[utoipa::path(
-    post,
-    path = "/api/v1/projects/{project}/requests/{request}/revoke",
-    tag = "requests",
-    params(
-        ("project" = String, Path, description = "Namespace"),
-        ("request" = String, Path, description = "Name of the request"),
-    ),
-    request_body(content = RevokeBody, description = "Any Content-Type"),
-    responses(
-        (status = 200, description = "The request; its phase follows", body = RequestView),
-        (status = 409, description = "`request_closed`, `write_altered`"),
-        (status = 422, description = "`reason_required`"),
-    ),
-    extensions(("x-kubernetes-rights" = json!(["patch downloadrequests"]))),
-)]
-pub async fn revoke_request(
-    State(state): State<Arc<ServerState>>,
-    caller: Caller,
-    place: Place,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Json<RequestView>, ServerError> {
-    let body: RevokeBody = json_body::read(&state, &headers, body, EXAMPLE).await?;
-    let reason = given(body.reason.as_deref(), EXAMPLE)?;
-    let who = caller.identity(&state).await?;
-    let witness = Witness::new(&state, &caller, &who);
-    let reason = reason.as_str();
-    let revoked = withdraw(&caller, &place, &who, reason).await;
-    let request = revoked.inspect_err(|refusal| witness.refused_at(&place, Action::Revoke, refusal))?;
-    witness.revoked(&request, reason);
-    Ok(Json(RequestView::of(&request, state.clients.clock().now())))
-}
-
-async fn withdraw(
-    caller: &Caller,
-    place: &Place,
-    who: &Requester,
-    reason: &str,
-) -> Result<DownloadRequest, ServerError> {
-    let patch = json!({"metadata": {"annotations": {REVOKE: reason, REVOKED_BY: who.username}}});
-    let api = as_caller(caller, place);
-    let patched = api.patch(&place.name, &PatchParams::default(), &Patch::Merge(patch)).await;
-    let request =
-        patched.during("revoke", || described(place)).map_err(|error| refusal::passed_through(error, REVOKE_HINT))?;
-    let phase = request.status.as_ref().and_then(|status| status.phase).unwrap_or_default();
-    if !phase.is_open() && phase != Phase::Revoked {
-        let words = format!("the request is closed ({}): there is nothing left to withdraw", phase.name());
-        return Err(ServerError::new(ErrorCode::RequestClosed, words));
-    }
-    lifecycle::withdrawn(&request, reason).map_err(|altered| refusal::of_altered(&altered, place))?;
-    Ok(request)
-}
-
-async fn vote(
+/// # Errors
+/// What the rule, RBAC or admission refuses; [`ErrorCode::Unavailable`] when it is not known whether it was cast.
+pub async fn vote(
     state: &Arc<ServerState>,
     caller: &Caller,
     place: &Place,
@@ -212,7 +75,7 @@ async fn cast(
         Ok(voted) => return Ok((voted, true)),
         Err(VoteError::Refused { refusal, request }) => (refusal, *request),
         Err(VoteError::Altered(altered)) => return Err(refusal::of_altered(&altered, place)),
-        Err(VoteError::Api(error)) => return Err(refusal::passed_through(error, VOTE_HINT)),
+        Err(VoteError::Api(error)) => return Err(refusal::passed_through(error, HINT)),
         Err(VoteError::Unknown(error)) => return Err(unknown().caused_by(error)),
         Err(VoteError::Gone) => return Err(gone()),
         Err(VoteError::Restless) => return Err(kept_changing()),
@@ -226,7 +89,7 @@ async fn cast(
             // RBAC and admission refuse it too, and say to whom: those words come first.
             let vote = lifecycle::entry(&request, voter.who, ballot, reason);
             let rehearsed = votes::rehearse(voter, &request, &vote).await;
-            Err(rehearsed.map_or_else(|error| refusal::passed_through(error, VOTE_HINT), |()| refused(refusal)))
+            Err(rehearsed.map_or_else(|error| refusal::passed_through(error, HINT), |()| refused(refusal)))
         }
     }
 }
@@ -274,18 +137,11 @@ fn unknown() -> ServerError {
     ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON)
 }
 
-/// Nobody approves what they have not looked at.
-fn no_digest(place: &Place) -> ServerError {
-    let words = format!(
-        "say what you approve: field `digest` is approval.digest in the answer of GET /api/v1/projects/{}/requests/{} \
-         (status.review.digest of the DownloadRequest). Look at that first; the approval counts for it and nothing else",
-        place.project, place.name
-    );
-    bad_request(words)
-}
-
 /// A reason that says something.
-fn given(reason: Option<&str>, example: &str) -> Result<GivenReason, ServerError> {
+///
+/// # Errors
+/// [`ErrorCode::ReasonRequired`] where there is none; `example` is what to write.
+pub fn given(reason: Option<&str>, example: &str) -> Result<GivenReason, ServerError> {
     GivenReason::new(reason.unwrap_or_default()).map_err(|wrong| match wrong {
         NoReason::Empty => {
             let words = format!("say why, it goes on record: -d '{example}'");
@@ -293,14 +149,6 @@ fn given(reason: Option<&str>, example: &str) -> Result<GivenReason, ServerError
         }
         NoReason::TooLong => bad_request("the reason is longer than 1,024 characters"),
     })
-}
-
-fn as_caller(caller: &Caller, place: &Place) -> Api<DownloadRequest> {
-    Api::namespaced(caller.client.clone(), &place.project)
-}
-
-fn described(place: &Place) -> String {
-    format!("DownloadRequest {}/{}", place.project, place.name)
 }
 
 fn not_looked_at() -> ServerError {
