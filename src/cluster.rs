@@ -11,7 +11,8 @@
 //! - [`facts`] gathers all that a decision depends on; [`policies`] reads the policies of a namespace and the operator's.
 //! - [`guard`] looks at admission policies and CRDs, probes them, and keeps the record of it; [`mutations`] tells of what
 //!   can change objects on their way, as it comes.
-//! - [`receipts`] and [`status`] write the two things that must be written once; [`events`] tells people.
+//! - [`receipts`] and [`status`] write the two things that must be written once; [`settle`] finds out what became of a write
+//!   whose answer was lost; [`votes`] appends one; [`events`] tells people.
 
 pub mod access;
 pub mod client;
@@ -20,6 +21,8 @@ pub(crate) mod credentials;
 pub mod error;
 pub mod events;
 pub mod facts;
+#[cfg(test)]
+mod fake;
 pub mod guard;
 pub mod lease;
 pub mod material;
@@ -27,4 +30,6 @@ pub mod mutations;
 pub mod policies;
 pub mod receipts;
 pub mod secrets;
+pub mod settle;
 pub mod status;
+pub mod votes;

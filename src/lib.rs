@@ -14,6 +14,7 @@ pub mod manifests;
 pub mod metrics;
 pub mod net;
 pub mod plugin;
+mod process;
 mod randomness;
 pub mod render;
 pub mod server;

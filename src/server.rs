@@ -17,7 +17,6 @@ pub mod guard;
 pub mod http;
 pub mod metrics;
 pub mod net;
-mod randomness;
 mod readiness;
 mod router;
 mod run;

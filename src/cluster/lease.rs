@@ -260,14 +260,6 @@ fn from_silence(taken: &Move, lease: &Lease, is_first: bool) -> Option<bool> {
     }
 }
 
-/// A name for this process that no other one has: the host's (in a pod: the pod's) and a random part.
-#[must_use]
-pub fn identity() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = if host.trim().is_empty() { "certcourier" } else { host.trim() };
-    format!("{host}_{}", uuid::Uuid::new_v4())
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::SignedDuration;
@@ -344,10 +336,5 @@ mod tests {
         ] {
             assert_eq!(from_silence(&taken, &lease, is_first), silent, "{taken:?} {lease:?}");
         }
-    }
-
-    #[test]
-    fn identities_differ() {
-        assert_ne!(identity(), identity());
     }
 }

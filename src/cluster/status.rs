@@ -20,6 +20,20 @@ pub enum Written<K> {
     Conflict,
 }
 
+/// The object as the API server has it now; `None` when it is gone, or another one has its name.
+///
+/// # Errors
+/// [`ApiError`] when the API server refuses or does not answer.
+pub async fn current<K>(client: &Client, object: &K) -> Result<Option<K>, ApiError>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    let api: Api<K> = Api::namespaced(client.clone(), &namespace);
+    let found = api.get_opt(&name).await.during("read", || format!("{} {namespace}/{name}", K::kind(&())))?;
+    Ok(found.filter(|found| found.uid() == object.uid()))
+}
+
 /// Writes the status in `object` if the object is still the one that was observed (its resourceVersion says so).
 ///
 /// # Errors

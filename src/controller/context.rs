@@ -57,15 +57,21 @@ pub(super) struct Context {
     unswept: Mutex<HashSet<String>>,
 }
 
+/// What a [`Context`] is made of at the start; its fields are described there.
+pub(super) struct Setup {
+    pub(super) clients: Clients,
+    pub(super) events: Events,
+    pub(super) counters: Counters,
+    pub(super) audit: Audit,
+    pub(super) intervals: Intervals,
+    pub(super) namespace: String,
+    pub(super) ceiling: Option<NamedPolicy>,
+    pub(super) external: public_endpoint::Source,
+}
+
 impl Context {
-    pub(super) fn new(
-        clients: Clients,
-        events: Events,
-        (counters, audit): (Counters, Audit),
-        intervals: Intervals,
-        ceiling: Option<NamedPolicy>,
-        (namespace, external): (&str, public_endpoint::Source),
-    ) -> Arc<Self> {
+    pub(super) fn new(setup: Setup) -> Arc<Self> {
+        let Setup { clients, events, counters, audit, intervals, namespace, ceiling, external } = setup;
         let guard = watch::Sender::new(not_looked());
         let permits = Semaphore::new(intervals.concurrency.into());
         Arc::new(Self {
@@ -77,7 +83,7 @@ impl Context {
             inventory: Inventory::default(),
             grants: Grants::default(),
             intervals,
-            namespace: namespace.to_owned(),
+            namespace,
             ceiling,
             external,
             guard,

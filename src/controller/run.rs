@@ -2,16 +2,12 @@
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-    task::JoinSet,
-};
+use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     args::{ControllerArgs, GuardArgs},
-    context::Context,
+    context::{Context, Setup},
     guard::Keeper,
     metrics::Counters,
     public_endpoint::{self, CaError},
@@ -22,21 +18,18 @@ use crate::{
     audit::{Audit, AuditError, Source},
     cluster::{
         client::{Clients, ConnectError, Role},
-        error::in_one_line,
         events::Events,
-        lease::{self, Candidacy, Election, Inherited, Standing},
+        lease::{Candidacy, Election, Inherited, Standing},
         policies::{self, PolicyFileError},
     },
     lifecycle::Guard,
     metrics::{self, Endpoint, Metrics, Readiness},
+    process::{self, AUDIT_GRACE},
     telemetry::{self, LogError},
 };
 
 /// Who tells the Events.
 const REPORTER: &str = "certcourier.io/controller";
-
-/// How long what waits to be told may take at the end.
-const AUDIT_GRACE: Duration = Duration::from_secs(5);
 
 /// Between a fact and the last renewal of a leader that went silent after it.
 const LATE_WORK: Duration = Duration::from_secs(30);
@@ -77,14 +70,7 @@ enum RunError {
 /// Runs until SIGTERM or SIGINT. Exit code 0 after such an end, 1 when it could not start or go on.
 #[must_use]
 pub fn run(args: &ControllerArgs) -> ExitCode {
-    match start(args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Not only to the log, which may not have been started.
-            eprintln!("certcourier controller: {}", in_one_line(&error));
-            ExitCode::FAILURE
-        }
-    }
+    process::exit("controller", start(args))
 }
 
 fn start(args: &ControllerArgs) -> Result<(), RunError> {
@@ -100,13 +86,15 @@ fn start(args: &ControllerArgs) -> Result<(), RunError> {
         let own = args.namespace.clone().unwrap_or_else(|| clients.default_namespace().to_owned());
         let external = public_endpoint::Source::new(args, &own)?;
         let metrics = Metrics::new("controller");
-        let identity = args.election.identity.clone().unwrap_or_else(lease::identity);
+        let identity = args.election.identity.clone().unwrap_or_else(process::identity);
         let events = Events::new(clients.writes().clone(), REPORTER, identity.as_str());
         clients.observe(&metrics);
         let audit = Audit::start(&args.audit, Source::new(args.cluster_name.as_deref()), &metrics)?;
         audit.begin("controller", &identity, clients.clock().now());
-        let telling = (Counters::new(&metrics), audit);
-        let context = Context::new(clients, events, telling, args.intervals.clone(), ceiling, (&own, external));
+        let counters = Counters::new(&metrics);
+        let intervals = args.intervals.clone();
+        let context =
+            Context::new(Setup { clients, events, counters, audit, intervals, namespace: own, ceiling, external });
         metrics.collect(Box::new(context.inventory.clone()));
         supervise(args, context, metrics, identity).await
     })
@@ -119,7 +107,8 @@ async fn supervise(
     metrics: Metrics,
     identity: String,
 ) -> Result<(), RunError> {
-    let (stop, quit) = (stop_signal()?, CancellationToken::new());
+    let (stop, quit) =
+        (process::stop_signal("work under way is").map_err(RunError::Signals)?, CancellationToken::new());
     let (standing_out, standing) = watch::channel(Standing::Unknown);
     let awaited = Awaited::default();
     let watched = Arc::clone(&context);
@@ -131,8 +120,7 @@ async fn supervise(
             (watched.counters.leading.get() == 1).then_some(f64::from(u8::from(intact)))
         },
     );
-    let audit = context.audit.clone();
-    let remarks: Readiness = Arc::new(move || audit.remark().into_iter().collect());
+    let remarks = process::remarks(&context.audit);
     let endpoint = Endpoint { metrics, readiness: readiness(&context, &standing, &awaited), remarks };
     let address = args.metrics_address;
     let mut probes = tokio::spawn(metrics::serve(address, endpoint, quit.clone()));
@@ -152,7 +140,7 @@ async fn supervise(
     let inherited = election.inherited();
     let election = tokio::spawn(election.run(standing_out, quit.clone()));
     let failed = tokio::select! {
-        () = work_while_leading(&context, args, standing, (&awaited, &inherited), &stop) => None,
+        () = work_while_leading(&context, args, standing, &awaited, &inherited, &stop) => None,
         ended = &mut probes => ended.ok().and_then(Result::err),
     };
     // The Lease is given back only now that nothing is under way any more.
@@ -172,7 +160,8 @@ async fn work_while_leading(
     context: &Arc<Context>,
     args: &ControllerArgs,
     mut standing: watch::Receiver<Standing>,
-    (awaited, inherited): (&Awaited, &Inherited),
+    awaited: &Awaited,
+    inherited: &Inherited,
     stop: &CancellationToken,
 ) {
     loop {
@@ -243,33 +232,7 @@ fn readiness(context: &Arc<Context>, standing: &watch::Receiver<Standing>, await
                 missing.extend(awaited.list().into_iter().map(|kind| format!("the first list of {kind} is awaited")));
             }
         }
-        let clock = context.clients.clock();
-        if !clock.is_trustworthy() {
-            let skew = clock.skew();
-            missing.push(format!("this machine's clock is {skew:#} off the API server's; synchronise it"));
-        }
+        missing.extend(process::clock_is_off(context.clients.clock()));
         missing
     })
-}
-
-/// Cancelled by SIGTERM or SIGINT; a second one ends the process at once.
-fn stop_signal() -> Result<CancellationToken, RunError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
-    let stop = CancellationToken::new();
-    let cancelled = stop.clone();
-    tokio::spawn(async move {
-        for again in [false, true] {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            if again {
-                std::process::exit(130);
-            }
-            tracing::info!("asked to end: work under way is finished first");
-            cancelled.cancel();
-        }
-    });
-    Ok(stop)
 }

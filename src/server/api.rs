@@ -5,46 +5,37 @@
 //! server has said that this caller may have them done: to gather the facts of a decision, and to write a claimed token.
 //!
 //! # Layout
-//! - [`caller`] who calls and what they may; [`path`] what a path names; [`refusal`] the API server's refusals in HTTP.
-//! - [`json_body`] reads JSON; [`audit`] tells what happened.
-//! - [`mint`] asks for a file; [`claim`] takes its token; [`votes`] agree, refuse and withdraw.
-//! - [`certificates`], [`requests`], [`receipts`] and [`timeline`] look, [`pagination`] by page; [`export`] is an older API's route.
+//! As the paths: [`certificates`], [`requests`] and [`receipts`] each say what is shown of one, and have a file for each
+//! thing that can be done with it. [`json_body`] reads JSON, [`pagination`] lists by page, [`audit`] tells what happened.
 
 mod audit;
 mod certificates;
 mod json_body;
 mod pagination;
 mod receipts;
-
 mod requests;
 
 use std::sync::Arc;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use self::{
-    certificates::{export, mint, timeline},
-    requests::{claim, votes},
-};
 use super::{http::route::documented, state::ServerState};
-
-pub(super) use certificates::mint::FormatName;
 
 /// The routes that take a Kubernetes bearer token.
 pub(super) fn routes() -> OpenApiRouter<Arc<ServerState>> {
     OpenApiRouter::default()
-        .routes(documented("POST", routes!(mint::mint_download)))
-        .routes(documented("POST", routes!(claim::claim_token)))
-        .routes(documented("POST", routes!(votes::approve_request)))
-        .routes(documented("POST", routes!(votes::deny_request)))
-        .routes(documented("POST", routes!(votes::revoke_request)))
-        .routes(documented("GET", routes!(certificates::list_certificates)))
-        .routes(documented("GET", routes!(certificates::get_certificate)))
-        .routes(documented("GET", routes!(timeline::get_timeline)))
-        .routes(documented("GET", routes!(requests::list_requests)))
-        .routes(documented("GET", routes!(requests::get_request)))
-        .routes(documented("GET", routes!(receipts::list_receipts)))
-        .routes(documented("GET", routes!(receipts::get_receipt)))
-        .routes(documented("GET", routes!(export::export_certificate)))
-        .routes(documented("GET", routes!(export::export_certificate_without_slash)))
+        .routes(documented("POST", routes!(certificates::mint::mint_download)))
+        .routes(documented("POST", routes!(requests::claim::claim_token)))
+        .routes(documented("POST", routes!(requests::approve::approve_request)))
+        .routes(documented("POST", routes!(requests::deny::deny_request)))
+        .routes(documented("POST", routes!(requests::revoke::revoke_request)))
+        .routes(documented("GET", routes!(certificates::list::list_certificates)))
+        .routes(documented("GET", routes!(certificates::get::get_certificate)))
+        .routes(documented("GET", routes!(certificates::timeline::get_timeline)))
+        .routes(documented("GET", routes!(requests::list::list_requests)))
+        .routes(documented("GET", routes!(requests::get::get_request)))
+        .routes(documented("GET", routes!(receipts::list::list_receipts)))
+        .routes(documented("GET", routes!(receipts::get::get_receipt)))
+        .routes(documented("GET", routes!(certificates::export::export_certificate)))
+        .routes(documented("GET", routes!(certificates::export::export_certificate_without_slash)))
 }

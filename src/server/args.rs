@@ -15,6 +15,7 @@ use crate::{
     cluster::client::ClientArgs,
     external_url,
     net::limits::{at_least_one, positive, share},
+    process,
     telemetry::LogArgs,
 };
 
@@ -127,8 +128,8 @@ impl ServerArgs {
     /// Name of this replica.
     #[must_use]
     pub fn instance_name(&self) -> String {
-        let host = || std::fs::read_to_string("/etc/hostname").map(|name| name.trim().to_owned());
-        self.instance.clone().or_else(|| host().ok()).filter(|name| !name.is_empty()).unwrap_or_else(|| "server".into())
+        let named = self.instance.clone().filter(|name| !name.is_empty());
+        named.or_else(process::host_name).unwrap_or_else(|| "server".into())
     }
 
     /// Where the serving certificate is; None for plain HTTP.

@@ -3,10 +3,7 @@
 use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use axum::Router;
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -30,11 +27,9 @@ use crate::{
         policies::{self, PolicyFileError},
     },
     metrics::{self, Endpoint, Metrics, Readiness},
+    process::{self, AUDIT_GRACE},
     telemetry::{self, LogError},
 };
-
-/// How long what waits to be told may take at the end.
-const AUDIT_GRACE: Duration = Duration::from_secs(5);
 
 /// How long outcomes may take to be written once the last connection is gone.
 const OUTCOME_GRACE: Duration = Duration::from_secs(10);
@@ -75,14 +70,7 @@ enum RunError {
 /// Runs until SIGTERM or SIGINT. Exit code 0 after such an end, 1 when it could not start or go on.
 #[must_use]
 pub fn run(args: &ServerArgs) -> ExitCode {
-    match start(args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Not only to the log, which may not have been started.
-            eprintln!("certcourier server: {}", in_one_line(&error));
-            ExitCode::FAILURE
-        }
-    }
+    process::exit("server", start(args))
 }
 
 fn start(args: &ServerArgs) -> Result<(), RunError> {
@@ -110,11 +98,12 @@ fn log_panics() {
 }
 
 async fn supervise(args: &ServerArgs, state: Arc<ServerState>, metrics: Metrics) -> Result<(), RunError> {
-    let stop = stop_signal()?;
+    let stop = process::stop_signal("downloads under way are").map_err(RunError::Signals)?;
     let quit = CancellationToken::new();
     let seen = ApiServerSeen::default();
     let serving = CancellationToken::new();
-    let endpoint = Endpoint { metrics, readiness: readiness(&state, &seen, &serving, &stop), remarks: remarks(&state) };
+    let remarks = process::remarks(&state.audit);
+    let endpoint = Endpoint { metrics, readiness: readiness(&state, &seen, &serving, &stop), remarks };
     let address = args.metrics_address;
     let mut probes = tokio::spawn(metrics::serve(address, endpoint, quit.clone()));
     let asking = seen.keep_asking(Arc::clone(&state));
@@ -239,36 +228,7 @@ fn readiness(
             missing.push("the server is about to end".to_owned());
         }
         missing.extend(seen.missing());
-        if !clock.is_trustworthy() {
-            missing.push(format!("this machine's clock is {:#} off the API server's; synchronise it", clock.skew()));
-        }
+        missing.extend(process::clock_is_off(&clock));
         missing
     })
-}
-
-fn remarks(state: &Arc<ServerState>) -> Readiness {
-    let audit = state.audit.clone();
-    Arc::new(move || audit.remark().into_iter().collect())
-}
-
-/// Cancelled by SIGTERM or SIGINT; a second one ends the process at once.
-fn stop_signal() -> Result<CancellationToken, RunError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
-    let stop = CancellationToken::new();
-    let cancelled = stop.clone();
-    tokio::spawn(async move {
-        for again in [false, true] {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            if again {
-                std::process::exit(130);
-            }
-            info!("asked to end: downloads under way are finished first");
-            cancelled.cancel();
-        }
-    });
-    Ok(stop)
 }

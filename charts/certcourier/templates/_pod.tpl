@@ -28,6 +28,9 @@
 {{- with .Values.externalURL }}
 - {{ printf "--external-url=%s" . | quote }}
 {{- end }}
+{{- with .Values.maxOpenRequests }}
+- --max-open-requests={{ int . }}
+{{- end }}
 - --log-format={{ .Values.logs.format }}
 - {{ printf "--log=%s" .Values.logs.filter | quote }}
 {{- end }}

@@ -10,8 +10,9 @@ pub mod audit;
 pub mod guard;
 pub mod lifecycle;
 pub mod policy;
-pub mod redact;
 pub mod token;
+
+pub use certcourier_api::redact;
 
 use certcourier_api::{self as api, text};
 use certcourier_bundle::hex;

@@ -9,6 +9,7 @@ mod redeem;
 mod retire;
 mod review;
 mod table;
+mod vote;
 mod votes;
 
 use jiff::Timestamp;
@@ -24,9 +25,12 @@ pub use redeem::{ClaimRefusal, Refusal, claim, present, redeem};
 pub use retire::{Retention, outcome_overdue, receipt_expiry, request_expiry};
 pub use review::{digest, same_person};
 pub use table::{next, too_many_open};
+pub use vote::{
+    Ballot, GivenReason, LONGEST_REASON, NoReason, Part, VoteRefusal, cast, entry, is_reviewed, may_vote, part, vote,
+};
 pub use votes::{
-    AUTHENTICATED, Altered, Approvers, Tally, awaiting_approval, ballot, created_as_asked, read_back,
-    votes_to_ask_about, withdrawn,
+    AUTHENTICATED, Altered, Approvers, Tally, awaiting_approval, created_as_asked, read_back, votes_to_ask_about,
+    withdrawn,
 };
 
 /// How many ended tokens a request remembers.

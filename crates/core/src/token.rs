@@ -4,6 +4,8 @@
 //! The address in it makes the server stateless: one live GET finds the request. The checksum refuses a typo without
 //! an API call. Randomness is an argument; nothing here is kept.
 
+mod prepare;
+
 use std::fmt;
 
 use aes_gcm::{
@@ -17,6 +19,8 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::hex;
+
+pub use prepare::{PrepareError, Prepared, generates_passphrase, prepare};
 
 /// What every token begins with, so that secret scanners know one. Never change it.
 pub const PREFIX: &str = "ccd_";

@@ -11,7 +11,7 @@ mod sweep;
 mod ttl;
 
 use jiff::Timestamp;
-use kube::{Api, ResourceExt as _};
+use kube::ResourceExt as _;
 
 use crate::controller::{
     context::Context,
@@ -27,7 +27,7 @@ use crate::{
         names,
     },
     cluster::{
-        error::{ApiError, During as _, Failure},
+        error::{ApiError, Failure},
         events::{Mood, Note},
         policies::PolicyError,
         status::{self, Written},
@@ -101,10 +101,7 @@ async fn advance(context: &Context, stores: &Stores, cached: &DownloadRequest) -
 
 /// The request as the API server has it, unless it is gone, going, or another one of the same name.
 async fn current(context: &Context, cached: &DownloadRequest) -> Result<Option<DownloadRequest>, ApiError> {
-    let (namespace, name) = (cached.namespace().unwrap_or_default(), cached.name_any());
-    let api: Api<DownloadRequest> = Api::namespaced(context.clients.reads().clone(), &namespace);
-    let found = api.get_opt(&name).await.during("read", || format!("DownloadRequest {namespace}/{name}"))?;
-    let Some(found) = found.filter(|found| found.uid() == cached.uid()) else {
+    let Some(found) = status::current(context.clients.reads(), cached).await? else {
         context.untold.nothing(cached);
         return Ok(None);
     };

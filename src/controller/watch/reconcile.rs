@@ -6,14 +6,17 @@ use jiff::Timestamp;
 use kube::{Resource, ResourceExt as _, core::DeserializeGuard, runtime::controller::Action};
 use tokio::time::Instant;
 
-use crate::cluster::{
-    error::{ApiError, Failure, in_one_line},
-    policies::PolicyError,
-};
 use crate::controller::{
     context::Context,
     metrics::{Ending, Kind},
     public_endpoint::CaError,
+};
+use crate::{
+    cluster::{
+        error::{ApiError, Failure, in_one_line},
+        policies::PolicyError,
+    },
+    token::PrepareError,
 };
 
 /// Timers fire a little late rather than a little early, so that one look is enough.
@@ -48,11 +51,9 @@ pub(crate) enum PassError {
     #[error(transparent)]
     Ca(#[from] CaError),
     #[error("the operating system gave no random numbers")]
-    Randomness(#[source] getrandom::Error),
-    #[error("seal the passphrase")]
-    Seal(#[from] crate::token::SealError),
-    #[error("generate a passphrase")]
-    Passphrase(#[from] certcourier_bundle::RandomnessError),
+    Randomness(#[from] certcourier_bundle::RandomnessError),
+    #[error("prepare the token")]
+    Prepare(#[from] PrepareError),
     #[error("a right to read the token Secret of this name, made for a request that is gone, was removed a moment ago")]
     Lingering,
     #[error("it changed each time before what was decided on it could be written")]
@@ -76,9 +77,11 @@ impl PassError {
         let failure = match self {
             Self::Api(error) | Self::Policy(PolicyError::Api(error)) => error.failure(),
             Self::Policy(PolicyError::Unreadable { .. }) => return Class::Wait(patience),
-            Self::Ca(_) | Self::Randomness(_) | Self::Passphrase(_) | Self::Restless => return Class::Retry,
+            Self::Ca(_) | Self::Randomness(_) | Self::Prepare(PrepareError::Randomness(_)) | Self::Restless => {
+                return Class::Retry;
+            }
             Self::Lingering => return Class::Wait(AFTER_REMOVAL),
-            Self::Seal(_) => return Class::Permanent,
+            Self::Prepare(PrepareError::Seal(_)) => return Class::Permanent,
         };
         match failure {
             Failure::NotFound | Failure::Conflict | Failure::Unavailable | Failure::Throttled(None) => Class::Retry,

@@ -3,9 +3,8 @@
 use std::{error::Error as _, time::Duration};
 
 use reqwest::StatusCode;
-use serde::Deserialize;
 
-use crate::plugin::error::PluginError;
+use crate::{api::http::Envelope, plugin::error::PluginError};
 
 /// A call that did not go well.
 #[derive(Debug, thiserror::Error)]
@@ -48,19 +47,14 @@ pub enum ServerError {
     },
 }
 
-/// The envelope of refusals.
-#[derive(Deserialize)]
-struct Envelope {
-    error: String,
-    error_description: String,
-}
-
 impl ServerError {
     pub(crate) fn refused(status: StatusCode, body: &[u8], base: &str) -> Self {
-        match serde_json::from_slice::<Envelope>(body) {
-            Ok(Envelope { error, error_description }) => {
-                Self::Refused { status: status.as_u16(), code: error, description: error_description }
-            }
+        match serde_json::from_slice::<Envelope<'_>>(body) {
+            Ok(Envelope { error, error_description, .. }) => Self::Refused {
+                status: status.as_u16(),
+                code: error.into_owned(),
+                description: error_description.into_owned(),
+            },
             // A proxy in between has pages of its own.
             Err(_) if status.is_server_error() => Self::Unanswered {
                 base: base.to_owned(),

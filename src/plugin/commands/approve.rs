@@ -6,7 +6,7 @@ use crate::plugin::{
     context::Ctx,
     error::PluginError,
     print::output::OutputArgs,
-    request::vote::{self, Ballot},
+    request::vote::{self, VoteCommand},
 };
 
 const EXAMPLES: &str = "\
@@ -39,12 +39,12 @@ pub struct ApproveArgs {
 
 /// Approves it.
 pub async fn run(ctx: &Ctx, args: &ApproveArgs) -> Result<(), PluginError> {
-    let ballot = Ballot {
+    let command = VoteCommand {
         request: &args.request,
         decision: Decision::Approve,
         reason: args.reason.as_deref(),
         digest: args.digest.as_deref(),
         yes: args.yes,
     };
-    vote::cast(ctx, &ballot, &args.output).await
+    vote::cast(ctx, &command, &args.output).await
 }

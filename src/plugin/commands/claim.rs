@@ -18,7 +18,7 @@ use crate::plugin::{
 };
 use crate::{
     api::{Delivery, DownloadRequest},
-    policy::needs_passphrase,
+    token::generates_passphrase,
 };
 
 const EXAMPLES: &str = "\
@@ -83,8 +83,7 @@ fn passphrase_place(args: &ClaimArgs, request: &DownloadRequest) -> Result<Optio
     if settled && !args.passphrase.is_empty() && !args.passphrase.generates() {
         return Err(PluginError::usage("the passphrase of this request is settled: leave it out"));
     }
-    let generated = needs_passphrase(spec.format)
-        && spec.passphrase_secret_ref.is_none()
+    let generated = generates_passphrase(request)
         && (spec.delivery.unwrap_or_default() == Delivery::Secret || args.passphrase.generates());
     match &args.passphrase.passphrase_out {
         Some(path) => Target::prepare(Some(path), "passphrase.txt", Content::SECRET, false).map(Some),

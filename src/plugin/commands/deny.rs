@@ -6,7 +6,7 @@ use crate::plugin::{
     context::Ctx,
     error::PluginError,
     print::output::OutputArgs,
-    request::vote::{self, Ballot},
+    request::vote::{self, VoteCommand},
 };
 
 const EXAMPLES: &str = "\
@@ -36,12 +36,12 @@ pub struct DenyArgs {
 
 /// Denies it.
 pub async fn run(ctx: &Ctx, args: &DenyArgs) -> Result<(), PluginError> {
-    let ballot = Ballot {
+    let command = VoteCommand {
         request: &args.request,
         decision: Decision::Deny,
         reason: Some(&args.reason),
         digest: None,
         yes: args.yes,
     };
-    vote::cast(ctx, &ballot, &args.output).await
+    vote::cast(ctx, &command, &args.output).await
 }

@@ -66,7 +66,7 @@ pub async fn run(ctx: &Ctx, args: &DescribeArgs) -> Result<(), PluginError> {
         receipt(ctx, &request),
     );
     let who = who.during("ask", || "the API server who you are".to_owned())?;
-    let page = page(&request, certificate.ok().flatten().as_ref(), &receipt?, (&who.username, &ctx.flags()), ctx.now());
+    let page = page(&request, certificate.ok().flatten().as_ref(), &receipt?, &who.username, &ctx.flags(), ctx.now());
     args.output.object(&request, || page.render(ctx.stdout))
 }
 
@@ -90,7 +90,8 @@ fn page(
     request: &DownloadRequest,
     certificate: Option<&Certificate>,
     receipt: &Receipt,
-    (me, flags): (&str, &str),
+    me: &str,
+    flags: &str,
     now: Timestamp,
 ) -> Page {
     let (spec, status) = (&request.spec, request.status.clone().unwrap_or_default());
@@ -271,7 +272,7 @@ mod tests {
             "previous": [{"hash": "canary", "ended": "2026-11-22T12:00:00Z", "why": "Expired"}]}))
         .unwrap();
         let now = "2026-11-22T12:04:00Z".parse().unwrap();
-        let text = page(&issued, None, &Receipt::None, ("alice", "-n payments"), now).render(Style::default());
+        let text = page(&issued, None, &Receipt::None, "alice", "-n payments", now).render(Style::default());
         for said in [
             "number 2, alive until 2026-11-22T12:05:00Z (in 60s), in Secret key-download-token",
             "2026-11-22T12:00:00Z (4m ago)   it expired",

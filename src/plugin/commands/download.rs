@@ -26,7 +26,8 @@ use crate::{
     api::{Delivery, DownloadRequest, Format},
     cluster::material::bundle_format,
     hex,
-    policy::{is_public, needs_passphrase},
+    policy::is_public,
+    token::generates_passphrase,
 };
 
 const EXAMPLES: &str = "\
@@ -229,9 +230,7 @@ impl Places {
 
 fn comes_generated(args: &DownloadArgs, what: &What, delivery: Delivery) -> bool {
     match what {
-        What::Request(request) if delivery == Delivery::Secret => {
-            needs_passphrase(request.spec.format) && request.spec.passphrase_secret_ref.is_none()
-        }
+        What::Request(request) if delivery == Delivery::Secret => generates_passphrase(request),
         _ => args.passphrase.generates(),
     }
 }

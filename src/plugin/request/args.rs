@@ -15,6 +15,7 @@ use crate::{
     api::{
         CertificateReference, Delivery, DownloadRequestSpec, Duration, Format, PassphraseReference, PemOrder,
         PemRequest, Pkcs12Profile, Pkcs12Request, Requester,
+        http::{MintBody, PemBody, Pkcs12Body},
     },
     policy::{is_unattended, needs_passphrase},
 };
@@ -177,45 +178,21 @@ pub fn secret_key(text: &str) -> Result<PassphraseReference, String> {
     }
 }
 
-/// The body of the call that mints, as docs/api.md has it.
-#[derive(Serialize)]
-struct Body<'a> {
-    format: &'a str,
-    environment: Option<&'a str>,
-    passphrase: Option<&'a str>,
-    reason: Option<&'a str>,
-    token_ttl: Option<Duration>,
-    deadline: Option<Timestamp>,
-    pkcs12: Option<Pkcs12Body<'a>>,
-    pem: Option<PemBody>,
-}
-
-#[derive(Serialize)]
-struct Pkcs12Body<'a> {
-    profile: Option<Pkcs12Profile>,
-    friendly_name: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct PemBody {
-    order: Option<PemOrder>,
-}
-
 impl Ask {
     /// The body of the call that mints.
     pub fn body(&self, passphrase: Option<&Passphrase>) -> Result<Zeroizing<Vec<u8>>, PluginError> {
-        let body = Body {
-            format: self.format.name(),
-            environment: self.environment.as_deref(),
-            passphrase: passphrase.map(Passphrase::reveal),
-            reason: self.reason.as_deref(),
-            token_ttl: self.token_ttl,
-            deadline: self.deadline,
+        let body = MintBody {
+            format: self.format.name().to_owned(),
+            environment: self.environment.clone(),
+            passphrase: passphrase.into(),
+            reason: self.reason.clone(),
+            token_ttl: self.token_ttl.map(|ttl| ttl.to_string()),
+            deadline: self.deadline.map(|deadline| deadline.to_string()),
             pkcs12: self.pkcs12.as_ref().map(|options| Pkcs12Body {
-                profile: options.profile,
-                friendly_name: options.friendly_name.as_deref(),
+                profile: options.profile.map(|profile| format!("{profile:?}")),
+                friendly_name: options.friendly_name.clone(),
             }),
-            pem: self.pem.as_ref().map(|options| PemBody { order: options.order }),
+            pem: self.pem.as_ref().map(|options| PemBody { order: options.order.map(|order| format!("{order:?}")) }),
         };
         json(&body)
     }

@@ -16,35 +16,7 @@ use crate::{
     policy,
 };
 
-/// What somebody has to do with a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// They asked for it.
-    Asked,
-    /// They have approved what is under review now.
-    Approved,
-    /// They have denied it.
-    Denied,
-    /// Nothing yet.
-    None,
-}
-
-/// What `who` has to do with the request.
-pub fn part(request: &DownloadRequest, who: &str) -> Part {
-    if lifecycle::same_person(requester(request), who) {
-        return Part::Asked;
-    }
-    let digest = review(request).map_or("", |review| review.digest.as_str());
-    let votes = request.status.as_ref().and_then(|status| status.approvals.as_deref()).unwrap_or_default();
-    let mut own = votes.iter().filter(|vote| lifecycle::same_person(&vote.username, who));
-    if own.clone().any(|vote| vote.decision == Decision::Deny) {
-        Part::Denied
-    } else if own.any(|vote| vote.digest == digest) {
-        Part::Approved
-    } else {
-        Part::None
-    }
-}
+pub use crate::lifecycle::{Part, part};
 
 /// Who asks; nobody for a request that the API server did not stamp.
 pub fn requester(request: &DownloadRequest) -> &str {

@@ -6,7 +6,7 @@ use certcourier_bundle::Passphrase;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Patch, PatchParams};
 use reqwest::StatusCode;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -20,7 +20,11 @@ use crate::plugin::{
     error::PluginError,
 };
 use crate::{
-    api::{DownloadRequest, names},
+    api::{
+        DownloadRequest,
+        http::{Awaiting, ClaimBody, SecretText, TokenAnswer},
+        names,
+    },
     cluster::{
         error::{During as _, Failure},
         secrets::{self, SecretBytes, SecretObject},
@@ -54,40 +58,18 @@ pub struct Taken {
     pub known: Known,
 }
 
-/// The answer that carries a token.
-#[derive(Deserialize)]
-struct Answer {
-    #[serde(deserialize_with = "secret")]
-    token: Secret,
-    #[serde(deserialize_with = "secret")]
-    url: Secret,
-    expires_at: Time,
-    request: String,
-    #[serde(default, deserialize_with = "optional_secret")]
-    passphrase: Option<Secret>,
-}
-
-fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
-    String::deserialize(deserializer).map(|text| Redacted::new(Zeroizing::new(text)))
-}
-
-fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-    secret(deserializer).map(Some)
-}
-
-impl Answer {
-    /// As a server gave it; `at` makes a URL of a link that is a path only.
-    fn taken(self, at: impl FnOnce(&str) -> String) -> Taken {
-        let path = self.url.expose();
-        let url = if path.starts_with('/') { Redacted::new(Zeroizing::new(at(path))) } else { self.url };
-        Taken {
-            request: self.request,
-            token: self.token,
-            url: Some(url),
-            expires_at: Some(self.expires_at),
-            passphrase: self.passphrase,
-            known: Known::default(),
-        }
+/// A token as a server gave it; `at` makes a URL of a link that is a path only.
+fn answered(answer: TokenAnswer, at: impl FnOnce(&str) -> String) -> Taken {
+    let url = answer.url.into_redacted();
+    let path = url.expose();
+    let url = if path.starts_with('/') { Redacted::new(Zeroizing::new(at(path))) } else { url };
+    Taken {
+        request: answer.request,
+        token: answer.token.into_redacted(),
+        url: Some(url),
+        expires_at: Some(answer.expires_at),
+        passphrase: answer.passphrase.map(SecretText::into_redacted),
+        known: Known::default(),
     }
 }
 
@@ -104,8 +86,8 @@ pub enum Asked {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum MintAnswer {
-    Token(Box<Answer>),
-    Waits { request: String },
+    Token(Box<TokenAnswer>),
+    Waits(Awaiting),
 }
 
 /// Asks the server for a file.
@@ -123,16 +105,11 @@ pub async fn mint(
     let (status, answer) = server.post::<MintAnswer>(&path, &ask.body(passphrase)?).await?;
     match answer {
         MintAnswer::Token(answer) if status == StatusCode::CREATED => {
-            Ok(Asked::Token(Box::new(answer.taken(|path| server.at(path)))))
+            Ok(Asked::Token(Box::new(answered(*answer, |path| server.at(path)))))
         }
         MintAnswer::Token(answer) => Ok(Asked::Waits(answer.request)),
-        MintAnswer::Waits { request } => Ok(Asked::Waits(request)),
+        MintAnswer::Waits(answer) => Ok(Asked::Waits(answer.request)),
     }
-}
-
-#[derive(Serialize)]
-struct ClaimBody<'a> {
-    passphrase: Option<&'a str>,
 }
 
 /// Claims the token of a request with delivery Claim; waits until it can be claimed.
@@ -146,11 +123,11 @@ pub async fn claim(
     passphrase: Option<&Passphrase>,
 ) -> Result<Taken, PluginError> {
     let path = format!("/api/v1/projects/{}/requests/{request}/token", ctx.namespace);
-    let body = json(&ClaimBody { passphrase: passphrase.map(Passphrase::reveal) })?;
+    let body = json(&ClaimBody { passphrase: passphrase.into() })?;
     for attempt in 1.. {
         follow(ctx, request, &Wanted::Token(None)).await?;
-        match server.post::<Answer>(&path, &body).await {
-            Ok((_, answer)) => return Ok(answer.taken(|path| server.at(path))),
+        match server.post::<TokenAnswer>(&path, &body).await {
+            Ok((_, answer)) => return Ok(answered(answer, |path| server.at(path))),
             // What was agreed to changed in between: wait for new agreement.
             Err(error) if error.code() == Some("approval_required") && attempt < ATTEMPTS => {}
             Err(error) => return Err(error.into()),
@@ -240,12 +217,12 @@ mod tests {
     fn the_two_answers_to_asking_are_told_apart_and_show_no_secret() {
         let text = r#"{"token":"ccd_canary","expires_at":"2026-11-22T08:54:37Z","url":"https://x/ccd_canary","request":"r","passphrase":"canary"}"#;
         let MintAnswer::Token(answer) = serde_json::from_str(text).unwrap() else { panic!() };
-        let taken = answer.taken(|path| format!("https://certs.example.com{path}"));
+        let taken = answered(*answer, |path| format!("https://certs.example.com{path}"));
         assert_eq!(taken.token.expose().as_str(), "ccd_canary");
         assert!(!format!("{taken:?}").contains("canary"));
         let waits =
             r#"{"request":"r","status":"awaiting_approval","approval":{"kind":"download_key","required":2,"given":0}}"#;
-        assert!(matches!(serde_json::from_str(waits).unwrap(), MintAnswer::Waits { request } if request == "r"));
+        assert!(matches!(serde_json::from_str(waits).unwrap(), MintAnswer::Waits(waits) if waits.request == "r"));
     }
 
     #[test]

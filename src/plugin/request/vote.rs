@@ -6,37 +6,32 @@
 
 use std::time::Duration;
 
-use kube::{
-    Api, ResourceExt as _,
-    api::{Patch, PatchParams},
-};
-use serde_json::json;
+use kube::{Api, ResourceExt as _};
 
-use super::review::{self, Part};
+use super::review;
 use crate::plugin::{
     context::Ctx,
     error::PluginError,
     print::{confirm, facts::Page, output::OutputArgs},
 };
 use crate::{
-    api::{Approval, Certificate, Decision, DownloadRequest, Phase, Requester},
+    api::{Certificate, Decision, DownloadRequest, Requester},
     cluster::{
         access,
-        error::{During as _, Failure},
+        error::During as _,
+        settle::Patience,
+        votes::{self, VoteError, Voter},
     },
-    lifecycle::{self, Tally},
+    lifecycle::{self, Ballot, GivenReason, LONGEST_REASON, NoReason, Tally, VoteRefusal},
 };
 
 /// How long a new request may take until there is something to vote on.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
-/// Others vote, and the controller counts: so often the object may change before a vote gets in.
-const ATTEMPTS: usize = 8;
-/// The schema's bound.
-const LONGEST_REASON: usize = 1024;
+/// How long, and how often, to look for a vote whose answer was lost.
+const PATIENCE: Patience = Patience { limit: Duration::from_secs(5), pause: Duration::from_millis(200) };
 
-/// What somebody votes.
-pub struct Ballot<'a> {
+/// What a person votes, as they typed it.
+pub struct VoteCommand<'a> {
     /// On which request.
     pub request: &'a str,
     /// How.
@@ -49,7 +44,12 @@ pub struct Ballot<'a> {
     pub yes: bool,
 }
 
-impl Ballot<'_> {
+impl VoteCommand<'_> {
+    /// The ballot for what is shown or was seen. Nobody is asked for an approval that no one waits for.
+    const fn ballot<'b>(&self, digest: Option<&'b str>) -> Ballot<'b> {
+        Ballot { decision: self.decision, digest, spare: false }
+    }
+
     fn verb(&self) -> &'static str {
         match self.decision {
             Decision::Approve => "approve",
@@ -76,16 +76,17 @@ impl Ballot<'_> {
 ///
 /// # Errors
 /// When there is nothing to vote on, it is not theirs to vote, they do not want to, or the API server refuses.
-pub async fn cast(ctx: &Ctx, ballot: &Ballot<'_>, output: &OutputArgs) -> Result<(), PluginError> {
-    let given = ballot.reason.map(checked).transpose()?;
+pub async fn cast(ctx: &Ctx, command: &VoteCommand<'_>, output: &OutputArgs) -> Result<(), PluginError> {
+    let given = command.reason.map(checked).transpose()?;
     if given.is_none() && !confirm::can_ask() {
         return Err(PluginError::usage("say why with --reason: it goes on record with the vote"));
     }
-    confirmable(ballot, confirm::can_ask())?;
+    confirmable(command, confirm::can_ask())?;
     let who = access::who(ctx.clients.reads()).await.during("ask", || "the API server who you are".to_owned())?;
-    let request = under_review(ctx, ballot).await?;
-    refuse(ctx, &request, &who, ballot)?;
-    let certificate = right_and_certificate(ctx, &request, &who, ballot).await?;
+    let request = under_review(ctx, command).await?;
+    let may = lifecycle::may_vote(&request, &who.username, &command.ballot(command.digest));
+    may.map_err(|refusal| refused(ctx, &request, &who, refusal))?;
+    let certificate = right_and_certificate(ctx, &request, &who, command).await?;
     let mut page = Page::default();
     page.fact("Request", format!("{}/{}", ctx.namespace, request.name_any()));
     review::asked(&mut page, &request);
@@ -96,22 +97,22 @@ pub async fn cast(ctx: &Ctx, ballot: &Ballot<'_>, output: &OutputArgs) -> Result
         None => checked(&confirm::ask("Reason, for the record:").await?)?,
     };
     // Without a terminal `confirmable` has seen --yes or --digest.
-    if !ballot.yes && confirm::can_ask() && !confirm::agreed(ballot.question()).await? {
-        return Err(PluginError::new(format!("not {}: nothing was written", ballot.done())));
+    if !command.yes && confirm::can_ask() && !confirm::agreed(command.question()).await? {
+        return Err(PluginError::new(format!("not {}: nothing was written", command.done())));
     }
-    let (name, flags) = (ballot.request, ctx.flags());
+    let (name, flags) = (command.request, ctx.flags());
     ctx.resume_by(format!("whether the vote is cast: kubectl certcourier describe {name} {flags}"));
-    let voted = append(ctx, &request, &who, ballot, &reason).await?;
-    output.object(&voted, || format!("downloadrequest.certcourier.io/{name} {}\n", ballot.done()))?;
-    ctx.say(&follows(&voted, ballot.decision))
+    let voted = append(ctx, request, &who, command, &reason).await?;
+    output.object(&voted, || format!("downloadrequest.certcourier.io/{name} {}\n", command.done()))?;
+    ctx.say(&follows(&voted, command.decision))
 }
 
 /// Nobody votes on what they were not asked about: where nobody can be, the command line says that it was looked at.
-fn confirmable(ballot: &Ballot<'_>, can_ask: bool) -> Result<(), PluginError> {
-    if can_ask || ballot.yes || ballot.digest.is_some() {
+fn confirmable(command: &VoteCommand<'_>, can_ask: bool) -> Result<(), PluginError> {
+    if can_ask || command.yes || command.digest.is_some() {
         return Ok(());
     }
-    Err(PluginError::usage(match ballot.decision {
+    Err(PluginError::usage(match command.decision {
         Decision::Approve => {
             "there is no terminal to confirm at: add --yes, or --digest DIGEST to approve exactly what you saw"
         }
@@ -120,96 +121,61 @@ fn confirmable(ballot: &Ballot<'_>, can_ask: bool) -> Result<(), PluginError> {
 }
 
 /// A reason that says something.
-fn checked(reason: &str) -> Result<String, PluginError> {
-    match reason.trim() {
-        "" => Err(PluginError::usage("the reason is empty: say why, it goes on record with the vote")),
-        reason if reason.chars().count() > LONGEST_REASON => {
-            Err(PluginError::usage(format!("the reason is longer than {LONGEST_REASON} characters")))
-        }
-        reason => Ok(reason.to_owned()),
-    }
-}
-
-/// The request once the controller has looked at it.
-async fn under_review(ctx: &Ctx, ballot: &Ballot<'_>) -> Result<DownloadRequest, PluginError> {
-    let looking = async {
-        loop {
-            let request: DownloadRequest = ctx.one(ballot.request, "list requests").await?;
-            let votes = request.status.as_ref().is_some_and(|status| status.approvals.is_some());
-            if votes || !review::phase(&request).is_open() {
-                return Ok(request);
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-    };
-    tokio::time::timeout(FIRST_LOOK, looking).await.unwrap_or_else(|_| {
-        Err(PluginError::new(format!(
-            "the controller has not looked at {} yet: there is nothing to vote on",
-            ballot.request
-        ))
-        .next("try again; if it stays so, does the operator run, and does it watch this namespace?"))
+fn checked(reason: &str) -> Result<GivenReason, PluginError> {
+    GivenReason::new(reason).map_err(|wrong| match wrong {
+        NoReason::Empty => PluginError::usage("the reason is empty: say why, it goes on record with the vote"),
+        NoReason::TooLong => PluginError::usage(format!("the reason is longer than {LONGEST_REASON} characters")),
     })
 }
 
-/// Says why this vote would be none.
-fn refuse(ctx: &Ctx, request: &DownloadRequest, who: &Requester, ballot: &Ballot<'_>) -> Result<(), PluginError> {
-    let (me, flags) = (who.username.as_str(), ctx.flags());
-    match obstacle(request, me, ballot.decision, &flags) {
-        Some(refusal) => Err(refusal),
-        None => match ballot.digest {
-            Some(digest) if review::review(request).is_none_or(|review| review.digest != digest) => {
-                Err(changed(ballot, &flags))
-            }
-            _ => Ok(()),
-        },
-    }
+/// The request once the controller has looked at it.
+async fn under_review(ctx: &Ctx, command: &VoteCommand<'_>) -> Result<DownloadRequest, PluginError> {
+    let found = votes::under_review(FIRST_LOOK, || ctx.one(command.request, "list requests")).await?;
+    found.ok_or_else(|| {
+        PluginError::new(format!(
+            "the controller has not looked at {} yet: there is nothing to vote on",
+            command.request
+        ))
+        .next("try again; if it stays so, does the operator run, and does it watch this namespace?")
+    })
 }
 
-fn obstacle(request: &DownloadRequest, me: &str, decision: Decision, flags: &str) -> Option<PluginError> {
-    let (name, phase) = (request.name_any(), review::phase(request));
-    let why = review::why(request);
-    if !phase.is_open() {
-        return Some(PluginError::new(format!(
-            "{name} is closed ({}: {why}): a vote changes nothing any more",
-            phase.name()
-        )));
-    }
-    if me.to_lowercase().starts_with("system:") {
-        let words = format!("approvers are people, and you are `{me}`");
-        return Some(
-            PluginError::new(words).next(format!("withdraw it: kubectl certcourier revoke {name} {flags} --reason …")),
-        );
-    }
-    match (review::part(request, me), decision) {
-        (Part::Asked, _) => {
-            return Some(
-                PluginError::new(format!("you asked for {name} yourself, and nobody votes on their own request")).next(format!(
-                    "somebody else with ClusterRole certcourier-approver votes; to withdraw it: kubectl certcourier revoke {name} {flags} --reason …"
-                )),
-            );
+/// Why this vote would not be one, and what to do instead.
+fn refused(ctx: &Ctx, request: &DownloadRequest, who: &Requester, refusal: VoteRefusal) -> PluginError {
+    in_words(request, &who.username, refusal, &ctx.flags())
+}
+
+fn in_words(request: &DownloadRequest, me: &str, refusal: VoteRefusal, flags: &str) -> PluginError {
+    let (name, why) = (request.name_any(), review::why(request));
+    match refusal {
+        VoteRefusal::Closed(phase) => {
+            PluginError::new(format!("{name} is closed ({}: {why}): a vote changes nothing any more", phase.name()))
         }
-        (Part::Approved, Decision::Approve) => {
-            return Some(PluginError::new(format!("you have approved {name} already: {}", review::count(request))));
+        VoteRefusal::SystemUser => PluginError::new(format!("approvers are people, and you are `{me}`"))
+            .next(format!("withdraw it: kubectl certcourier revoke {name} {flags} --reason …")),
+        VoteRefusal::OwnRequest => PluginError::new(format!(
+            "you asked for {name} yourself, and nobody votes on their own request"
+        ))
+        .next(format!(
+            "somebody else with ClusterRole certcourier-approver votes; to withdraw it: kubectl certcourier \
+                     revoke {name} {flags} --reason …"
+        )),
+        VoteRefusal::AlreadyApproved => {
+            PluginError::new(format!("you have approved {name} already: {}", review::count(request)))
         }
-        (Part::Denied, _) => return Some(PluginError::new(format!("you have denied {name} already"))),
-        _ => {}
-    }
-    match (decision, phase) {
-        (Decision::Deny, _) | (Decision::Approve, Phase::AwaitingApproval) => None,
-        (Decision::Approve, Phase::Pending) => {
-            Some(PluginError::new(format!("there is nothing to agree to yet, {name} is Pending: {why}")))
+        VoteRefusal::AlreadyDenied => PluginError::new(format!("you have denied {name} already")),
+        VoteRefusal::NothingToApprove => {
+            PluginError::new(format!("there is nothing to agree to yet, {name} is Pending: {why}"))
         }
-        (Decision::Approve, _) => Some(
+        VoteRefusal::NotAwaited(phase) => {
             PluginError::new(format!("{name} is {} and waits for nobody: {}", phase.name(), review::count(request)))
-                .next(format!("to stop it: kubectl certcourier deny {name} {flags} --reason …")),
-        ),
+                .next(format!("to stop it: kubectl certcourier deny {name} {flags} --reason …"))
+        }
+        VoteRefusal::OtherReview => {
+            PluginError::new(format!("what is under review of {name} is not what you saw: nothing was written"))
+                .next(format!("look again: kubectl certcourier describe {name} {flags}"))
+        }
     }
-}
-
-fn changed(ballot: &Ballot<'_>, flags: &str) -> PluginError {
-    let name = ballot.request;
-    PluginError::new(format!("what is under review of {name} is not what you saw: nothing was written"))
-        .next(format!("look again: kubectl certcourier describe {name} {flags}"))
 }
 
 /// The Certificate, for what its status says of the fingerprints; a voter without its verb need not be asked.
@@ -217,7 +183,7 @@ async fn right_and_certificate(
     ctx: &Ctx,
     request: &DownloadRequest,
     who: &Requester,
-    ballot: &Ballot<'_>,
+    command: &VoteCommand<'_>,
 ) -> Result<Option<Certificate>, PluginError> {
     let name = &request.spec.certificate_ref.name;
     let certificates: Api<Certificate> = ctx.api();
@@ -228,7 +194,7 @@ async fn right_and_certificate(
         let words = format!(
             "you ({}) may not {} it: you lack verb approve on certificates.certcourier.io/{name} in namespace {}",
             who.username,
-            ballot.verb(),
+            command.verb(),
             ctx.namespace
         );
         return Err(PluginError::new(words).next("ask for ClusterRole certcourier-approver there"));
@@ -236,61 +202,27 @@ async fn right_and_certificate(
     Ok(certificate.ok().flatten())
 }
 
-/// Appends the vote to the object that was shown. Where others were faster it is looked at again, and the vote is cast only
-/// if it still is for the same.
+/// Appends the vote to the object that was shown, for what was shown.
 async fn append(
     ctx: &Ctx,
-    shown: &DownloadRequest,
+    shown: DownloadRequest,
     who: &Requester,
-    ballot: &Ballot<'_>,
-    reason: &str,
+    command: &VoteCommand<'_>,
+    reason: &GivenReason,
 ) -> Result<DownloadRequest, PluginError> {
-    let digest = review::review(shown).map(|review| review.digest.clone()).unwrap_or_default();
-    let sent = lifecycle::ballot(who, &digest, ballot.decision, reason);
-    let mut request = shown.clone();
-    for _ in 0..ATTEMPTS {
-        let patch = json!([
-            {"op": "replace", "path": "/metadata/resourceVersion", "value": request.resource_version()},
-            {"op": "add", "path": "/status/approvals/-", "value": sent},
-        ]);
-        let patch = serde_json::from_value(patch)
-            .map_err(|error| PluginError::new(format!("cannot write the vote as JSON: {error}")))?;
-        let patch = Patch::<DownloadRequest>::Json(patch);
-        let patched =
-            ctx.writing::<DownloadRequest>().patch_status(ballot.request, &PatchParams::default(), &patch).await;
-        let object = || format!("DownloadRequest {}/{}", ctx.namespace, ballot.request);
-        match patched.during("vote on", object) {
-            Ok(voted) => {
-                return match lifecycle::read_back(&voted, votes(&request), &sent) {
-                    Ok(()) => Ok(voted),
-                    Err(altered) => Err(ctx.altered(&altered, ballot.request)),
-                };
-            }
-            Err(error) => {
-                let lost = match error.failure() {
-                    Failure::Conflict => false,
-                    Failure::Unavailable => true,
-                    _ => return Err(error.into()),
-                };
-                request = ctx.one(ballot.request, "list requests").await?;
-                if lost && votes(&request).contains(&sent) {
-                    return Ok(request);
-                }
-                if lost {
-                    return Err(error.into());
-                }
-            }
+    let digest = review::review(&shown).map(|review| review.digest.clone()).unwrap_or_default();
+    let ballot = command.ballot(Some(&digest));
+    let voter = Voter { who, reads: ctx.clients.reads(), writes: ctx.clients.writes(), patience: PATIENCE };
+    let name = command.request;
+    votes::append(voter, shown, &ballot, reason).await.map_err(|error| match error {
+        VoteError::Refused { refusal, request } => refused(ctx, &request, who, refusal),
+        VoteError::Altered(altered) => ctx.altered(&altered, name),
+        VoteError::Api(error) | VoteError::Unknown(error) => error.into(),
+        VoteError::Gone => PluginError::new(format!("{name} was deleted meanwhile: there is nothing left to vote on")),
+        VoteError::Restless => {
+            PluginError::new(format!("{name} changes too fast: nothing was written")).next("try again")
         }
-        refuse(ctx, &request, who, ballot)?;
-        if review::review(&request).is_none_or(|review| review.digest != digest) {
-            return Err(changed(ballot, &ctx.flags()));
-        }
-    }
-    Err(PluginError::new(format!("{} changes too fast: nothing was written", ballot.request)).next("try again"))
-}
-
-fn votes(request: &DownloadRequest) -> &[Approval] {
-    request.status.as_ref().and_then(|status| status.approvals.as_deref()).unwrap_or_default()
+    })
 }
 
 /// What happens now. The controller counts, so the object may not say yet.
@@ -308,13 +240,18 @@ fn follows(request: &DownloadRequest, decision: Decision) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::{
         super::review::fixtures::{request, vote},
         *,
     };
+    use crate::api::Approval;
 
     fn words(phase: &str, votes: &serde_json::Value, me: &str, decision: Decision) -> String {
-        obstacle(&request(phase, votes), me, decision, "-n payments").map(|error| error.report()).unwrap_or_default()
+        let request = request(phase, votes);
+        let may = lifecycle::may_vote(&request, me, &Ballot { decision, digest: None, spare: false });
+        may.map_or_else(|refusal| in_words(&request, me, refusal, "-n payments").report(), |()| String::new())
     }
 
     #[test]
@@ -346,7 +283,7 @@ mod tests {
 
     #[test]
     fn an_empty_reason_is_none() {
-        assert_eq!(checked(" INC-1 ").unwrap(), "INC-1");
+        assert_eq!(checked(" INC-1 ").unwrap().as_str(), "INC-1");
         assert!(checked(" \t").is_err());
         assert!(checked(&"x".repeat(LONGEST_REASON + 1)).is_err());
     }
@@ -355,13 +292,13 @@ mod tests {
     fn a_lost_answer_is_settled_by_the_very_vote() {
         let cast = request("AwaitingApproval", &json!([vote("Approve", "d1")]));
         let of = |digest| serde_json::from_value::<Approval>(vote("Approve", digest)).unwrap();
-        assert!(votes(&cast).contains(&of("d1")));
-        assert!(!votes(&cast).contains(&of("d2")));
+        assert!(lifecycle::cast(&cast).contains(&of("d1")));
+        assert!(!lifecycle::cast(&cast).contains(&of("d2")));
     }
 
     #[test]
     fn where_nobody_can_be_asked_the_command_line_says_that_they_looked() {
-        let ballot = |decision, yes, digest| Ballot { request: "key", decision, reason: None, digest, yes };
+        let ballot = |decision, yes, digest| VoteCommand { request: "key", decision, reason: None, digest, yes };
         for decision in [Decision::Approve, Decision::Deny] {
             let refused = confirmable(&ballot(decision, false, None), false).unwrap_err();
             assert_eq!(refused.exit(), crate::plugin::error::Exit::Usage);

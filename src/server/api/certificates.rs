@@ -1,32 +1,16 @@
 //! The Certificates of a project, as the caller may see them.
 
 pub(crate) mod export;
+pub(crate) mod get;
+pub(crate) mod list;
 pub(crate) mod mint;
 pub(crate) mod timeline;
 
-use std::sync::Arc;
+use kube::ResourceExt as _;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use axum::{
-    Json,
-    extract::{Query, State, rejection::QueryRejection},
-};
-use kube::{Api, ResourceExt as _, core::DeserializeGuard};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
-
-use super::pagination::{self, Listing, Page};
-use crate::server::http::{path::Place, refusal};
-use crate::server::{
-    auth::caller::Caller,
-    http::error::{ErrorCode, ServerError},
-    state::ServerState,
-};
-use crate::{
-    api::{Certificate, DateTime, EnvironmentStatus, ValidityTime, condition::READY},
-    cluster::error::During as _,
-};
-
-const HINT: &str = "ask for a role that may read certificates.certcourier.io there, such as certcourier-viewer";
+use crate::api::{Certificate, DateTime, EnvironmentStatus, ValidityTime, condition::READY};
 
 /// One logical certificate.
 #[derive(Serialize, ToSchema)]
@@ -134,79 +118,4 @@ impl EnvironmentView {
             message: seen.message,
         }
     }
-}
-
-/// Pages alone: a project has few Certificates.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct CertificateQuery {
-    /// Items of a page, 1 to 500. Omitted: 100.
-    #[param(minimum = 1, maximum = 500)]
-    limit: Option<u32>,
-    /// `continue` of the page before.
-    r#continue: Option<String>,
-}
-
-/// List Certificates.
-#[utoipa::path(
-    get,
-    path = "/api/v1/projects/{project}/certificates",
-    tag = "certificates",
-    params(("project" = String, Path, description = "Namespace"), CertificateQuery),
-    responses((status = 200, description = "A page of Certificates", body = Page<CertificateView>)),
-    extensions(("x-kubernetes-rights" = json!(["list certificates"]))),
-)]
-pub async fn list_certificates(
-    State(_): State<Arc<ServerState>>,
-    caller: Caller,
-    place: Place,
-    query: Result<Query<CertificateQuery>, QueryRejection>,
-) -> Result<Json<Page<CertificateView>>, ServerError> {
-    let query = pagination::query(query)?;
-    let api: Api<DeserializeGuard<Certificate>> = Api::namespaced(caller.client, &place.project);
-    let listing = Listing::new(query.limit, query.r#continue)?;
-    let page = pagination::list(&api, listing, pagination::created, HINT).await?;
-    Ok(Json(page.map(CertificateView::of)))
-}
-
-/// Look at a Certificate.
-#[utoipa::path(
-    get,
-    path = "/api/v1/projects/{project}/certificates/{certificate}",
-    tag = "certificates",
-    params(
-        ("project" = String, Path, description = "Namespace"),
-        ("certificate" = String, Path, description = "Name of the Certificate"),
-    ),
-    responses((status = 200, description = "The Certificate", body = CertificateView)),
-    extensions(("x-kubernetes-rights" = json!(["get certificates"]))),
-)]
-pub async fn get_certificate(
-    State(_): State<Arc<ServerState>>,
-    caller: Caller,
-    place: Place,
-) -> Result<Json<CertificateView>, ServerError> {
-    let found = certificate_as(&caller, &place).await?;
-    found.as_ref().map(CertificateView::of).map(Json).ok_or_else(|| no_certificate(&place))
-}
-
-/// The Certificate, read as the caller.
-///
-/// # Errors
-/// What the API server refuses them.
-pub async fn certificate_as(caller: &Caller, place: &Place) -> Result<Option<Certificate>, ServerError> {
-    let Place { project, name } = place;
-    let api: Api<Certificate> = Api::namespaced(caller.client.clone(), project);
-    let found = api.get_opt(name).await.during("read", || format!("Certificate {project}/{name}"));
-    found.map_err(|error| refusal::passed_through(error, HINT))
-}
-
-/// There is no such Certificate.
-pub fn no_certificate(place: &Place) -> ServerError {
-    let Place { project, name } = place;
-    let words = format!(
-        "there is no Certificate `{name}` in project {project}; /api/v1/projects/{project}/certificates lists those there are"
-    );
-    ServerError::new(ErrorCode::NotFound, words)
 }

@@ -1,30 +1,13 @@
 //! The receipts of a project, for auditors.
 
-use std::sync::Arc;
+pub(crate) mod get;
+pub(crate) mod list;
 
-use axum::{
-    Json,
-    extract::{Query, State, rejection::QueryRejection},
-};
-use kube::{Api, ResourceExt as _, core::DeserializeGuard};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use kube::ResourceExt as _;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{
-    certificates::mint::FormatName,
-    json_body::bad_request,
-    pagination::{self, Listing, Page, Period},
-};
-use crate::server::http::{path::Place, refusal};
-use crate::server::{
-    auth::caller::Caller,
-    http::error::{ErrorCode, ServerError},
-    state::ServerState,
-};
-use crate::{
-    api::{DateTime, DownloadReceipt},
-    cluster::error::During as _,
-};
+use crate::api::{DateTime, DownloadReceipt, http::FormatName};
 
 const HINT: &str = "ask for ClusterRole certcourier-auditor there";
 
@@ -136,94 +119,4 @@ impl ReceiptView {
             finished_at: status.finished_at,
         }
     }
-}
-
-/// Pages and filters.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ReceiptQuery {
-    /// Items of a page, 1 to 500. Omitted: 100.
-    #[param(minimum = 1, maximum = 500)]
-    limit: Option<u32>,
-    /// `continue` of the page before.
-    r#continue: Option<String>,
-    /// Name of the Certificate.
-    certificate: Option<String>,
-    /// User name of the requester.
-    requester: Option<String>,
-    /// Name of the request.
-    request: Option<String>,
-    /// `Delivered`, `Aborted` or `Unknown`.
-    #[param(pattern = "^(Delivered|Aborted|Unknown)$")]
-    outcome: Option<String>,
-    /// Consumed at this moment (RFC 3339) or later.
-    #[param(format = DateTime)]
-    since: Option<String>,
-    /// Consumed before this moment (RFC 3339).
-    #[param(format = DateTime)]
-    until: Option<String>,
-}
-
-/// List receipts.
-#[utoipa::path(
-    get,
-    path = "/api/v1/projects/{project}/receipts",
-    tag = "receipts",
-    params(("project" = String, Path, description = "Namespace"), ReceiptQuery),
-    responses((status = 200, description = "A page of receipts", body = Page<ReceiptView>)),
-    extensions(("x-kubernetes-rights" = json!(["list downloadreceipts"]))),
-)]
-pub async fn list_receipts(
-    State(_): State<Arc<ServerState>>,
-    caller: Caller,
-    place: Place,
-    query: Result<Query<ReceiptQuery>, QueryRejection>,
-) -> Result<Json<Page<ReceiptView>>, ServerError> {
-    let query = pagination::query(query)?;
-    let listing = Listing::new(query.limit, query.r#continue)?
-        .field("spec.certificateRef.name", query.certificate.as_deref())
-        .field("spec.requestedBy.username", query.requester.as_deref())
-        .field("spec.requestRef.name", query.request.as_deref())
-        .field("status.outcome", query.outcome.as_deref().map(known_outcome).transpose()?)
-        .period(Period::new(query.since.as_deref(), query.until.as_deref())?);
-    let api: Api<DeserializeGuard<DownloadReceipt>> = Api::namespaced(caller.client, &place.project);
-    let page = pagination::list(&api, listing, |receipt| receipt.spec.consumed_at.0, HINT).await?;
-    Ok(Json(page.map(ReceiptView::of)))
-}
-
-fn known_outcome(text: &str) -> Result<&str, ServerError> {
-    if ["Delivered", "Aborted", "Unknown"].contains(&text) {
-        return Ok(text);
-    }
-    Err(bad_request("outcome is not known: write Delivered, Aborted or Unknown"))
-}
-
-/// Look at a receipt.
-#[utoipa::path(
-    get,
-    path = "/api/v1/projects/{project}/receipts/{id}",
-    tag = "receipts",
-    params(
-        ("project" = String, Path, description = "Namespace"),
-        ("id" = String, Path, description = "Name of the receipt, `r-…`"),
-    ),
-    responses((status = 200, description = "The receipt", body = ReceiptView)),
-    extensions(("x-kubernetes-rights" = json!(["get downloadreceipts"]))),
-)]
-pub async fn get_receipt(
-    State(_): State<Arc<ServerState>>,
-    caller: Caller,
-    place: Place,
-) -> Result<Json<ReceiptView>, ServerError> {
-    let Place { project, name } = &place;
-    let api: Api<DownloadReceipt> = Api::namespaced(caller.client, project);
-    let found = api.get_opt(name).await.during("read", || format!("DownloadReceipt {project}/{name}"));
-    let found = found.map_err(|error| refusal::passed_through(error, HINT))?;
-    found.as_ref().map(ReceiptView::of).map(Json).ok_or_else(|| {
-        let words = format!(
-            "there is no receipt `{name}` in project {project}; /api/v1/projects/{project}/receipts lists those there are"
-        );
-        ServerError::new(ErrorCode::NotFound, words)
-    })
 }

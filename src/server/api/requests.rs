@@ -1,33 +1,28 @@
 //! The requests of a project, as the caller may see them. Never a token, its hash or a sealed passphrase.
 
+pub(crate) mod approve;
 pub(crate) mod claim;
-pub(crate) mod votes;
+pub(crate) mod deny;
+pub(crate) mod get;
+pub(crate) mod list;
+pub(crate) mod revoke;
+mod votes;
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
-use axum::{
-    Json,
-    extract::{Query, State, rejection::QueryRejection},
-};
-use kube::{Api, ResourceExt as _, core::DeserializeGuard};
-use serde::{Deserialize, Serialize};
+use kube::ResourceExt as _;
+use serde::Serialize;
 use utoipa::{
-    IntoParams, PartialSchema, ToSchema,
+    PartialSchema, ToSchema,
     openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
 };
 
-use super::{
-    certificates::mint::{FormatName, approval_kind},
-    json_body::bad_request,
-    pagination::{self, Listing, Page, Period},
-    requests::claim::{REQUEST_HINT, request_as},
-};
-use crate::server::http::path::Place;
-use crate::server::{auth::caller::Caller, http::error::ServerError, state::ServerState};
+use super::certificates::mint::approval_kind;
 use crate::{
     api::{
         DateTime, Decision, DownloadRequest, DownloadRequestStatus, Phase,
         condition::{APPROVED, FINISHED, STALLED, TOKEN_ISSUED},
+        http::FormatName,
     },
     lifecycle::{self, Tally},
 };
@@ -246,85 +241,4 @@ impl PartialSchema for PhaseName {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Phase::ALL.map(Phase::name))).into()
     }
-}
-
-/// Pages and filters.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct RequestQuery {
-    /// Items of a page, 1 to 500. Omitted: 100.
-    #[param(minimum = 1, maximum = 500)]
-    limit: Option<u32>,
-    /// `continue` of the page before.
-    r#continue: Option<String>,
-    /// Name of the Certificate.
-    certificate: Option<String>,
-    /// Where the requests stand, such as `AwaitingApproval`.
-    #[param(value_type = Option<PhaseName>, inline)]
-    phase: Option<String>,
-    /// User name of the requester.
-    requester: Option<String>,
-    /// Created at this moment (RFC 3339) or later.
-    #[param(format = DateTime)]
-    since: Option<String>,
-    /// Created before this moment (RFC 3339).
-    #[param(format = DateTime)]
-    until: Option<String>,
-}
-
-/// List requests.
-#[utoipa::path(
-    get,
-    path = "/api/v1/projects/{project}/requests",
-    tag = "requests",
-    params(("project" = String, Path, description = "Namespace"), RequestQuery),
-    responses((status = 200, description = "A page of requests", body = Page<RequestView>)),
-    extensions(("x-kubernetes-rights" = json!(["list downloadrequests"]))),
-)]
-pub async fn list_requests(
-    State(state): State<Arc<ServerState>>,
-    caller: Caller,
-    place: Place,
-    query: Result<Query<RequestQuery>, QueryRejection>,
-) -> Result<Json<Page<RequestView>>, ServerError> {
-    let query = pagination::query(query)?;
-    let listing = Listing::new(query.limit, query.r#continue)?
-        .field("spec.certificateRef.name", query.certificate.as_deref())
-        .field("spec.requestedBy.username", query.requester.as_deref())
-        .field("status.phase", query.phase.as_deref().map(known_phase).transpose()?)
-        .period(Period::new(query.since.as_deref(), query.until.as_deref())?);
-    let api: Api<DeserializeGuard<DownloadRequest>> = Api::namespaced(caller.client, &place.project);
-    let page = pagination::list(&api, listing, pagination::created, REQUEST_HINT).await?;
-    let now = state.clients.clock().now();
-    Ok(Json(page.map(|request| RequestView::of(request, now))))
-}
-
-fn known_phase(text: &str) -> Result<&str, ServerError> {
-    let names = Phase::ALL.map(Phase::name);
-    if names.contains(&text) {
-        return Ok(text);
-    }
-    Err(bad_request(format!("phase is not known: write one of {}", names.join(", "))))
-}
-
-/// Look at a request.
-#[utoipa::path(
-    get,
-    path = "/api/v1/projects/{project}/requests/{request}",
-    tag = "requests",
-    params(
-        ("project" = String, Path, description = "Namespace"),
-        ("request" = String, Path, description = "Name of the request"),
-    ),
-    responses((status = 200, description = "The request", body = RequestView)),
-    extensions(("x-kubernetes-rights" = json!(["get downloadrequests"]))),
-)]
-pub async fn get_request(
-    State(state): State<Arc<ServerState>>,
-    caller: Caller,
-    place: Place,
-) -> Result<Json<RequestView>, ServerError> {
-    let request = request_as(&caller, &place).await?;
-    Ok(Json(RequestView::of(&request, state.clients.clock().now())))
 }

@@ -3,9 +3,9 @@
 use axum::http::{HeaderMap, header};
 use kube::Client;
 
-use crate::server::{
-    downloads::redeem,
-    http::error::{ErrorCode, ServerError},
+use crate::server::http::{
+    error::{ErrorCode, ServerError},
+    refusal::{self, Aftermath},
 };
 use crate::{
     api::Requester,
@@ -34,7 +34,7 @@ pub async fn of_bearer(clients: &Clients, bearer: &Redacted<String>) -> Result<(
     let client = clients.as_caller(bearer).map_err(|invalid| unauthorized().caused_by(invalid))?;
     let who = of_client(client.clone()).await.map_err(|error| match error.failure() {
         Failure::Forbidden => unauthorized().caused_by(error),
-        _ => redeem::of_api_error(error),
+        _ => refusal::unavailable(error, Aftermath::TokenGood),
     })?;
     Ok((who, client))
 }

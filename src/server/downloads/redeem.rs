@@ -15,7 +15,7 @@ use axum::response::Response;
 use kube::Api;
 use tracing::Instrument as _;
 
-pub(crate) use refusal::{of_api_error, of_ending_namespace, of_reason};
+use refusal::of_api_error;
 pub use render::Renders;
 pub(crate) use render::{Leaves, leaves_of};
 
@@ -27,6 +27,7 @@ use crate::server::{
     connection::Connection,
     http::{
         error::{ErrorCode, ServerError},
+        refusal::SOON,
         request_id::RequestId,
     },
     net::client_address::ClientAddress,
@@ -106,11 +107,11 @@ async fn deliver(
     audit::announce(state, found, &receipt, &redeemer).await?;
     // From here on the client's going away must not stop us half-way: the receipt gets its outcome in any case.
     let (state_kept, namespace) = (Arc::clone(state), token.namespace().to_owned());
-    let claiming = async move {
-        let receipt = receipt::claim(&state_kept, &namespace, receipt).await?;
+    let committing = async move {
+        let receipt = receipt::commit(&state_kept, &namespace, receipt).await?;
         Ok::<_, ServerError>(Delivery::begin(state_kept, receipt, decided.certificate, file, redeemer, place))
     };
-    let delivering = state.tasks.spawn(claiming.in_current_span());
+    let delivering = state.tasks.spawn(committing.in_current_span());
     let delivery = delivering.await.map_err(|_| ServerError::internal())??;
     Ok(stream::respond(delivery))
 }
@@ -218,5 +219,5 @@ pub fn no_request() -> ServerError {
 fn too_slow() -> ServerError {
     let words = "the facts behind this download became too old while it was prepared; \
                  nothing was delivered and the token is still good: try again";
-    ServerError::new(ErrorCode::Unavailable, words).retry_after(refusal::SOON)
+    ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON)
 }

@@ -5,11 +5,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::redeem::Found;
-use crate::api::{DateTime, DownloadRequest};
-use crate::server::{
-    api::FormatName,
-    http::{error::ServerError, openapi::ErrorName},
-};
+use crate::api::{DateTime, DownloadRequest, http::FormatName};
+use crate::server::http::{error::ServerError, openapi::ErrorName};
 
 /// The answer of `GET /api/v1/downloads/{token}/status`.
 #[derive(Debug, Serialize, ToSchema)]

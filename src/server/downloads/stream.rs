@@ -38,7 +38,7 @@ use crate::{
         error::{ApiError, in_one_line},
         events::{Mood, Note},
         receipts,
-        status::Written,
+        settle::{self, Again},
     },
 };
 
@@ -231,29 +231,21 @@ impl Progress {
     }
 
     async fn write_outcome(&self, status: DownloadReceiptStatus) -> Result<(), ApiError> {
-        let clients = &self.state.clients;
-        let mut pauses = OUTCOME_PAUSES_MS.into_iter().map(Duration::from_millis);
-        let mut receipt = self.receipt.clone();
-        loop {
-            let written = receipts::record_outcome(clients.writes(), &receipt, status.clone()).await;
-            let error = match written {
-                Ok(Written::Done(_)) => return Ok(()),
-                // Somebody else wrote to it, or our own write came through without its answer: look.
-                Ok(Written::Conflict) => None,
-                Err(error) => Some(error),
-            };
-            let Some(pause) = pauses.next() else { return error.map_or(Ok(()), Err) };
-            tokio::time::sleep(pause).await;
-            let (namespace, uid) = (receipt.metadata.namespace.clone(), receipt.spec.request_ref.uid.clone());
-            match receipts::of(clients.reads(), namespace.as_deref().unwrap_or_default(), &uid).await {
-                Ok(Some(found)) if found.status.as_ref().is_some_and(|status| status.outcome.is_some()) => {
-                    return Ok(());
-                }
-                Ok(Some(found)) => receipt = found,
-                Ok(None) => return Ok(()),
-                Err(_) => {}
-            }
-        }
+        let (reads, writes) = (self.state.clients.reads(), self.state.clients.writes());
+        let namespace = self.receipt.metadata.namespace.as_deref().unwrap_or_default();
+        let uid = &self.receipt.spec.request_ref.uid;
+        let write = |receipt: DownloadReceipt| {
+            let status = status.clone();
+            async move { receipts::record_outcome(writes, &receipt, status).await }
+        };
+        let has_outcome =
+            |found: &DownloadReceipt| found.status.as_ref().is_some_and(|status| status.outcome.is_some());
+        let judge = |found: Option<DownloadReceipt>| match found {
+            Some(found) if !has_outcome(&found) => Again::Onto(found),
+            Some(_) | None => Again::Enough,
+        };
+        let pauses = OUTCOME_PAUSES_MS.into_iter().map(Duration::from_millis);
+        settle::write_until(self.receipt.clone(), pauses, write, || receipts::of(reads, namespace, uid), judge).await
     }
 
     fn note(&self, outcome: Outcome, sent: usize) -> Note<'static> {

@@ -18,7 +18,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::FutureExt;
-use serde::Serialize;
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use super::{
@@ -33,7 +32,7 @@ use crate::server::{
     net::{client_address::ClientAddress, in_flight::Slot, rate_limit::Tier},
     state::ServerState,
 };
-use crate::{redact::Redacted, token::Token};
+use crate::{api::http::Envelope, redact::Redacted, token::Token};
 
 /// Routes whose errors have the shape of an older API: the two fields only.
 const TWO_FIELD_ERRORS: &str = "/apiops/";
@@ -172,16 +171,12 @@ async fn run(request: Request, next: Next) -> Response {
     }
 }
 
-#[derive(Serialize)]
-struct Envelope<'a> {
-    error: &'static str,
-    error_description: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-}
-
 fn with_envelope(answer: Response, refusal: &ServerError, request_id: Option<&str>) -> Response {
-    let envelope = Envelope { error: refusal.code().name(), error_description: refusal.description(), request_id };
+    let envelope = Envelope {
+        error: refusal.code().name().into(),
+        error_description: refusal.description().into(),
+        request_id: request_id.map(Into::into),
+    };
     let (mut parts, _) = answer.into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
     let mut answer = Json(envelope).into_response();

@@ -10,7 +10,6 @@ use kube::Error;
 use super::path::Place;
 use crate::server::{
     auth::identity,
-    downloads::redeem::{of_ending_namespace, of_reason},
     http::error::{ErrorCode, ServerError},
 };
 use crate::{
@@ -31,15 +30,35 @@ pub const READ_AGAIN: Duration = Duration::from_millis(50);
 /// The mark behind which an admission policy's own words begin.
 const ADMISSION: &str = "denied request: ";
 
-/// The API server does not answer, or has had too much. Nothing is said of what was done.
-pub fn unavailable(error: ApiError) -> ServerError {
+/// What became of the thing that was asked for, as far as a caller has to know it to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aftermath {
+    /// Nothing is said of it: the refusal itself says enough, or it is not known.
+    Unsaid,
+    /// Nothing was delivered, and the token still works.
+    TokenGood,
+}
+
+/// The API server does not answer, or has too much to do. The caller may try again; the log learns why.
+pub fn unavailable(error: ApiError, aftermath: Aftermath) -> ServerError {
     let wait = match error.failure() {
         Failure::Throttled(Some(wait)) => wait,
         _ => SOON,
     };
-    ServerError::new(ErrorCode::Unavailable, "the API server does not answer as it should: try again")
-        .retry_after(wait)
-        .caused_by(error)
+    let words = match aftermath {
+        Aftermath::Unsaid => "the API server does not answer as it should: try again",
+        Aftermath::TokenGood => {
+            "the API server does not answer as it should; nothing was delivered and the token is still good: try again"
+        }
+    };
+    ServerError::new(ErrorCode::Unavailable, words).retry_after(wait).caused_by(error)
+}
+
+/// The namespace is being deleted, and with it everything that a request or a token leads to.
+pub fn of_ending_namespace(error: ApiError) -> ServerError {
+    let said = error.ending_namespace().unwrap_or("the namespace is being terminated");
+    let words = format!("{said}, and its certificates with it: nothing can be downloaded from it any more");
+    ServerError::new(ErrorCode::CertificateGone, words).caused_by(error)
 }
 
 /// A review of the caller's own identity or rights went wrong. Everybody may ask for these, unless somebody took that away.
@@ -52,7 +71,7 @@ pub fn passed_through(error: ApiError, hint: &str) -> ServerError {
     if error.ending_namespace().is_some() {
         return of_ending_namespace(error);
     }
-    let Error::Api(status) = &error.source else { return unavailable(error) };
+    let Error::Api(status) = &error.source else { return unavailable(error, Aftermath::Unsaid) };
     let (code, said) = (status.code, in_the_api_servers_words(&status.message));
     let refuse = |code, words: String| ServerError::new(code, words);
     match (code, error.failure()) {
@@ -72,7 +91,7 @@ pub fn passed_through(error: ApiError, hint: &str) -> ServerError {
                 .retry_after(wait.unwrap_or(SOON))
                 .caused_by(error)
         }
-        (_, Failure::Unavailable) => unavailable(error),
+        (_, Failure::Unavailable) => unavailable(error, Aftermath::Unsaid),
     }
 }
 
@@ -93,6 +112,26 @@ fn in_the_api_servers_words(message: &str) -> Said<'_> {
 fn of_admission(words: &str, otherwise: ErrorCode) -> ErrorCode {
     let too_late = ["the request is closed", "a revoked request stays revoked"];
     if too_late.iter().any(|beginning| words.starts_with(beginning)) { ErrorCode::RequestClosed } else { otherwise }
+}
+
+/// The code of what a policy or the requester's rights refuse. Where there are several, the first one's counts and the
+/// message has them all.
+pub const fn of_reason(reason: &Reason) -> ErrorCode {
+    match reason {
+        Reason::KeyExportDisabled { .. } | Reason::CaKeyExportDisabled { .. } => ErrorCode::KeyExportDisabled,
+        Reason::FormatNotAllowed { .. } | Reason::NoFormatInCommon { .. } | Reason::LegacyNotAllowed { .. } => {
+            ErrorCode::FormatNotAllowed
+        }
+        Reason::UnattendedKeyDenied { .. } | Reason::AccessRefused { .. } | Reason::PassphraseSecretRefused { .. } => {
+            ErrorCode::Forbidden
+        }
+        Reason::DeadlineRequired
+        | Reason::DeadlineTooFar { .. }
+        | Reason::DeadlinePassed { .. }
+        | Reason::TokenTtlTooLong { .. } => ErrorCode::BadRequest,
+        Reason::ReasonRequired { .. } => ErrorCode::ReasonRequired,
+        Reason::PassphraseTooShort { .. } => ErrorCode::PassphraseTooShort,
+    }
 }
 
 /// Policy or rights refuse.
@@ -133,13 +172,20 @@ pub fn of_altered(altered: &Altered, place: &Place) -> ServerError {
     ServerError::new(ErrorCode::WriteAltered, words)
 }
 
-/// The facts of a decision could not be gathered with the operator's rights.
-pub fn of_facts(error: PolicyError) -> ServerError {
+/// The facts of a decision could not be gathered with the operator's rights, so nothing is allowed.
+pub fn of_facts(error: PolicyError, aftermath: Aftermath) -> ServerError {
     match error {
-        PolicyError::Api(error) => unavailable(error),
+        PolicyError::Api(error) => unavailable(error, aftermath),
         PolicyError::Unreadable { .. } => {
-            let words = "a CertificatePolicy of this namespace cannot be understood by this version of certcourier, \
-                         so nothing is allowed; tell whoever keeps the policies";
+            let end = match aftermath {
+                Aftermath::Unsaid => "so nothing is allowed; tell whoever keeps the policies",
+                Aftermath::TokenGood => {
+                    "so nothing is delivered; tell whoever keeps the policies. The token is still good"
+                }
+            };
+            let words = format!(
+                "a CertificatePolicy of this namespace cannot be understood by this version of certcourier, {end}"
+            );
             ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON).caused_by(in_one_line(&error))
         }
     }

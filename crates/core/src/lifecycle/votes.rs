@@ -2,7 +2,7 @@
 //! cast. Every door counts with this, so none of them has to wait for a number that the controller writes.
 
 use super::{review::same_person, table::requester};
-use crate::api::{Approval, ApprovalCount, Decision, DownloadRequest, Phase, Requester, condition, names};
+use crate::api::{Approval, ApprovalCount, Decision, DownloadRequest, Phase, condition, names};
 
 /// How many approvers more than required are asked about: enough that a few who lost the right do not stop a request.
 const SPARE: usize = 4;
@@ -60,12 +60,17 @@ fn approving<'a>(approvals: &'a [Approval], digest: &str, requester: &str) -> Ve
             && vote.digest == digest
             && !digest.is_empty()
             && !same_person(&vote.username, requester)
-            && !vote.username.to_lowercase().starts_with("system:");
+            && !is_system_user(&vote.username);
         if counts && !votes.iter().any(|known| same_person(&known.username, &vote.username)) {
             votes.push(vote);
         }
     }
     votes
+}
+
+/// Whether a user name is a ServiceAccount's or another one that belongs to the system: such do not vote.
+pub(super) fn is_system_user(username: &str) -> bool {
+    username.to_lowercase().starts_with("system:")
 }
 
 /// The votes on what is under review now, counted.
@@ -188,22 +193,9 @@ pub fn awaiting_approval(request: &DownloadRequest) -> Option<String> {
     (status.phase == Some(Phase::AwaitingApproval) && waits).then(|| Some(Tally::shown(request)?.in_words(request)))?
 }
 
-/// A vote as it is written.
-#[must_use]
-pub fn ballot(voter: &Requester, digest: &str, decision: Decision, reason: &str) -> Approval {
-    Approval {
-        username: voter.username.clone(),
-        uid: String::new(),
-        digest: digest.to_owned(),
-        decision,
-        reason: reason.to_owned(),
-        groups: Some(groups_to_record(&voter.groups)),
-    }
-}
-
 /// The voter's groups, as far as a vote has room for them. They are recorded, because the right to vote may come through
 /// one of them, and it is looked at again before a token is made and when it is used.
-fn groups_to_record(groups: &[String]) -> Vec<String> {
+pub(super) fn groups_to_record(groups: &[String]) -> Vec<String> {
     let mut room = names::MAX_VOTE_GROUPS;
     let mut recorded: Vec<String> = Vec::new();
     for group in groups {

@@ -5,8 +5,9 @@
 
 use std::{fmt::Debug, time::Duration};
 
+use certcourier_bundle::Randomness as _;
 use kube::{
-    Api, Client, Resource, ResourceExt as _,
+    Api, Resource, ResourceExt as _,
     api::{DeleteParams, PostParams, Preconditions},
     core::NamespaceResourceScope,
 };
@@ -25,20 +26,24 @@ use crate::{
     },
     cluster::{
         access,
+        client::Clients,
         error::{ApiError, During as _, Failure},
     },
+    randomness::OperatingSystem,
 };
 
 /// The API server learns of a Role from its own watch; asked this often, then ever less often.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
-/// What was made for the requester.
-pub(crate) struct Reader {
-    /// Name of the Role and its RoleBinding.
-    pub(crate) name: String,
-    /// Whether the API server has said in time that the requester may read the Secret.
-    pub(crate) may_read: bool,
+/// What became of the grant. Role and RoleBinding have one name.
+pub(crate) enum Granted {
+    /// They are there, and the API server says that the requester may read the Secret.
+    MayRead(String),
+    /// They are there, and the API server does not say so in time.
+    NotYet(String),
+    /// One of them was stored otherwise than it was sent, so that it may let others read the Secret. That one is gone again.
+    Altered(Altered),
 }
 
 /// A Role or RoleBinding that was stored otherwise than it was sent.
@@ -54,52 +59,50 @@ pub(crate) async fn may_read(context: &Context, request: &DownloadRequest, secre
     access::may_get_secret(context.clients.reads(), requester, &namespace, secret).await
 }
 
-/// Makes Role and RoleBinding, and waits until the API server says that the requester may read the Secret. `Err` inside:
-/// what was stored is not what was sent, so that it may let somebody else read the Secret; that object is gone again.
+/// Makes Role and RoleBinding, and waits until the API server says that the requester may read the Secret.
 pub(crate) async fn let_read(
     context: &Context,
     request: &DownloadRequest,
     generation: i64,
     secret: &str,
-) -> Result<Result<Reader, Altered>, PassError> {
+) -> Result<Granted, PassError> {
     let mut random = [0; TOKEN_READER_BYTES];
-    getrandom::fill(&mut random).map_err(PassError::Randomness)?;
+    OperatingSystem.fill(&mut random)?;
     let name = names::token_reader(&random);
     let (namespace, nobody) = (request.namespace().unwrap_or_default(), Requester::default());
     let requester = request.spec.requested_by.as_ref().unwrap_or(&nobody);
     // Known before it is there, so that no answer that is lost leaves a grant that nobody knows of.
     context.grants.note(&namespace, secret, &name, request.uid());
     let metadata = shape::metadata(&name, request, generation);
-    let clients = (context.clients.reads(), context.clients.writes());
     // The Role first: the API server refuses a RoleBinding whose Role it cannot look into.
-    if let Some(altered) = make(clients, &shape::role(metadata.clone(), secret)).await? {
-        return Ok(Err(altered));
+    if let Some(altered) = make(&context.clients, &shape::role(metadata.clone(), secret)).await? {
+        return Ok(Granted::Altered(altered));
     }
-    if let Some(altered) = make(clients, &shape::binding(metadata, requester)).await? {
-        return Ok(Err(altered));
+    if let Some(altered) = make(&context.clients, &shape::binding(metadata, requester)).await? {
+        return Ok(Granted::Altered(altered));
     }
     let (asked, mut pause) = (Instant::now(), FIRST_PAUSE);
     while asked.elapsed() < context.intervals.reader_wait.get() {
         if may_read(context, request, secret).await? {
-            return Ok(Ok(Reader { name, may_read: true }));
+            return Ok(Granted::MayRead(name));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-    Ok(Ok(Reader { name, may_read: false }))
+    Ok(Granted::NotYet(name))
 }
 
 /// Creates an object. One of this random name that is there already was made by this very call, which something on the
 /// way sent twice; whatever differs from it is not ours, and the next look chooses another name. A mutating policy or
 /// webhook may have changed what was stored: nobody must read by that, so it is removed at once.
-async fn make<K>((reads, writes): (&Client, &Client), object: &K) -> Result<Option<Altered>, PassError>
+async fn make<K>(clients: &Clients, object: &K) -> Result<Option<Altered>, PassError>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
     K: Granting + Clone + Debug + Serialize + DeserializeOwned,
 {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let what = || format!("{} {namespace}/{name}", K::kind(&()));
-    let api: Api<K> = Api::namespaced(writes.clone(), &namespace);
+    let api: Api<K> = Api::namespaced(clients.writes().clone(), &namespace);
     match api.create(&PostParams::default(), object).await.during("create", what) {
         Ok(created) if created.is_the_same(object) => Ok(None),
         Ok(created) => {
@@ -111,7 +114,7 @@ where
             }
         }
         Err(error) if error.failure() == Failure::Conflict => {
-            let api: Api<K> = Api::namespaced(reads.clone(), &namespace);
+            let api: Api<K> = Api::namespaced(clients.reads().clone(), &namespace);
             let found = api.get(&name).await.during("read", what)?;
             if found.is_the_same(object) { Ok(None) } else { Err(PassError::Restless) }
         }

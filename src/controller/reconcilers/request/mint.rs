@@ -5,12 +5,11 @@
 //! What an earlier attempt left is removed and never used: that it looks like ours does not say who made it, or who has
 //! read it meanwhile.
 
-use certcourier_bundle::generate_passphrase;
 use kube::ResourceExt as _;
 use zeroize::Zeroizing;
 
 use super::{
-    grant::{self, Altered},
+    grant::{self, Altered, Granted},
     sweep::{self, Earlier},
 };
 use crate::controller::{
@@ -30,10 +29,10 @@ use crate::{
         secrets::{self, NewSecret},
     },
     lifecycle,
-    policy::{holds_key, needs_passphrase},
+    policy::holds_key,
     randomness::OperatingSystem,
     redact::Redacted,
-    token::{self, NONCE_BYTES, RANDOM_BYTES, Token},
+    token::{self, Prepared},
 };
 
 /// How often somebody may put something else in place of the Secret while it is made.
@@ -50,12 +49,6 @@ pub(crate) enum Mint {
         /// What it is, and what to do.
         message: String,
     },
-}
-
-/// What the requester gets.
-struct Contents {
-    token: Token,
-    passphrase: Option<Redacted<Zeroizing<String>>>,
 }
 
 /// Makes the Secret of `planned`, and lets the requester read it.
@@ -84,8 +77,8 @@ pub(crate) async fn mint(
     let (placed, may_read) = tokio::join!(place(context, request, planned, &namespace, &name), async {
         if had_reader { Ok(false) } else { grant::may_read(context, request, &name).await }
     });
-    let contents = match placed? {
-        Placed::Made(contents) => contents,
+    let prepared = match placed? {
+        Placed::Made(prepared) => prepared,
         Placed::Foreign => {
             let message = format!(
                 "Secret `{name}` is not certcourier's; rename or delete it, or create the request under another name"
@@ -98,23 +91,24 @@ pub(crate) async fn mint(
         }
     };
     if may_read? {
-        return Ok(Mint::Minted(minted(&contents, request, planned, None)?));
+        return Ok(minted(prepared, None));
     }
     let reader = match grant::let_read(context, request, planned.generation, &name).await? {
-        Ok(reader) => reader,
-        Err(altered) => {
+        Granted::MayRead(reader) => reader,
+        Granted::NotYet(reader) => {
+            tracing::warn!(
+                request.namespace = namespace,
+                request.name = request.name_any(),
+                "the requester may still not read Secret `{name}` though Role and RoleBinding are there"
+            );
+            reader
+        }
+        Granted::Altered(altered) => {
             sweep::all(context, request).await?;
             return Ok(Mint::Taken { why: reason::TOKEN_READABLE_BY_OTHERS, message: changed_on_its_way(&altered) });
         }
     };
-    if !reader.may_read {
-        tracing::warn!(
-            request.namespace = namespace,
-            request.name = request.name_any(),
-            "the requester may still not read Secret `{name}` though Role and RoleBinding are there"
-        );
-    }
-    Ok(Mint::Minted(minted(&contents, request, planned, Some(reader.name))?))
+    Ok(minted(prepared, Some(reader)))
 }
 
 fn changed_on_its_way(altered: &Altered) -> String {
@@ -131,28 +125,14 @@ fn reader_of(request: &DownloadRequest) -> Option<&str> {
     request.status.as_ref()?.token.as_ref()?.reader_name.as_deref()
 }
 
-fn minted(
-    contents: &Contents,
-    request: &DownloadRequest,
-    planned: &lifecycle::Mint,
-    reader_name: Option<String>,
-) -> Result<lifecycle::Minted, PassError> {
-    let uid = request.uid().unwrap_or_default();
-    let sealed_passphrase = match &contents.passphrase {
-        Some(passphrase) => {
-            let mut nonce = [0; NONCE_BYTES];
-            getrandom::fill(&mut nonce).map_err(PassError::Randomness)?;
-            Some(token::seal(&contents.token, passphrase.expose(), &uid, planned.generation, &nonce)?)
-        }
-        None => None,
-    };
-    Ok(lifecycle::Minted { hash: contents.token.hash(), sealed_passphrase, reader_name })
+fn minted(prepared: Prepared, reader_name: Option<String>) -> Mint {
+    Mint::Minted(lifecycle::Minted { hash: prepared.hash, sealed_passphrase: prepared.sealed, reader_name })
 }
 
 /// What became of the Secret.
 enum Placed {
     /// It is there, with this in it.
-    Made(Contents),
+    Made(Prepared),
     /// The name is somebody else's.
     Foreign,
     /// Something on its way changed what is in it, such as where the link leads; it is gone again.
@@ -170,15 +150,15 @@ async fn place(
     let external = context.external.now(&context.clients).await?;
     for _ in 0..ATTEMPTS {
         // Mostly nothing is in the way, so that is looked at only when something is.
-        let contents = contents(request, namespace)?;
+        let prepared = token::prepare(request, planned.generation, None, &mut OperatingSystem)?;
         let secret = NewSecret {
             name: name.to_owned(),
             labels: shape::labels(planned.generation),
             owner: shape::owner(request),
-            values: values(&contents, request, &external),
+            values: values(&prepared, request, &external),
         };
         match secrets::create(writes, namespace, &secret).await {
-            Ok(created) if created.as_sent => return Ok(Placed::Made(contents)),
+            Ok(created) if created.as_sent => return Ok(Placed::Made(prepared)),
             Ok(created) => {
                 let uid = created.metadata.uid.unwrap_or_default();
                 secrets::delete(writes, namespace, name, &uid).await?;
@@ -197,33 +177,16 @@ async fn place(
     Err(PassError::Restless)
 }
 
-/// A new token, and a passphrase if the file needs one and nobody gives one.
-fn contents(request: &DownloadRequest, namespace: &str) -> Result<Contents, PassError> {
-    let mut random = Zeroizing::new([0; RANDOM_BYTES]);
-    getrandom::fill(random.as_mut_slice()).map_err(PassError::Randomness)?;
-    let passphrase = if generates_passphrase(request) {
-        let passphrase = generate_passphrase(&mut OperatingSystem)?;
-        Some(Redacted::new(Zeroizing::new(passphrase.reveal().to_owned())))
-    } else {
-        None
-    };
-    Ok(Contents { token: Token::mint(namespace, &request.name_any(), &random), passphrase })
-}
-
-fn generates_passphrase(request: &DownloadRequest) -> bool {
-    needs_passphrase(request.spec.format) && request.spec.passphrase_secret_ref.is_none()
-}
-
 /// The keys of the Secret.
 fn values(
-    contents: &Contents,
+    prepared: &Prepared,
     request: &DownloadRequest,
     external: &External,
 ) -> Vec<(&'static str, Redacted<Zeroizing<String>>)> {
     let hidden = |text: String| Redacted::new(Zeroizing::new(text));
-    let mut values = vec![(TOKEN_KEY, hidden(contents.token.expose().to_owned()))];
+    let mut values = vec![(TOKEN_KEY, hidden(prepared.token.expose().to_owned()))];
     if let Some(base) = &external.url {
-        let url = format!("{base}/api/v1/downloads/{}", contents.token.expose());
+        let url = format!("{base}/api/v1/downloads/{}", prepared.token.expose());
         let file =
             certcourier_bundle::file_name(bundle_format(request.spec.format), &request.spec.certificate_ref.name);
         let ca = if external.ca.is_some() { " --cacert ca.crt" } else { "" };
@@ -235,8 +198,8 @@ fn values(
     if let Some(ca) = &external.ca {
         values.push(("ca.crt", hidden(ca.clone())));
     }
-    if let Some(passphrase) = &contents.passphrase {
-        values.push(("passphrase", passphrase.clone()));
+    if let Some(passphrase) = &prepared.generated {
+        values.push(("passphrase", hidden(passphrase.reveal().to_owned())));
     }
     values
 }

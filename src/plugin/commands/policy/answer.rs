@@ -11,6 +11,15 @@ use crate::{
     },
 };
 
+/// Which of the requesters' verbs somebody holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Verbs {
+    /// For public formats.
+    pub download: bool,
+    /// For formats with the private key.
+    pub exportkey: bool,
+}
+
 /// What is known when somebody asks what they would get.
 pub struct Known<'a> {
     /// The Certificate.
@@ -19,8 +28,8 @@ pub struct Known<'a> {
     pub environment: &'a str,
     /// Who they are.
     pub who: &'a str,
-    /// Whether they hold verb `download`, and verb `exportkey`.
-    pub verbs: (bool, bool),
+    /// Which verbs they hold on it.
+    pub verbs: Verbs,
     /// The policies; `None` where they may not be listed.
     pub policies: Option<&'a [NamedPolicy]>,
     /// As of when.
@@ -150,7 +159,7 @@ fn answer(known: &Known<'_>, format: Format) -> Answer {
 
 impl Known<'_> {
     fn verbs_for(&self, format: Format) -> bool {
-        if holds_key(format) { self.verbs.1 } else { self.verbs.0 }
+        if holds_key(format) { self.verbs.exportkey } else { self.verbs.download }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::answer::{self, Answer, Known, Term, Verdict};
+use super::answer::{self, Answer, Known, Term, Verbs, Verdict};
 use crate::plugin::{
     cli::object_name,
     context::Ctx,
@@ -79,7 +79,7 @@ pub async fn run(ctx: &Ctx, args: &ExplainArgs) -> Result<(), PluginError> {
         certificate: &certificate,
         environment: &environment,
         who: &who,
-        verbs: (download?, exportkey?),
+        verbs: Verbs { download: download?, exportkey: exportkey? },
         policies: policies.as_deref(),
         now: ctx.now(),
     };

@@ -21,7 +21,7 @@ use crate::server::{
         error::{ErrorCode, ServerError},
         headers,
         path::Place,
-        refusal,
+        refusal::{self, Aftermath},
     },
     state::ServerState,
 };
@@ -141,8 +141,9 @@ async fn leaves(state: &ServerState, place: &Place, who: &Requester) -> Result<L
     };
     let mut asked = DownloadRequest::new("export", spec);
     asked.metadata.namespace = Some(place.project.clone());
-    let gathered =
-        facts::live(state.clients.reads(), &asked, state.operator_policy.as_ref()).await.map_err(refusal::of_facts)?;
+    let gathered = facts::live(state.clients.reads(), &asked, state.operator_policy.as_ref())
+        .await
+        .map_err(|error| refusal::of_facts(error, Aftermath::Unsaid))?;
     let decision = gathered.decision(&asked, Passphrase::Generated, now);
     let Some(certificate) = gathered.known.certificate else { return Err(not_found(place)) };
     match decision {

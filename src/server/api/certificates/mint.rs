@@ -19,54 +19,32 @@ use axum::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
-use serde::Serialize;
-use utoipa::ToSchema;
 
-pub use self::body::FormatName;
-use self::body::{Asked, MintBody};
+use self::body::Asked;
 use crate::server::{
     api::{
         audit::{self, Witness},
         certificates, json_body,
-        requests::claim::{TokenAnswer, decision, guard, write_token},
+        requests::claim::{self, decision, guard, write_token},
     },
     auth::caller::Caller,
     http::{
         error::{ErrorCode, ServerError},
         path::Place,
-        refusal,
+        refusal::{self, Aftermath},
     },
     state::ServerState,
 };
 use crate::{
-    api::{DownloadRequest, Format, Requester},
+    api::{
+        DownloadRequest, Format, Requester,
+        http::{ApprovalNeeded, Awaiting, MintBody, TokenAnswer},
+    },
     audit::call,
     cluster::facts::{self, Gathered},
     lifecycle::{self, Approvers, ClaimRefusal, Guard, Material, Observed, Settings},
     policy::{self, Decision, Grant, holds_key},
 };
-
-/// A request that waits for people.
-#[derive(Serialize, ToSchema)]
-pub struct Awaiting {
-    /// Name of the request; claim its token at `POST …/requests/{request}/token` once people have agreed.
-    request: String,
-    /// `awaiting_approval`.
-    status: &'static str,
-    /// What is waited for.
-    approval: ApprovalNeeded,
-}
-
-/// The approvals that are missing.
-#[derive(Serialize, ToSchema)]
-pub struct ApprovalNeeded {
-    /// `download_key` for files with the private key, `download_certificate` for others.
-    kind: &'static str,
-    /// How many distinct people must approve.
-    required: i32,
-    /// How many have.
-    given: i32,
-}
 
 /// What approvers are asked to agree to.
 pub fn approval_kind(format: Format) -> &'static str {
@@ -105,7 +83,7 @@ pub async fn mint_download(
     body: Body,
 ) -> Result<Response, ServerError> {
     let body: MintBody = json_body::read(&state, &headers, body, self::body::EXAMPLE).await?;
-    let asked = body.understand()?;
+    let asked = self::body::understand(body)?;
     let (who, allowed) = tokio::try_join!(caller.identity(&state), create::is_allowed(&caller, &place, asked.format))?;
     let (witness, format, environment) = (Witness::new(&state, &caller, &who), asked.format, asked.environment.clone());
     // Boxed, so that the handler's own future stays small.
@@ -144,7 +122,7 @@ async fn mint(
         facts::live(state.clients.reads(), &draft, state.operator_policy.as_ref()),
         create::must_have_room(state, caller, who, &place.project)
     );
-    let gathered = gathered.map_err(refusal::of_facts)?;
+    let gathered = gathered.map_err(|error| refusal::of_facts(error, Aftermath::Unsaid))?;
     if draft.spec.deadline.is_none() {
         draft.spec.deadline = default_deadline(state, &draft, &gathered);
     }
@@ -160,12 +138,13 @@ async fn mint(
     let claimed = write_token::take(state, request, &gathered, asked.passphrase, since).await;
     let claimed = claimed.map_err(|refusal| refusal.adding(&created_all_the_same(place, &name)))?;
     witness.minted(&claimed);
-    Ok(TokenAnswer::of(caller, &claimed).into_response())
+    Ok(claim::answer(caller, &claimed).into_response())
 }
 
 fn awaiting(request: &DownloadRequest, terms: &Grant) -> Awaiting {
-    let approval = ApprovalNeeded { kind: approval_kind(request.spec.format), required: terms.approvals, given: 0 };
-    Awaiting { request: request.name_any(), status: "awaiting_approval", approval }
+    let kind = approval_kind(request.spec.format).to_owned();
+    let approval = ApprovalNeeded { kind, required: terms.approvals, given: 0 };
+    Awaiting { request: request.name_any(), status: "awaiting_approval".to_owned(), approval }
 }
 
 fn created_all_the_same(place: &Place, name: &str) -> String {
@@ -238,5 +217,5 @@ fn not_minted(refusal: &ClaimRefusal, material: &Material) -> ServerError {
 
 fn no_certificate(draft: &DownloadRequest) -> ServerError {
     let (name, project) = (draft.spec.certificate_ref.name.clone(), draft.namespace().unwrap_or_default());
-    certificates::no_certificate(&Place { project, name })
+    certificates::get::no_certificate(&Place { project, name })
 }

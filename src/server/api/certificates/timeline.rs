@@ -17,13 +17,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use self::entries::{Entry, entries};
-use super::{certificate_as, no_certificate};
+use super::get::{certificate_as, no_certificate};
 use crate::api::{DownloadReceipt, DownloadRequest};
 use crate::server::{
     api::{
         json_body::bad_request,
         pagination::{self, Listing, Period},
-        requests::claim::REQUEST_HINT,
+        requests::get::HINT as REQUEST_HINT,
     },
     auth::caller::Caller,
     http::{

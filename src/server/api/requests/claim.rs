@@ -11,78 +11,45 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use certcourier_bundle::Passphrase;
-use kube::Api;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 pub use write_token::{Claimed, decision, guard, take};
 
+use super::get::request_as;
 use crate::server::{
     api::{
         audit::{self, Witness},
-        json_body::{self, PassphraseText, bad_request},
+        json_body::{self, bad_request},
     },
     auth::{caller::Caller, identity},
     http::{
         error::{ErrorCode, ServerError},
         path::Place,
-        refusal,
+        refusal::{self, Aftermath},
     },
     state::ServerState,
 };
 use crate::{
-    api::{DateTime, DownloadRequest, Requester, names},
-    cluster::{error::During as _, facts},
+    api::{
+        DownloadRequest, Requester,
+        http::{ClaimBody, SecretText, TokenAnswer},
+        names,
+    },
+    cluster::facts,
     policy::{Access, needs_passphrase},
 };
 
-/// What to ask for where requests may not be read.
-pub const REQUEST_HINT: &str =
-    "ask for a role that may read downloadrequests.certcourier.io there, such as certcourier-viewer";
-
-/// A token. It is in this answer and nowhere else.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Token)]
-pub struct TokenAnswer {
-    /// The token, for one download: `GET /api/v1/downloads/{token}`.
-    token: String,
-    /// After this moment it is refused.
-    #[schema(value_type = String, format = DateTime)]
-    expires_at: DateTime,
-    /// The download's link: the token is in it. A path alone where the server has no `--external-url` and was called by
-    /// a name that its certificate does not have.
-    url: String,
-    /// Name of the request, under which all of this is on record.
-    request: String,
-    /// The generated passphrase of a pkcs12 or zip file. Absent where you gave one, or none is needed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    passphrase: Option<String>,
-}
-
-impl TokenAnswer {
-    /// The answer that carries a claimed token.
-    pub fn of(caller: &Caller, claimed: &Claimed) -> (StatusCode, Json<Self>) {
-        let token = claimed.token.expose();
-        let answer = Self {
-            url: format!("{}/api/v1/downloads/{token}", caller.base_url),
-            token: token.to_owned(),
-            expires_at: claimed.expires_at.clone(),
-            request: claimed.token.request().to_owned(),
-            passphrase: claimed.generated_passphrase.as_ref().map(|passphrase| passphrase.reveal().to_owned()),
-        };
-        (StatusCode::CREATED, Json(answer))
-    }
-}
-
-/// What may be said when a token is claimed.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"passphrase": ""}))]
-pub struct ClaimBody {
-    /// Passphrase of pkcs12 and zip, printable ASCII. Omitted or empty: one is generated and answered with the token.
-    #[serde(default)]
-    #[schema(value_type = Option<String>, max_length = 1024)]
-    passphrase: PassphraseText,
+/// The answer that carries a claimed token.
+pub fn answer(caller: &Caller, claimed: &Claimed) -> (StatusCode, Json<TokenAnswer>) {
+    let token = claimed.token.expose();
+    let passphrase = claimed.generated_passphrase.as_ref();
+    let answer = TokenAnswer {
+        url: SecretText::new(format!("{}/api/v1/downloads/{token}", caller.base_url)),
+        token: SecretText::new(token.to_owned()),
+        expires_at: claimed.expires_at.clone(),
+        request: claimed.token.request().to_owned(),
+        passphrase: passphrase.map(|passphrase| SecretText::new(passphrase.reveal().to_owned())),
+    };
+    (StatusCode::CREATED, Json(answer))
 }
 
 /// Claim the token of a request.
@@ -115,14 +82,14 @@ pub async fn claim_token(
     body: Body,
 ) -> Result<(StatusCode, Json<TokenAnswer>), ServerError> {
     let body: ClaimBody = json_body::read(&state, &headers, body, r#"{"passphrase":""}"#).await?;
-    let given = body.passphrase.check()?;
+    let given = json_body::passphrase(body.passphrase)?;
     let (who, request) = tokio::try_join!(caller.identity(&state), request_as(&caller, &place))?;
     let witness = Witness::new(&state, &caller, &who);
     // Boxed, so that the handler's own future stays small.
     let claimed = Box::pin(claim(&state, &caller, &who, request.clone(), given)).await;
     let claimed = claimed.inspect_err(|refusal| witness.refused(audit::claim_of(&request, &place.name), refusal))?;
     witness.minted(&claimed);
-    Ok(TokenAnswer::of(&caller, &claimed))
+    Ok(answer(&caller, &claimed))
 }
 
 async fn claim(
@@ -155,26 +122,10 @@ async fn claim(
         }
     };
     let gathering = facts::live(state.clients.reads(), &request, state.operator_policy.as_ref());
-    let gathering = async { gathering.await.map_err(refusal::of_facts) };
+    let gathering = async { gathering.await.map_err(|error| refusal::of_facts(error, Aftermath::Unsaid)) };
     let (mut gathered, in_person) = tokio::try_join!(gathering, in_person)?;
     gathered.narrow(in_person);
     take(state, request, &gathered, given, since).await
-}
-
-/// The request, read as the caller.
-///
-/// # Errors
-/// What the API server refuses them; [`ErrorCode::NotFound`] where there is none.
-pub async fn request_as(caller: &Caller, place: &Place) -> Result<DownloadRequest, ServerError> {
-    let Place { project, name } = place;
-    let requests: Api<DownloadRequest> = Api::namespaced(caller.client.clone(), project);
-    let found = requests.get_opt(name).await.during("read", || format!("DownloadRequest {project}/{name}"));
-    found.map_err(|error| refusal::passed_through(error, REQUEST_HINT))?.ok_or_else(|| {
-        let words = format!(
-            "there is no request `{name}` in project {project}; /api/v1/projects/{project}/requests lists those there are"
-        );
-        ServerError::new(ErrorCode::NotFound, words)
-    })
 }
 
 fn not_the_requester(request: &DownloadRequest) -> ServerError {

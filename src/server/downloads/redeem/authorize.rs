@@ -7,7 +7,11 @@ use jiff::Timestamp;
 use super::{Found, Redeemer, refusal, too_slow};
 use crate::server::{
     auth::identity,
-    http::error::{ErrorCode, ServerError},
+    http::{
+        self,
+        error::{ErrorCode, ServerError},
+        refusal::Aftermath,
+    },
     state::ServerState,
 };
 use crate::{
@@ -46,7 +50,7 @@ pub async fn decide(state: &Arc<ServerState>, found: &Found, redeemer: &Redeemer
     let mut gathered = tokio::time::timeout(time_left(), gathering)
         .await
         .map_err(|_| too_slow())?
-        .map_err(refusal::of_policy_error)?;
+        .map_err(|error| http::refusal::of_facts(error, Aftermath::TokenGood))?;
     // Last, so that what was forged while the guard was down, and read before, is seen to be.
     let guard = tokio::time::timeout(time_left(), state.guard.of(request)).await.map_err(|_| too_slow())?;
 

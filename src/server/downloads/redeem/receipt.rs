@@ -9,11 +9,14 @@ use uuid::Uuid;
 use super::{
     Redeemer,
     authorize::Decided,
-    refusal::{self, SOON, of_api_error, of_ending_namespace},
+    refusal::{self, of_api_error},
     render,
 };
 use crate::server::{
-    http::error::{ErrorCode, ServerError},
+    http::{
+        error::{ErrorCode, ServerError},
+        refusal::{SOON, of_ending_namespace},
+    },
     state::ServerState,
 };
 use crate::{
@@ -23,6 +26,7 @@ use crate::{
     cluster::{
         error::Failure,
         receipts::{self, Created},
+        settle::{self, Patience},
     },
     hex,
 };
@@ -88,7 +92,7 @@ fn printable(text: &str) -> String {
 ///
 /// # Errors
 /// [`ErrorCode::TokenUsed`] when it is another's, [`ErrorCode::Unavailable`] when that cannot be found out in time.
-pub async fn claim(
+pub async fn commit(
     state: &ServerState,
     namespace: &str,
     receipt: DownloadReceipt,
@@ -114,17 +118,10 @@ async fn settle(
     namespace: &str,
     receipt: &DownloadReceipt,
 ) -> Result<DownloadReceipt, ServerError> {
-    let uid = &receipt.spec.request_ref.uid;
-    let reading = async {
-        loop {
-            // That it is not there yet proves nothing: the create may still be on its way.
-            if let Ok(Some(found)) = receipts::of(state.clients.reads(), namespace, uid).await {
-                return found;
-            }
-            tokio::time::sleep(READ_AGAIN).await;
-        }
-    };
-    let found = tokio::time::timeout(state.deliveries.receipt_timeout.get(), reading).await.map_err(|_| unknown())?;
+    let (reads, uid) = (state.clients.reads(), &receipt.spec.request_ref.uid);
+    let patience = Patience { limit: state.deliveries.receipt_timeout.get(), pause: READ_AGAIN };
+    let found = settle::read_until(patience, || receipts::of(reads, namespace, uid), settle::once_there).await;
+    let found = found.ok_or_else(unknown)?;
     if found.spec.attempt_id == receipt.spec.attempt_id { Ok(found) } else { Err(refusal::used(&found)) }
 }
 

@@ -1,20 +1,10 @@
 //! What `lifecycle` and the API server refuse, as codes and words for whoever holds the token.
 
-use std::time::Duration;
-
-use crate::server::http::error::{ErrorCode, ServerError};
-use crate::{
-    api::DownloadReceipt,
-    cluster::{
-        error::{ApiError, Failure, in_one_line},
-        policies::PolicyError,
-    },
-    lifecycle::Refusal,
-    policy::Reason,
+use crate::server::http::{
+    error::{ErrorCode, ServerError},
+    refusal::{self, Aftermath, SOON, of_reason},
 };
-
-/// When to come back after something that passes by itself.
-pub const SOON: Duration = Duration::from_secs(1);
+use crate::{api::DownloadReceipt, cluster::error::ApiError, lifecycle::Refusal};
 
 /// A refusal of the token. Its text already names the next step.
 pub fn of_lifecycle(refusal: &Refusal) -> ServerError {
@@ -35,26 +25,6 @@ pub fn of_lifecycle(refusal: &Refusal) -> ServerError {
     if code == ErrorCode::GuardFailed { words.retry_after(SOON) } else { words }
 }
 
-/// The code of what a policy or the requester's rights refuse. Where there are several, the first one's counts and the
-/// text has them all.
-pub const fn of_reason(reason: &Reason) -> ErrorCode {
-    match reason {
-        Reason::KeyExportDisabled { .. } | Reason::CaKeyExportDisabled { .. } => ErrorCode::KeyExportDisabled,
-        Reason::FormatNotAllowed { .. } | Reason::NoFormatInCommon { .. } | Reason::LegacyNotAllowed { .. } => {
-            ErrorCode::FormatNotAllowed
-        }
-        Reason::UnattendedKeyDenied { .. } | Reason::AccessRefused { .. } | Reason::PassphraseSecretRefused { .. } => {
-            ErrorCode::Forbidden
-        }
-        Reason::DeadlineRequired
-        | Reason::DeadlineTooFar { .. }
-        | Reason::DeadlinePassed { .. }
-        | Reason::TokenTtlTooLong { .. } => ErrorCode::BadRequest,
-        Reason::ReasonRequired { .. } => ErrorCode::ReasonRequired,
-        Reason::PassphraseTooShort { .. } => ErrorCode::PassphraseTooShort,
-    }
-}
-
 /// The token was used: when, and how that ended. Whoever holds the token and did not use it learns that somebody did.
 pub fn used(receipt: &DownloadReceipt) -> ServerError {
     let name = receipt.metadata.name.as_deref().unwrap_or_default();
@@ -68,40 +38,15 @@ pub fn used(receipt: &DownloadReceipt) -> ServerError {
     ServerError::new(ErrorCode::TokenUsed, words)
 }
 
-/// The API server did not do what was needed. The caller learns that it may be tried again, the log learns why.
+/// The API server did not do what was needed.
 pub fn of_api_error(error: ApiError) -> ServerError {
-    let wait = match error.failure() {
-        Failure::Throttled(Some(wait)) => wait,
-        _ => SOON,
-    };
-    let words = "the API server does not answer as it should; nothing was delivered and the token is still good: \
-                 try again";
-    ServerError::new(ErrorCode::Unavailable, words).retry_after(wait).caused_by(error)
-}
-
-/// The namespace is being deleted, and with it everything that the token leads to.
-pub fn of_ending_namespace(error: ApiError) -> ServerError {
-    let said = error.ending_namespace().unwrap_or("the namespace is being terminated");
-    let words = format!("{said}, and its certificates with it: nothing can be downloaded from it any more");
-    ServerError::new(ErrorCode::CertificateGone, words).caused_by(error)
-}
-
-/// The policies are not known, so nothing is allowed.
-pub fn of_policy_error(error: PolicyError) -> ServerError {
-    match error {
-        PolicyError::Api(error) => of_api_error(error),
-        PolicyError::Unreadable { .. } => {
-            let words = "a CertificatePolicy of this namespace cannot be understood by this version of certcourier, \
-                         so nothing is delivered; tell whoever keeps the policies. The token is still good";
-            ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON).caused_by(in_one_line(&error))
-        }
-    }
+    refusal::unavailable(error, Aftermath::TokenGood)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Format;
+    use crate::{api::Format, policy::Reason};
 
     #[test]
     fn each_refusal_has_the_code_of_its_kind_and_the_words_of_its_cause() {

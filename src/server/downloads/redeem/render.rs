@@ -13,13 +13,13 @@ use kube::ResourceExt as _;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use super::{
-    authorize::Decided,
-    refusal::{SOON, of_api_error},
-};
+use super::{authorize::Decided, refusal::of_api_error};
 use crate::server::{
     args::DeliveryLimits,
-    http::error::{ErrorCode, ServerError},
+    http::{
+        error::{ErrorCode, ServerError},
+        refusal::SOON,
+    },
     state::ServerState,
 };
 use crate::{

@@ -1,5 +1,5 @@
 use super::*;
-use crate::api::{Decision as Vote, Format};
+use crate::api::{Decision as Vote, Format, Requester};
 use crate::lifecycle::{fixtures::*, *};
 
 /// What happens to a vote on its way, and what its voter reads of that.
@@ -66,10 +66,7 @@ fn people_are_shown_the_votes_as_they_are_and_not_the_controllers_number() {
 
 #[test]
 fn a_vote_records_groups_within_its_bounds() {
-    let of = |groups: Vec<String>| {
-        let who = Requester { username: "bob".into(), groups, ..Requester::default() };
-        ballot(&who, "d", Vote::Approve, "why").groups.unwrap()
-    };
+    let of = |groups: Vec<String>| groups_to_record(&groups);
     assert_eq!(of(vec!["a".into(), AUTHENTICATED.into(), "a".into(), String::new(), "b".into()]), ["a", "b"]);
     assert_eq!(of(vec!["x".repeat(257), "ü".repeat(256)]), ["ü".repeat(256)]);
     assert_eq!(of((0..600).map(|number| format!("group-{number}")).collect()).len(), 512);
@@ -80,7 +77,8 @@ fn a_vote_records_groups_within_its_bounds() {
 #[test]
 fn a_vote_that_was_changed_on_its_way_is_noticed_and_told_field_by_field() {
     let who = Requester { username: "frank".into(), groups: vec!["a".into()], ..Requester::default() };
-    let sent = ballot(&who, "d1", Vote::Deny, "NO");
+    let ballot = Ballot { decision: Vote::Deny, digest: Some("d1"), spare: false };
+    let sent = entry(&reviewed(2, &[]).request, &who, &ballot, &GivenReason::new("NO").unwrap());
     let stored = |change: fn(&mut Approval)| {
         let mut world = reviewed(2, &["bob"]);
         let before = world.status().approvals.clone().unwrap();

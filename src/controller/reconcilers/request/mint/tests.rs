@@ -14,6 +14,10 @@ fn request(format: Format, passphrase: Option<PassphraseReference>) -> DownloadR
     request
 }
 
+fn prepared(request: &DownloadRequest) -> Prepared {
+    token::prepare(request, 2, None, &mut OperatingSystem).unwrap()
+}
+
 fn external(url: bool, ca: bool) -> External {
     External {
         url: url.then(|| "https://certs.example.com".to_owned()),
@@ -21,9 +25,9 @@ fn external(url: bool, ca: bool) -> External {
     }
 }
 
-/// What a Secret made of these contents would hold.
-fn stored(contents: &Contents, request: &DownloadRequest, external: &External) -> BTreeMap<&'static str, String> {
-    values(contents, request, external).into_iter().map(|(key, value)| (key, value.expose().to_string())).collect()
+/// What a Secret with this token would hold.
+fn stored(prepared: &Prepared, request: &DownloadRequest, external: &External) -> BTreeMap<&'static str, String> {
+    values(prepared, request, external).into_iter().map(|(key, value)| (key, value.expose().to_string())).collect()
 }
 
 #[test]
@@ -37,7 +41,7 @@ fn the_secret_holds_what_the_requester_needs() {
         (request(Format::Zip, None), external(false, false), vec!["passphrase", "token"]),
         (request(Format::Pkcs12, passphrase()), external(false, false), vec!["token"]),
     ] {
-        let stored = stored(&contents(&request, "payments").unwrap(), &request, &external);
+        let stored = stored(&prepared(&request), &request, &external);
         assert_eq!(stored.keys().copied().collect::<Vec<_>>(), keys);
     }
 }
@@ -45,9 +49,9 @@ fn the_secret_holds_what_the_requester_needs() {
 #[test]
 fn the_link_and_the_command_fit_together() {
     let request = request(Format::Fullchain, None);
-    let contents = contents(&request, "payments").unwrap();
-    let stored = stored(&contents, &request, &external(true, true));
-    let url = format!("https://certs.example.com/api/v1/downloads/{}", contents.token.expose());
+    let prepared = prepared(&request);
+    let stored = stored(&prepared, &request, &external(true, true));
+    let url = format!("https://certs.example.com/api/v1/downloads/{}", prepared.token.expose());
     assert_eq!(stored["url"], url);
     assert_eq!(stored["curl"], format!("curl -fsS --cacert ca.crt '{url}' -o 'api-fullchain.pem'"));
 }
@@ -56,7 +60,7 @@ fn the_link_and_the_command_fit_together() {
 fn the_command_for_a_key_makes_a_file_that_nobody_else_reads() {
     for format in Format::ALL {
         let request = request(format, None);
-        let stored = stored(&contents(&request, "payments").unwrap(), &request, &external(true, false));
+        let stored = stored(&prepared(&request), &request, &external(true, false));
         assert_eq!(stored["curl"].starts_with("umask 077; curl "), holds_key(format), "{format}");
     }
 }
@@ -64,19 +68,11 @@ fn the_command_for_a_key_makes_a_file_that_nobody_else_reads() {
 #[test]
 fn the_passphrase_is_sealed_under_the_token() {
     let request = request(Format::Pkcs12, None);
-    let contents = contents(&request, "payments").unwrap();
-    let planned = lifecycle::Mint {
-        generation: 2,
-        round: 1,
-        issued_at: jiff::Timestamp::UNIX_EPOCH,
-        expires_at: jiff::Timestamp::UNIX_EPOCH,
-        observed_mint: None,
-        secret_name: None,
-        external_url: false,
-    };
-    let minted = minted(&contents, &request, &planned, Some("reader".to_owned())).unwrap();
+    let prepared = prepared(&request);
+    let (token, generated) = (prepared.token.clone(), prepared.generated.clone().unwrap());
+    let Mint::Minted(minted) = minted(prepared, Some("reader".to_owned())) else { panic!("a token was made") };
     assert_eq!(minted.reader_name.as_deref(), Some("reader"));
-    assert_eq!(minted.hash, contents.token.hash());
-    let opened = token::unseal(&contents.token, &minted.sealed_passphrase.unwrap(), "uid-1", 2).unwrap();
-    assert_eq!(opened.as_str(), contents.passphrase.unwrap().expose().as_str());
+    assert_eq!(minted.hash, token.hash());
+    let opened = token::unseal(&token, &minted.sealed_passphrase.unwrap(), "uid-1", 2).unwrap();
+    assert_eq!(opened.as_str(), generated.reveal());
 }

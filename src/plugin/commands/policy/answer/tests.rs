@@ -28,14 +28,20 @@ struct Case {
     certificate: Certificate,
     policies: Option<Vec<NamedPolicy>>,
     who: &'static str,
-    verbs: (bool, bool),
+    verbs: Verbs,
     environment: &'static str,
 }
 
 impl Case {
     fn new(policies: Vec<NamedPolicy>) -> Self {
         let certificate = certificate(&usable());
-        Self { certificate, policies: Some(policies), who: "alice", verbs: (true, true), environment: "production" }
+        Self {
+            certificate,
+            policies: Some(policies),
+            who: "alice",
+            verbs: Verbs { download: true, exportkey: true },
+            environment: "production",
+        }
     }
 
     fn known(&self) -> Known<'_> {
@@ -83,7 +89,7 @@ fn how_many_must_agree_and_which_policy_says_so() {
 
 #[test]
 fn without_the_policies_only_what_they_cannot_change_is_said() {
-    let case = Case { policies: None, verbs: (true, false), ..Case::new(Vec::new()) };
+    let case = Case { policies: None, verbs: Verbs { download: true, exportkey: false }, ..Case::new(Vec::new()) };
     assert_eq!(case.of(Format::Cert).verdict, Verdict::Unknown);
     let key = case.of(Format::Key);
     assert_eq!(

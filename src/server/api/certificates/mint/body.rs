@@ -1,21 +1,17 @@
 //! What is asked for in the call that mints.
 
-use std::borrow::Cow;
-
 use certcourier_bundle::Passphrase;
 use jiff::Timestamp;
-use serde::Deserialize;
-use utoipa::{
-    PartialSchema, ToSchema,
-    openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
-};
 
 use crate::server::{
-    api::json_body::{self, PassphraseText, bad_request},
+    api::json_body::{self, bad_request},
     http::error::ServerError,
 };
 use crate::{
-    api::{Duration, Format, PemOrder, PemRequest, Pkcs12Profile, Pkcs12Request},
+    api::{
+        Duration, Format, PemOrder, PemRequest, Pkcs12Profile, Pkcs12Request,
+        http::{MintBody, PemBody, Pkcs12Body},
+    },
     policy::needs_passphrase,
 };
 
@@ -24,84 +20,6 @@ pub const EXAMPLE: &str = r#"{"format":"fullchain"}, with environment, passphras
 
 /// No policy allows a token a longer life.
 const LONGEST_TTL: Duration = Duration::from_seconds(24 * 3600);
-
-/// What to make, and on which terms.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"format": "fullchain", "passphrase": ""}))]
-pub struct MintBody {
-    /// The file. `key`, `pkcs12`, `combined` and `zip` hold the private key and need verb `exportkey`.
-    #[schema(value_type = FormatName)]
-    format: String,
-    /// The environment. Omitted: the Certificate's default one.
-    #[serde(default, deserialize_with = "json_body::text")]
-    environment: Option<String>,
-    /// Passphrase of pkcs12 and zip, printable ASCII. Omitted or empty: one is generated and answered with the token.
-    /// Where people must approve first it is not kept: give it when you claim.
-    #[serde(default)]
-    #[schema(value_type = Option<String>, max_length = 1024)]
-    passphrase: PassphraseText,
-    /// Why the file is needed, for approvers and the record. A policy may require it.
-    #[serde(default, deserialize_with = "json_body::text")]
-    #[schema(max_length = 1024)]
-    reason: Option<String>,
-    /// How long the token shall live, such as `90s` or `5m`. Omitted: what the policy says.
-    #[serde(default, deserialize_with = "json_body::text")]
-    #[schema(example = "5m", pattern = "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$")]
-    token_ttl: Option<String>,
-    /// After this moment nothing is minted or redeemed. Omitted: none; for a ServiceAccount the time that approval and
-    /// token may take.
-    #[serde(default, deserialize_with = "json_body::text")]
-    #[schema(example = "2026-11-22T18:00:00Z", pattern = "^(|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ].+)$")]
-    deadline: Option<String>,
-    /// Options of a PKCS#12 file.
-    #[serde(default, deserialize_with = "json_body::object")]
-    pkcs12: Option<Pkcs12Body>,
-    /// Options of a combined PEM file.
-    #[serde(default, deserialize_with = "json_body::object")]
-    pem: Option<PemBody>,
-}
-
-/// Options of a PKCS#12 file.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Pkcs12Body {
-    /// `Modern` (AES-256) or `Legacy` (3DES: Windows Server 2016 and older). Omitted: Modern.
-    #[serde(default, deserialize_with = "json_body::text")]
-    #[schema(pattern = "^(Modern|Legacy)$")]
-    profile: Option<String>,
-    /// The name under which importers show key and certificate: any characters up to U+FFFF but control characters and
-    /// invisible ones. Omitted: the Certificate's name.
-    #[serde(default, deserialize_with = "json_body::text")]
-    #[schema(max_length = 128)]
-    friendly_name: Option<String>,
-}
-
-/// Options of a combined PEM file.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PemBody {
-    /// `LeafChainKey` or `KeyLeafChain`. Omitted: `LeafChainKey`.
-    #[serde(default, deserialize_with = "json_body::text")]
-    #[schema(pattern = "^(LeafChainKey|KeyLeafChain)$")]
-    order: Option<String>,
-}
-
-/// The names of all formats, in the OpenAPI document.
-pub struct FormatName;
-
-impl ToSchema for FormatName {
-    fn name() -> Cow<'static, str> {
-        "Format".into()
-    }
-}
-
-impl PartialSchema for FormatName {
-    fn schema() -> RefOr<Schema> {
-        let names = Format::ALL.map(Format::name);
-        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).into()
-    }
-}
 
 /// What is asked for, understood.
 #[derive(Debug)]
@@ -124,62 +42,56 @@ pub struct Asked {
     pub pem: Option<PemRequest>,
 }
 
-impl MintBody {
-    /// Understands the body.
-    ///
-    /// # Errors
-    /// [`crate::server::http::error::ErrorCode::BadRequest`] with what to write instead.
-    pub fn understand(self) -> Result<Asked, ServerError> {
-        let format: Format = parsed(&self.format)?;
-        let passphrase = self.passphrase.check()?;
-        if passphrase.is_some() && !needs_passphrase(format) {
-            let words = format!(
-                "format `{format}` is not encrypted and takes no passphrase: leave it out, or ask for pkcs12 or zip"
-            );
-            return Err(bad_request(words));
+/// Understands the body.
+///
+/// # Errors
+/// [`crate::server::http::error::ErrorCode::BadRequest`] with what to write instead.
+pub fn understand(body: MintBody) -> Result<Asked, ServerError> {
+    let format: Format = parsed(&body.format)?;
+    let passphrase = json_body::passphrase(body.passphrase)?;
+    if passphrase.is_some() && !needs_passphrase(format) {
+        let words = format!(
+            "format `{format}` is not encrypted and takes no passphrase: leave it out, or ask for pkcs12 or zip"
+        );
+        return Err(bad_request(words));
+    }
+    let deadline = body.deadline.map(|text| {
+        let wrong =
+            |_| bad_request("deadline is no time, or not before the year 9999: write it like 2026-11-22T18:00:00Z");
+        text.parse::<Timestamp>().map_err(wrong)
+    });
+    Ok(Asked {
+        format,
+        environment: body.environment,
+        passphrase,
+        reason: body.reason,
+        token_ttl: body.token_ttl.map(|text| token_ttl(&text)).transpose()?,
+        deadline: deadline.transpose()?,
+        pkcs12: body.pkcs12.map(pkcs12).transpose()?,
+        pem: body.pem.as_ref().map(pem).transpose()?,
+    })
+}
+
+fn pkcs12(body: Pkcs12Body) -> Result<Pkcs12Request, ServerError> {
+    let profile = match body.profile.as_deref() {
+        None => None,
+        Some("Modern") => Some(Pkcs12Profile::Modern),
+        Some("Legacy") => Some(Pkcs12Profile::Legacy),
+        Some(_) => return Err(bad_request("pkcs12.profile is not known: write Modern or Legacy, or leave it out")),
+    };
+    Ok(Pkcs12Request { profile, friendly_name: body.friendly_name })
+}
+
+fn pem(body: &PemBody) -> Result<PemRequest, ServerError> {
+    let order = match body.order.as_deref() {
+        None => None,
+        Some("LeafChainKey") => Some(PemOrder::LeafChainKey),
+        Some("KeyLeafChain") => Some(PemOrder::KeyLeafChain),
+        Some(_) => {
+            return Err(bad_request("pem.order is not known: write LeafChainKey or KeyLeafChain, or leave it out"));
         }
-        let deadline = self.deadline.map(|text| {
-            let wrong =
-                |_| bad_request("deadline is no time, or not before the year 9999: write it like 2026-11-22T18:00:00Z");
-            text.parse::<Timestamp>().map_err(wrong)
-        });
-        Ok(Asked {
-            format,
-            environment: self.environment,
-            passphrase,
-            reason: self.reason,
-            token_ttl: self.token_ttl.map(|text| token_ttl(&text)).transpose()?,
-            deadline: deadline.transpose()?,
-            pkcs12: self.pkcs12.map(Pkcs12Body::understand).transpose()?,
-            pem: self.pem.map(PemBody::understand).transpose()?,
-        })
-    }
-}
-
-impl Pkcs12Body {
-    fn understand(self) -> Result<Pkcs12Request, ServerError> {
-        let profile = match self.profile.as_deref() {
-            None => None,
-            Some("Modern") => Some(Pkcs12Profile::Modern),
-            Some("Legacy") => Some(Pkcs12Profile::Legacy),
-            Some(_) => return Err(bad_request("pkcs12.profile is not known: write Modern or Legacy, or leave it out")),
-        };
-        Ok(Pkcs12Request { profile, friendly_name: self.friendly_name })
-    }
-}
-
-impl PemBody {
-    fn understand(self) -> Result<PemRequest, ServerError> {
-        let order = match self.order.as_deref() {
-            None => None,
-            Some("LeafChainKey") => Some(PemOrder::LeafChainKey),
-            Some("KeyLeafChain") => Some(PemOrder::KeyLeafChain),
-            Some(_) => {
-                return Err(bad_request("pem.order is not known: write LeafChainKey or KeyLeafChain, or leave it out"));
-            }
-        };
-        Ok(PemRequest { order })
-    }
+    };
+    Ok(PemRequest { order })
 }
 
 fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, ServerError> {
@@ -200,7 +112,7 @@ mod tests {
     use super::*;
 
     fn asked(body: &str) -> Result<Asked, ServerError> {
-        serde_json::from_str::<MintBody>(body).unwrap().understand()
+        understand(serde_json::from_str(body).unwrap())
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use certcourier_bundle::Randomness as _;
 use kube::{
     Api, ResourceExt as _,
     api::{ListParams, PostParams},
@@ -13,9 +14,8 @@ use crate::server::{
     http::{
         error::{ErrorCode, ServerError},
         path::Place,
-        refusal::{self, READ_AGAIN, SOON},
+        refusal::{self, Aftermath, READ_AGAIN, SOON},
     },
-    randomness,
     state::ServerState,
 };
 use crate::{
@@ -23,8 +23,10 @@ use crate::{
     cluster::{
         access,
         error::{ApiError, During as _, Failure},
+        settle::{self, Patience},
     },
     lifecycle, policy,
+    randomness::OperatingSystem,
 };
 
 /// How often a name may be taken already: 27^5 names make even a second time unlikely.
@@ -34,7 +36,7 @@ const HINT: &str = "ask for ClusterRole certcourier-downloader (or certcourier-o
 /// Randomness for a name.
 pub fn random() -> Result<[u8; draft::RANDOM_CHARACTERS], ServerError> {
     let mut random = [0; draft::RANDOM_CHARACTERS];
-    randomness::fill(&mut random)?;
+    OperatingSystem.fill(&mut random).map_err(|error| ServerError::internal().caused_by(error))?;
     Ok(random)
 }
 
@@ -54,7 +56,7 @@ pub async fn refusal(caller: &Caller, place: &Place, draft: &DownloadRequest) ->
     match tried.during("try to create", || described(draft)) {
         Err(error) if error.failure() == Failure::Forbidden => refusal::passed_through(error, HINT),
         Err(error) if matches!(error.failure(), Failure::Unavailable | Failure::Throttled(_)) => {
-            refusal::unavailable(error)
+            refusal::unavailable(error, Aftermath::Unsaid)
         }
         _ => {
             let (verb, name) = (policy::verb(draft.spec.format), &place.name);
@@ -95,7 +97,7 @@ pub async fn must_have_room(
             Err(ServerError::new(ErrorCode::TooManyOpenRequests, words))
         }
         Err(error) if matches!(error.failure(), Failure::Unavailable | Failure::Throttled(_)) => {
-            Err(refusal::unavailable(error))
+            Err(refusal::unavailable(error, Aftermath::Unsaid))
         }
         Ok(_) | Err(_) => Ok(()),
     }
@@ -143,15 +145,7 @@ pub async fn create(
 async fn settle(state: &ServerState, draft: &DownloadRequest, error: ApiError) -> Result<DownloadRequest, ServerError> {
     let (namespace, name) = (draft.namespace().unwrap_or_default(), draft.name_any());
     let api: Api<DownloadRequest> = Api::namespaced(state.clients.reads().clone(), &namespace);
-    let reading = async {
-        loop {
-            // That it is not there yet proves nothing: the creation may still be on its way.
-            match api.get_opt(&name).await {
-                Ok(Some(found)) => return found,
-                Ok(None) | Err(_) => tokio::time::sleep(READ_AGAIN).await,
-            }
-        }
-    };
+    let read = || async { api.get_opt(&name).await.during("read", || described(draft)) };
     let unknown = || {
         let words = format!(
             "whether the request `{name}` was created is not known, because the API server does not answer: look at \
@@ -159,10 +153,10 @@ async fn settle(state: &ServerState, draft: &DownloadRequest, error: ApiError) -
         );
         ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON)
     };
-    let limit = state.deliveries.receipt_timeout.get();
-    match tokio::time::timeout(limit, reading).await {
-        Ok(found) if is_ours(&found, draft) => Ok(found),
-        Ok(_) | Err(_) => Err(unknown().caused_by(error)),
+    let patience = Patience { limit: state.deliveries.receipt_timeout.get(), pause: READ_AGAIN };
+    match settle::read_until(patience, read, settle::once_there).await {
+        Some(found) if is_ours(&found, draft) => Ok(found),
+        Some(_) | None => Err(unknown().caused_by(error)),
     }
 }
 

@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 use crate::api::{
     DateTime, DownloadReceipt, DownloadRequest, DownloadRequestStatus, Phase, TokenEnd,
     condition::{APPROVED, FINISHED, TOKEN_ISSUED, reason},
+    http::FormatName,
 };
-use crate::server::api::certificates::mint::FormatName;
 
 /// Something that happened.
 #[derive(Clone, Debug, Serialize, ToSchema)]

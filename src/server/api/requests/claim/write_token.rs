@@ -5,31 +5,29 @@
 
 use std::{sync::Arc, time::Instant};
 
-use certcourier_bundle::{Passphrase, generate_passphrase};
+use certcourier_bundle::Passphrase;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{Api, ResourceExt as _};
-use zeroize::Zeroizing;
 
 use crate::server::{
     http::{
         error::{ErrorCode, ServerError},
-        refusal::{self, READ_AGAIN, SOON},
+        refusal::{self, Aftermath, READ_AGAIN, SOON},
     },
-    randomness,
     state::ServerState,
 };
 use crate::{
     api::{DateTime, DownloadRequest, DownloadRequestStatus},
     audit,
     cluster::{
-        error::{ApiError, During as _, Failure},
+        error::{ApiError, Failure},
         facts::{self, Gathered},
+        settle::{self, Patience, Update},
         status::{self, Written},
     },
     lifecycle::{self, Guard, Minted, Observed, Settings},
-    policy::{self, Decision, needs_passphrase},
+    policy::{self, Decision},
     randomness::OperatingSystem,
-    token::{self, NONCE_BYTES, RANDOM_BYTES, Token},
+    token::{self, Prepared, Token},
 };
 
 /// How often somebody else may change the request in between.
@@ -134,20 +132,9 @@ impl Attempt {
         let planned = lifecycle::claim(&seen, state.clients.clock().second());
         let (base, mint) = planned.map_err(|refusal| refusal::of_claim(&refusal))?;
 
-        let mut random = Zeroizing::new([0; RANDOM_BYTES]);
-        randomness::fill(random.as_mut_slice())?;
-        let token = Token::mint(&request.namespace().unwrap_or_default(), &request.name_any(), &random);
-        let generated_passphrase = if given.is_none() && generates_passphrase(request) {
-            let made = generate_passphrase(&mut OperatingSystem);
-            Some(made.map_err(|error| ServerError::internal().caused_by(error))?)
-        } else {
-            None
-        };
-        let sealed_passphrase = given
-            .or(generated_passphrase.as_ref())
-            .map(|passphrase| seal(&token, passphrase, request, mint.generation))
-            .transpose()?;
-        let hash = token.hash();
+        let prepared = token::prepare(request, mint.generation, given, &mut OperatingSystem)
+            .map_err(|error| ServerError::internal().caused_by(error))?;
+        let Prepared { token, hash, sealed: sealed_passphrase, generated: generated_passphrase } = prepared;
         let status = mint.complete(request, &base, Minted { hash: hash.clone(), sealed_passphrase, reader_name: None });
         Ok(Self { token, hash, expires_at: Time(mint.expires_at), generated_passphrase, status })
     }
@@ -157,12 +144,14 @@ impl Attempt {
         match status::write(state.clients.writes(), &changed).await {
             Ok(Written::Done(written)) => Ok(Ended::Ours(Box::new(written))),
             Ok(Written::Conflict) => {
-                let now = current(state, request).await.map_err(refusal::unavailable)?;
-                now.map(Box::new).map(Ended::Changed).ok_or_else(gone)
+                let found = status::current(state.clients.reads(), request)
+                    .await
+                    .map_err(|error| refusal::unavailable(error, Aftermath::Unsaid))?;
+                found.map(Box::new).map(Ended::Changed).ok_or_else(gone)
             }
             // No answer, or one of a server in trouble: it may have been written all the same.
             Err(error) if error.failure() == Failure::Unavailable => self.settle(state, request, error).await,
-            Err(error) => Err(refusal::unavailable(error)),
+            Err(error) => Err(refusal::unavailable(error, Aftermath::Unsaid)),
         }
     }
 
@@ -179,22 +168,14 @@ impl Attempt {
         request: &DownloadRequest,
         error: ApiError,
     ) -> Result<Ended, ServerError> {
-        let reading = async {
-            loop {
-                match current(state, request).await {
-                    Ok(None) => return Err(gone()),
-                    Ok(Some(now)) if hash(&now) == Some(self.hash.as_str()) => return Ok(Ended::Ours(Box::new(now))),
-                    // Written by somebody else, so ours, if it is still on its way, will be refused.
-                    Ok(Some(now)) if now.resource_version() != request.resource_version() => {
-                        return Ok(Ended::Changed(Box::new(now)));
-                    }
-                    // That it is not there yet proves nothing: the update may still be on its way.
-                    Ok(Some(_)) | Err(_) => tokio::time::sleep(READ_AGAIN).await,
-                }
-            }
-        };
-        let limit = state.deliveries.receipt_timeout.get();
-        tokio::time::timeout(limit, reading).await.unwrap_or_else(|_| Err(unknown().caused_by(error)))
+        let patience = Patience { limit: state.deliveries.receipt_timeout.get(), pause: READ_AGAIN };
+        let is_ours = |found: &DownloadRequest| hash(found) == Some(self.hash.as_str());
+        match settle::update(state.clients.reads(), request, patience, is_ours).await {
+            Some(Update::Ours(found)) => Ok(Ended::Ours(Box::new(found))),
+            Some(Update::Changed(found)) => Ok(Ended::Changed(Box::new(found))),
+            Some(Update::Gone) => Err(gone()),
+            None => Err(unknown().caused_by(error)),
+        }
     }
 
     fn into_claimed(self, request: DownloadRequest) -> Claimed {
@@ -203,37 +184,12 @@ impl Attempt {
     }
 }
 
-fn generates_passphrase(request: &DownloadRequest) -> bool {
-    needs_passphrase(request.spec.format) && request.spec.passphrase_secret_ref.is_none()
-}
-
-fn seal(
-    token: &Token,
-    passphrase: &Passphrase,
-    request: &DownloadRequest,
-    generation: i64,
-) -> Result<String, ServerError> {
-    let mut nonce = [0; NONCE_BYTES];
-    randomness::fill(&mut nonce)?;
-    let uid = request.uid().unwrap_or_default();
-    token::seal(token, passphrase.reveal(), &uid, generation, &nonce)
-        .map_err(|error| ServerError::internal().caused_by(error))
-}
-
 fn generation(request: &DownloadRequest) -> i64 {
     request.status.as_ref().and_then(|status| status.token.as_ref()).map_or(0, |token| token.generation)
 }
 
 fn hash(request: &DownloadRequest) -> Option<&str> {
     request.status.as_ref()?.token.as_ref()?.hash.as_deref()
-}
-
-/// The request as the API server has it; `None` when it is gone, or another one has its name.
-async fn current(state: &ServerState, request: &DownloadRequest) -> Result<Option<DownloadRequest>, ApiError> {
-    let (namespace, name) = (request.namespace().unwrap_or_default(), request.name_any());
-    let requests: Api<DownloadRequest> = Api::namespaced(state.clients.reads().clone(), &namespace);
-    let found = requests.get_opt(&name).await.during("read", || format!("DownloadRequest {namespace}/{name}"))?;
-    Ok(found.filter(|found| found.uid() == request.uid()))
 }
 
 fn overtaken() -> ServerError {

@@ -1,0 +1,62 @@
+//! `GET …/certificates/{certificate}`: one Certificate, as the caller may see it.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use kube::Api;
+
+use super::CertificateView;
+use crate::server::{
+    auth::caller::Caller,
+    http::{
+        error::{ErrorCode, ServerError},
+        path::Place,
+        refusal,
+    },
+    state::ServerState,
+};
+use crate::{api::Certificate, cluster::error::During as _};
+
+/// What to ask for where Certificates may not be read.
+pub const HINT: &str = "ask for a role that may read certificates.certcourier.io there, such as certcourier-viewer";
+
+/// Look at a Certificate.
+#[utoipa::path(
+    get,
+    path = "/api/v1/projects/{project}/certificates/{certificate}",
+    tag = "certificates",
+    params(
+        ("project" = String, Path, description = "Namespace"),
+        ("certificate" = String, Path, description = "Name of the Certificate"),
+    ),
+    responses((status = 200, description = "The Certificate", body = CertificateView)),
+    extensions(("x-kubernetes-rights" = json!(["get certificates"]))),
+)]
+pub async fn get_certificate(
+    State(_): State<Arc<ServerState>>,
+    caller: Caller,
+    place: Place,
+) -> Result<Json<CertificateView>, ServerError> {
+    let found = certificate_as(&caller, &place).await?;
+    found.as_ref().map(CertificateView::of).map(Json).ok_or_else(|| no_certificate(&place))
+}
+
+/// The Certificate, read as the caller.
+///
+/// # Errors
+/// What the API server refuses them.
+pub async fn certificate_as(caller: &Caller, place: &Place) -> Result<Option<Certificate>, ServerError> {
+    let Place { project, name } = place;
+    let api: Api<Certificate> = Api::namespaced(caller.client.clone(), project);
+    let found = api.get_opt(name).await.during("read", || format!("Certificate {project}/{name}"));
+    found.map_err(|error| refusal::passed_through(error, HINT))
+}
+
+/// There is no such Certificate.
+pub fn no_certificate(place: &Place) -> ServerError {
+    let Place { project, name } = place;
+    let words = format!(
+        "there is no Certificate `{name}` in project {project}; /api/v1/projects/{project}/certificates lists those there are"
+    );
+    ServerError::new(ErrorCode::NotFound, words)
+}
