@@ -1,4 +1,4 @@
-//! What is secret in the tests of this binary, written down for the test that looks for it afterwards (see `leaks`).
+//! What is secret in the tests, written down for the test that looks for it afterwards (see `leaks`).
 //!
 //! Where the tests share a control plane (`make integration`), each token, passphrase, key and credential that a test gets
 //! to see is noted beside the control plane, as are the logs and metrics of the programs. Without one nothing is noted.
