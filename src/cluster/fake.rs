@@ -16,11 +16,16 @@ use crate::api::DownloadRequest;
 #[derive(Clone)]
 pub(super) enum Says {
     /// This object.
-    Found(DownloadRequest),
+    Found(Box<DownloadRequest>),
     /// Its refusal, with this code.
     Refused(u16),
     /// Nothing, ever: the answer is lost.
     Nothing,
+}
+
+/// It answers with this object.
+pub(super) fn found(object: DownloadRequest) -> Says {
+    Says::Found(Box::new(object))
 }
 
 /// Calls that were made: the method, and the body where there was one.

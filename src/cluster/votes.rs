@@ -82,7 +82,7 @@ pub async fn append(
             Err(refusal) => return Err(VoteError::Refused { refusal, request: Box::new(request) }),
         };
         let ended = match patch(voter.writes, &request, &sent, &PatchParams::default()).await {
-            Ok(voted) => Update::Ours(voted),
+            Ok(changed) => Update::Ours(changed),
             Err(error) => match error.failure() {
                 Failure::Conflict => {
                     let found = current(voter.reads, &request).await.map_err(VoteError::Api)?;
@@ -94,9 +94,9 @@ pub async fn append(
             },
         };
         match ended {
-            Update::Ours(voted) => {
+            Update::Ours(changed) => {
                 let before = lifecycle::cast(&request);
-                return lifecycle::read_back(&voted, before, &sent).map(|()| voted).map_err(VoteError::Altered);
+                return lifecycle::read_back(&changed, before, &sent).map(|()| changed).map_err(VoteError::Altered);
             }
             Update::Changed(found) => request = found,
             Update::Gone => return Err(VoteError::Gone),

@@ -7,7 +7,7 @@ use crate::{
     api::DownloadRequest,
     cluster::{
         error::{During as _, Failure},
-        fake::{self, Says, api_server},
+        fake::{self, Says, api_server, found},
     },
 };
 
@@ -29,16 +29,16 @@ async fn settled(script: impl IntoIterator<Item = Says>) -> (Option<Update<Downl
 
 #[tokio::test]
 async fn an_update_whose_answer_was_lost_is_read_until_it_is_known() {
-    let before = || Says::Found(request("u", "7", None));
+    let before = || found(request("u", "7", None));
     let (ours, theirs) = (request("u", "8", Some("ours")), request("u", "8", Some("theirs")));
     let came = || Some(Update::Ours(ours.clone()));
     for (script, ended, asked) in [
-        (vec![Says::Found(ours.clone())], came(), 1),
+        (vec![found(ours.clone())], came(), 1),
         // That it is not there yet, and that the API server cannot answer, prove nothing.
-        (vec![before(), Says::Refused(503), before(), Says::Found(ours.clone())], came(), 4),
-        (vec![before(), Says::Found(theirs.clone())], Some(Update::Changed(theirs)), 2),
+        (vec![before(), Says::Refused(503), before(), found(ours.clone())], came(), 4),
+        (vec![before(), found(theirs.clone())], Some(Update::Changed(theirs)), 2),
         (vec![Says::Refused(500), Says::Refused(404)], Some(Update::Gone), 2),
-        (vec![Says::Found(request("another", "9", Some("ours")))], Some(Update::Gone), 1),
+        (vec![found(request("another", "9", Some("ours")))], Some(Update::Gone), 1),
         (vec![before(), Says::Nothing], None, 2),
         (vec![], None, 1),
     ] {
@@ -48,7 +48,7 @@ async fn an_update_whose_answer_was_lost_is_read_until_it_is_known() {
 
 #[tokio::test]
 async fn it_is_given_up_in_time_whatever_the_api_server_does() {
-    for script in [vec![Says::Refused(503); 1000], vec![Says::Found(request("u", "7", None)); 1000], vec![]] {
+    for script in [vec![Says::Refused(503); 1000], vec![found(request("u", "7", None)); 1000], vec![]] {
         let began = Instant::now();
         assert_eq!(settled(script).await.0, None);
         assert!((PATIENCE.limit..PATIENCE.limit * 10).contains(&began.elapsed()), "{:?}", began.elapsed());
@@ -58,7 +58,7 @@ async fn it_is_given_up_in_time_whatever_the_api_server_does() {
 #[tokio::test]
 async fn a_creation_is_settled_by_whatever_is_there() {
     let made = request("u", "1", None);
-    let (client, calls) = api_server([Says::Refused(404), Says::Refused(503), Says::Found(made.clone())]);
+    let (client, calls) = api_server([Says::Refused(404), Says::Refused(503), found(made.clone())]);
     let api: kube::Api<DownloadRequest> = kube::Api::namespaced(client, "payments");
     let read_once = || async { api.get_opt("key").await.during("read", || "it".to_owned()) };
     let found = read_until(PATIENCE, read_once, once_there).await;

@@ -50,12 +50,12 @@ pub async fn vote(
     let witness = Witness::new(state, caller, &who);
     let patience = Patience { limit: state.deliveries.receipt_timeout.get(), pause: READ_AGAIN };
     let voter = Voter { who: &who, reads: &caller.client, writes: &caller.client, patience };
-    let voted = match under_review {
+    let ended = match under_review {
         Ok(request) => cast(voter, place, request, ballot, reason).await,
         Err(refusal) => Err(refusal),
     };
     let action = audit::vote(ballot.decision);
-    let (request, is_new) = voted.inspect_err(|refusal| witness.refused_at(place, action, refusal))?;
+    let (request, is_new) = ended.inspect_err(|refusal| witness.refused_at(place, action, refusal))?;
     if is_new {
         witness.voted(&request, ballot.decision, reason.as_str());
     }
@@ -72,7 +72,7 @@ async fn cast(
     reason: &GivenReason,
 ) -> Result<(DownloadRequest, bool), ServerError> {
     let (refusal, request) = match votes::append(voter, request, ballot, reason).await {
-        Ok(voted) => return Ok((voted, true)),
+        Ok(request) => return Ok((request, true)),
         Err(VoteError::Refused { refusal, request }) => (refusal, *request),
         Err(VoteError::Altered(altered)) => return Err(refusal::of_altered(&altered, place)),
         Err(VoteError::Api(error)) => return Err(refusal::passed_through(error, HINT)),
