@@ -10,6 +10,7 @@ mod retire;
 mod review;
 mod table;
 mod votes;
+mod wake;
 
 use jiff::Timestamp;
 
