@@ -26,7 +26,10 @@ use self::{
     certificates::{export, mint, timeline},
     requests::{claim, votes},
 };
-use super::{http::route::documented, state::ServerState};
+use super::{
+    http::route::{documented, without_slash},
+    state::ServerState,
+};
 
 pub(super) use certificates::mint::FormatName;
 
@@ -46,5 +49,5 @@ pub(super) fn routes() -> OpenApiRouter<Arc<ServerState>> {
         .routes(documented("GET", routes!(receipts::list_receipts)))
         .routes(documented("GET", routes!(receipts::get_receipt)))
         .routes(documented("GET", routes!(export::export_certificate)))
-        .routes(documented("GET", routes!(export::export_certificate_without_slash)))
+        .routes(documented("GET", without_slash(routes!(export::export_certificate))))
 }

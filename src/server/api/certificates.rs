@@ -1,6 +1,7 @@
 //! The Certificates of a project, as the caller may see them.
 
 pub(crate) mod export;
+pub(crate) mod leaves;
 pub(crate) mod mint;
 pub(crate) mod timeline;
 

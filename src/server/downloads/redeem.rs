@@ -15,47 +15,24 @@ use axum::response::Response;
 use kube::Api;
 use tracing::Instrument as _;
 
-pub(crate) use refusal::{of_api_error, of_ending_namespace, of_reason};
-pub use render::Renders;
-pub(crate) use render::{Leaves, leaves_of};
-
 use super::{
+    redeemer::Redeemer,
     stream::{self, Delivery},
     token_input,
 };
 use crate::server::{
-    connection::Connection,
     http::{
         error::{ErrorCode, ServerError},
-        request_id::RequestId,
+        refusal::{SOON, of_api_error},
     },
-    net::client_address::ClientAddress,
     state::ServerState,
 };
 use crate::{
     api::{DownloadRequest, names},
     cluster::{error::During as _, receipts},
     lifecycle::{self, Refusal},
-    redact::Redacted,
     token::Token,
 };
-
-/// Who redeems, as far as that can be known.
-#[derive(Clone, Debug)]
-pub struct Redeemer {
-    /// Address of the client.
-    pub client: ClientAddress,
-    /// What the client calls itself.
-    pub user_agent: Option<String>,
-    /// The bearer token that came along.
-    pub bearer: Option<Redacted<String>>,
-    /// Whose it was lately. It decides who pays for a lookup, and nothing else.
-    pub person: Option<String>,
-    /// Id of the HTTP request.
-    pub request_id: RequestId,
-    /// The connection to close when the file is not taken; None without a network.
-    pub connection: Option<Arc<Connection>>,
-}
 
 /// The request that a token belongs to, and since when that was known.
 pub struct Found {
@@ -218,5 +195,5 @@ pub fn no_request() -> ServerError {
 fn too_slow() -> ServerError {
     let words = "the facts behind this download became too old while it was prepared; \
                  nothing was delivered and the token is still good: try again";
-    ServerError::new(ErrorCode::Unavailable, words).retry_after(refusal::SOON)
+    ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON)
 }

@@ -7,12 +7,9 @@ use std::time::Duration;
 
 use kube::Error;
 
+pub use super::error::SOON;
 use super::path::Place;
-use crate::server::{
-    auth::identity,
-    downloads::redeem::{of_ending_namespace, of_reason},
-    http::error::{ErrorCode, ServerError},
-};
+use crate::server::http::error::{ErrorCode, ServerError};
 use crate::{
     cluster::{
         error::{ApiError, Failure, in_one_line},
@@ -21,9 +18,6 @@ use crate::{
     lifecycle::{Altered, ClaimRefusal},
     policy::Reason,
 };
-
-/// When to come back after something that passes by itself.
-pub const SOON: Duration = Duration::from_secs(1);
 
 /// How long to wait before reading again what became of a write.
 pub const READ_AGAIN: Duration = Duration::from_millis(50);
@@ -47,6 +41,52 @@ pub fn of_review(error: ApiError) -> ServerError {
     passed_through(error, "ask for ClusterRole system:basic-user, which Kubernetes gives to everybody")
 }
 
+/// The bearer token is nobody's, or no longer.
+#[must_use]
+pub fn unauthorized() -> ServerError {
+    let words =
+        "the API server does not accept this bearer token; get a new one: kubectl create token, or log in again";
+    ServerError::new(ErrorCode::Unauthorized, words)
+}
+
+/// The code of what a policy or the requester's rights refuse. Where there are several, the first one's counts and the
+/// text has them all.
+pub const fn of_reason(reason: &Reason) -> ErrorCode {
+    match reason {
+        Reason::KeyExportDisabled { .. } | Reason::CaKeyExportDisabled { .. } => ErrorCode::KeyExportDisabled,
+        Reason::FormatNotAllowed { .. } | Reason::NoFormatInCommon { .. } | Reason::LegacyNotAllowed { .. } => {
+            ErrorCode::FormatNotAllowed
+        }
+        Reason::UnattendedKeyDenied { .. } | Reason::AccessRefused { .. } | Reason::PassphraseSecretRefused { .. } => {
+            ErrorCode::Forbidden
+        }
+        Reason::DeadlineRequired
+        | Reason::DeadlineTooFar { .. }
+        | Reason::DeadlinePassed { .. }
+        | Reason::TokenTtlTooLong { .. } => ErrorCode::BadRequest,
+        Reason::ReasonRequired { .. } => ErrorCode::ReasonRequired,
+        Reason::PassphraseTooShort { .. } => ErrorCode::PassphraseTooShort,
+    }
+}
+
+/// The API server did not do what was needed. The caller learns that it may be tried again, the log learns why.
+pub fn of_api_error(error: ApiError) -> ServerError {
+    let wait = match error.failure() {
+        Failure::Throttled(Some(wait)) => wait,
+        _ => SOON,
+    };
+    let words = "the API server does not answer as it should; nothing was delivered and the token is still good: \
+                 try again";
+    ServerError::new(ErrorCode::Unavailable, words).retry_after(wait).caused_by(error)
+}
+
+/// The namespace is being deleted, and with it everything that the token leads to.
+pub fn of_ending_namespace(error: ApiError) -> ServerError {
+    let said = error.ending_namespace().unwrap_or("the namespace is being terminated");
+    let words = format!("{said}, and its certificates with it: nothing can be downloaded from it any more");
+    ServerError::new(ErrorCode::CertificateGone, words).caused_by(error)
+}
+
 /// The API server's refusal of a call that was made as the caller. `hint` is what to ask for where a right is missing.
 pub fn passed_through(error: ApiError, hint: &str) -> ServerError {
     if error.ending_namespace().is_some() {
@@ -56,7 +96,7 @@ pub fn passed_through(error: ApiError, hint: &str) -> ServerError {
     let (code, said) = (status.code, in_the_api_servers_words(&status.message));
     let refuse = |code, words: String| ServerError::new(code, words);
     match (code, error.failure()) {
-        (401, _) => identity::unauthorized().caused_by(error),
+        (401, _) => unauthorized().caused_by(error),
         (_, Failure::Forbidden) if said.by_admission => {
             refuse(of_admission(said.words, ErrorCode::Forbidden), said.words.to_owned())
         }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Found, Redeemer, refusal::SOON, too_slow};
+use super::{Found, Redeemer, too_slow};
 use crate::server::{
     http::{
         error::{ErrorCode, ServerError},
+        refusal::SOON,
         request_id::RequestId,
     },
     state::ServerState,

@@ -7,7 +7,10 @@ use jiff::Timestamp;
 use super::{Found, Redeemer, refusal, too_slow};
 use crate::server::{
     auth::identity,
-    http::error::{ErrorCode, ServerError},
+    http::{
+        error::{ErrorCode, ServerError},
+        refusal::of_api_error,
+    },
     state::ServerState,
 };
 use crate::{
@@ -127,6 +130,6 @@ async fn requester_in_person(
                      create a DownloadRequest of your own";
         return Err(ServerError::new(ErrorCode::Forbidden, words));
     }
-    let access = facts::access_in_person(&client, request).await.map_err(refusal::of_api_error)?;
+    let access = facts::access_in_person(&client, request).await.map_err(of_api_error)?;
     Ok((ConsumedBy { username: caller.username }, access))
 }

@@ -1,20 +1,14 @@
 //! What `lifecycle` and the API server refuse, as codes and words for whoever holds the token.
 
-use std::time::Duration;
-
-use crate::server::http::error::{ErrorCode, ServerError};
+use crate::server::http::{
+    error::{ErrorCode, ServerError},
+    refusal::{SOON, of_api_error, of_reason},
+};
 use crate::{
     api::DownloadReceipt,
-    cluster::{
-        error::{ApiError, Failure, in_one_line},
-        policies::PolicyError,
-    },
+    cluster::{error::in_one_line, policies::PolicyError},
     lifecycle::Refusal,
-    policy::Reason,
 };
-
-/// When to come back after something that passes by itself.
-pub const SOON: Duration = Duration::from_secs(1);
 
 /// A refusal of the token. Its text already names the next step.
 pub fn of_lifecycle(refusal: &Refusal) -> ServerError {
@@ -35,26 +29,6 @@ pub fn of_lifecycle(refusal: &Refusal) -> ServerError {
     if code == ErrorCode::GuardFailed { words.retry_after(SOON) } else { words }
 }
 
-/// The code of what a policy or the requester's rights refuse. Where there are several, the first one's counts and the
-/// text has them all.
-pub const fn of_reason(reason: &Reason) -> ErrorCode {
-    match reason {
-        Reason::KeyExportDisabled { .. } | Reason::CaKeyExportDisabled { .. } => ErrorCode::KeyExportDisabled,
-        Reason::FormatNotAllowed { .. } | Reason::NoFormatInCommon { .. } | Reason::LegacyNotAllowed { .. } => {
-            ErrorCode::FormatNotAllowed
-        }
-        Reason::UnattendedKeyDenied { .. } | Reason::AccessRefused { .. } | Reason::PassphraseSecretRefused { .. } => {
-            ErrorCode::Forbidden
-        }
-        Reason::DeadlineRequired
-        | Reason::DeadlineTooFar { .. }
-        | Reason::DeadlinePassed { .. }
-        | Reason::TokenTtlTooLong { .. } => ErrorCode::BadRequest,
-        Reason::ReasonRequired { .. } => ErrorCode::ReasonRequired,
-        Reason::PassphraseTooShort { .. } => ErrorCode::PassphraseTooShort,
-    }
-}
-
 /// The token was used: when, and how that ended. Whoever holds the token and did not use it learns that somebody did.
 pub fn used(receipt: &DownloadReceipt) -> ServerError {
     let name = receipt.metadata.name.as_deref().unwrap_or_default();
@@ -66,24 +40,6 @@ pub fn used(receipt: &DownloadReceipt) -> ServerError {
          If that was not you, tell whoever watches the receipts; for the file create another DownloadRequest"
     );
     ServerError::new(ErrorCode::TokenUsed, words)
-}
-
-/// The API server did not do what was needed. The caller learns that it may be tried again, the log learns why.
-pub fn of_api_error(error: ApiError) -> ServerError {
-    let wait = match error.failure() {
-        Failure::Throttled(Some(wait)) => wait,
-        _ => SOON,
-    };
-    let words = "the API server does not answer as it should; nothing was delivered and the token is still good: \
-                 try again";
-    ServerError::new(ErrorCode::Unavailable, words).retry_after(wait).caused_by(error)
-}
-
-/// The namespace is being deleted, and with it everything that the token leads to.
-pub fn of_ending_namespace(error: ApiError) -> ServerError {
-    let said = error.ending_namespace().unwrap_or("the namespace is being terminated");
-    let words = format!("{said}, and its certificates with it: nothing can be downloaded from it any more");
-    ServerError::new(ErrorCode::CertificateGone, words).caused_by(error)
 }
 
 /// The policies are not known, so nothing is allowed.
@@ -101,7 +57,7 @@ pub fn of_policy_error(error: PolicyError) -> ServerError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Format;
+    use crate::{api::Format, policy::Reason};
 
     #[test]
     fn each_refusal_has_the_code_of_its_kind_and_the_words_of_its_cause() {
