@@ -6,6 +6,8 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/certcourier
 TOOLS := $(CACHE)/tools
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)
+CARGO_MACHETE_VERSION := 0.9.2
+CARGO_MACHETE := $(TOOLS)/cargo-machete-$(CARGO_MACHETE_VERSION)
 CARGO_FUZZ_VERSION := 0.13.2
 CARGO_FUZZ := $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 PROMETHEUS_CLIENT_VERSION := 0.23.1
@@ -59,7 +61,7 @@ check: ## format, clippy, unit tests
 	cargo test --quiet --test architecture --test crds --test docs
 
 machine: ## the state table under 100,000 random stories
-	PROPTEST_CASES=100000 cargo test --quiet --lib machine_tests
+	PROPTEST_CASES=100000 cargo test --quiet --package certcourier-core --lib machine_tests
 
 # One control plane for all test binaries; each test has a namespace of its own. Then everything that they have left
 # behind is searched for what is secret.
@@ -123,11 +125,15 @@ generated: generate ## fail where what is committed is not what is generated
 	@git diff --exit-code -- crds docs/openapi.json charts || { echo "run \`make generate\` and commit what it changes"; exit 1; }
 
 # The advisory database lies where this command may not reach it; bans, licences and sources need no network.
-deny: $(CARGO_DENY)/bin/cargo-deny ## licences, bans and sources of every dependency
+deny: $(CARGO_DENY)/bin/cargo-deny $(CARGO_MACHETE)/bin/cargo-machete ## licences, bans and sources of every dependency; none is unused
+	$(CARGO_MACHETE)/bin/cargo-machete --skip-target-dir . >/dev/null || { $(CARGO_MACHETE)/bin/cargo-machete --skip-target-dir .; exit 1; }
 	$(CARGO_DENY)/bin/cargo-deny --log-level error --all-features check bans licenses sources
 
 $(CARGO_DENY)/bin/cargo-deny:
 	cargo install --quiet --locked --root $(CARGO_DENY) cargo-deny@$(CARGO_DENY_VERSION)
+
+$(CARGO_MACHETE)/bin/cargo-machete:
+	cargo install --quiet --locked --root $(CARGO_MACHETE) cargo-machete@$(CARGO_MACHETE_VERSION)
 
 # Both from small modules of our own, so that what they are made of is checked in.
 $(HELM): | requirements

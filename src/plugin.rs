@@ -5,7 +5,7 @@
 //! with what to do instead.
 //!
 //! # Layout
-//! - [`cli`] is what is typed, and the table of commands; [`commands`] has a file for each: an `Args` struct and
+//! - [`cli`] is the table of commands, [`global`] the flags that each has, [`values`] checks what is typed; [`commands`] has a file for each: an `Args` struct and
 //!   `run(&Ctx, &Args)`. [`request`] is what several of them do with a request.
 //! - [`connect`] reads the kubeconfig; [`client`] reaches certcourier's HTTP API, wherever it is; [`context`] is what every
 //!   command has: clients, namespace, styles.
@@ -18,8 +18,10 @@ mod complete;
 mod connect;
 mod context;
 mod error;
+mod global;
 mod print;
 mod request;
 mod run;
+mod values;
 
 pub use run::run;

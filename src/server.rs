@@ -18,13 +18,13 @@ pub mod http;
 pub mod metrics;
 pub mod net;
 mod readiness;
+mod renders;
 mod router;
 mod run;
 pub mod state;
 
 pub use crate::net::{connection, listener, open_files};
 pub use args::ServerArgs;
-pub use http::openapi::document as openapi_document;
-pub use router::router;
+pub use router::{openapi_document, router};
 pub use run::run;
 pub use state::ServerState;

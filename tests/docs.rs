@@ -264,15 +264,17 @@ fn every_word_is_explained_and_no_other() {
     }
     assert_eq!(
         words(&text, "## Conditions", 1),
-        quoted("src/api/condition.rs", &[": &str ="]).difference(&types()).cloned().collect()
+        quoted("crates/api/src/condition.rs", &[": &str ="]).difference(&types()).cloned().collect()
     );
 
     let of_bundle = all(["crates/bundle/src/material/error.rs", "crates/bundle/src/render/error.rs"]
         .map(|file| quoted(file, &["=>", "=> {"])));
-    let of_secret = quoted("src/kube/material.rs", &["=>"]);
-    let of_policy = quoted("src/policy/decision.rs", &["=>"]);
-    let of_request =
-        all([quoted("src/kube/facts.rs", &["word:"]), quoted("src/lifecycle/table.rs", &["fail(", "map_or("])]);
+    let of_secret = quoted("src/cluster/material.rs", &["=>"]);
+    let of_policy = quoted("crates/core/src/policy/decision.rs", &["=>"]);
+    let of_request = all([
+        quoted("src/cluster/facts.rs", &["word:"]),
+        quoted("crates/core/src/lifecycle/table.rs", &["fail(", "map_or("]),
+    ]);
     let failed = all([of_policy, of_request, ["APIForbidden".to_owned()].into()]);
     let explained = words(&text, "## Why a request failed", 0);
     let material = words(&text, "### Why material is unusable", 0);
@@ -280,7 +282,10 @@ fn every_word_is_explained_and_no_other() {
     assert_eq!(explained.difference(&material).cloned().collect::<BTreeSet<_>>(), failed);
     assert_eq!(words(&page("formats.md"), "## When a file is refused", 0), of_bundle);
 
-    let guard = all([quoted("src/guard/reason.rs", &["=>"]), quoted("src/guard/record.rs", &["set(\"state\", "])]);
+    let guard = all([
+        quoted("crates/core/src/guard/reason.rs", &["=>"]),
+        quoted("crates/core/src/guard/record.rs", &["set(\"state\", "]),
+    ]);
     assert_eq!(words(&text, "## The guard", 0), guard);
     let checks: BTreeSet<String> = Check::ALL.iter().map(|check| check.name().to_owned()).collect();
     assert_eq!(words(&text, "## What the doctor finds", 0), checks);

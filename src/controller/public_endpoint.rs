@@ -9,10 +9,13 @@ use std::{
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 
-use super::{args::ControllerArgs, watch::reconcile::PassError};
+use super::args::ControllerArgs;
 use crate::{
     api::names::CA_KEY,
-    cluster::{client::Clients, error::During as _},
+    cluster::{
+        client::Clients,
+        error::{ApiError, During as _},
+    },
 };
 
 /// Why a CA is given to nobody.
@@ -26,6 +29,8 @@ pub(crate) enum CaError {
     },
     #[error("{place}: {problem}")]
     Content { place: String, problem: &'static str },
+    #[error(transparent)]
+    Api(#[from] ApiError),
 }
 
 /// Where the answers come from.
@@ -78,9 +83,9 @@ impl Source {
     /// As of now.
     ///
     /// # Errors
-    /// [`PassError`] when the CA cannot be read or is not there yet; then nothing is minted, because the requester could
+    /// [`CaError`] when the CA cannot be read or is not there yet; then nothing is minted, because the requester could
     /// not use it.
-    pub(crate) async fn now(&self, clients: &Clients) -> Result<External, PassError> {
+    pub(crate) async fn now(&self, clients: &Clients) -> Result<External, CaError> {
         let ca = match &self.ca {
             CaSource::None => None,
             CaSource::File(path) => Some(read(path)?),

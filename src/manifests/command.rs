@@ -20,6 +20,7 @@ use super::{
 use crate::{
     admission::{Identity, IdentityError, is_dns_label},
     api::crds,
+    cluster::error::in_one_line,
 };
 
 /// Flags of `certcourier crds`.
@@ -163,7 +164,7 @@ fn print(text: &str) -> Result<(), CommandError> {
 fn write_files(directory: &Path) -> Result<(), CommandError> {
     for crd in crds() {
         let path = directory.join(format!("{}.yaml", crd.spec.names.plural));
-        let head = "# Made by `certcourier crds --directory crds`; change src/api/ instead.";
+        let head = "# Made by `certcourier crds --directory crds`; change crates/api/src/ instead.";
         let content = format!("{head}\n{}", document(&crd)?);
         fs::write(&path, content).map_err(|source| CommandError::File { path, source })?;
     }
@@ -175,7 +176,7 @@ fn exit_code(result: Result<(), CommandError>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // When standard error is closed too, the exit code alone must say it.
-            let _ = writeln!(io::stderr(), "certcourier: {:#}", anyhow::Error::new(error));
+            let _ = writeln!(io::stderr(), "certcourier: {}", in_one_line(&error));
             ExitCode::FAILURE
         }
     }

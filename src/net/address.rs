@@ -5,27 +5,26 @@ use std::{
     str::FromStr,
 };
 
-/// A block of addresses, such as `10.0.0.0/8` or `fd00::/8`. A bare address is a block of one.
+use ipnet::{IpNet, Ipv6Net};
+
+/// A block of addresses, such as `10.0.0.0/8` or `fd00::/8`. A bare address is a block of one. Kept as IPv6, where IPv4 is
+/// the last 32 bits, so that `::ffff:10.0.0.1` and `10.0.0.1` are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AddressBlock {
-    network: u128,
-    prefix_bits: u32,
-}
+pub struct AddressBlock(Ipv6Net);
 
 /// Text that is no block of addresses.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{0}` is no block of addresses: write it as 10.0.0.0/8 or fd00::/8")]
 pub struct AddressBlockError(String);
 
-/// An IPv4 address stands in the last 32 of 128 bits, so that `::ffff:10.0.0.1` and `10.0.0.1` are the same.
-const IPV4_OFFSET_BITS: u32 = 96;
+/// Bits before an IPv4 address that is written as IPv6.
+const IPV4_OFFSET_BITS: u8 = 96;
 
 impl AddressBlock {
     /// Whether the address lies in the block.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        let differing = self.network ^ bits(address);
-        self.prefix_bits == 0 || differing >> (128 - self.prefix_bits) == 0
+        self.0.contains(&as_ipv6(address))
     }
 }
 
@@ -34,21 +33,16 @@ impl FromStr for AddressBlock {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refuse = || AddressBlockError(text.chars().take(64).collect());
-        let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
-        let address: IpAddr = address.parse().map_err(|_| refuse())?;
-        let (width, offset) = if address.is_ipv4() { (32, IPV4_OFFSET_BITS) } else { (128, 0) };
-        let prefix = prefix.map_or(Ok(width), str::parse::<u32>).map_err(|_| refuse())?;
-        if prefix > width {
-            return Err(refuse());
-        }
-        Ok(Self { network: bits(address), prefix_bits: offset + prefix })
+        let block = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| refuse())?;
+        let offset = if block.addr().is_ipv4() { IPV4_OFFSET_BITS } else { 0 };
+        Ipv6Net::new(as_ipv6(block.addr()), offset + block.prefix_len()).map(Self).map_err(|_| refuse())
     }
 }
 
-fn bits(address: IpAddr) -> u128 {
+fn as_ipv6(address: IpAddr) -> Ipv6Addr {
     match address {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(v6) => v6.to_bits(),
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
     }
 }
 

@@ -11,12 +11,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Resource, ResourceExt as _, api::ListParams, core::PartialObjectMeta};
 use serde::de::DeserializeOwned;
 
-use super::{
-    cli::{Cli, GlobalArgs},
-    connect,
-    context::Ctx,
-    print::output::print,
-};
+use super::{cli::Cli, connect, context::Ctx, global::GlobalArgs, print::output::print};
 use crate::api::{Certificate, DownloadReceipt, DownloadRequest};
 
 /// What `kubectl certcourier completion` prints.

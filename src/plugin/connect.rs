@@ -13,7 +13,7 @@ use kube::{
     config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
-use super::{cli::GlobalArgs, error::PluginError};
+use super::{error::PluginError, global::GlobalArgs};
 use crate::{
     api,
     cluster::{

@@ -11,9 +11,9 @@ use kube::{Api, Client, Resource, api::ListParams, core::NamespaceResourceScope}
 use serde::de::DeserializeOwned;
 
 use super::{
-    cli::GlobalArgs,
     connect,
     error::PluginError,
+    global::GlobalArgs,
     print::{
         style::{Style, Tone},
         table::plain,
@@ -145,12 +145,6 @@ impl Ctx {
             let _ = writeln!(io::stderr(), "{}", self.stderr.paint(Tone::Faint, &plain(text)));
         }
         Ok(())
-    }
-
-    /// Says what went wrong with one of several things, while the others go on.
-    #[expect(clippy::unused_self, reason = "it belongs to `say`")]
-    pub fn complain(&self, error: &PluginError) {
-        let _ = io::stderr().write_all(error.report().as_bytes());
     }
 
     /// What to do where the API server stored something else than what was sent about a request.

@@ -14,10 +14,11 @@ use tokio::{
 };
 
 use super::{
-    cli::{Cli, Command, GlobalArgs},
+    cli::{Cli, Command},
     commands, complete,
     context::Ctx,
     error::{Exit, PluginError},
+    global::GlobalArgs,
     print::output::print,
 };
 use crate::telemetry::{self, LogArgs, LogFormat};

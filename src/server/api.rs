@@ -19,7 +19,10 @@ use std::sync::Arc;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{http::route::documented, state::ServerState};
+use super::{
+    http::route::{documented, without_slash},
+    state::ServerState,
+};
 
 /// The routes that take a Kubernetes bearer token.
 pub(super) fn routes() -> OpenApiRouter<Arc<ServerState>> {
@@ -37,5 +40,5 @@ pub(super) fn routes() -> OpenApiRouter<Arc<ServerState>> {
         .routes(documented("GET", routes!(receipts::list::list_receipts)))
         .routes(documented("GET", routes!(receipts::get::get_receipt)))
         .routes(documented("GET", routes!(certificates::export::export_certificate)))
-        .routes(documented("GET", routes!(certificates::export::export_certificate_without_slash)))
+        .routes(documented("GET", without_slash(routes!(certificates::export::export_certificate))))
 }

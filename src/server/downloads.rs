@@ -7,6 +7,7 @@ mod intent;
 pub(crate) mod pace;
 mod page;
 pub mod redeem;
+pub(crate) mod redeemer;
 mod status;
 pub mod stream;
 pub(crate) mod token_input;
@@ -24,7 +25,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use zeroize::Zeroizing;
 
-use self::{redeem::Redeemer, status::TokenStatus};
+use self::{redeemer::Redeemer, status::TokenStatus};
 use super::{
     auth::identity,
     connection::Connection,

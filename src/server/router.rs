@@ -16,8 +16,14 @@ pub fn router(state: Arc<ServerState>) -> Router {
     with_surroundings(openapi::with_document(all_routes()), state)
 }
 
+/// The document of all routes, as it is committed in docs/openapi.json.
+#[must_use]
+pub fn openapi_document() -> String {
+    openapi::document_of(all_routes())
+}
+
 /// All routes but that of their document.
-pub(super) fn all_routes() -> OpenApiRouter<Arc<ServerState>> {
+fn all_routes() -> OpenApiRouter<Arc<ServerState>> {
     downloads::routes().merge(api::routes())
 }
 

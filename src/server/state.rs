@@ -10,7 +10,6 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     args::{DeliveryLimits, RequestLimits, ServerArgs},
-    downloads::redeem::Renders,
     guard::Watcher,
     http::error::{ErrorCode, ServerError},
     metrics::ServerMetrics,
@@ -21,6 +20,7 @@ use super::{
         recently_valid::Lately,
         tls::OwnNames,
     },
+    renders::Renders,
 };
 use crate::{
     audit::Audit,

@@ -4,6 +4,7 @@
 //! field out means, and the bounds. Rules about these objects live in `policy` and `lifecycle`; the rules that the API
 //! server itself enforces (CEL) stand here, on the field they speak of.
 
+#![deny(missing_docs)]
 #![expect(
     clippy::doc_markdown,
     reason = "`kubectl explain` prints these comments, where Kubernetes' own words are plain"

@@ -11,6 +11,8 @@
 //! - [`render()`] makes one [`Artifact`] of one [`Format`].
 //! - [`file_name()`], [`content_disposition`] and [`content_digest`] describe it to an HTTP client.
 
+#![deny(missing_docs)]
+
 mod delivery;
 mod der_writer;
 mod environment;

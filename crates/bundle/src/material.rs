@@ -14,6 +14,7 @@ mod name;
 mod private_key;
 mod rsa_oddity;
 mod signature;
+mod signature_algorithm;
 
 use zeroize::Zeroizing;
 

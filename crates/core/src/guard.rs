@@ -8,27 +8,35 @@
 //! live objects themselves and take from the record only what they cannot see: when the probes were last refused.
 //!
 //! # Layout
-//! - [`live`] the objects as they are, and what they should be; [`kinds`] how a CRD may differ; [`mutators`] what else
-//!   may change certcourier's objects; [`probe_outcome`] what became of the probes.
-//! - [`look`] what one look proves; [`record`] what is kept of it, by the controller; [`evidence`] the servers' half.
+//! - [`live`] the objects as they are, and what they should be; [`object`] one of them; [`kinds`] how a CRD may differ;
+//!   [`mutators`] what else may change certcourier's objects, [`passers`] what did so for a moment; [`probe_outcome`] what
+//!   became of the probes.
+//! - [`look`] what one look proves; [`record`] what is kept of it, by the controller, and [`epoch`] since when it holds;
+//!   [`evidence`] the servers' half.
 //! - [`reason`] everything that may be wrong.
 
+mod epoch;
 mod evidence;
 mod kinds;
 mod live;
 mod look;
 mod mutators;
+mod object;
+mod passers;
 mod probe_outcome;
 mod reason;
 mod record;
 
+pub use epoch::{Intact, keep};
 pub use evidence::{Evidence, Standing, judge};
-pub use live::{Kind, Live, LiveObject, Wanted};
+pub use live::{Live, Wanted};
 pub use look::{Look, Verdict};
-pub use mutators::{Mutator, Passers};
+pub use mutators::Mutator;
+pub use object::{Kind, LiveObject};
+pub use passers::Passers;
 pub use probe_outcome::Outcome;
 pub use reason::Reason;
-pub use record::{Intact, MUTATORS, Record, State, keep};
+pub use record::{MUTATORS, Record, State};
 
 #[cfg(test)]
 mod outside_tests;

@@ -3,7 +3,9 @@
 //! the audit record says ([`audit`]).
 //!
 //! Pure: facts, time and randomness are arguments, a closed answer comes out. There is no I/O, no runtime and no Kubernetes
-//! client here; `tests/architecture.rs` asks Cargo.
+//! client here; `tests/architecture` asks Cargo.
+
+#![deny(missing_docs)]
 
 pub mod admission;
 pub mod audit;

@@ -11,6 +11,7 @@ mod review;
 mod table;
 mod vote;
 mod votes;
+mod wake;
 
 use jiff::Timestamp;
 

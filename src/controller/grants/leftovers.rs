@@ -43,7 +43,7 @@ struct Leftover {
 }
 
 /// Sweeps one namespace (`None`: all) now, and again and again until `stop`.
-pub(in super::super) async fn run(
+pub(in crate::controller) async fn run(
     context: Arc<Context>,
     namespace: Option<String>,
     requests: Store<Guarded<DownloadRequest>>,

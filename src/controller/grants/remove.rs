@@ -24,7 +24,7 @@ use crate::{
 ///
 /// # Errors
 /// [`ApiError`] when the API server refuses or does not answer.
-pub(in super::super) async fn reader(
+pub(in crate::controller) async fn reader(
     clients: &Clients,
     namespace: &str,
     name: &str,
@@ -44,7 +44,7 @@ pub(in super::super) async fn reader(
 ///
 /// # Errors
 /// [`ApiError`] when the API server refuses or does not answer.
-pub(in super::super) async fn secret(
+pub(in crate::controller) async fn secret(
     clients: &Clients,
     namespace: &str,
     request: &str,
@@ -63,7 +63,7 @@ pub(in super::super) async fn secret(
 ///
 /// # Errors
 /// [`ApiError`] when the API server refuses or does not answer.
-pub(in super::super) async fn this_secret(
+pub(in crate::controller) async fn this_secret(
     clients: &Clients,
     namespace: &str,
     found: &SecretObject,

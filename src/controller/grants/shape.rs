@@ -20,13 +20,13 @@ use crate::{
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 /// Key of the token in its Secret.
-pub(in super::super) const TOKEN_KEY: &str = "token";
+pub(in crate::controller) const TOKEN_KEY: &str = "token";
 /// Keys that a token Secret may have besides.
 const MORE_KEYS: [&str; 4] = ["url", "curl", names::CA_KEY, "passphrase"];
 
 /// Whose an object of ours is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) enum Owner {
+pub(in crate::controller) enum Owner {
     /// This request's.
     Request {
         /// Its name.
@@ -40,16 +40,16 @@ pub(in super::super) enum Owner {
 
 /// A Role of ours: which Secret it lets read, and whose it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) struct Grant {
+pub(in crate::controller) struct Grant {
     /// The one Secret.
-    pub(in super::super) secret: String,
+    pub(in crate::controller) secret: String,
     /// Whose it is.
-    pub(in super::super) owner: Owner,
+    pub(in crate::controller) owner: Owner,
 }
 
 impl Grant {
     /// Uid of the request that it was made for.
-    pub(in super::super) fn uid(self) -> Option<String> {
+    pub(in crate::controller) fn uid(self) -> Option<String> {
         match self.owner {
             Owner::Request { uid, .. } => Some(uid),
             Owner::Nobody => None,
@@ -59,7 +59,7 @@ impl Grant {
 
 impl Owner {
     /// Whether it is this request's, or was left behind.
-    pub(in super::super) fn is(&self, request: &DownloadRequest) -> bool {
+    pub(in crate::controller) fn is(&self, request: &DownloadRequest) -> bool {
         match self {
             Self::Request { uid, .. } => Some(uid) == request.metadata.uid.as_ref(),
             Self::Nobody => true,
@@ -68,7 +68,7 @@ impl Owner {
 }
 
 /// What makes an object a request's. It does not hold up the deletion of the request.
-pub(in super::super) fn owner(request: &DownloadRequest) -> OwnerReference {
+pub(in crate::controller) fn owner(request: &DownloadRequest) -> OwnerReference {
     owned_by(request.metadata.name.clone().unwrap_or_default(), request.metadata.uid.clone().unwrap_or_default())
 }
 
@@ -84,7 +84,7 @@ fn owned_by(name: String, uid: String) -> OwnerReference {
 }
 
 /// The labels of everything that belongs to the token of this generation.
-pub(in super::super) fn labels(generation: i64) -> BTreeMap<String, String> {
+pub(in crate::controller) fn labels(generation: i64) -> BTreeMap<String, String> {
     BTreeMap::from([
         (names::TOKEN.to_owned(), generation.to_string()),
         (names::VELERO_EXCLUDE.to_owned(), "true".to_owned()),
@@ -92,7 +92,7 @@ pub(in super::super) fn labels(generation: i64) -> BTreeMap<String, String> {
 }
 
 /// Metadata of a Role and its RoleBinding.
-pub(in super::super) fn metadata(name: &str, request: &DownloadRequest, generation: i64) -> ObjectMeta {
+pub(in crate::controller) fn metadata(name: &str, request: &DownloadRequest, generation: i64) -> ObjectMeta {
     ObjectMeta {
         name: Some(name.to_owned()),
         namespace: request.metadata.namespace.clone(),
@@ -103,7 +103,7 @@ pub(in super::super) fn metadata(name: &str, request: &DownloadRequest, generati
 }
 
 /// The Role that lets read one Secret.
-pub(in super::super) fn role(metadata: ObjectMeta, secret: &str) -> Role {
+pub(in crate::controller) fn role(metadata: ObjectMeta, secret: &str) -> Role {
     Role { metadata, rules: Some(vec![rule(secret)]) }
 }
 
@@ -118,7 +118,7 @@ fn rule(secret: &str) -> PolicyRule {
 }
 
 /// The binding of the Role of the same name to one requester.
-pub(in super::super) fn binding(metadata: ObjectMeta, requester: &Requester) -> RoleBinding {
+pub(in crate::controller) fn binding(metadata: ObjectMeta, requester: &Requester) -> RoleBinding {
     let role = metadata.name.clone().unwrap_or_default();
     RoleBinding {
         metadata,
@@ -128,7 +128,7 @@ pub(in super::super) fn binding(metadata: ObjectMeta, requester: &Requester) -> 
 }
 
 /// An object that grants something, to be compared with another one.
-pub(in super::super) trait Granting {
+pub(in crate::controller) trait Granting {
     /// Whether both grant the same to the same, and belong to the same.
     fn is_the_same(&self, wanted: &Self) -> bool;
 }
@@ -174,7 +174,7 @@ fn named(metadata: &ObjectMeta) -> Option<&str> {
 }
 
 /// What a Role grants, if it is exactly one of ours.
-pub(in super::super) fn of_role(found: &Role) -> Option<Grant> {
+pub(in crate::controller) fn of_role(found: &Role) -> Option<Grant> {
     named(&found.metadata)?;
     let owner = owner_of(&found.metadata)?;
     let [only] = found.rules.as_deref()? else { return None };
@@ -188,7 +188,7 @@ pub(in super::super) fn of_role(found: &Role) -> Option<Grant> {
 }
 
 /// Whose a RoleBinding is, if it is exactly one of ours.
-pub(in super::super) fn of_binding(found: &RoleBinding) -> Option<Owner> {
+pub(in crate::controller) fn of_binding(found: &RoleBinding) -> Option<Owner> {
     let name = named(&found.metadata)?;
     let owner = owner_of(&found.metadata)?;
     let role = RoleRef { api_group: RBAC.to_owned(), kind: "Role".to_owned(), name: name.to_owned() };
@@ -199,7 +199,7 @@ pub(in super::super) fn of_binding(found: &RoleBinding) -> Option<Owner> {
 
 /// The token in a Secret and whose it is, if it is exactly one of ours for a request of this name. It must have been read
 /// with [`TOKEN_KEY`].
-pub(in super::super) fn of_secret(found: &SecretObject, namespace: &str, request: &str) -> Option<(Token, Owner)> {
+pub(in crate::controller) fn of_secret(found: &SecretObject, namespace: &str, request: &str) -> Option<(Token, Owner)> {
     let owner = owner_of(&found.metadata)?;
     let fits = match &owner {
         Owner::Request { name, .. } => name == request,
@@ -214,7 +214,7 @@ pub(in super::super) fn of_secret(found: &SecretObject, namespace: &str, request
 }
 
 /// The token Secrets that a Role lets read, whoever made it.
-pub(in super::super) fn secrets_read(role: &Role) -> impl Iterator<Item = &str> {
+pub(in crate::controller) fn secrets_read(role: &Role) -> impl Iterator<Item = &str> {
     let named = role.rules.iter().flatten().flat_map(|rule| rule.resource_names.iter().flatten());
     named.map(String::as_str).filter(|name| name.ends_with(names::TOKEN_SECRET_SUFFIX))
 }

@@ -75,7 +75,7 @@ impl PassError {
     /// `patience`: how long to wait for people.
     pub(crate) fn class(&self, patience: Duration) -> Class {
         let failure = match self {
-            Self::Api(error) | Self::Policy(PolicyError::Api(error)) => error.failure(),
+            Self::Api(error) | Self::Policy(PolicyError::Api(error)) | Self::Ca(CaError::Api(error)) => error.failure(),
             Self::Policy(PolicyError::Unreadable { .. }) => return Class::Wait(patience),
             Self::Ca(_) | Self::Randomness(_) | Self::Prepare(PrepareError::Randomness(_)) | Self::Restless => {
                 return Class::Retry;

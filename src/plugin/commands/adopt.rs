@@ -13,7 +13,6 @@ use kube::{Api, ResourceExt as _, api::ListParams, api::PostParams};
 
 use self::plan::{Plan, Skipped};
 use crate::plugin::{
-    cli::namespace,
     context::Ctx,
     error::PluginError,
     print::{
@@ -21,6 +20,7 @@ use crate::plugin::{
         style::Tone,
         table::{Cell, Table},
     },
+    values::namespace,
 };
 use crate::{
     api::Certificate,
@@ -117,7 +117,7 @@ pub async fn run(ctx: &Ctx, args: &AdoptArgs) -> Result<(), PluginError> {
             Done::Written(certificate) => written.push(*certificate),
             Done::Skipped(skip) => skipped.push(skip),
             Done::Failed(error) => {
-                ctx.complain(&error);
+                output::complain(&error);
                 failed += 1;
             }
         }

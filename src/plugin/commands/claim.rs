@@ -3,9 +3,7 @@
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::download::no_bearer;
 use crate::plugin::{
-    cli::object_name,
     client::{Known, Server},
     context::Ctx,
     error::PluginError,
@@ -15,6 +13,7 @@ use crate::plugin::{
         passphrase::{Chosen, PassphraseArgs},
         token::{self, Taken},
     },
+    values::object_name,
 };
 use crate::{
     api::{Delivery, DownloadRequest},
@@ -107,7 +106,7 @@ async fn from_secret(ctx: &Ctx, args: &ClaimArgs) -> Result<Taken, PluginError> 
 
 async fn claim(ctx: &Ctx, args: &ClaimArgs, request: &DownloadRequest) -> Result<Taken, PluginError> {
     if ctx.bearer().await?.is_none() {
-        return Err(no_bearer(ctx));
+        return Err(token::no_bearer(ctx));
     }
     let server = Server::reach(ctx, Known::default()).await?;
     if server.is_forwarded() && args.output == Printed::Url {

@@ -2,11 +2,11 @@
 
 use crate::api::Decision;
 use crate::plugin::{
-    cli::object_name,
     context::Ctx,
     error::PluginError,
     print::output::OutputArgs,
     request::vote::{self, VoteCommand},
+    values::object_name,
 };
 
 const EXAMPLES: &str = "\

@@ -3,9 +3,7 @@
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::list;
 use crate::plugin::{
-    cli::object_name,
     context::Ctx,
     error::PluginError,
     print::{
@@ -15,6 +13,7 @@ use crate::plugin::{
         table::{Cell, Table, span},
     },
     request::review::{self, Part},
+    values::object_name,
 };
 use crate::{
     api::{
@@ -100,7 +99,7 @@ fn page(
     page.fact("Name", request.name_any());
     page.fact("Namespace", request.namespace().unwrap_or_default());
     page.maybe("Created", request.metadata.creation_timestamp.as_ref().map(|created| moment(created.0)));
-    page.fact("Phase", list::phase(review::phase(request)));
+    page.fact("Phase", review::toned(review::phase(request)));
     page.maybe("Because", status.reason.as_deref());
     page.maybe("Message", Some(review::why(request).as_str()).filter(|why| !why.is_empty()));
     review::asked(&mut page, request);

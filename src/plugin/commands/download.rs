@@ -6,21 +6,20 @@
 use std::path::PathBuf;
 
 use certcourier_bundle::{Passphrase, file_name};
-use clap::ValueEnum;
 
 use crate::plugin::{
-    cli::{Timeout, object_name},
     client::{Artifact, Known, Server, ServerError},
     context::Ctx,
     error::PluginError,
     print::output::print,
     request::{
-        args::{Ask, AskArgs},
+        args::{Ask, AskArgs, DeliveryChoice},
         create,
         output_file::{Content, Target},
         passphrase::{Chosen, PassphraseArgs},
         token::{self, Asked, Taken},
     },
+    values::{Timeout, object_name},
 };
 use crate::{
     api::{Delivery, DownloadRequest, Format},
@@ -71,24 +70,6 @@ pub struct DownloadArgs {
     delivery: Option<DeliveryChoice>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
-}
-
-/// See [`Delivery`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DeliveryChoice {
-    /// Into the answer to an HTTP claim by you.
-    Claim,
-    /// Into a Secret of the namespace that you may read.
-    Secret,
-}
-
-impl From<DeliveryChoice> for Delivery {
-    fn from(choice: DeliveryChoice) -> Self {
-        match choice {
-            DeliveryChoice::Claim => Self::Claim,
-            DeliveryChoice::Secret => Self::Secret,
-        }
-    }
 }
 
 /// What is downloaded: something new, or what a request asks for already.
@@ -172,19 +153,8 @@ async fn delivery(ctx: &Ctx, args: &DownloadArgs, what: &What) -> Result<Deliver
     match (ctx.bearer().await?, wanted) {
         (Some(_), _) => Ok(Delivery::Claim),
         (None, None) => Ok(Delivery::Secret),
-        (None, Some(_)) => Err(no_bearer(ctx)),
+        (None, Some(_)) => Err(token::no_bearer(ctx)),
     }
-}
-
-/// A claim needs a bearer token.
-pub fn no_bearer(ctx: &Ctx) -> PluginError {
-    let why = if ctx.impersonating {
-        "with --as your bearer token is not that of whom you act as"
-    } else {
-        "your kubeconfig holds no bearer token, only a client certificate"
-    };
-    PluginError::new(format!("a token of delivery Claim is claimed over HTTP with a bearer token, and {why}"))
-        .next("ask with --delivery secret")
 }
 
 /// Where the file and a generated passphrase go.

@@ -11,9 +11,9 @@ use kube::{ResourceExt as _, api::ListParams};
 use serde_json::{Value, json};
 
 use crate::plugin::{
-    cli::GlobalArgs,
     context::Ctx,
     error::PluginError,
+    global::GlobalArgs,
     print::{
         output::{self, Format, OutputArgs},
         style::{Style, Tone},

@@ -6,7 +6,6 @@ use futures::future::join_all;
 
 use self::report::{Link, Look, Seen};
 use crate::plugin::{
-    cli::object_name,
     context::Ctx,
     error::PluginError,
     print::{
@@ -15,6 +14,7 @@ use crate::plugin::{
         style::Tone,
         table::{Cell, Table, span},
     },
+    values::object_name,
 };
 use crate::{
     api::{Certificate, Environment},

@@ -5,7 +5,6 @@ use jiff::{SignedDuration, Timestamp};
 use kube::{ResourceExt as _, api::ListParams};
 
 use crate::plugin::{
-    cli::object_name,
     context::Ctx,
     error::PluginError,
     print::{
@@ -13,9 +12,11 @@ use crate::plugin::{
         style::Tone,
         table::{Cell, Table, age, span},
     },
+    request::review::toned,
+    values::object_name,
 };
 use crate::{
-    api::{Certificate, Delivery, DownloadRequest, EnvironmentStatus, Phase},
+    api::{Certificate, Delivery, DownloadRequest, EnvironmentStatus},
     cluster::{access, error::During as _},
     lifecycle::Tally,
 };
@@ -177,7 +178,7 @@ fn request_table(found: &[DownloadRequest], args: &ListArgs, now: Timestamp) -> 
         row.extend(args.all_namespaces.then(|| request.namespace().unwrap_or_default().into()));
         row.extend([request.name_any().into(), spec.certificate_ref.name.as_str().into(), spec.format.name().into()]);
         row.push(Cell::from(spec.requested_by.as_ref().map(|by| by.username.as_str())));
-        row.push(phase(status.and_then(|status| status.phase).unwrap_or_default()));
+        row.push(toned(status.and_then(|status| status.phase).unwrap_or_default()));
         row.push(Cell::from(approvals.as_deref().filter(|summary| !summary.is_empty())));
         row.push(age(created, now));
         if args.output.wide() {
@@ -194,14 +195,4 @@ fn request_table(found: &[DownloadRequest], args: &ListArgs, now: Timestamp) -> 
         table.row(row);
     }
     table
-}
-
-/// A phase in its colour.
-pub fn phase(phase: Phase) -> Cell {
-    let tone = match phase {
-        Phase::Consumed | Phase::TokenIssued | Phase::Approved => Tone::Good,
-        Phase::Pending | Phase::AwaitingApproval => Tone::Waiting,
-        Phase::Denied | Phase::Expired | Phase::Revoked | Phase::Failed => Tone::Bad,
-    };
-    Cell::toned(tone, phase.name())
 }

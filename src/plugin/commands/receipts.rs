@@ -7,7 +7,6 @@ use kube::{ResourceExt as _, api::ListParams};
 
 use crate::api::{DownloadReceipt, Duration, Outcome};
 use crate::plugin::{
-    cli::object_name,
     context::Ctx,
     error::PluginError,
     print::{
@@ -15,6 +14,7 @@ use crate::plugin::{
         style::Tone,
         table::{Cell, Table, span},
     },
+    values::object_name,
 };
 
 const EXAMPLES: &str = "\

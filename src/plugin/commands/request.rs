@@ -1,15 +1,14 @@
 //! `request`: asks for a file and leaves it at that; or prints what would ask for it, for GitOps.
 
-use super::download::DeliveryChoice;
 use crate::plugin::{
-    cli::object_name,
     context::Ctx,
     error::PluginError,
     print::output::{Format as Printed, OutputArgs},
     request::{
-        args::{AskArgs, secret_key},
+        args::{AskArgs, DeliveryChoice, secret_key},
         create,
     },
+    values::object_name,
 };
 use crate::{
     api::{Delivery, PassphraseReference},

@@ -3,7 +3,12 @@
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::plugin::{cli::object_name, context::Ctx, error::PluginError, print::output::print};
+use crate::plugin::{
+    context::Ctx,
+    error::PluginError,
+    print::output::{self, print},
+    values::object_name,
+};
 use crate::{
     api::{DownloadRequest, names},
     cluster::{access, error::During as _},
@@ -37,7 +42,7 @@ pub async fn run(ctx: &Ctx, args: &RevokeArgs) -> Result<(), PluginError> {
             Ok(words) => print(&format!("downloadrequest.certcourier.io/{request} {words}\n"))?,
             Err(error) => {
                 if let Some(earlier) = failed.replace(error) {
-                    ctx.complain(&earlier);
+                    output::complain(&earlier);
                 }
             }
         }

@@ -1,10 +1,10 @@
 //! `wait`: until a request has a token, or its end; the exit code says which.
 
 use crate::plugin::{
-    cli::{Timeout, object_name},
     context::Ctx,
     error::PluginError,
     request::wait::{Wanted, follow},
+    values::{Timeout, object_name},
 };
 
 const AFTER: &str = "\

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use hyper::Uri;
+use ipnet::IpNet;
 
 /// The proxy to an address. This machine itself is never behind one.
 pub fn of(url: &Uri, variable: impl Fn(&str) -> Option<String>) -> Option<Uri> {
@@ -37,8 +38,8 @@ fn is_excepted(host: &str, port: u16, exception: &str) -> bool {
     if exception.is_empty() {
         return false;
     }
-    if let Some((base, bits)) = exception.split_once('/') {
-        return is_in_range(host, base, bits);
+    if exception.contains('/') {
+        return is_in_range(host, &exception);
     }
     // A bare IPv6 address has colons of its own.
     let (name, own_port) = match exception.rsplit_once(':') {
@@ -58,17 +59,8 @@ fn is_excepted(host: &str, port: u16, exception: &str) -> bool {
     }
 }
 
-fn is_in_range(host: &str, base: &str, bits: &str) -> bool {
-    let (Ok(host), Ok(base), Ok(bits)) = (host.parse::<IpAddr>(), base.parse::<IpAddr>(), bits.parse::<u32>()) else {
-        return false;
-    };
-    let (host, base, width) = match (host, base) {
-        (IpAddr::V4(host), IpAddr::V4(base)) => (u128::from(u32::from(host)), u128::from(u32::from(base)), 32),
-        (IpAddr::V6(host), IpAddr::V6(base)) => (u128::from(host), u128::from(base), 128),
-        _ => return false,
-    };
-    // A range of everything shifts by the whole width, which leaves nothing to compare.
-    bits <= width && host.checked_shr(width - bits).unwrap_or(0) == base.checked_shr(width - bits).unwrap_or(0)
+fn is_in_range(host: &str, range: &str) -> bool {
+    matches!((host.parse::<IpAddr>(), range.parse::<IpNet>()), (Ok(host), Ok(range)) if range.contains(&host))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::plugin::{cli::object_name, error::PluginError};
+use crate::plugin::{error::PluginError, values::object_name};
 use crate::{
     api::{
         CertificateReference, Delivery, DownloadRequestSpec, Duration, Format, PassphraseReference, PemOrder,
@@ -221,6 +221,24 @@ impl Ask {
 pub fn json(body: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, PluginError> {
     let bytes = serde_json::to_vec(body).map_err(|_| PluginError::new("this cannot be written as JSON"))?;
     Ok(Zeroizing::new(bytes))
+}
+
+/// See [`Delivery`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DeliveryChoice {
+    /// Into the answer to an HTTP claim by you.
+    Claim,
+    /// Into a Secret of the namespace that you may read.
+    Secret,
+}
+
+impl From<DeliveryChoice> for Delivery {
+    fn from(choice: DeliveryChoice) -> Self {
+        match choice {
+            DeliveryChoice::Claim => Self::Claim,
+            DeliveryChoice::Secret => Self::Secret,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -158,6 +158,16 @@ fn votes(request: &DownloadRequest, review: &Review) -> Table {
     table
 }
 
+/// A phase in its colour.
+pub fn toned(phase: Phase) -> Cell {
+    let tone = match phase {
+        Phase::Consumed | Phase::TokenIssued | Phase::Approved => Tone::Good,
+        Phase::Pending | Phase::AwaitingApproval => Tone::Waiting,
+        Phase::Denied | Phase::Expired | Phase::Revoked | Phase::Failed => Tone::Bad,
+    };
+    Cell::toned(tone, phase.name())
+}
+
 #[cfg(test)]
 pub mod fixtures {
     use serde_json::{Value, json};

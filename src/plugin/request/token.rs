@@ -209,6 +209,17 @@ fn text(bytes: &SecretBytes) -> Option<Secret> {
     Some(Redacted::new(Zeroizing::new(text.to_owned())))
 }
 
+/// A claim needs a bearer token.
+pub fn no_bearer(ctx: &Ctx) -> PluginError {
+    let why = if ctx.impersonating {
+        "with --as your bearer token is not that of whom you act as"
+    } else {
+        "your kubeconfig holds no bearer token, only a client certificate"
+    };
+    PluginError::new(format!("a token of delivery Claim is claimed over HTTP with a bearer token, and {why}"))
+        .next("ask with --delivery secret")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

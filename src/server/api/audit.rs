@@ -6,11 +6,10 @@ use std::sync::Arc;
 use kube::Resource;
 use sha2::{Digest as _, Sha256};
 
-use super::requests::claim::Claimed;
+use super::{certificates::leaves::Leaves, requests::claim::Claimed};
 use crate::server::http::path::Place;
 use crate::server::{
     auth::caller::Caller,
-    downloads::redeem::Leaves,
     http::error::{ErrorCode, ServerError},
     state::ServerState,
 };

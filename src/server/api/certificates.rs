@@ -2,6 +2,7 @@
 
 pub(crate) mod export;
 pub(crate) mod get;
+pub(crate) mod leaves;
 pub(crate) mod list;
 pub(crate) mod mint;
 pub(crate) mod timeline;

@@ -14,7 +14,7 @@ use crate::server::{
     http::{
         error::{ErrorCode, ServerError},
         middleware::Known,
-        refusal,
+        refusal::{self, unauthorized},
         request_id::RequestId,
     },
     net::{client_address::ClientAddress, rate_limit::Tier},
@@ -50,7 +50,7 @@ impl FromRequestParts<Arc<ServerState>> for Caller {
         let (Some(address), Some(request_id)) = known else { return Err(ServerError::internal()) };
         let Some(known) = parts.extensions.get::<Known>() else { return Err(ServerError::internal()) };
         let bearer = identity::bearer(&parts.headers).ok_or_else(|| no_bearer().malformed())?;
-        let invalid = |invalid| identity::unauthorized().malformed().caused_by(invalid);
+        let invalid = |invalid| unauthorized().malformed().caused_by(invalid);
         let client = state.clients.as_caller(&bearer).map_err(invalid)?;
         let asked = match &known.person {
             Some(person) => state.rates.admit_known(person).map(|()| None)?,
@@ -85,7 +85,7 @@ async fn stranger(
             }
             return Ok(Some(who));
         }
-        Ok(_) => identity::unauthorized(),
+        Ok(_) => unauthorized(),
         Err(error) => refusal::of_review(error),
     };
     if refusal.code() == ErrorCode::Unauthorized { Err(refusal) } else { Ok(None) }
@@ -102,7 +102,7 @@ impl Caller {
             None => identity::of_client(self.client.clone()).await.map_err(refusal::of_review)?,
         };
         if who.username.is_empty() {
-            return Err(identity::unauthorized());
+            return Err(unauthorized());
         }
         state.rates.admit_person(&who.username)?;
         state.people.saw(self.bearer.expose(), &who.username, Instant::now());

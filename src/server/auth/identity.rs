@@ -4,8 +4,8 @@ use axum::http::{HeaderMap, header};
 use kube::Client;
 
 use crate::server::http::{
-    error::{ErrorCode, ServerError},
-    refusal::{self, Aftermath},
+    error::ServerError,
+    refusal::{of_api_error, unauthorized},
 };
 use crate::{
     api::Requester,
@@ -34,7 +34,7 @@ pub async fn of_bearer(clients: &Clients, bearer: &Redacted<String>) -> Result<(
     let client = clients.as_caller(bearer).map_err(|invalid| unauthorized().caused_by(invalid))?;
     let who = of_client(client.clone()).await.map_err(|error| match error.failure() {
         Failure::Forbidden => unauthorized().caused_by(error),
-        _ => refusal::unavailable(error, Aftermath::TokenGood),
+        _ => of_api_error(error),
     })?;
     Ok((who, client))
 }
@@ -56,14 +56,6 @@ pub fn is_requester(caller: &Requester, requester: Option<&Requester>) -> bool {
         let same_uid = requester.uid == caller.uid || (requester.uid.is_empty() && !is_unattended(&caller.username));
         !requester.username.is_empty() && requester.username == caller.username && same_uid
     })
-}
-
-/// The bearer token is nobody's, or no longer.
-#[must_use]
-pub fn unauthorized() -> ServerError {
-    let words =
-        "the API server does not accept this bearer token; get a new one: kubectl create token, or log in again";
-    ServerError::new(ErrorCode::Unauthorized, words)
 }
 
 #[cfg(test)]

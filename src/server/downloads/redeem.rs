@@ -15,48 +15,24 @@ use axum::response::Response;
 use kube::Api;
 use tracing::Instrument as _;
 
-use refusal::of_api_error;
-pub use render::Renders;
-pub(crate) use render::{Leaves, leaves_of};
-
 use super::{
+    redeemer::Redeemer,
     stream::{self, Delivery},
     token_input,
 };
 use crate::server::{
-    connection::Connection,
     http::{
         error::{ErrorCode, ServerError},
-        refusal::SOON,
-        request_id::RequestId,
+        refusal::{SOON, of_api_error},
     },
-    net::client_address::ClientAddress,
     state::ServerState,
 };
 use crate::{
     api::{DownloadRequest, names},
     cluster::{error::During as _, receipts},
     lifecycle::{self, Refusal},
-    redact::Redacted,
     token::Token,
 };
-
-/// Who redeems, as far as that can be known.
-#[derive(Clone, Debug)]
-pub struct Redeemer {
-    /// Address of the client.
-    pub client: ClientAddress,
-    /// What the client calls itself.
-    pub user_agent: Option<String>,
-    /// The bearer token that came along.
-    pub bearer: Option<Redacted<String>>,
-    /// Whose it was lately. It decides who pays for a lookup, and nothing else.
-    pub person: Option<String>,
-    /// Id of the HTTP request.
-    pub request_id: RequestId,
-    /// The connection to close when the file is not taken; None without a network.
-    pub connection: Option<Arc<Connection>>,
-}
 
 /// The request that a token belongs to, and since when that was known.
 pub struct Found {

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, info, warn};
 use zeroize::Zeroizing;
 
-use super::redeem::Redeemer;
+use super::redeemer::Redeemer;
 use crate::server::{
     connection::Paced,
     http::headers,

@@ -12,6 +12,9 @@ use axum::{
 
 use crate::cluster::error::in_one_line;
 
+/// When to come back after something that passes by itself.
+pub const SOON: Duration = Duration::from_secs(1);
+
 /// Why a request was refused. Each is explained in docs/troubleshooting.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "each is one word of the API that docs/troubleshooting.md explains")]

@@ -124,11 +124,10 @@ pub fn with_document(routes: OpenApiRouter<Arc<ServerState>>) -> Router<Arc<Serv
     served.layer(Extension(Written(text(document).into())))
 }
 
-/// The document of all routes, as it is committed in docs/openapi.json.
+/// The document that describes these routes and itself.
 #[must_use]
-pub fn document() -> String {
-    let routes = crate::server::router::all_routes().routes(documented("GET", routes!(openapi_document)));
-    text(routes.into_openapi())
+pub fn document_of(routes: OpenApiRouter<Arc<ServerState>>) -> String {
+    text(routes.routes(documented("GET", routes!(openapi_document))).into_openapi())
 }
 
 fn text(routes: utoipa::openapi::OpenApi) -> String {

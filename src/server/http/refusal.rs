@@ -7,11 +7,9 @@ use std::time::Duration;
 
 use kube::Error;
 
+pub use super::error::SOON;
 use super::path::Place;
-use crate::server::{
-    auth::identity,
-    http::error::{ErrorCode, ServerError},
-};
+use crate::server::http::error::{ErrorCode, ServerError};
 use crate::{
     cluster::{
         error::{ApiError, Failure, in_one_line},
@@ -20,9 +18,6 @@ use crate::{
     lifecycle::{Altered, ClaimRefusal},
     policy::Reason,
 };
-
-/// When to come back after something that passes by itself.
-pub const SOON: Duration = Duration::from_secs(1);
 
 /// How long to wait before reading again what became of a write.
 pub const READ_AGAIN: Duration = Duration::from_millis(50);
@@ -54,6 +49,19 @@ pub fn unavailable(error: ApiError, aftermath: Aftermath) -> ServerError {
     ServerError::new(ErrorCode::Unavailable, words).retry_after(wait).caused_by(error)
 }
 
+/// The API server did not do what a redemption needed.
+pub fn of_api_error(error: ApiError) -> ServerError {
+    unavailable(error, Aftermath::TokenGood)
+}
+
+/// The bearer token is nobody's, or no longer.
+#[must_use]
+pub fn unauthorized() -> ServerError {
+    let words =
+        "the API server does not accept this bearer token; get a new one: kubectl create token, or log in again";
+    ServerError::new(ErrorCode::Unauthorized, words)
+}
+
 /// The namespace is being deleted, and with it everything that a request or a token leads to.
 pub fn of_ending_namespace(error: ApiError) -> ServerError {
     let said = error.ending_namespace().unwrap_or("the namespace is being terminated");
@@ -75,7 +83,7 @@ pub fn passed_through(error: ApiError, hint: &str) -> ServerError {
     let (code, said) = (status.code, in_the_api_servers_words(&status.message));
     let refuse = |code, words: String| ServerError::new(code, words);
     match (code, error.failure()) {
-        (401, _) => identity::unauthorized().caused_by(error),
+        (401, _) => unauthorized().caused_by(error),
         (_, Failure::Forbidden) if said.by_admission => {
             refuse(of_admission(said.words, ErrorCode::Forbidden), said.words.to_owned())
         }

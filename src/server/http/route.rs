@@ -21,3 +21,18 @@ where
 {
     route.map(|methods| only(allow, methods))
 }
+
+/// The same route at its path without the slash at the end, as an operation of its own in the OpenAPI document.
+pub(crate) fn without_slash<S>((schemas, mut paths, methods): UtoipaMethodRouter<S>) -> UtoipaMethodRouter<S> {
+    let described = std::mem::take(&mut paths.paths).into_iter().map(|(path, mut item)| {
+        if let Some(operation) = &mut item.get {
+            operation.operation_id = operation.operation_id.as_ref().map(|id| format!("{id}_without_slash"));
+            let summary = operation.summary.as_ref().map(|summary| summary.trim_end_matches('.').to_owned());
+            operation.summary = summary.map(|summary| format!("{summary} (without the slash at the end)."));
+            operation.description = None;
+        }
+        (path.trim_end_matches('/').to_owned(), item)
+    });
+    paths.paths = described.collect();
+    (schemas, paths, methods)
+}

@@ -29,6 +29,8 @@
 //! Nothing. Each program runs under a small shell that ends it when the pipe to the test process closes, so even a
 //! test process killed by SIGKILL leaves no etcd behind.
 
+#![deny(missing_docs)]
+
 pub mod audit;
 pub mod binaries;
 mod control_plane;

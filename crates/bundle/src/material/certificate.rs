@@ -15,7 +15,7 @@ use x509_parser::x509::X509Version;
 use super::error::CertificateError;
 use super::key_algorithm::{Curve, EC, ED25519, KeyAlgorithm, RSA};
 use super::name;
-use super::signature::SignatureAlgorithm;
+use super::signature_algorithm::SignatureAlgorithm;
 
 /// `0000-01-01T00:00:00Z`.
 const YEAR_0: i64 = -62_167_219_200;

@@ -12,12 +12,9 @@ use super::certificate::bit_length;
 use super::error::PrivateKeyError;
 use super::key_algorithm::{Curve, EC, ED25519, KeyAlgorithm, RSA};
 use super::misfit::{self, Misfit};
-use super::rsa_oddity::{self, RsaOddity};
+use super::rsa_oddity::{self, LARGEST_CHECKED_RSA_BITS, RsaOddity};
 use crate::der_writer::{self, Der};
 use crate::pem::{Block, BlockError, Piece, blocks, pieces};
-
-/// Beyond, arithmetic on a key made up by an attacker takes seconds.
-pub(super) const LARGEST_CHECKED_RSA_BITS: usize = 8192;
 
 /// A private key. No `Debug`.
 pub(super) struct PrivateKey {

@@ -6,7 +6,9 @@ use der::{Decode as _, SliceReader};
 use pkcs1::RsaPrivateKeyRef;
 
 use super::certificate::bit_length;
-use super::private_key::LARGEST_CHECKED_RSA_BITS;
+
+/// Beyond, arithmetic on a key made up by an attacker takes seconds.
+pub(super) const LARGEST_CHECKED_RSA_BITS: usize = 8192;
 
 /// Smaller keys are not checked.
 const SMALLEST_CHECKED_RSA_BITS: usize = 2048;

@@ -88,7 +88,7 @@ fn ending(text: &[u8]) -> (Option<&str>, &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Piece, pieces};
+    use crate::pem::{Piece, pieces};
 
     /// 64 characters, as every line of a certificate but the last one has them.
     const LINE: &str = "MIIBszCCAVmgAwIBAgIUFh3ka0jBvq3Y0a2vAAECAwQFBgcICQoLDA0ODxAREhMU";

@@ -4,16 +4,13 @@
 //! A vote that is turned round on its way looks like the voter's own. Nothing in the object tells, so what can be seen
 //! from outside counts: that such a thing is there, whom it belongs to, and that it came, went or changed.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::{collections::BTreeMap, fmt};
 
 use serde_json::{Value, json};
 
-use super::{Kind, Live, LiveObject};
+use super::{Kind, LiveObject};
 use crate::{
-    admission::{self, name},
+    admission,
     api::{GROUP, VERSION},
 };
 
@@ -69,43 +66,7 @@ pub(super) fn policies(others: &[LiveObject]) -> BTreeMap<String, String> {
     others.iter().filter(reaching).map(|policy| (policy.name.clone(), policy.mark())).collect()
 }
 
-/// What came by between two looks. Something that was there for a moment alone leaves no trace in the live objects, and
-/// may have turned a vote round.
-#[derive(Clone, Debug, Default)]
-pub struct Passers {
-    marks: BTreeSet<String>,
-    policies: BTreeSet<String>,
-}
-
-impl Passers {
-    /// Whether an object, as it was at some moment, may have changed ours without the last look knowing it. Each state of
-    /// an object counts once.
-    pub fn startle(&mut self, object: &LiveObject, last: &Live) -> bool {
-        let mark = match object.kind {
-            Kind::Stamp if object.name != name::STAMP && !reach_of_policy(object).is_empty() => {
-                self.policies.insert(object.name.clone());
-                object.mark()
-            }
-            Kind::StampBinding => {
-                let policy = object.spec["policyName"].as_str().unwrap_or_default();
-                if !self.policies.contains(policy) && !last.reaching_policies().contains_key(policy) {
-                    return false;
-                }
-                object.mark()
-            }
-            Kind::Webhooks => match webhooks(object) {
-                Some(mutator) => mutator.marks.concat(),
-                None => return false,
-            },
-            _ => return false,
-        };
-        let known = last.mutators().iter().any(|mutator| mutator.marks.contains(&mark))
-            || last.reaching_policies().values().any(|known| *known == mark);
-        !known && self.marks.insert(mark)
-    }
-}
-
-fn reach_of_policy(policy: &LiveObject) -> Vec<String> {
+pub(super) fn reach_of_policy(policy: &LiveObject) -> Vec<String> {
     let constraints = &policy.spec["matchConstraints"];
     reach(&constraints["resourceRules"], &constraints["excludeResourceRules"])
 }
@@ -127,7 +88,7 @@ fn policy(policy: &LiveObject, others: &[LiveObject]) -> Option<Mutator> {
 /// Of a configuration only those of its webhooks count that meet our kinds, and of these what decides on what meets them
 /// and who answers. Certificates of webhooks are renewed all the time (and each time the generation grows), and tools add
 /// rules for kinds of their own: neither may close everybody's requests.
-fn webhooks(configuration: &LiveObject) -> Option<Mutator> {
+pub(super) fn webhooks(configuration: &LiveObject) -> Option<Mutator> {
     let mut reached = Vec::new();
     let mut deciding = Vec::new();
     for webhook in configuration.spec.as_array().into_iter().flatten() {

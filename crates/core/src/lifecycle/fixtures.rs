@@ -117,7 +117,7 @@ impl World {
         let spec = &self.request.spec;
         let facts = Facts {
             format: spec.format,
-            requester: super::table::requester(&self.request),
+            requester: super::votes::requester(&self.request),
             token_ttl: spec.token_ttl,
             deadline: spec.deadline.as_ref().map(|deadline| deadline.0),
             access: self.access.clone(),

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{
     Guard, MOST_TOKENS, Mint,
     draft::{Draft, after, set_condition},
-    table::wake_for_end,
+    wake::wake_for_end,
 };
 use crate::{
     api::{

@@ -8,19 +8,17 @@ use super::{
     draft::{Draft, after},
     mint::{expire_token, use_approval},
     review::digest,
-    votes::Tally,
+    votes::{Tally, requester},
+    wake::{ask_approvers_again, pending_until, wake_for_end},
 };
 use crate::{
     api::{
-        Decision as Vote, Delivery, DownloadRequest, Outcome, Phase, ReceiptReference, Review, TokenEnd,
+        Decision as Vote, Delivery, Outcome, Phase, ReceiptReference, Review, TokenEnd,
         condition::{APPROVED, FINISHED, TOKEN_ISSUED, reason},
         names,
     },
     policy::{Decision, Grant, Reason, holds_key},
 };
-
-/// How often those who have voted are asked about while nothing else happens.
-const ASK_APPROVERS_AGAIN: std::time::Duration = std::time::Duration::from_mins(5);
 
 /// Decides the next step of one request. Pure and idempotent: on the status it returned, with nothing else changed, it
 /// returns no further change.
@@ -238,14 +236,6 @@ fn expired(draft: &mut Draft<'_>, grant: Option<&Grant>) -> bool {
     true
 }
 
-/// People have this long, from the beginning of the round, or from when approvals that it had turned out to be missing.
-fn pending_until(draft: &Draft<'_>, grant: Option<&Grant>) -> Timestamp {
-    let opened = draft.status.review.as_ref().map_or(draft.created(), |review| review.opened_at.0);
-    let waits = draft.status.conditions.iter().find(|c| c.type_ == APPROVED && c.status == "False");
-    let since = waits.map_or(opened, |condition| condition.last_transition_time.0.max(opened));
-    grant.map_or(Timestamp::MAX, |grant| after(since, grant.effective.pending_ttl.value.get()))
-}
-
 /// Opens a round of review, or finds that none is needed.
 fn open_review(draft: &mut Draft<'_>, grant: &Grant, round: i32) {
     let fingerprints = match &draft.seen.material {
@@ -283,11 +273,6 @@ fn epoch<'a>(draft: &'a Draft<'_>) -> Option<&'a str> {
         Guard::Intact { epoch, .. } => Some(epoch),
         Guard::Unwatched | Guard::Broken { .. } => draft.status.review.as_ref()?.epoch.as_deref(),
     }
-}
-
-/// The requester's user name.
-pub(super) fn requester(request: &DownloadRequest) -> &str {
-    request.spec.requested_by.as_ref().map_or("", |by| by.username.as_str())
 }
 
 /// Compares what was reviewed with what is there now, and counts the votes for it.
@@ -382,29 +367,5 @@ fn wait_for_people(draft: &mut Draft<'_>, grant: &Grant) {
     draft.wake(pending);
     if let Some(deadline) = &draft.request().spec.deadline {
         draft.wake(deadline.0);
-    }
-}
-
-/// No watch tells when somebody gains or loses a right, so whoever has voted is asked about again.
-fn ask_approvers_again(draft: &mut Draft<'_>) {
-    let counts = |review: &Review| review.approvals.given > 0 || !review.approvals.lapsed.is_empty();
-    if draft.status.review.as_ref().is_some_and(counts) {
-        draft.wake(after(draft.now, ASK_APPROVERS_AGAIN));
-    }
-}
-
-pub(super) fn wake_for_end(draft: &mut Draft<'_>, grant: Option<&Grant>) {
-    ask_approvers_again(draft);
-    let end = draft.end_of_use(grant.map(|grant| &grant.effective));
-    draft.wake(end);
-    if draft.phase() == Phase::TokenIssued
-        && let Some(at) = draft.status.token.as_ref().and_then(|token| token.expires_at.as_ref())
-    {
-        let at = at.0;
-        draft.wake(at);
-    }
-    if draft.phase() == Phase::AwaitingApproval {
-        let pending = pending_until(draft, grant);
-        draft.wake(pending);
     }
 }

@@ -5,8 +5,7 @@
 
 use super::{
     review::same_person,
-    table::requester,
-    votes::{groups_to_record, is_system_user},
+    votes::{groups_to_record, is_system_user, requester},
 };
 use crate::api::{Approval, Decision, DownloadRequest, Phase, Requester, Review};
 

@@ -1,7 +1,7 @@
 //! Votes: which of them count, what people are told of them, and whether the vote that was stored is the one that was
 //! cast. Every door counts with this, so none of them has to wait for a number that the controller writes.
 
-use super::{review::same_person, table::requester};
+use super::review::same_person;
 use crate::api::{Approval, ApprovalCount, Decision, DownloadRequest, Phase, condition, names};
 
 /// How many approvers more than required are asked about: enough that a few who lost the right do not stop a request.
@@ -283,6 +283,11 @@ pub fn created_as_asked(request: &DownloadRequest, asked: &DownloadRequest) -> R
         Some(how) => Err(Altered { what: "request", how }),
         None => Ok(()),
     }
+}
+
+/// The requester's user name.
+pub(super) fn requester(request: &DownloadRequest) -> &str {
+    request.spec.requested_by.as_ref().map_or("", |by| by.username.as_str())
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::answer::{self, Answer, Known, Term, Verbs, Verdict};
 use crate::plugin::{
-    cli::object_name,
     context::Ctx,
     error::PluginError,
     print::{
@@ -15,6 +14,7 @@ use crate::plugin::{
         style::Tone,
         table::{Cell, Table},
     },
+    values::object_name,
 };
 use crate::{
     api::Certificate,

@@ -13,10 +13,10 @@ use axum::{
 use certcourier_bundle::{Artifact, content_digest, content_disposition};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::leaves::{Leaves, leaves_of};
 use crate::server::{
     api::{audit::Witness, json_body::bad_request},
     auth::caller::Caller,
-    downloads::redeem::{Leaves, leaves_of},
     http::{
         error::{ErrorCode, ServerError},
         headers,
@@ -87,31 +87,6 @@ pub async fn export_certificate(
     let disposition = content_disposition(&file.file_name);
     let headers: HeaderMap = headers::of_file(OCTETS, file.bytes.len(), &disposition, &content_digest(&file.bytes));
     Ok((headers, file.bytes.to_vec()).into_response())
-}
-
-/// Export the certificates of all environments (without the slash at the end).
-#[utoipa::path(
-    get,
-    path = "/apiops/projects/{project}/certificates/{certificate}/export",
-    tag = "export",
-    params(
-        ("project" = String, Path, description = "Namespace"),
-        ("certificate" = String, Path, description = "Name of the Certificate"),
-    ),
-    responses(
-        (status = 200, description = "The ZIP", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 400, description = "`bad_request`: also where there is no such Certificate"),
-        (status = 403, description = "`forbidden`, `format_not_allowed`, `approval_required`"),
-        (status = 422, description = "`material_unusable`, `reason_required`"),
-    ),
-    extensions(("x-kubernetes-rights" = json!(["download certificates"]))),
-)]
-pub async fn export_certificate_without_slash(
-    state: State<Arc<ServerState>>,
-    caller: Caller,
-    place: Result<Place, ServerError>,
-) -> Result<Response, ServerError> {
-    export_certificate(state, caller, place).await
 }
 
 async fn make(state: &ServerState, place: &Place, who: &Requester) -> Result<(Leaves, Artifact), ServerError> {

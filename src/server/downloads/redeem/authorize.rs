@@ -10,7 +10,7 @@ use crate::server::{
     http::{
         self,
         error::{ErrorCode, ServerError},
-        refusal::Aftermath,
+        refusal::{Aftermath, of_api_error},
     },
     state::ServerState,
 };
@@ -131,6 +131,6 @@ async fn requester_in_person(
                      create a DownloadRequest of your own";
         return Err(ServerError::new(ErrorCode::Forbidden, words));
     }
-    let access = facts::access_in_person(&client, request).await.map_err(refusal::of_api_error)?;
+    let access = facts::access_in_person(&client, request).await.map_err(of_api_error)?;
     Ok((ConsumedBy { username: caller.username }, access))
 }

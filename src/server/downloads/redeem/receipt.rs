@@ -6,16 +6,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::{
-    Redeemer,
-    authorize::Decided,
-    refusal::{self, of_api_error},
-    render,
-};
+use super::{Redeemer, authorize::Decided, refusal, render};
 use crate::server::{
     http::{
         error::{ErrorCode, ServerError},
-        refusal::{SOON, of_ending_namespace},
+        refusal::{SOON, of_api_error, of_ending_namespace},
     },
     state::ServerState,
 };

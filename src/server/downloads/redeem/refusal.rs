@@ -2,9 +2,9 @@
 
 use crate::server::http::{
     error::{ErrorCode, ServerError},
-    refusal::{self, Aftermath, SOON, of_reason},
+    refusal::{SOON, of_reason},
 };
-use crate::{api::DownloadReceipt, cluster::error::ApiError, lifecycle::Refusal};
+use crate::{api::DownloadReceipt, lifecycle::Refusal};
 
 /// A refusal of the token. Its text already names the next step.
 pub fn of_lifecycle(refusal: &Refusal) -> ServerError {
@@ -36,11 +36,6 @@ pub fn used(receipt: &DownloadReceipt) -> ServerError {
          If that was not you, tell whoever watches the receipts; for the file create another DownloadRequest"
     );
     ServerError::new(ErrorCode::TokenUsed, words)
-}
-
-/// The API server did not do what was needed.
-pub fn of_api_error(error: ApiError) -> ServerError {
-    refusal::unavailable(error, Aftermath::TokenGood)
 }
 
 #[cfg(test)]

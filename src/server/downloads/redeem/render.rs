@@ -1,71 +1,22 @@
-//! Makes the file in memory: the passphrase is opened, and the bytes are rendered off the async threads.
-//!
-//! The queue is bounded: when more files are asked for than can be made, the rest is turned away with the token unused,
-//! instead of waiting until the facts are too old.
+//! Makes the file in memory, with the passphrase that belongs to the token.
 
-use std::sync::Arc;
-
-use certcourier_bundle::{
-    Artifact, EnvironmentMaterial, Material, Passphrase, PemOrder, Pkcs12Options, Pkcs12Profile, RenderError,
-    RenderOptions, render,
-};
-use kube::ResourceExt as _;
-use tokio::sync::Semaphore;
+use certcourier_bundle::{Artifact, Passphrase, PemOrder, Pkcs12Options, Pkcs12Profile, RenderOptions};
 use zeroize::Zeroizing;
 
-use super::{authorize::Decided, refusal::of_api_error};
+use super::authorize::Decided;
 use crate::server::{
-    args::DeliveryLimits,
     http::{
         error::{ErrorCode, ServerError},
-        refusal::SOON,
+        refusal::of_api_error,
     },
     state::ServerState,
 };
 use crate::{
-    api::{self, Certificate, DownloadRequest, Format, PassphraseReference},
+    api::{self, DownloadRequest, Format, PassphraseReference},
     cluster::{material::bundle_format, secrets},
     policy::needs_passphrase,
-    randomness::OperatingSystem,
     token::{self, Token},
 };
-
-/// How many files are made at once, and how many may wait for that.
-#[derive(Debug)]
-pub struct Renders {
-    turns: Arc<Semaphore>,
-    places: Arc<Semaphore>,
-}
-
-impl Renders {
-    /// As the flags say; without a number, one for each processor.
-    #[must_use]
-    pub fn new(limits: &DeliveryLimits) -> Self {
-        let processors = || std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let turns = limits.max_renders.unwrap_or_else(processors);
-        let places = turns.saturating_add(limits.max_waiting_renders).min(Semaphore::MAX_PERMITS);
-        Self { turns: Arc::new(Semaphore::new(turns)), places: Arc::new(Semaphore::new(places)) }
-    }
-
-    /// Runs a job on a thread that may block, in its turn.
-    async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, ServerError> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| busy())?;
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| busy())?;
-        // The permits go with the job: a client that leaves does not make room for a job that is still running.
-        let running = tokio::task::spawn_blocking(move || {
-            let made = job();
-            drop((place, turn));
-            made
-        });
-        running.await.map_err(|_| ServerError::internal())
-    }
-}
-
-fn busy() -> ServerError {
-    let words = "too many files are being made at the moment; nothing was delivered and the token is still good: \
-                 try again";
-    ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON)
-}
 
 /// Makes the file. Whatever fails here leaves the token as good as before.
 ///
@@ -90,53 +41,7 @@ pub async fn make(
     };
     let (format, environments) = (bundle_format(request.spec.format), decided.environments.clone());
     let materials = std::mem::take(&mut decided.materials);
-    let made = state.renders.run(move || render_parts(format, &environments, &materials, &options));
-    let environment = decided.environments.join(", ");
-    made.await?.map_err(|error| unusable(&environment, error))
-}
-
-fn render_parts(
-    format: certcourier_bundle::Format,
-    environments: &[String],
-    materials: &[Material],
-    options: &RenderOptions,
-) -> Result<Artifact, RenderError> {
-    let parts: Vec<_> = environments
-        .iter()
-        .zip(materials)
-        .map(|(environment, material)| EnvironmentMaterial { environment, material })
-        .collect();
-    render(format, &parts, options, &mut OperatingSystem)
-}
-
-/// The environments of a Certificate, and their material.
-pub struct Leaves {
-    /// The Certificate.
-    pub certificate: Certificate,
-    /// Names of its environments.
-    pub environments: Vec<String>,
-    /// Their material, in that order.
-    pub materials: Arc<[Material]>,
-}
-
-/// Makes the ZIP of all leaves, for which no token was used.
-///
-/// # Errors
-/// [`ServerError`] that names the environments and the cause.
-pub async fn leaves_of(state: &ServerState, leaves: &Leaves) -> Result<Artifact, ServerError> {
-    let options = RenderOptions::new(leaves.certificate.name_any());
-    let (environments, materials) = (leaves.environments.clone(), Arc::clone(&leaves.materials));
-    let format = bundle_format(Format::DerZip);
-    let made = state.renders.run(move || render_parts(format, &environments, &materials, &options));
-    made.await?.map_err(|error| unusable(&leaves.environments.join(", "), error))
-}
-
-fn unusable(environment: &str, error: RenderError) -> ServerError {
-    match error {
-        RenderError::Manifest(_) | RenderError::Randomness(_) => ServerError::internal().caused_by(error),
-        RenderError::PassphraseMissing { .. } => ServerError::new(ErrorCode::PassphraseRequired, error.to_string()),
-        error => ServerError::new(ErrorCode::MaterialUnusable, format!("environment `{environment}`: {error}")),
-    }
+    state.renders.render(format, environments, materials, options).await
 }
 
 fn pkcs12_options(request: &DownloadRequest) -> Pkcs12Options {
@@ -211,51 +116,4 @@ fn sealed_passphrase(token: &Token, request: &DownloadRequest) -> Result<Passphr
 pub fn profile(request: &DownloadRequest) -> Option<api::Pkcs12Profile> {
     let asked = request.spec.pkcs12.as_ref().and_then(|options| options.profile).unwrap_or_default();
     matches!(request.spec.format, Format::Pkcs12 | Format::Zip).then_some(asked)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn files_beyond_the_queue_are_turned_away_and_the_waiting_ones_are_made() {
-        let limits = DeliveryLimits::for_tests(&["--max-renders", "1", "--max-waiting-renders", "1"]);
-        let renders = Arc::new(Renders::new(&limits));
-        let (release, held) = std::sync::mpsc::channel::<()>();
-        let (tell, told) = tokio::sync::oneshot::channel();
-        let first = tokio::spawn({
-            let renders = Arc::clone(&renders);
-            async move {
-                renders
-                    .run(move || {
-                        let _ = tell.send(());
-                        held.recv().ok();
-                        1
-                    })
-                    .await
-            }
-        });
-        told.await.unwrap();
-        let second = tokio::spawn({
-            let renders = Arc::clone(&renders);
-            async move { renders.run(|| 2).await }
-        });
-        while renders.places.available_permits() > 0 {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(renders.run(|| 3).await.unwrap_err().code(), ErrorCode::Unavailable);
-        release.send(()).unwrap();
-        assert_eq!((first.await.unwrap().unwrap(), second.await.unwrap().unwrap()), (1, 2));
-        assert_eq!(renders.run(|| 4).await.unwrap(), 4);
-    }
-
-    #[tokio::test]
-    async fn a_render_that_panics_gives_its_place_back() {
-        let renders = Renders::new(&DeliveryLimits::for_tests(&["--max-renders", "1", "--max-waiting-renders", "0"]));
-        for _ in 0..3 {
-            let refusal = renders.run(|| -> u8 { panic!("in a test") }).await.unwrap_err();
-            assert_eq!(refusal.code(), ErrorCode::InternalError);
-        }
-        assert_eq!(renders.run(|| 1).await.unwrap(), 1);
-    }
 }

@@ -1,0 +1,45 @@
+//! When to look at a request again while nothing happens to it.
+
+use jiff::Timestamp;
+
+use super::draft::{Draft, after};
+use crate::{
+    api::{Phase, Review, condition::APPROVED},
+    policy::Grant,
+};
+
+/// How often those who have voted are asked about while nothing else happens.
+const ASK_APPROVERS_AGAIN: std::time::Duration = std::time::Duration::from_mins(5);
+
+/// People have this long, from the beginning of the round, or from when approvals that it had turned out to be missing.
+pub(super) fn pending_until(draft: &Draft<'_>, grant: Option<&Grant>) -> Timestamp {
+    let opened = draft.status.review.as_ref().map_or(draft.created(), |review| review.opened_at.0);
+    let waits = draft.status.conditions.iter().find(|c| c.type_ == APPROVED && c.status == "False");
+    let since = waits.map_or(opened, |condition| condition.last_transition_time.0.max(opened));
+    grant.map_or(Timestamp::MAX, |grant| after(since, grant.effective.pending_ttl.value.get()))
+}
+
+/// No watch tells when somebody gains or loses a right, so whoever has voted is asked about again.
+pub(super) fn ask_approvers_again(draft: &mut Draft<'_>) {
+    let counts = |review: &Review| review.approvals.given > 0 || !review.approvals.lapsed.is_empty();
+    if draft.status.review.as_ref().is_some_and(counts) {
+        draft.wake(after(draft.now, ASK_APPROVERS_AGAIN));
+    }
+}
+
+/// When the request ends by itself, its token does, or those who voted are asked about again.
+pub(super) fn wake_for_end(draft: &mut Draft<'_>, grant: Option<&Grant>) {
+    ask_approvers_again(draft);
+    let end = draft.end_of_use(grant.map(|grant| &grant.effective));
+    draft.wake(end);
+    if draft.phase() == Phase::TokenIssued
+        && let Some(at) = draft.status.token.as_ref().and_then(|token| token.expires_at.as_ref())
+    {
+        let at = at.0;
+        draft.wake(at);
+    }
+    if draft.phase() == Phase::AwaitingApproval {
+        let pending = pending_until(draft, grant);
+        draft.wake(pending);
+    }
+}
