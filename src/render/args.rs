@@ -3,7 +3,7 @@
 use std::{path::PathBuf, str::FromStr};
 
 use certcourier_bundle::{Format, PemOrder, Pkcs12Options};
-use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,8 +51,8 @@ pub struct RenderArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) passphrase_file: Option<PathBuf>,
     /// Order of the parts of combined.
-    #[arg(long, value_enum, default_value_t = Order::LeafChainKey)]
-    pub(super) order: Order,
+    #[arg(long, value_parser = pem_order(), default_value = PemOrder::default().flag())]
+    pub(super) order: PemOrder,
     /// Where to write; `-` is standard output.
     #[arg(long, short, value_name = "FILE")]
     pub(super) output: PathBuf,
@@ -61,22 +61,10 @@ pub struct RenderArgs {
     pub(super) force: bool,
 }
 
-/// See [`PemOrder`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Order {
-    /// Leaf, chain, key: HAProxy and most others.
-    LeafChainKey,
-    /// Key, leaf, chain: lighttpd and stunnel.
-    KeyLeafChain,
-}
-
-impl From<Order> for PemOrder {
-    fn from(order: Order) -> Self {
-        match order {
-            Order::LeafChainKey => Self::LeafChainKey,
-            Order::KeyLeafChain => Self::KeyLeafChain,
-        }
-    }
+/// `leaf-chain-key` and `key-leaf-chain`, with the programs that take them.
+pub fn pem_order() -> impl TypedValueParser<Value = PemOrder> {
+    let values = PemOrder::ALL.map(|order| PossibleValue::new(order.flag()).help(order.taken_by()));
+    PossibleValuesParser::new(values).try_map(|text| text.parse::<PemOrder>())
 }
 
 fn environment(text: &str) -> Result<(String, PathBuf), String> {

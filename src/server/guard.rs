@@ -15,7 +15,6 @@ use crate::{
     },
     guard::{Reason, Standing, Wanted, judge},
     lifecycle::Guard,
-    policy::holds_key,
 };
 
 /// The server's eye on the admission policies. Keeps nothing of what it sees: the policies may go at any moment.
@@ -44,7 +43,7 @@ impl Watcher {
     /// What is known of the policies at this moment. Ask after everything else about the request was read: what was
     /// forged before then shows. Formats without a key do not wait for it.
     pub async fn of(&self, request: &DownloadRequest) -> Guard {
-        if !holds_key(request.spec.format) {
+        if !request.spec.format.holds_key() {
             return Guard::Unwatched;
         }
         // Boxed, because most downloads end before it and need not carry its size.

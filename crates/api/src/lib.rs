@@ -19,12 +19,12 @@ mod request;
 pub mod text;
 mod validity;
 
+pub use certcourier_bundle::{Format, PemOrder, Pkcs12Profile, UnknownFormat};
 pub use certificate::{
     Certificate, CertificateSpec, CertificateStatus, Environment, EnvironmentStatus, SecretKeys, SecretReference,
 };
 pub use common::{
-    Approver, CertificateReference, DateTime, Decision, Duration, DurationError, Format, Pkcs12Profile, Requester,
-    condition_rank,
+    Approver, CertificateReference, DateTime, Decision, Duration, DurationError, Requester, condition_rank,
 };
 pub use crds::crds;
 pub use policy::{
@@ -37,7 +37,7 @@ pub use receipt::{
 };
 pub use request::{
     Approval, ApprovalCount, Delivery, DownloadRequest, DownloadRequestSpec, DownloadRequestStatus,
-    PassphraseReference, PemOrder, PemRequest, Phase, Pkcs12Request, PreviousToken, Review, Token, TokenEnd,
+    PassphraseReference, PemRequest, Phase, Pkcs12Request, PreviousToken, Review, Token, TokenEnd,
 };
 pub use validity::ValidityTime;
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CertificateReference, DateTime, Decision, Duration, Format, Pkcs12Profile, ReceiptReference, Requester,
+    CertificateReference, DateTime, Decision, Duration, Format, PemOrder, Pkcs12Profile, ReceiptReference, Requester,
     common::{ENVIRONMENT_NAME, OBJECT_NAME, SECRET_KEY, SECRET_KEY_MESSAGE, SECRET_NAME_MESSAGE},
     condition,
 };
@@ -143,19 +143,9 @@ pub struct Pkcs12Request {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PemRequest {
-    /// `LeafChainKey` (HAProxy, lighttpd) or `KeyLeafChain` (importers that want the key first). Omitted: LeafChainKey.
+    /// `LeafChainKey` (HAProxy and most others) or `KeyLeafChain` (lighttpd, stunnel). Omitted: LeafChainKey.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<PemOrder>,
-}
-
-/// The order of the parts in a combined PEM file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline)]
-#[expect(missing_docs, reason = "explained at PemRequest.order, where `kubectl explain` shows it")]
-pub enum PemOrder {
-    #[default]
-    LeafChainKey,
-    KeyLeafChain,
 }
 
 /// Where a request stands.

@@ -23,6 +23,8 @@ mod pem;
 mod pkcs12;
 mod randomness;
 mod render;
+#[cfg(feature = "schema")]
+mod schema;
 mod timestamp;
 mod zip_writer;
 
@@ -37,4 +39,4 @@ pub use material::{
 pub use passphrase::{LONGEST_PASSPHRASE, Passphrase, PassphraseError, generate_passphrase};
 pub use pkcs12::{Pkcs12Options, Pkcs12OptionsError, Pkcs12Profile, UnknownPkcs12Profile};
 pub use randomness::{Randomness, RandomnessError};
-pub use render::{Artifact, PemOrder, RenderError, RenderOptions, render};
+pub use render::{Artifact, PemOrder, RenderError, RenderOptions, UnknownPemOrder, render};

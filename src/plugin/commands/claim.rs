@@ -4,6 +4,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::download::no_bearer;
+use crate::api::{Delivery, DownloadRequest};
 use crate::plugin::{
     cli::object_name,
     client::{Known, Server},
@@ -15,10 +16,6 @@ use crate::plugin::{
         passphrase::{Chosen, PassphraseArgs},
         token::{self, Taken},
     },
-};
-use crate::{
-    api::{Delivery, DownloadRequest},
-    policy::needs_passphrase,
 };
 
 const EXAMPLES: &str = "\
@@ -83,7 +80,7 @@ fn passphrase_place(args: &ClaimArgs, request: &DownloadRequest) -> Result<Optio
     if settled && !args.passphrase.is_empty() && !args.passphrase.generates() {
         return Err(PluginError::usage("the passphrase of this request is settled: leave it out"));
     }
-    let generated = needs_passphrase(spec.format)
+    let generated = spec.format.needs_passphrase()
         && spec.passphrase_secret_ref.is_none()
         && (spec.delivery.unwrap_or_default() == Delivery::Secret || args.passphrase.generates());
     match &args.passphrase.passphrase_out {

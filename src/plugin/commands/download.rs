@@ -24,9 +24,7 @@ use crate::plugin::{
 };
 use crate::{
     api::{Delivery, DownloadRequest, Format},
-    cluster::material::bundle_format,
     hex,
-    policy::{is_public, needs_passphrase},
 };
 
 const EXAMPLES: &str = "\
@@ -195,8 +193,8 @@ struct Places {
 impl Places {
     fn prepare(args: &DownloadArgs, what: &What, delivery: Delivery) -> Result<Self, PluginError> {
         let format = what.format();
-        let name = file_name(bundle_format(format), what.certificate());
-        let (public, binary) = (is_public(format), matches!(format, Format::Der | Format::DerZip));
+        let name = file_name(format, what.certificate());
+        let (public, binary) = (format.is_public(), matches!(format, Format::Der | Format::DerZip));
         let content = Content { for_eyes: public && !binary, private: !public };
         let file = Target::prepare(args.output.as_deref(), &name, content, args.force)?;
         let passphrase = args.passphrase.passphrase_out.as_deref();
@@ -230,7 +228,7 @@ impl Places {
 fn comes_generated(args: &DownloadArgs, what: &What, delivery: Delivery) -> bool {
     match what {
         What::Request(request) if delivery == Delivery::Secret => {
-            needs_passphrase(request.spec.format) && request.spec.passphrase_secret_ref.is_none()
+            request.spec.format.needs_passphrase() && request.spec.passphrase_secret_ref.is_none()
         }
         _ => args.passphrase.generates(),
     }

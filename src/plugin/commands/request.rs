@@ -1,6 +1,7 @@
 //! `request`: asks for a file and leaves it at that; or prints what would ask for it, for GitOps.
 
 use super::download::DeliveryChoice;
+use crate::api::{Delivery, PassphraseReference};
 use crate::plugin::{
     cli::object_name,
     context::Ctx,
@@ -10,10 +11,6 @@ use crate::plugin::{
         args::{AskArgs, secret_key},
         create,
     },
-};
-use crate::{
-    api::{Delivery, PassphraseReference},
-    policy::needs_passphrase,
 };
 
 const EXAMPLES: &str = "\
@@ -51,7 +48,7 @@ pub struct RequestArgs {
 /// Creates the request, or prints it.
 pub async fn run(ctx: &Ctx, args: &RequestArgs) -> Result<(), PluginError> {
     let ask = args.ask.check(&args.certificate, args.passphrase_secret.clone(), ctx.now())?;
-    if args.passphrase_secret.is_some() && !needs_passphrase(ask.format) {
+    if args.passphrase_secret.is_some() && !ask.format.needs_passphrase() {
         return Err(PluginError::usage(format!(
             "format {} is not encrypted: leave --passphrase-secret out",
             ask.format

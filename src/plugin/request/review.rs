@@ -13,7 +13,6 @@ use crate::{
         condition::{APPROVED, FINISHED, STALLED, TOKEN_ISSUED},
     },
     lifecycle::{self, Tally},
-    policy,
 };
 
 /// What somebody has to do with a request.
@@ -98,7 +97,7 @@ pub fn what(request: &DownloadRequest) -> String {
         (Some(name), _) => format!("environment {name}"),
         (None, _) => "the default environment".to_owned(),
     };
-    let key = if policy::holds_key(spec.format) { "it holds the private key" } else { "it holds no key" };
+    let key = if spec.format.holds_key() { "it holds the private key" } else { "it holds no key" };
     format!("{} of {}, {environment}: {key}", spec.format, spec.certificate_ref.name)
 }
 

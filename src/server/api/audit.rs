@@ -19,7 +19,6 @@ use crate::{
     audit::call::{self, Action, Asked, Call},
     cluster::events::{Mood, Note},
     hex,
-    policy::holds_key,
 };
 
 /// Somebody whom the API server knows, and where they are.
@@ -145,7 +144,7 @@ pub fn claim_of<'a>(request: &'a DownloadRequest, name: &'a str) -> Asked<'a> {
 /// # Errors
 /// [`ErrorCode::AuditFailed`] while the record must be heard and is not.
 pub fn must_be_heard(state: &ServerState, format: Format) -> Result<(), ServerError> {
-    if !holds_key(format) {
+    if !format.holds_key() {
         return Ok(());
     }
     state.audit.lets_keys_leave().map_err(|unheard| {

@@ -13,7 +13,7 @@ use crate::{
         condition::{STALLED, TOKEN_ISSUED, reason},
         names,
     },
-    policy::{Decision, Grant, holds_key},
+    policy::{Decision, Grant},
 };
 
 /// A token whose time is over. Until when another can be had, its message says.
@@ -111,7 +111,7 @@ fn token_of_this_round(draft: &Draft<'_>) -> bool {
 /// The next token, unless the guard forbids it.
 pub(super) fn plan_mint(draft: &mut Draft<'_>, grant: &Grant) -> Option<Mint> {
     if let Guard::Broken { reason: why } = &draft.seen.guard
-        && holds_key(draft.request().spec.format)
+        && draft.request().spec.format.holds_key()
     {
         if draft.phase() != Phase::TokenIssued {
             let message = format!("no key leaves while the admission policies are not proven to stand: {why}; retried");

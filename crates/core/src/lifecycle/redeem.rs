@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     api::{Delivery, DownloadRequest, DownloadRequestStatus, Phase, TokenEnd},
-    policy::{Decision, Reason, holds_key},
+    policy::{Decision, Reason},
     token::same_hash,
 };
 
@@ -154,7 +154,7 @@ pub fn redeem(seen: &Observed<'_>, hash: &str, now: Timestamp) -> Result<(), Ref
         Material::Usable { .. } => {}
     }
     match (&seen.guard, &seen.decision) {
-        (Guard::Broken { reason }, _) if holds_key(seen.request.spec.format) => {
+        (Guard::Broken { reason }, _) if seen.request.spec.format.holds_key() => {
             Err(Refusal::GuardFailed(reason.clone()))
         }
         (_, None) => Err(Refusal::CertificateGone("the Certificate is gone".to_owned())),

@@ -16,7 +16,7 @@ use crate::{
         condition::{APPROVED, FINISHED, TOKEN_ISSUED, reason},
         names,
     },
-    policy::{Decision, Grant, Reason, holds_key},
+    policy::{Decision, Grant, Reason},
 };
 
 /// How often those who have voted are asked about while nothing else happens.
@@ -97,7 +97,7 @@ fn ended_by_people(draft: &mut Draft<'_>) -> bool {
 /// A request for a key that was created before the guard stood may be forged.
 fn ended_by_epoch(draft: &mut Draft<'_>) -> bool {
     if let Guard::Intact { since, .. } = &draft.seen.guard
-        && holds_key(draft.request().spec.format)
+        && draft.request().spec.format.holds_key()
         && draft.created() <= *since
     {
         let message = format!(

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::{
-    Effective, NamedPolicy, Source, holds_key, is_public, merge,
+    Effective, NamedPolicy, Source, merge,
     merge::{Sourced, said_by},
-    needs_passphrase, verb,
+    verb,
 };
 use crate::api::{ApprovalScope, Duration, Format, KeyExport, Pkcs12Profile, UnattendedKeyFormats};
 
@@ -208,7 +208,7 @@ fn refuse_by_format(facts: &Facts<'_>, effective: &Effective, reasons: &mut BTre
         let names: Vec<&str> = allowed.iter().map(|format| format.name()).collect();
         reasons.insert(Reason::FormatNotAllowed { format: facts.format, by: said_by(from), allowed: names.join(", ") });
     }
-    if is_public(facts.format) {
+    if facts.format.is_public() {
         return;
     }
     if effective.key_export.value == KeyExport::Never {
@@ -248,7 +248,7 @@ fn refuse_by_input(facts: &Facts<'_>, effective: &Effective, reasons: &mut BTree
     if effective.reason_required.value && facts.reason.is_none_or(|reason| reason.trim().is_empty()) {
         reasons.insert(Reason::ReasonRequired { by: effective.reason_required.said_by() });
     }
-    if !needs_passphrase(facts.format) {
+    if !facts.format.needs_passphrase() {
         return;
     }
     if facts.profile == Pkcs12Profile::Legacy && !effective.allow_legacy.value {
@@ -278,7 +278,7 @@ fn refuse_by_access(facts: &Facts<'_>, reasons: &mut BTreeSet<Reason>) {
 
 /// `WithApproval` means at least one; a key for a `ServiceAccount` at least two, whatever the policy's number.
 fn required_approvals(facts: &Facts<'_>, effective: &Effective) -> i32 {
-    let keys = holds_key(facts.format);
+    let keys = facts.format.holds_key();
     let by_scope = match effective.approval_scope.value {
         ApprovalScope::All => true,
         ApprovalScope::Keys => keys,

@@ -26,11 +26,9 @@ use crate::{
     api::{DownloadRequest, condition::reason, names},
     cluster::{
         error::Failure,
-        material::bundle_format,
         secrets::{self, NewSecret},
     },
     lifecycle,
-    policy::{holds_key, needs_passphrase},
     randomness::OperatingSystem,
     redact::Redacted,
     token::{self, NONCE_BYTES, RANDOM_BYTES, Token},
@@ -190,7 +188,7 @@ fn contents(request: &DownloadRequest, namespace: &str) -> Result<Contents, Pass
 }
 
 fn generates_passphrase(request: &DownloadRequest) -> bool {
-    needs_passphrase(request.spec.format) && request.spec.passphrase_secret_ref.is_none()
+    request.spec.format.needs_passphrase() && request.spec.passphrase_secret_ref.is_none()
 }
 
 /// The keys of the Secret.
@@ -203,11 +201,10 @@ fn values(
     let mut values = vec![(TOKEN_KEY, hidden(contents.token.expose().to_owned()))];
     if let Some(base) = &external.url {
         let url = format!("{base}/api/v1/downloads/{}", contents.token.expose());
-        let file =
-            certcourier_bundle::file_name(bundle_format(request.spec.format), &request.spec.certificate_ref.name);
+        let file = certcourier_bundle::file_name(request.spec.format, &request.spec.certificate_ref.name);
         let ca = if external.ca.is_some() { " --cacert ca.crt" } else { "" };
         // A key is nobody else's on the machine, and curl makes files that everybody there may read.
-        let umask = if holds_key(request.spec.format) { "umask 077; " } else { "" };
+        let umask = if request.spec.format.holds_key() { "umask 077; " } else { "" };
         values.push(("curl", hidden(format!("{umask}curl -fsS{ca} '{url}' -o '{file}'"))));
         values.push(("url", hidden(url)));
     }

@@ -6,8 +6,7 @@ use serde::Serialize;
 use crate::{
     api::{Certificate, EnvironmentStatus, Format, Pkcs12Profile, UnattendedKeyFormats, condition::reason},
     policy::{
-        self, Access, Decision, Effective, Facts, Grant, NamedPolicy, Passphrase, Reason, Sourced, holds_key,
-        is_unattended, needs_passphrase,
+        self, Access, Decision, Effective, Facts, Grant, NamedPolicy, Passphrase, Reason, Sourced, is_unattended,
     },
 };
 
@@ -120,7 +119,7 @@ fn answer(known: &Known<'_>, format: Format) -> Answer {
     });
     let mut answer = Answer {
         format: format.name(),
-        holds_key: holds_key(format),
+        holds_key: format.holds_key(),
         verdict: Verdict::Unknown,
         approvals: 0,
         refused_because: Vec::new(),
@@ -150,7 +149,7 @@ fn answer(known: &Known<'_>, format: Format) -> Answer {
 
 impl Known<'_> {
     fn verbs_for(&self, format: Format) -> bool {
-        if holds_key(format) { self.verbs.1 } else { self.verbs.0 }
+        if format.holds_key() { self.verbs.1 } else { self.verbs.0 }
     }
 }
 
@@ -174,7 +173,7 @@ fn granted(answer: &mut Answer, grant: &Grant, known: &Known<'_>, format: Format
             .notes
             .push(format!("the token works only with your own bearer token, by {}", bind_to_requester.said_by()));
     }
-    if needs_passphrase(format) {
+    if format.needs_passphrase() {
         let least = passphrase_min_length.value;
         answer.notes.push(format!("a passphrase of your own has at least {least} characters"));
         if !allow_legacy.value {
@@ -184,7 +183,7 @@ fn granted(answer: &mut Answer, grant: &Grant, known: &Known<'_>, format: Format
 }
 
 fn who_asks_for_approval(effective: &Effective, format: Format, who: &str) -> String {
-    if holds_key(format) && is_unattended(who) && effective.unattended.value == UnattendedKeyFormats::WithApproval {
+    if format.holds_key() && is_unattended(who) && effective.unattended.value == UnattendedKeyFormats::WithApproval {
         return effective.unattended.said_by();
     }
     if effective.approval_scope.from.is_empty() {
@@ -206,7 +205,7 @@ fn obstacle(seen: &EnvironmentStatus, format: Format) -> Option<String> {
     if seen.sha256_fingerprint.is_none() {
         return Some(message());
     }
-    if holds_key(format) && seen.key_matches != Some(true) {
+    if format.holds_key() && seen.key_matches != Some(true) {
         return Some(match seen.key_matches {
             Some(_) => message(),
             None => format!("environment `{name}`: it has no private key that can be checked against its certificate"),

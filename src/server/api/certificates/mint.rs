@@ -43,7 +43,7 @@ use crate::{
     audit::call,
     cluster::facts::{self, Gathered},
     lifecycle::{self, Approvers, ClaimRefusal, Guard, Material, Observed, Settings},
-    policy::{self, Decision, Grant, holds_key},
+    policy::{self, Decision, Grant},
 };
 
 /// A request that waits for people.
@@ -70,7 +70,7 @@ pub struct ApprovalNeeded {
 
 /// What approvers are asked to agree to.
 pub fn approval_kind(format: Format) -> &'static str {
-    if holds_key(format) { "download_key" } else { "download_certificate" }
+    if format.holds_key() { "download_key" } else { "download_certificate" }
 }
 
 /// Ask for a file.
@@ -212,7 +212,7 @@ async fn judge(
         Ok(_) => {}
         Err(ClaimRefusal::ApprovalRequired(_)) => match guard {
             // Nobody should be asked to agree to what would be void.
-            Guard::Broken { reason } if holds_key(asked.format) => {
+            Guard::Broken { reason } if asked.format.holds_key() => {
                 return Err(refusal::of_claim(&ClaimRefusal::GuardFailed(reason)));
             }
             _ => {}

@@ -33,7 +33,7 @@ use crate::server::{
 use crate::{
     api::{DateTime, DownloadRequest, Requester, names},
     cluster::{error::During as _, facts},
-    policy::{Access, needs_passphrase},
+    policy::Access,
 };
 
 /// What to ask for where requests may not be read.
@@ -188,7 +188,7 @@ fn not_the_requester(request: &DownloadRequest) -> ServerError {
 
 fn must_take_passphrase(request: &DownloadRequest) -> Result<(), ServerError> {
     let format = request.spec.format;
-    if !needs_passphrase(format) {
+    if !format.needs_passphrase() {
         return Err(bad_request(format!("format `{format}` is not encrypted and takes no passphrase: leave it out")));
     }
     match &request.spec.passphrase_secret_ref {

@@ -14,7 +14,6 @@ use crate::{
     api::{DownloadReceipt, DownloadRequest},
     audit::{Unheard, delivery},
     cluster::events::{Mood, Note},
-    policy::holds_key,
 };
 
 /// Where a token was presented from.
@@ -70,7 +69,11 @@ fn note_replay(state: Arc<ServerState>, request: DownloadRequest, address: Strin
 /// # Errors
 /// [`ErrorCode::AuditFailed`] while it is not; the token stays good.
 pub fn can_be_heard(state: &ServerState, request: &DownloadRequest) -> Result<(), ServerError> {
-    if holds_key(request.spec.format) { state.audit.lets_keys_leave().map_err(|error| unheard(&error)) } else { Ok(()) }
+    if request.spec.format.holds_key() {
+        state.audit.lets_keys_leave().map_err(|error| unheard(&error))
+    } else {
+        Ok(())
+    }
 }
 
 fn unheard(unheard: &Unheard) -> ServerError {
@@ -88,7 +91,7 @@ pub async fn announce(
     receipt: &DownloadReceipt,
     redeemer: &Redeemer,
 ) -> Result<(), ServerError> {
-    if !holds_key(receipt.spec.format) {
+    if !receipt.spec.format.holds_key() {
         return Ok(());
     }
     let limit = state.deliveries.decision_timeout.get();

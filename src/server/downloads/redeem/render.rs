@@ -23,9 +23,8 @@ use crate::server::{
     state::ServerState,
 };
 use crate::{
-    api::{self, Certificate, DownloadRequest, Format, PassphraseReference},
-    cluster::{material::bundle_format, secrets},
-    policy::needs_passphrase,
+    api::{Certificate, DownloadRequest, Format, PassphraseReference},
+    cluster::secrets,
     randomness::OperatingSystem,
     token::{self, Token},
 };
@@ -77,7 +76,7 @@ pub async fn make(
     request: &DownloadRequest,
     decided: &mut Decided,
 ) -> Result<Artifact, ServerError> {
-    let passphrase = if needs_passphrase(request.spec.format) {
+    let passphrase = if request.spec.format.needs_passphrase() {
         Some(passphrase(state, token, request, decided).await?)
     } else {
         None
@@ -88,7 +87,7 @@ pub async fn make(
         passphrase,
         ..RenderOptions::new(&request.spec.certificate_ref.name)
     };
-    let (format, environments) = (bundle_format(request.spec.format), decided.environments.clone());
+    let (format, environments) = (request.spec.format, decided.environments.clone());
     let materials = std::mem::take(&mut decided.materials);
     let made = state.renders.run(move || render_parts(format, &environments, &materials, &options));
     let environment = decided.environments.join(", ");
@@ -126,7 +125,7 @@ pub struct Leaves {
 pub async fn leaves_of(state: &ServerState, leaves: &Leaves) -> Result<Artifact, ServerError> {
     let options = RenderOptions::new(leaves.certificate.name_any());
     let (environments, materials) = (leaves.environments.clone(), Arc::clone(&leaves.materials));
-    let format = bundle_format(Format::DerZip);
+    let format = Format::DerZip;
     let made = state.renders.run(move || render_parts(format, &environments, &materials, &options));
     made.await?.map_err(|error| unusable(&leaves.environments.join(", "), error))
 }
@@ -141,18 +140,12 @@ fn unusable(environment: &str, error: RenderError) -> ServerError {
 
 fn pkcs12_options(request: &DownloadRequest) -> Pkcs12Options {
     let asked = request.spec.pkcs12.clone().unwrap_or_default();
-    let profile = match asked.profile.unwrap_or_default() {
-        api::Pkcs12Profile::Modern => Pkcs12Profile::Modern,
-        api::Pkcs12Profile::Legacy => Pkcs12Profile::Legacy,
-    };
+    let profile = asked.profile.unwrap_or_default();
     Pkcs12Options { profile, friendly_name: asked.friendly_name, ..Pkcs12Options::default() }
 }
 
 fn pem_order(request: &DownloadRequest) -> PemOrder {
-    match request.spec.pem.as_ref().and_then(|pem| pem.order).unwrap_or_default() {
-        api::PemOrder::LeafChainKey => PemOrder::LeafChainKey,
-        api::PemOrder::KeyLeafChain => PemOrder::KeyLeafChain,
-    }
+    request.spec.pem.as_ref().and_then(|pem| pem.order).unwrap_or_default()
 }
 
 /// The passphrase: from the Secret that the request names, else as it was sealed when the token was minted.
@@ -208,7 +201,7 @@ fn sealed_passphrase(token: &Token, request: &DownloadRequest) -> Result<Passphr
 }
 
 /// The PKCS#12 profile of the file, for its receipt.
-pub fn profile(request: &DownloadRequest) -> Option<api::Pkcs12Profile> {
+pub fn profile(request: &DownloadRequest) -> Option<Pkcs12Profile> {
     let asked = request.spec.pkcs12.as_ref().and_then(|options| options.profile).unwrap_or_default();
     matches!(request.spec.format, Format::Pkcs12 | Format::Zip).then_some(asked)
 }

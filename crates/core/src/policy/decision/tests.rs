@@ -28,7 +28,7 @@ fn approvals(decision: &Decision) -> Option<i32> {
 fn without_any_policy_public_formats_leave_and_keys_do_not() {
     for format in Format::ALL {
         let decision = decide(&Facts { format, ..facts(&[]) });
-        if is_public(format) {
+        if format.is_public() {
             assert_eq!(approvals(&decision), Some(0), "{format}");
         } else {
             assert_eq!(words(&decision), ["KeyExportDisabled"], "{format}");
@@ -175,7 +175,7 @@ proptest! {
         seed in any_facts(), policies in proptest::collection::vec(any_policy(), 0..6),
     ) {
         let facts = seed.facts(&policies);
-        if let Decision::Grant(grant) = decide(&facts) && is_unattended(facts.requester) && holds_key(facts.format) {
+        if let Decision::Grant(grant) = decide(&facts) && is_unattended(facts.requester) && facts.format.holds_key() {
             prop_assert!(grant.approvals >= 2);
         }
     }

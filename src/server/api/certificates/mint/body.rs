@@ -10,13 +10,10 @@ use utoipa::{
     openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
 };
 
+use crate::api::{Duration, Format, PemOrder, PemRequest, Pkcs12Profile, Pkcs12Request};
 use crate::server::{
     api::json_body::{self, PassphraseText, bad_request},
     http::error::ServerError,
-};
-use crate::{
-    api::{Duration, Format, PemOrder, PemRequest, Pkcs12Profile, Pkcs12Request},
-    policy::needs_passphrase,
 };
 
 /// A body that can be copied.
@@ -132,7 +129,7 @@ impl MintBody {
     pub fn understand(self) -> Result<Asked, ServerError> {
         let format: Format = parsed(&self.format)?;
         let passphrase = self.passphrase.check()?;
-        if passphrase.is_some() && !needs_passphrase(format) {
+        if passphrase.is_some() && !format.needs_passphrase() {
             let words = format!(
                 "format `{format}` is not encrypted and takes no passphrase: leave it out, or ask for pkcs12 or zip"
             );

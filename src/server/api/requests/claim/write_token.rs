@@ -27,7 +27,7 @@ use crate::{
         status::{self, Written},
     },
     lifecycle::{self, Guard, Minted, Observed, Settings},
-    policy::{self, Decision, needs_passphrase},
+    policy::{self, Decision},
     randomness::OperatingSystem,
     token::{self, NONCE_BYTES, RANDOM_BYTES, Token},
 };
@@ -204,7 +204,7 @@ impl Attempt {
 }
 
 fn generates_passphrase(request: &DownloadRequest) -> bool {
-    needs_passphrase(request.spec.format) && request.spec.passphrase_secret_ref.is_none()
+    request.spec.format.needs_passphrase() && request.spec.passphrase_secret_ref.is_none()
 }
 
 fn seal(
