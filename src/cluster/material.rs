@@ -14,7 +14,7 @@ use super::{
     error::ApiError,
     secrets::{self, SecretBytes, SecretObject},
 };
-use crate::api::{Environment, Format, SecretKeys};
+use crate::api::{Environment, Format, SecretKeys, words::MaterialProblem};
 
 /// Which parts are taken out of the Secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,15 +102,15 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// One CamelCase word, for a status and for tests.
+    /// The same in one word, for a status.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn reason(&self) -> MaterialProblem {
         match self {
-            Self::SecretMissing { .. } => "SecretMissing",
-            Self::WrongType { .. } => "WrongType",
-            Self::KeyMissing { .. } | Self::KeyEmpty { .. } => "KeyMissing",
-            Self::Unusable { cause, .. } => cause.reason(),
-            Self::Unfit { cause, .. } => cause.reason(),
+            Self::SecretMissing { .. } => MaterialProblem::SecretMissing,
+            Self::WrongType { .. } => MaterialProblem::WrongType,
+            Self::KeyMissing { .. } | Self::KeyEmpty { .. } => MaterialProblem::KeyMissing,
+            Self::Unusable { cause, .. } => MaterialProblem::Content(cause.reason()),
+            Self::Unfit { cause, .. } => MaterialProblem::Content(cause.reason()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, str::FromStr};
 
+use certcourier_api::name::is_label;
 use certcourier_bundle::{Format, PemOrder, Pkcs12Options};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
@@ -69,10 +70,8 @@ pub fn pem_order() -> impl TypedValueParser<Value = PemOrder> {
 
 fn environment(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
-        Some((name, file)) if crate::admission::is_dns_label(name) && !file.is_empty() => {
-            Ok((name.to_owned(), file.into()))
-        }
-        Some((name, _)) if !crate::admission::is_dns_label(name) => {
+        Some((name, file)) if is_label(name) && !file.is_empty() => Ok((name.to_owned(), file.into())),
+        Some((name, _)) if !is_label(name) => {
             Err(format!("`{name}` is not an environment's name: lower-case letters, digits and `-`"))
         }
         _ => Err("write NAME=FILE, such as prod=prod.crt".to_owned()),

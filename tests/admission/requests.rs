@@ -4,7 +4,6 @@
 use certcourier::{
     admission::name::REQUESTS,
     api::{Format, Requester},
-    policy,
 };
 use serde_json::{Value, json};
 

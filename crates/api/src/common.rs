@@ -179,13 +179,6 @@ pub struct Approver {
     pub reason: String,
 }
 
-/// The order in which conditions are listed, so that a status reads the same each time.
-#[must_use]
-pub fn condition_rank(kind: &str) -> usize {
-    use super::condition::{APPROVED, FINISHED, READY, STALLED, TOKEN_ISSUED};
-    [READY, APPROVED, TOKEN_ISSUED, FINISHED, STALLED].iter().position(|known| *known == kind).unwrap_or(usize::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

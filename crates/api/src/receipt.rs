@@ -181,3 +181,18 @@ pub struct ReceiptReference {
     #[schemars(length(max = 253))]
     pub name: String,
 }
+
+/// What a receipt says of itself.
+impl DownloadReceipt {
+    /// The user name of the requester; empty where none was recorded.
+    #[must_use]
+    pub fn requester(&self) -> &str {
+        self.spec.requested_by.as_ref().map_or("", |by| by.username.as_str())
+    }
+
+    /// How the delivery ended, once that is known.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.status.as_ref()?.outcome
+    }
+}

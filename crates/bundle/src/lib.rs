@@ -26,6 +26,7 @@ mod render;
 #[cfg(feature = "schema")]
 mod schema;
 mod timestamp;
+mod word_list;
 mod zip_writer;
 
 pub use delivery::{content_digest, content_disposition};
@@ -33,8 +34,8 @@ pub use environment::{EnvironmentError, EnvironmentMaterial, parse_environment};
 pub use file_name::file_name;
 pub use format::{Format, UnknownFormat};
 pub use material::{
-    CertificateError, ChainError, KeyMatch, LeafFacts, Limits, Material, MaterialError, Misfit, Part, PrivateKeyError,
-    RawMaterial,
+    CertificateError, ChainError, KeyMatch, LeafFacts, Limits, Material, MaterialError, MaterialReason, Misfit, Part,
+    PrivateKeyError, RawMaterial,
 };
 pub use passphrase::{LONGEST_PASSPHRASE, Passphrase, PassphraseError, generate_passphrase};
 pub use pkcs12::{Pkcs12Options, Pkcs12OptionsError, Pkcs12Profile, UnknownPkcs12Profile};

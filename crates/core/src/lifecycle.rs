@@ -8,13 +8,18 @@ mod mint;
 mod redeem;
 mod retire;
 mod review;
+mod round;
+mod summary;
 mod table;
 mod votes;
 
 use jiff::Timestamp;
 
 use crate::{
-    api::{DownloadRequest, DownloadRequestStatus, Outcome, PreviousToken, Token, TokenEnd},
+    api::{
+        DownloadRequest, DownloadRequestStatus, Outcome, PreviousToken, Token, TokenEnd,
+        words::{EventReason, MaterialProblem},
+    },
     policy::Decision,
 };
 
@@ -23,6 +28,7 @@ pub use mint::stall;
 pub use redeem::{ClaimRefusal, Refusal, claim, present, redeem};
 pub use retire::{Retention, outcome_overdue, receipt_expiry, request_expiry};
 pub use review::{digest, same_person};
+pub use summary::summary;
 pub use table::{next, too_many_open};
 pub use votes::{
     AUTHENTICATED, Altered, Approvers, Tally, awaiting_approval, ballot, created_as_asked, read_back,
@@ -79,16 +85,16 @@ impl Default for Settings {
 pub enum Material {
     /// The Certificate or a Secret is not there (yet).
     Missing {
-        /// One CamelCase word, such as `CertificateNotFound`.
-        word: &'static str,
-        /// What is missing, and what to do.
+        /// What is missing.
+        problem: MaterialProblem,
+        /// The same in a sentence, and what to do.
         message: String,
     },
     /// It is there and cannot be delivered.
     Unusable {
-        /// One CamelCase word, such as `KeyMismatch` or `UnknownEnvironment`.
-        word: &'static str,
-        /// What is wrong, in which environment, and what to do.
+        /// What is wrong.
+        problem: MaterialProblem,
+        /// The same in a sentence, in which environment, and what to do.
         message: String,
     },
     /// It can be delivered.
@@ -165,8 +171,8 @@ pub struct Mint {
 /// Something people should hear of: an Event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// One CamelCase word.
-    pub reason: &'static str,
+    /// Why.
+    pub reason: EventReason,
     /// A sentence.
     pub message: String,
     /// Whether it is a warning.

@@ -160,7 +160,7 @@ async fn what(ctx: &Ctx, args: &DownloadArgs) -> Result<What, PluginError> {
 
 async fn delivery(ctx: &Ctx, args: &DownloadArgs, what: &What) -> Result<Delivery, PluginError> {
     let wanted = match what {
-        What::Request(request) => Some(request.spec.delivery.unwrap_or_default()),
+        What::Request(request) => Some(request.delivery()),
         What::New(_) => args.delivery.map(Delivery::from),
     };
     if wanted == Some(Delivery::Secret) {

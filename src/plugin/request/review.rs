@@ -8,10 +8,7 @@ use crate::plugin::print::{
     table::{Cell, Table, span},
 };
 use crate::{
-    api::{
-        Certificate, Decision, DownloadRequest, DownloadRequestStatus, EnvironmentStatus, Format, Phase, Review,
-        condition::{APPROVED, FINISHED, STALLED, TOKEN_ISSUED},
-    },
+    api::{Certificate, Decision, DownloadRequest, EnvironmentStatus, Format, Review},
     lifecycle::{self, Tally},
 };
 
@@ -30,12 +27,11 @@ pub enum Part {
 
 /// What `who` has to do with the request.
 pub fn part(request: &DownloadRequest, who: &str) -> Part {
-    if lifecycle::same_person(requester(request), who) {
+    if lifecycle::same_person(request.requester(), who) {
         return Part::Asked;
     }
-    let digest = review(request).map_or("", |review| review.digest.as_str());
-    let votes = request.status.as_ref().and_then(|status| status.approvals.as_deref()).unwrap_or_default();
-    let mut own = votes.iter().filter(|vote| lifecycle::same_person(&vote.username, who));
+    let digest = request.review().map_or("", |review| review.digest.as_str());
+    let mut own = request.votes().iter().filter(|vote| lifecycle::same_person(&vote.username, who));
     if own.clone().any(|vote| vote.decision == Decision::Deny) {
         Part::Denied
     } else if own.any(|vote| vote.digest == digest) {
@@ -43,50 +39,6 @@ pub fn part(request: &DownloadRequest, who: &str) -> Part {
     } else {
         Part::None
     }
-}
-
-/// Who asks; nobody for a request that the API server did not stamp.
-pub fn requester(request: &DownloadRequest) -> &str {
-    request.spec.requested_by.as_ref().map_or("", |by| by.username.as_str())
-}
-
-/// Where it stands.
-pub fn phase(request: &DownloadRequest) -> Phase {
-    request.status.as_ref().and_then(|status| status.phase).unwrap_or_default()
-}
-
-/// What is under review, once the controller has looked.
-pub fn review(request: &DownloadRequest) -> Option<&Review> {
-    request.status.as_ref().and_then(|status| status.review.as_ref())
-}
-
-/// Why it stands where it stands: what the controller wrote last of that; of missing approvals what the votes say now.
-pub fn why(request: &DownloadRequest) -> String {
-    let Some(status) = &request.status else { return String::new() };
-    let message = |kind: &str, value: &str| {
-        let found = status.conditions.iter().find(|condition| condition.type_ == kind && condition.status == value);
-        found.map(|condition| condition.message.as_str()).filter(|message| !message.is_empty())
-    };
-    let closed = !status.phase.unwrap_or_default().is_open();
-    let ended = if closed { message(FINISHED, "True").or_else(|| message(FINISHED, "False")) } else { None };
-    ended
-        .or_else(|| message(STALLED, "True"))
-        .map(str::to_owned)
-        .or_else(|| lifecycle::awaiting_approval(request))
-        .or_else(|| written(status))
-        .unwrap_or_default()
-}
-
-/// What the controller wrote of an open request.
-fn written(status: &DownloadRequestStatus) -> Option<String> {
-    let message = |kind: &str, value: &str| {
-        let found = status.conditions.iter().find(|condition| condition.type_ == kind && condition.status == value);
-        found.map(|condition| condition.message.as_str()).filter(|message| !message.is_empty())
-    };
-    message(APPROVED, "False")
-        .or_else(|| message(TOKEN_ISSUED, "False"))
-        .or_else(|| message(TOKEN_ISSUED, "True"))
-        .map(str::to_owned)
 }
 
 /// `key of api, environment production: it holds the private key`.
@@ -134,7 +86,7 @@ pub fn asked(page: &mut Page, request: &DownloadRequest) {
 
 /// Adds what is agreed to, and who has agreed. `certificate` tells whose the fingerprints are.
 pub fn reviewed(page: &mut Page, request: &DownloadRequest, certificate: Option<&Certificate>, now: Timestamp) {
-    let Some(review) = review(request) else { return };
+    let Some(review) = request.review() else { return };
     let seen = certificate.and_then(|certificate| certificate.status.as_ref());
     let seen = seen.map(|status| status.environments.as_slice()).unwrap_or_default();
     let known = |fingerprint: &String| {
@@ -167,7 +119,7 @@ fn described(environment: &EnvironmentStatus, now: Timestamp) -> String {
 }
 
 fn votes(request: &DownloadRequest, review: &Review) -> Table {
-    let cast = request.status.as_ref().and_then(|status| status.approvals.as_deref()).unwrap_or_default();
+    let cast = request.votes();
     let tally = Tally::shown(request).unwrap_or_default();
     let mut table = Table::new(["WHO", "VOTE", "COUNTS", "REASON"]);
     for vote in cast {

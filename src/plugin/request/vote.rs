@@ -136,7 +136,7 @@ async fn under_review(ctx: &Ctx, ballot: &Ballot<'_>) -> Result<DownloadRequest,
         loop {
             let request: DownloadRequest = ctx.one(ballot.request, "list requests").await?;
             let votes = request.status.as_ref().is_some_and(|status| status.approvals.is_some());
-            if votes || !review::phase(&request).is_open() {
+            if votes || !request.phase().is_open() {
                 return Ok(request);
             }
             tokio::time::sleep(LOOK_AGAIN).await;
@@ -157,7 +157,7 @@ fn refuse(ctx: &Ctx, request: &DownloadRequest, who: &Requester, ballot: &Ballot
     match obstacle(request, me, ballot.decision, &flags) {
         Some(refusal) => Err(refusal),
         None => match ballot.digest {
-            Some(digest) if review::review(request).is_none_or(|review| review.digest != digest) => {
+            Some(digest) if request.review().is_none_or(|review| review.digest != digest) => {
                 Err(changed(ballot, &flags))
             }
             _ => Ok(()),
@@ -166,8 +166,8 @@ fn refuse(ctx: &Ctx, request: &DownloadRequest, who: &Requester, ballot: &Ballot
 }
 
 fn obstacle(request: &DownloadRequest, me: &str, decision: Decision, flags: &str) -> Option<PluginError> {
-    let (name, phase) = (request.name_any(), review::phase(request));
-    let why = review::why(request);
+    let (name, phase) = (request.name_any(), request.phase());
+    let why = lifecycle::summary(request).unwrap_or_default();
     if !phase.is_open() {
         return Some(PluginError::new(format!(
             "{name} is closed ({}: {why}): a vote changes nothing any more",
@@ -245,7 +245,7 @@ async fn append(
     ballot: &Ballot<'_>,
     reason: &str,
 ) -> Result<DownloadRequest, PluginError> {
-    let digest = review::review(shown).map(|review| review.digest.clone()).unwrap_or_default();
+    let digest = shown.review().map(|review| review.digest.clone()).unwrap_or_default();
     let sent = lifecycle::ballot(who, &digest, ballot.decision, reason);
     let mut request = shown.clone();
     for _ in 0..ATTEMPTS {
@@ -282,7 +282,7 @@ async fn append(
             }
         }
         refuse(ctx, &request, who, ballot)?;
-        if review::review(&request).is_none_or(|review| review.digest != digest) {
+        if request.review().is_none_or(|review| review.digest != digest) {
             return Err(changed(ballot, &ctx.flags()));
         }
     }
@@ -290,7 +290,7 @@ async fn append(
 }
 
 fn votes(request: &DownloadRequest) -> &[Approval] {
-    request.status.as_ref().and_then(|status| status.approvals.as_deref()).unwrap_or_default()
+    request.votes()
 }
 
 /// What happens now. The controller counts, so the object may not say yet.
@@ -300,7 +300,7 @@ fn follows(request: &DownloadRequest, decision: Decision) -> String {
     match decision {
         Decision::Deny => "One denial ends a request: no token of it works any more.".to_owned(),
         Decision::Approve if tally.is_enough() => {
-            format!("{given} of {required} approvals are given: {} may take the file.", review::requester(request))
+            format!("{given} of {required} approvals are given: {} may take the file.", request.requester())
         }
         Decision::Approve => format!("{given} of {required} approvals are given."),
     }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::pagination::{self, Listing, Page};
+use crate::api::{condition, words::ConditionType};
 use crate::server::http::{path::Place, refusal};
 use crate::server::{
     auth::caller::Caller,
@@ -22,7 +23,7 @@ use crate::server::{
     state::ServerState,
 };
 use crate::{
-    api::{Certificate, DateTime, EnvironmentStatus, ValidityTime, condition::READY},
+    api::{Certificate, DateTime, EnvironmentStatus, ValidityTime},
     cluster::error::During as _,
 };
 
@@ -93,7 +94,7 @@ pub struct EnvironmentView {
 impl CertificateView {
     fn of(certificate: &Certificate) -> Self {
         let status = certificate.status.clone().unwrap_or_default();
-        let ready = status.conditions.iter().find(|condition| condition.type_ == READY);
+        let ready = condition::find(&status.conditions, ConditionType::Ready);
         let environment = |environment: &crate::api::Environment| {
             let seen = status.environments.iter().find(|seen| seen.name == environment.name).cloned();
             EnvironmentView::of(&environment.name, &environment.secret_ref.name, seen.unwrap_or_default())

@@ -5,7 +5,7 @@ mod upkeep;
 use k8s_openapi::api::admissionregistration::v1::{AuditAnnotation, Validation};
 
 use super::{
-    Identity, cel,
+    Identity, STAYS_REVOKED, cel,
     draft::{self, Draft, on, right, rule, saying},
     name,
 };
@@ -192,7 +192,7 @@ fn revocation_stays() -> Validation {
             same(REVOKE),
             same(REVOKED_BY)
         ),
-        "a revoked request stays revoked: create another one",
+        &format!("{STAYS_REVOKED}: create another one"),
     )
 }
 

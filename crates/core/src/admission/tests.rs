@@ -3,7 +3,7 @@
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicySpec;
 
 use super::*;
-use crate::{api::Format, policy};
+use crate::api::Format;
 
 const CONTROLLER: &str = "system:serviceaccount:certcourier-system:controller";
 

@@ -59,8 +59,8 @@ pub fn judge(
     let record = stored.record.as_ref().ok_or(Reason::Unreadable)?;
     let since = match &record.state {
         State::Intact { since } => *since,
-        State::Broken { word, message } => {
-            return Err(Reason::Reported { word: word.clone(), message: message.clone() });
+        State::Broken { reason, message } => {
+            return Err(Reason::Reported { reason: reason.clone(), message: message.clone() });
         }
     };
     let epoch = live.epoch();

@@ -9,7 +9,9 @@ use super::{
     merge::{Sourced, said_by},
     verb,
 };
-use crate::api::{ApprovalScope, Duration, Format, KeyExport, Pkcs12Profile, UnattendedKeyFormats};
+use crate::api::{
+    ApprovalScope, Duration, Format, KeyExport, Pkcs12Profile, UnattendedKeyFormats, words::RefusalReason,
+};
 
 /// How far ahead the deadline of an unattended requester may lie.
 const UNATTENDED_DEADLINE: Duration = Duration::from_seconds(24 * 3600);
@@ -154,24 +156,24 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// One CamelCase word for status.reason, Events and metrics.
+    /// The same in one word, for `status.reason`.
     #[must_use]
-    pub const fn word(&self) -> &'static str {
+    pub const fn kind(&self) -> RefusalReason {
         match self {
-            Self::KeyExportDisabled { .. } => "KeyExportDisabled",
-            Self::CaKeyExportDisabled { .. } => "CAKeyExportDisabled",
-            Self::FormatNotAllowed { .. } => "FormatNotAllowed",
-            Self::NoFormatInCommon { .. } => "NoFormatInCommon",
-            Self::UnattendedKeyDenied { .. } => "UnattendedKeyDenied",
-            Self::DeadlineRequired => "DeadlineRequired",
-            Self::DeadlineTooFar { .. } => "DeadlineTooFar",
-            Self::DeadlinePassed { .. } => "DeadlinePassed",
-            Self::TokenTtlTooLong { .. } => "TokenTTLTooLong",
-            Self::LegacyNotAllowed { .. } => "LegacyNotAllowed",
-            Self::ReasonRequired { .. } => "ReasonRequired",
-            Self::PassphraseTooShort { .. } => "PassphraseTooShort",
-            Self::AccessRefused { .. } => "AccessRefused",
-            Self::PassphraseSecretRefused { .. } => "PassphraseSecretRefused",
+            Self::KeyExportDisabled { .. } => RefusalReason::KeyExportDisabled,
+            Self::CaKeyExportDisabled { .. } => RefusalReason::CaKeyExportDisabled,
+            Self::FormatNotAllowed { .. } => RefusalReason::FormatNotAllowed,
+            Self::NoFormatInCommon { .. } => RefusalReason::NoFormatInCommon,
+            Self::UnattendedKeyDenied { .. } => RefusalReason::UnattendedKeyDenied,
+            Self::DeadlineRequired => RefusalReason::DeadlineRequired,
+            Self::DeadlineTooFar { .. } => RefusalReason::DeadlineTooFar,
+            Self::DeadlinePassed { .. } => RefusalReason::DeadlinePassed,
+            Self::TokenTtlTooLong { .. } => RefusalReason::TokenTtlTooLong,
+            Self::LegacyNotAllowed { .. } => RefusalReason::LegacyNotAllowed,
+            Self::ReasonRequired { .. } => RefusalReason::ReasonRequired,
+            Self::PassphraseTooShort { .. } => RefusalReason::PassphraseTooShort,
+            Self::AccessRefused { .. } => RefusalReason::AccessRefused,
+            Self::PassphraseSecretRefused { .. } => RefusalReason::PassphraseSecretRefused,
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::controller::{
     watch::reconcile::PassError,
 };
 use crate::{
-    api::{DownloadRequest, condition::reason, names},
+    api::{DownloadRequest, names, words::StallReason},
     cluster::{
         error::Failure,
         secrets::{self, NewSecret},
@@ -43,8 +43,8 @@ pub(crate) enum Mint {
     Minted(lifecycle::Minted),
     /// Something of this name is somebody else's.
     Taken {
-        /// Reason of condition Stalled.
-        why: &'static str,
+        /// Why the request is stalled.
+        why: StallReason,
         /// What it is, and what to do.
         message: String,
     },
@@ -73,7 +73,7 @@ pub(crate) async fn mint(
                 "Role `{role}` lets others read Secret `{name}` and is not certcourier's; delete it, or create the request \
                  under another name"
             );
-            return Ok(Mint::Taken { why: reason::TOKEN_READABLE_BY_OTHERS, message });
+            return Ok(Mint::Taken { why: StallReason::TokenReadableByOthers, message });
         }
     };
     // Whether the requester may read a Secret of this name does not depend on whether there is one. Who needed a Role for
@@ -86,7 +86,7 @@ pub(crate) async fn mint(
         let message = format!(
             "Secret `{name}` is not certcourier's; rename or delete it, or create the request under another name"
         );
-        return Ok(Mint::Taken { why: reason::SECRET_NAME_TAKEN, message });
+        return Ok(Mint::Taken { why: StallReason::SecretNameTaken, message });
     };
     if may_read? {
         return Ok(Mint::Minted(minted(&contents, request, planned, None)?));
@@ -95,7 +95,7 @@ pub(crate) async fn mint(
         Ok(reader) => reader,
         Err(altered) => {
             sweep::all(context, request).await?;
-            return Ok(Mint::Taken { why: reason::TOKEN_READABLE_BY_OTHERS, message: changed_on_its_way(&altered) });
+            return Ok(Mint::Taken { why: StallReason::TokenReadableByOthers, message: changed_on_its_way(&altered) });
         }
     };
     if !reader.may_read {

@@ -3,8 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::api::words::MaterialProblem;
 use crate::{
-    api::{Certificate, EnvironmentStatus, Format, Pkcs12Profile, UnattendedKeyFormats, condition::reason},
+    api::{Certificate, EnvironmentStatus, Format, Pkcs12Profile, UnattendedKeyFormats},
     policy::{
         self, Access, Decision, Effective, Facts, Grant, NamedPolicy, Passphrase, Reason, Sourced, is_unattended,
     },
@@ -100,7 +101,7 @@ fn answer(known: &Known<'_>, format: Format) -> Answer {
     let access = if known.verbs_for(format) { Access::Allowed } else { Access::VerbRefused };
     let policies = known.policies.unwrap_or_default();
     let decision = policy::decide(&Facts {
-        certificate: known.certificate.metadata.name.as_deref().unwrap_or_default(),
+        certificate: known.certificate.key().name,
         environments: environments(known, format),
         format,
         requester: known.who,
@@ -133,7 +134,7 @@ fn answer(known: &Known<'_>, format: Format) -> Answer {
             answer.refused_because = reasons
                 .iter()
                 .filter(|reason| counts(reason))
-                .map(|reason| Because { reason: reason.word(), message: reason.to_string() })
+                .map(|reason| Because { reason: reason.kind().name(), message: reason.to_string() })
                 .collect();
             if !answer.refused_because.is_empty() {
                 answer.verdict = Verdict::Refused;
@@ -225,13 +226,15 @@ fn obstacle(seen: &EnvironmentStatus, format: Format) -> Option<String> {
 pub fn unseen(known: &Known<'_>) -> bool {
     let status = known.certificate.status.as_ref();
     !status.is_some_and(|status| status.environments.iter().any(|environment| environment.name == known.environment))
-        || seen(known, Format::Cert).iter().any(|seen| seen.reason.as_deref() == Some(reason::API_FORBIDDEN))
+        || seen(known, Format::Cert)
+            .iter()
+            .any(|seen| seen.reason.as_deref() == Some(MaterialProblem::ApiForbidden.name()))
 }
 
 /// What the policies come to for the environment.
 pub fn terms(known: &Known<'_>) -> Vec<Term> {
     let Some(policies) = known.policies else { return Vec::new() };
-    let name = known.certificate.metadata.name.as_deref().unwrap_or_default();
+    let name = known.certificate.key().name;
     let all = policy::merge(policies, name, &[known.environment]);
     let formats: Vec<&str> = all.formats.value.iter().map(|format| format.name()).collect();
     let ttl = all.finished_request_ttl.value.map_or_else(|| "never".to_owned(), |ttl| ttl.to_string());

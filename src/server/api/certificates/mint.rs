@@ -24,6 +24,7 @@ use utoipa::ToSchema;
 
 pub use self::body::FormatName;
 use self::body::{Asked, MintBody};
+use crate::api::words::MaterialProblem;
 use crate::server::{
     api::{
         audit::{self, Witness},
@@ -190,10 +191,10 @@ async fn judge(
     gathered: &Gathered,
     asked: &Asked,
 ) -> Result<Grant, ServerError> {
-    if let Material::Missing { word: "CertificateNotFound", .. } = gathered.material {
+    if let Material::Missing { problem: MaterialProblem::CertificateNotFound, .. } = gathered.material {
         return Err(no_certificate(draft));
     }
-    if let Material::Unusable { word: "UnknownEnvironment", message } = &gathered.material {
+    if let Material::Unusable { problem: MaterialProblem::UnknownEnvironment, message } = &gathered.material {
         return Err(ServerError::new(ErrorCode::UnknownEnvironment, message));
     }
     let guard = guard(state, draft).await;

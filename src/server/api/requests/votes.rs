@@ -202,7 +202,7 @@ async fn withdraw(
     let patched = api.patch(&place.name, &PatchParams::default(), &Patch::Merge(patch)).await;
     let request =
         patched.during("revoke", || described(place)).map_err(|error| refusal::passed_through(error, REVOKE_HINT))?;
-    let phase = request.status.as_ref().and_then(|status| status.phase).unwrap_or_default();
+    let phase = request.phase();
     if !phase.is_open() && phase != Phase::Revoked {
         let words = format!("the request is closed ({}): there is nothing left to withdraw", phase.name());
         return Err(ServerError::new(ErrorCode::RequestClosed, words));
@@ -248,7 +248,7 @@ async fn cast(
     vote: &Vote,
 ) -> Result<(DownloadRequest, bool), ServerError> {
     let digest = vote.digest.clone().unwrap_or_else(|| current_digest(&request));
-    let before = request.status.as_ref().and_then(|status| status.approvals.as_deref()).unwrap_or_default();
+    let before = request.votes();
     if has_voted(before, who, &digest, vote.decision) {
         return Ok((request, false));
     }
@@ -274,14 +274,14 @@ async fn request_under_review(caller: &Caller, place: &Place) -> Result<Download
         loop {
             let request = request_as(caller, place).await?;
             let status = request.status.clone().unwrap_or_default();
-            if !status.phase.unwrap_or_default().is_open() || status.approvals.is_some() {
+            if !status.phase().is_open() || status.approvals.is_some() {
                 return Ok(request);
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     };
     let request = tokio::time::timeout(FIRST_LOOK, waiting).await.unwrap_or_else(|_| Err(not_looked_at()))?;
-    let phase = request.status.as_ref().and_then(|status| status.phase).unwrap_or_default();
+    let phase = request.phase();
     if phase.is_open() {
         return Ok(request);
     }
@@ -290,7 +290,7 @@ async fn request_under_review(caller: &Caller, place: &Place) -> Result<Download
 }
 
 fn current_digest(request: &DownloadRequest) -> String {
-    let review = request.status.as_ref().and_then(|status| status.review.as_ref());
+    let review = request.review();
     review.map(|review| review.digest.clone()).unwrap_or_default()
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Found, Redeemer, refusal::SOON, too_slow};
+use crate::api::words::EventReason;
 use crate::server::{
     http::{
         error::{ErrorCode, ServerError},
@@ -58,9 +59,9 @@ fn note_replay(state: Arc<ServerState>, request: DownloadRequest, address: Strin
             "its token was presented again after it was used, from {address}; if that was no retry of the requester, \
              somebody else has the link (further attempts: audit record, token.reused)"
         );
-        let note = Note { mood: Mood::Warning, reason: "TokenReused", action: "Redeem", text };
+        let note = Note { mood: Mood::Warning, reason: EventReason::TokenReused, action: "Redeem", text };
         let now = state.clients.clock().now();
-        state.events.tell_once(&request, note, "TokenReused", now).await;
+        state.events.tell_once(&request, note, EventReason::TokenReused.name(), now).await;
     });
 }
 

@@ -190,11 +190,11 @@ async fn referenced_passphrase(
 
 fn sealed_passphrase(token: &Token, request: &DownloadRequest) -> Result<Passphrase, ServerError> {
     let refuse = |words: String| ServerError::new(ErrorCode::PassphraseRequired, words);
-    let minted = request.status.as_ref().and_then(|status| status.token.as_ref());
+    let minted = request.token();
     let Some((minted, sealed)) = minted.and_then(|minted| Some((minted, minted.sealed_passphrase.as_deref()?))) else {
         return Err(refuse("this token was minted without a passphrase; ask for another token".to_owned()));
     };
-    let uid = request.metadata.uid.as_deref().unwrap_or_default();
+    let uid = request.uid_text();
     let text: Zeroizing<String> =
         token::unseal(token, sealed, uid, minted.generation).map_err(|error| refuse(error.to_string()))?;
     Passphrase::new(text).map_err(|error| refuse(error.to_string()))

@@ -13,7 +13,7 @@ fn named(spec: CertificatePolicySpec) -> Vec<NamedPolicy> {
 fn words(decision: &Decision) -> Vec<&'static str> {
     match decision {
         Decision::Grant(_) => vec![],
-        Decision::Refuse(reasons) => reasons.iter().map(Reason::word).collect(),
+        Decision::Refuse(reasons) => reasons.iter().map(|reason| reason.kind().name()).collect(),
     }
 }
 

@@ -87,7 +87,7 @@ pub async fn take(
         match attempt.write(state, &request).await? {
             Ended::Ours(written) => {
                 attempt.tell(state, &request);
-                let requester = request.spec.requested_by.as_ref().map_or("", |by| by.username.as_str());
+                let requester = request.requester();
                 state.tokens.saw(&attempt.hash, requester, Instant::now());
                 return Ok(attempt.into_claimed(*written));
             }
@@ -136,7 +136,7 @@ impl Attempt {
 
         let mut random = Zeroizing::new([0; RANDOM_BYTES]);
         randomness::fill(random.as_mut_slice())?;
-        let token = Token::mint(&request.namespace().unwrap_or_default(), &request.name_any(), &random);
+        let token = Token::mint(request.key().namespace, &request.name_any(), &random);
         let generated_passphrase = if given.is_none() && generates_passphrase(request) {
             let made = generate_passphrase(&mut OperatingSystem);
             Some(made.map_err(|error| ServerError::internal().caused_by(error))?)
@@ -221,7 +221,7 @@ fn seal(
 }
 
 fn generation(request: &DownloadRequest) -> i64 {
-    request.status.as_ref().and_then(|status| status.token.as_ref()).map_or(0, |token| token.generation)
+    request.token().map_or(0, |token| token.generation)
 }
 
 fn hash(request: &DownloadRequest) -> Option<&str> {
