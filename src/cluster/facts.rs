@@ -27,7 +27,7 @@ use crate::{
 pub struct Known {
     /// The Certificate, if it exists.
     pub certificate: Option<Certificate>,
-    /// Every policy of the namespace, and the operator's own.
+    /// Every policy of the namespace, and the cluster policy.
     pub policies: Vec<NamedPolicy>,
     /// The request's receipt, if it exists.
     pub receipt: Option<DownloadReceipt>,
@@ -56,7 +56,7 @@ pub struct Gathered {
 pub async fn live(
     client: &Client,
     request: &DownloadRequest,
-    operator: Option<&NamedPolicy>,
+    cluster: Option<&NamedPolicy>,
 ) -> Result<Gathered, PolicyError> {
     let namespace = request.key().namespace;
     let certificates: Api<Certificate> = Api::namespaced(client.clone(), namespace);
@@ -67,7 +67,7 @@ pub async fn live(
         let found = materials(client, request, certificate.as_ref()).await?;
         Ok::<_, PolicyError>((certificate, found))
     };
-    let policies = policies::live(client, namespace, operator);
+    let policies = policies::live(client, namespace, cluster);
     let access = async { Ok(access(client, request).await?) };
     // A request that was not created yet has no uid, and no receipt.
     let receipt: OptionFuture<_> =

@@ -204,7 +204,7 @@ pub fn unfit(environment: &str, material: &Material, format: Format) -> Option<P
 
 fn unfit_for_key(material: &Material, format: Format) -> Option<RenderError> {
     match material.key_match() {
-        KeyMatch::NoKey => return Some(RenderError::NoPrivateKey { format: format }),
+        KeyMatch::NoKey => return Some(RenderError::NoPrivateKey { format }),
         KeyMatch::Mismatch => return Some(RenderError::KeyMismatch { subject: material.leaf().subject.clone() }),
         KeyMatch::Unverifiable { why } => return Some(RenderError::KeyUnverifiable { why: why.clone() }),
         KeyMatch::Matches => {}

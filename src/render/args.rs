@@ -63,6 +63,7 @@ pub struct RenderArgs {
 }
 
 /// `leaf-chain-key` and `key-leaf-chain`, with the programs that take them.
+#[must_use]
 pub fn pem_order() -> impl TypedValueParser<Value = PemOrder> {
     let values = PemOrder::ALL.map(|order| PossibleValue::new(order.flag()).help(order.taken_by()));
     PossibleValuesParser::new(values).try_map(|text| text.parse::<PemOrder>())

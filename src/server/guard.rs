@@ -13,7 +13,7 @@ use crate::{
         error::{ApiError, in_one_line},
         guard,
     },
-    guard::{Reason, Standing, Wanted, judge},
+    guard::{GuardProof, Reason, Wanted, judge},
     lifecycle::Guard,
 };
 
@@ -48,7 +48,7 @@ impl Watcher {
         }
         // Boxed, because most downloads end before it and need not carry its size.
         match Box::pin(self.look()).await {
-            Ok(Standing { epoch, since }) => Guard::Intact { epoch, since },
+            Ok(GuardProof { epoch, since }) => Guard::Intact { epoch, since },
             Err(reason) => {
                 tracing::warn!(%reason, word = reason.name(), "the admission policies are not proven to stand");
                 Guard::Broken { reason: reason.to_string() }
@@ -56,7 +56,7 @@ impl Watcher {
         }
     }
 
-    async fn look(&self) -> Result<Standing, Reason> {
+    async fn look(&self) -> Result<GuardProof, Reason> {
         let wanted = self.wanted.get_or_try_init(|| self.expect()).await?;
         let client = self.clients.reads();
         let (live, stored) =

@@ -1,5 +1,6 @@
 //! The `DownloadReceipt` kind.
 
+use certcourier_bundle::words;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -152,25 +153,15 @@ pub struct DownloadReceiptStatus {
     pub finished_at: Option<DateTime>,
 }
 
-/// How a delivery ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline)]
-#[expect(missing_docs, reason = "explained at DownloadReceiptStatus.outcome, where `kubectl explain` shows it")]
-pub enum Outcome {
-    Delivered,
-    Aborted,
-    Unknown,
-}
-
-impl Outcome {
-    /// Its name, as the API writes it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Delivered => "Delivered",
-            Self::Aborted => "Aborted",
-            Self::Unknown => "Unknown",
-        }
+words! {
+    /// How a delivery ended.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[schemars(inline)]
+    #[expect(missing_docs, reason = "explained at DownloadReceiptStatus.outcome, where `kubectl explain` shows it")]
+    pub enum Outcome {
+        Delivered,
+        Aborted,
+        Unknown,
     }
 }
 

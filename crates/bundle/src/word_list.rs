@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(Word::ALL.map(Word::name), ["Plain", "another_way"]);
         for word in Word::ALL {
             assert_eq!(Word::of_name(word.name()), Some(word));
-            assert!(*word.name() == word && word.to_string() == word);
+            assert!(*word.name() == word && word == word.to_string().as_str());
         }
         assert_eq!(Word::of_name("Other"), None);
     }

@@ -22,7 +22,7 @@ mod probe_outcome;
 mod reason;
 mod record;
 
-pub use evidence::{Evidence, Standing, judge};
+pub use evidence::{Evidence, GuardProof, judge};
 pub use live::{Kind, Live, LiveObject, Wanted};
 pub use look::{Look, Verdict};
 pub use mutators::{Mutator, Passers};

@@ -140,7 +140,7 @@ pub struct Step {
     /// The status to write; `None`: it is right as it is.
     pub status: Option<Box<DownloadRequestStatus>>,
     /// A token to mint on top of that status.
-    pub mint: Option<Mint>,
+    pub mint: Option<TokenPlan>,
     /// Whether the token's Secret, Role and RoleBinding are to be removed first.
     pub sweep: bool,
     /// When to look again though nothing changed.
@@ -151,7 +151,7 @@ pub struct Step {
 
 /// A token to mint.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mint {
+pub struct TokenPlan {
     /// Its number.
     pub generation: i64,
     /// The round of review it belongs to.
@@ -190,7 +190,7 @@ pub struct Minted {
     pub reader_name: Option<String>,
 }
 
-impl Mint {
+impl TokenPlan {
     /// The status that says the token was minted: the old one is dead from this write on.
     #[must_use]
     pub fn complete(

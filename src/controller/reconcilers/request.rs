@@ -156,7 +156,7 @@ async fn act(
     }
 }
 
-fn issued(planned: &lifecycle::Mint) -> lifecycle::Note {
+fn issued(planned: &lifecycle::TokenPlan) -> lifecycle::Note {
     lifecycle::Note {
         reason: EventReason::TokenIssued,
         message: format!(

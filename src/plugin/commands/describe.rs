@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::list;
-use crate::api::words::ConditionType;
+use crate::api::words::{ConditionReason, ConditionType};
 use crate::plugin::{
     cli::object_name,
     context::Ctx,
@@ -168,7 +168,7 @@ fn receipt_facts(page: &mut Page, receipt: &Receipt, now: Timestamp) {
     };
     let (spec, status) = (&receipt.spec, receipt.status.clone().unwrap_or_default());
     let outcome = match status.outcome {
-        Some(Outcome::Delivered) => Cell::toned(Tone::Good, "Delivered"),
+        Some(Outcome::Delivered) => Cell::toned(Tone::Good, Outcome::Delivered.name()),
         Some(Outcome::Aborted) => Cell::toned(Tone::Bad, "Aborted: the client went away before the end"),
         Some(Outcome::Unknown) => Cell::toned(Tone::Bad, "Unknown: the server ended before it could say"),
         None => Cell::toned(Tone::Waiting, "under way"),
@@ -213,7 +213,7 @@ fn next(request: &DownloadRequest, me: &str, flags: &str) -> Vec<String> {
         ],
         (Phase::Consumed, Part::Asked) => match ended(request) {
             None => vec![format!("the delivery is under way: kubectl certcourier wait {name} --for finished {flags}")],
-            Some("Delivered") => vec!["nothing: the file was delivered".to_owned()],
+            Some(reason) if *reason == ConditionReason::Delivered => vec!["nothing: the file was delivered".to_owned()],
             Some(_) => vec![again],
         },
         (Phase::Failed, Part::Asked) => vec![

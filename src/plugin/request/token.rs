@@ -14,6 +14,7 @@ use super::{
     args::{Ask, json},
     wait::{Standing, Wanted, follow},
 };
+use crate::api::http::ErrorCode;
 use crate::plugin::{
     client::{Known, Published, Server},
     context::Ctx,
@@ -152,7 +153,7 @@ pub async fn claim(
         match server.post::<Answer>(&path, &body).await {
             Ok((_, answer)) => return Ok(answer.taken(|path| server.at(path))),
             // What was agreed to changed in between: wait for new agreement.
-            Err(error) if error.code() == Some("approval_required") && attempt < ATTEMPTS => {}
+            Err(error) if error.code() == Some(ErrorCode::ApprovalRequired.name()) && attempt < ATTEMPTS => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -22,7 +22,7 @@ use crate::server::{
     state::ServerState,
 };
 use crate::{
-    api::{DateTime, DownloadReceipt},
+    api::{DateTime, DownloadReceipt, Outcome},
     cluster::error::During as _,
 };
 
@@ -193,7 +193,7 @@ pub async fn list_receipts(
 }
 
 fn known_outcome(text: &str) -> Result<&str, ServerError> {
-    if ["Delivered", "Aborted", "Unknown"].contains(&text) {
+    if Outcome::of_name(text).is_some() {
         return Ok(text);
     }
     Err(bad_request("outcome is not known: write Delivered, Aborted or Unknown"))

@@ -82,7 +82,7 @@ fn request_is_open(closed: &str) -> Validation {
             format!("variables.operator || !(variables.oldStatus.?phase.orValue('') in {closed})"),
             &format!("{REQUEST_CLOSED}: a vote changes nothing any more"),
         ),
-        &format!(
+        format!(
             "'{REQUEST_CLOSED} (' + string(variables.oldStatus.?phase.orValue('')) +
          '): a vote changes nothing any more'"
         ),

@@ -306,7 +306,7 @@ fn a_server_believes_only_a_fresh_record_of_the_very_objects_that_it_sees() {
         judge(live, &Wanted::of(&identity()), stored.as_ref(), MAX_AGE, at(0))
             .map_err(|reason| reason.name().to_owned())
     };
-    let standing = Standing { epoch: epoch.clone(), since: at(-500) };
+    let standing = GuardProof { epoch: epoch.clone(), since: at(-500) };
     let newest = "900";
     for probed in [-60, -1, 0, 5] {
         assert_eq!(judged(&live(), Some(stored(record(probed), newest))), Ok(standing.clone()), "{probed}");

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Guard, MOST_TOKENS, Mint,
+    Guard, MOST_TOKENS, TokenPlan,
     draft::{Draft, after, clear_stall, set_condition},
     table::wake_for_end,
 };
@@ -114,7 +114,7 @@ fn token_of_this_round(draft: &Draft<'_>) -> bool {
 }
 
 /// The next token, unless the guard forbids it.
-pub(super) fn plan_mint(draft: &mut Draft<'_>, grant: &Grant) -> Option<Mint> {
+pub(super) fn plan_mint(draft: &mut Draft<'_>, grant: &Grant) -> Option<TokenPlan> {
     if let Guard::Broken { reason: why } = &draft.seen.guard
         && draft.request().spec.format.holds_key()
     {
@@ -126,7 +126,7 @@ pub(super) fn plan_mint(draft: &mut Draft<'_>, grant: &Grant) -> Option<Mint> {
     }
     let by_secret = draft.request().delivery() == Delivery::Secret;
     let end = draft.end_of_use(Some(&grant.effective));
-    Some(Mint {
+    Some(TokenPlan {
         generation: draft.status.token.as_ref().map_or(0, |token| token.generation) + 1,
         round: draft.status.review.as_ref().map_or(1, |review| review.round),
         issued_at: draft.now,
@@ -138,7 +138,7 @@ pub(super) fn plan_mint(draft: &mut Draft<'_>, grant: &Grant) -> Option<Mint> {
 }
 
 /// What the conditions say once a token was minted.
-pub(super) fn minted(status: &mut DownloadRequestStatus, request: &DownloadRequest, mint: &Mint) {
+pub(super) fn minted(status: &mut DownloadRequestStatus, request: &DownloadRequest, mint: &TokenPlan) {
     status.phase = Some(Phase::TokenIssued);
     let until = mint.expires_at;
     let (why, message) = match &mint.secret_name {

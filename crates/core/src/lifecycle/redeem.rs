@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Guard, Material, Mint, Observed,
+    Guard, Material, Observed, TokenPlan,
     draft::Draft,
     mint::{all_minted, enough, plan_mint},
     next,
@@ -192,7 +192,7 @@ pub enum ClaimRefusal {
 ///
 /// # Errors
 /// [`ClaimRefusal`], before anything was changed.
-pub fn claim(seen: &Observed<'_>, now: Timestamp) -> Result<(DownloadRequestStatus, Mint), ClaimRefusal> {
+pub fn claim(seen: &Observed<'_>, now: Timestamp) -> Result<(DownloadRequestStatus, TokenPlan), ClaimRefusal> {
     if seen.request.delivery() == Delivery::Secret {
         return Err(ClaimRefusal::WrongDelivery(crate::api::names::token_secret(seen.request.key().name)));
     }

@@ -43,7 +43,7 @@ pub struct Facts<'a> {
     pub holds_ca_key: bool,
     /// What the API server's SubjectAccessReview says of the requester.
     pub access: Access,
-    /// Every policy of the namespace, and the operator's own.
+    /// Every policy of the namespace, and the cluster policy.
     pub policies: &'a [NamedPolicy],
 }
 

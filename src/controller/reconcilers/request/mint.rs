@@ -60,7 +60,7 @@ struct Contents {
 pub(crate) async fn mint(
     context: &Context,
     request: &DownloadRequest,
-    planned: &lifecycle::Mint,
+    planned: &lifecycle::TokenPlan,
 ) -> Result<Mint, PassError> {
     let (namespace, name) = (request.namespace().unwrap_or_default(), names::token_secret(&request.name_any()));
     let earlier = sweep::before_mint(context, request).await?;
@@ -125,7 +125,7 @@ fn reader_of(request: &DownloadRequest) -> Option<&str> {
 fn minted(
     contents: &Contents,
     request: &DownloadRequest,
-    planned: &lifecycle::Mint,
+    planned: &lifecycle::TokenPlan,
     reader_name: Option<String>,
 ) -> Result<lifecycle::Minted, PassError> {
     let uid = request.uid().unwrap_or_default();
@@ -144,7 +144,7 @@ fn minted(
 async fn place(
     context: &Context,
     request: &DownloadRequest,
-    planned: &lifecycle::Mint,
+    planned: &lifecycle::TokenPlan,
     namespace: &str,
     name: &str,
 ) -> Result<Option<Contents>, PassError> {

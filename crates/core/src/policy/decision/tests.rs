@@ -76,7 +76,7 @@ fn disjoint_formats_allow_nothing_and_name_both_policies() {
     let spec = |format| CertificatePolicySpec { allowed_formats: Some(vec![format]), ..Default::default() };
     let policies = vec![
         NamedPolicy { source: Source::Namespace("left".into()), spec: spec(Format::Cert) },
-        NamedPolicy { source: Source::Operator, spec: spec(Format::Der) },
+        NamedPolicy { source: Source::Cluster, spec: spec(Format::Der) },
     ];
     for format in [Format::Cert, Format::Der, Format::Fullchain] {
         let Decision::Refuse(reasons) = decide(&Facts { format, ..facts(&policies) }) else { panic!("{format}") };

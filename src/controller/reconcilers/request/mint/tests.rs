@@ -65,7 +65,7 @@ fn the_command_for_a_key_makes_a_file_that_nobody_else_reads() {
 fn the_passphrase_is_sealed_under_the_token() {
     let request = request(Format::Pkcs12, None);
     let contents = contents(&request, "payments").unwrap();
-    let planned = lifecycle::Mint {
+    let planned = lifecycle::TokenPlan {
         generation: 2,
         round: 1,
         issued_at: jiff::Timestamp::UNIX_EPOCH,
