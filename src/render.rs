@@ -11,7 +11,7 @@ use certcourier_bundle::{
     Pkcs12Profile, RawMaterial, RenderError, RenderOptions, parse_environment, render,
 };
 
-pub use args::RenderArgs;
+pub use args::{RenderArgs, pem_order};
 
 use crate::randomness::OperatingSystem;
 
@@ -69,7 +69,7 @@ fn make(args: &RenderArgs) -> Result<Artifact, Error> {
             friendly_name: args.friendly_name.clone(),
             iterations: args.iterations,
         },
-        pem_order: args.order.into(),
+        pem_order: args.order,
         passphrase,
         ..RenderOptions::new(&args.name)
     };

@@ -10,9 +10,16 @@ use std::{
 
 use certcourier::{
     admission::Identity,
+    api::{
+        Format, PemOrder,
+        http::ErrorCode,
+        words::{
+            ConditionReason, ConditionType, EventReason, FailureReason, GuardReason, GuardState, MaterialProblem,
+            MaterialReason,
+        },
+    },
     doctor::Check,
     manifests::{Installation, objects, serving_objects},
-    server::http::error::ErrorCode,
 };
 use serde_json::Value;
 
@@ -233,67 +240,64 @@ fn words(text: &str, heading: &str, column: usize) -> BTreeSet<String> {
     found
 }
 
-/// Every text in quotes behind one of these beginnings, in a source file.
-fn quoted(file: &str, beginnings: &[&str]) -> BTreeSet<String> {
-    let text = fs::read_to_string(root().join(file)).unwrap();
-    let text = text.split("#[cfg(test)]").next().unwrap();
-    let mut found = BTreeSet::new();
-    for beginning in beginnings {
-        let behind = text.split(beginning).skip(1);
-        found.extend(
-            behind.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next().map(str::to_owned)),
-        );
-    }
-    found.retain(|word| word.starts_with(|c: char| c.is_ascii_uppercase()) && word.chars().all(char::is_alphanumeric));
-    assert!(!found.is_empty(), "nothing was found in {file}: has it moved?");
-    found
-}
-
-fn all<const N: usize>(sets: [BTreeSet<String>; N]) -> BTreeSet<String> {
-    sets.into_iter().flatten().collect()
+fn names<'a>(words: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+    words.into_iter().map(str::to_owned).collect()
 }
 
 #[test]
 fn every_word_is_explained_and_no_other() {
     let text = page("troubleshooting.md");
-    let codes: BTreeSet<String> = ErrorCode::ALL.into_iter().map(|code| code.name().to_owned()).collect();
-    assert_eq!(words(&text, "## Codes of the HTTP API", 0), codes);
+    assert_eq!(words(&text, "## Codes of the HTTP API", 0), names(ErrorCode::ALL.map(ErrorCode::name)));
     for code in ErrorCode::ALL {
         let row = format!("| `{}` | {} | ", code.name(), code.status().as_u16());
         assert!(text.contains(&row), "{row}");
     }
-    assert_eq!(
-        words(&text, "## Conditions", 1),
-        quoted("crates/api/src/condition.rs", &[": &str ="]).difference(&types()).cloned().collect()
-    );
+    assert_eq!(words(&text, "## Conditions", 1), names(ConditionReason::ALL.map(ConditionReason::name)));
+    assert_eq!(words(&text, "## Events", 0), names(EventReason::ALL.map(EventReason::name)));
 
-    let of_bundle = all(["crates/bundle/src/material/error.rs", "crates/bundle/src/render/error.rs"]
-        .map(|file| quoted(file, &["=>", "=> {"])));
-    let of_secret = quoted("src/cluster/material.rs", &["=>"]);
-    let of_policy = quoted("crates/core/src/policy/decision.rs", &["=>"]);
-    let of_request = all([
-        quoted("src/cluster/facts.rs", &["word:"]),
-        quoted("crates/core/src/lifecycle/table.rs", &["fail(", "map_or("]),
-    ]);
-    let failed = all([of_policy, of_request, ["APIForbidden".to_owned()].into()]);
-    let explained = words(&text, "## Why a request failed", 0);
+    let of_bundle = names(MaterialReason::ALL.map(MaterialReason::name));
+    let problems = || MaterialProblem::OF_CLUSTER.into_iter().filter(|problem| !problem.is_of_request());
     let material = words(&text, "### Why material is unusable", 0);
-    assert_eq!(material, all([of_secret, of_bundle.clone()]));
-    assert_eq!(explained.difference(&material).cloned().collect::<BTreeSet<_>>(), failed);
+    assert_eq!(material, &of_bundle | &names(problems().map(MaterialProblem::name)));
     assert_eq!(words(&page("formats.md"), "## When a file is refused", 0), of_bundle);
+    // The section has the table of material below it.
+    let failures = names(FailureReason::all().map(FailureReason::name));
+    assert_eq!(words(&text, "## Why a request failed", 0), failures);
 
-    let guard = all([
-        quoted("crates/core/src/guard/reason.rs", &["=>"]),
-        quoted("crates/core/src/guard/record.rs", &["set(\"state\", "]),
-    ]);
+    let guard = &names(GuardReason::ALL.map(GuardReason::name)) | &names(GuardState::ALL.map(GuardState::name));
     assert_eq!(words(&text, "## The guard", 0), guard);
-    let checks: BTreeSet<String> = Check::ALL.iter().map(|check| check.name().to_owned()).collect();
-    assert_eq!(words(&text, "## What the doctor finds", 0), checks);
+    assert_eq!(words(&text, "## What the doctor finds", 0), names(Check::ALL.map(Check::name)));
 }
 
-/// The types of conditions, which the page has in front of their reasons.
-fn types() -> BTreeSet<String> {
-    ["Ready", "Approved", "TokenIssued", "Finished", "Stalled"].map(str::to_owned).into()
+#[test]
+fn the_page_of_conditions_has_every_type() {
+    let text = page("troubleshooting.md");
+    for kind in ConditionType::ALL {
+        assert!(text.contains(&format!("| {kind}=")), "{kind}");
+    }
+}
+
+#[test]
+fn the_pages_and_the_schema_say_the_same_of_every_format() {
+    let text = page("formats.md");
+    let rows = rows(&text);
+    let crd = fs::read_to_string(root().join("crds/downloadrequests.yaml")).unwrap();
+    for order in PemOrder::ALL {
+        let of_order = |row: &&Vec<&str>| row[0] == order.taken_by() && row[1].starts_with("`combined`");
+        let row = rows.iter().find(of_order).unwrap_or_else(|| panic!("no row for {}", order.taken_by()));
+        let named = row[1].contains(order.name()) || order == PemOrder::default();
+        assert!(named, "{row:?} does not name {order}");
+        let other = PemOrder::ALL.into_iter().find(|other| *other != order).unwrap();
+        assert!(!row[1].contains(other.name()), "{row:?} names {other}");
+        let said = format!("`{order}` ({}", order.taken_by());
+        assert!(crd.contains(&said), "crds/downloadrequests.yaml does not say {said}");
+    }
+    for format in Format::ALL {
+        let of_format = |row: &&Vec<&str>| row[0] == format!("`{format}`") && row.len() >= 4;
+        let row = rows.iter().find(of_format).unwrap_or_else(|| panic!("no row for {format}"));
+        assert_eq!(row[3] == "yes", format.holds_key(), "{format}");
+        assert!(row.last().unwrap().ends_with(&format!("`{}`", format.content_type())), "{format}");
+    }
 }
 
 /// The pages that people read: those in docs, and the two at the root, by their path from there.

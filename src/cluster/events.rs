@@ -14,7 +14,7 @@ use kube::{Api, Client, Resource, api::PostParams};
 use sha2::{Digest as _, Sha256};
 
 use super::error::{Failure, failure, in_one_line};
-use crate::{hex, text};
+use crate::{api::words::EventReason, hex, text};
 
 /// The API server refuses longer notes.
 const LONGEST_NOTE: usize = 1024;
@@ -36,8 +36,8 @@ pub enum Mood {
 pub struct Note<'a> {
     /// Whether somebody should look.
     pub mood: Mood,
-    /// One CamelCase word, such as `CertDownloaded`.
-    pub reason: &'a str,
+    /// Why it is told.
+    pub reason: EventReason,
     /// What the operator was doing, one CamelCase word, such as `Mint`.
     pub action: &'a str,
     /// A sentence; cut after 1,024 bytes.
@@ -104,7 +104,7 @@ impl Events {
                 ..ObjectMeta::default()
             },
             action: Some(note.action.to_owned()),
-            reason: Some(note.reason.to_owned()),
+            reason: Some(note.reason.name().to_owned()),
             note: Some(text.to_owned()),
             type_: Some(if note.mood == Mood::Normal { "Normal" } else { "Warning" }.to_owned()),
             event_time: Some(MicroTime(now)),
@@ -125,7 +125,7 @@ fn end_of_hour(now: Timestamp) -> Timestamp {
 /// The same for the same key about the same object at the same time; in the order of time.
 fn name(regarding: &ObjectReference, note: &Note<'_>, (key, at): (&str, Timestamp), controller: &str) -> String {
     let mut hash = Sha256::new();
-    for part in [regarding.uid.as_deref().unwrap_or_default(), controller, note.reason, note.action, key] {
+    for part in [regarding.uid.as_deref().unwrap_or_default(), controller, note.reason.name(), note.action, key] {
         hash.update(part.len().to_le_bytes());
         hash.update(part);
     }
@@ -151,7 +151,7 @@ mod tests {
     }
 
     fn note(text: &str) -> Note<'_> {
-        Note { mood: Mood::Normal, reason: "R", action: "A", text: text.to_owned() }
+        Note { mood: Mood::Normal, reason: EventReason::Usable, action: "A", text: text.to_owned() }
     }
 
     #[test]

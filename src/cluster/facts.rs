@@ -15,8 +15,9 @@ use super::{
     policies::{self, PolicyError},
     receipts,
 };
+use crate::api::words::MaterialProblem;
 use crate::{
-    api::{Approval, Certificate, DownloadReceipt, DownloadRequest, Environment, Format, Requester, condition::reason},
+    api::{Approval, Certificate, DownloadReceipt, DownloadRequest, Environment, Format, Requester},
     lifecycle::{self, AUTHENTICATED, Approvers, ReceiptSeen},
     policy::{self, Access, Decision, Facts, NamedPolicy, Passphrase},
 };
@@ -26,7 +27,7 @@ use crate::{
 pub struct Known {
     /// The Certificate, if it exists.
     pub certificate: Option<Certificate>,
-    /// Every policy of the namespace, and the operator's own.
+    /// Every policy of the namespace, and the cluster policy.
     pub policies: Vec<NamedPolicy>,
     /// The request's receipt, if it exists.
     pub receipt: Option<DownloadReceipt>,
@@ -55,9 +56,9 @@ pub struct Gathered {
 pub async fn live(
     client: &Client,
     request: &DownloadRequest,
-    operator: Option<&NamedPolicy>,
+    cluster: Option<&NamedPolicy>,
 ) -> Result<Gathered, PolicyError> {
-    let namespace = namespace(request);
+    let namespace = request.key().namespace;
     let certificates: Api<Certificate> = Api::namespaced(client.clone(), namespace);
     let name = &request.spec.certificate_ref.name;
     let certificate_and_materials = async {
@@ -66,7 +67,7 @@ pub async fn live(
         let found = materials(client, request, certificate.as_ref()).await?;
         Ok::<_, PolicyError>((certificate, found))
     };
-    let policies = policies::live(client, namespace, operator);
+    let policies = policies::live(client, namespace, cluster);
     let access = async { Ok(access(client, request).await?) };
     // A request that was not created yet has no uid, and no receipt.
     let receipt: OptionFuture<_> =
@@ -110,13 +111,13 @@ impl Gathered {
             certificate: &spec.certificate_ref.name,
             environments: self.environments.iter().map(String::as_str).collect(),
             format: spec.format,
-            requester: spec.requested_by.as_ref().map_or("", |by| by.username.as_str()),
+            requester: request.requester(),
             reason: spec.reason.as_deref(),
             token_ttl: spec.token_ttl,
             deadline: spec.deadline.as_ref().map(|deadline| deadline.0),
             profile: spec.pkcs12.as_ref().and_then(|options| options.profile).unwrap_or_default(),
             passphrase,
-            created: request.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0),
+            created: request.created().unwrap_or(now),
             holds_ca_key: self.materials.iter().any(|material| material.leaf().is_ca),
             access: self.access.clone(),
             policies: &self.known.policies,
@@ -150,7 +151,7 @@ pub fn passphrase_of(request: &DownloadRequest) -> Passphrase {
 /// # Errors
 /// [`ApiError`] when the API server refuses or does not answer.
 pub async fn access(client: &Client, request: &DownloadRequest) -> Result<Access, ApiError> {
-    let namespace = namespace(request);
+    let namespace = request.key().namespace;
     let nobody = Requester::default();
     let spec = &request.spec;
     let requester = spec.requested_by.as_ref().unwrap_or(&nobody);
@@ -169,7 +170,7 @@ pub async fn access(client: &Client, request: &DownloadRequest) -> Result<Access
 /// # Errors
 /// [`ApiError`] when the API server refuses or does not answer.
 pub async fn access_in_person(caller: &Client, request: &DownloadRequest) -> Result<Access, ApiError> {
-    let (namespace, spec) = (namespace(request), &request.spec);
+    let (namespace, spec) = (request.key().namespace, &request.spec);
     let right = (policy::verb(spec.format), "certificates", spec.certificate_ref.name.as_str());
     let secret = spec.passphrase_secret_ref.as_ref().map(|reference| reference.name.as_str());
     let may_get: OptionFuture<_> = secret.map(|secret| access::caller_may_get_secret(caller, namespace, secret)).into();
@@ -191,7 +192,7 @@ fn accessible(holds: bool, secret: Option<&str>, may_get: Option<bool>) -> Acces
 /// # Errors
 /// [`ApiError`] when the API server refuses or does not answer.
 pub async fn approvers(client: &Client, request: &DownloadRequest) -> Result<Approvers, ApiError> {
-    let (namespace, certificate) = (namespace(request), request.spec.certificate_ref.name.as_str());
+    let (namespace, certificate) = (request.key().namespace, request.spec.certificate_ref.name.as_str());
     let ask = async |vote: &Approval| {
         let mut groups = vote.groups.clone().unwrap_or_default();
         groups.push(AUTHENTICATED.to_owned());
@@ -229,7 +230,8 @@ async fn materials(
     };
     let names = environments.iter().map(|environment| environment.name.clone()).collect();
     let parts = Parts::of(spec.format);
-    let reads = environments.iter().map(|environment| material::read(client, namespace(request), environment, parts));
+    let reads =
+        environments.iter().map(|environment| material::read(client, request.key().namespace, environment, parts));
     let mut materials = Vec::new();
     for (environment, read) in environments.iter().zip(join_all(reads).await) {
         match usable(&environment.name, read, spec.format)? {
@@ -259,22 +261,22 @@ fn usable(
                 "environment `{environment}`: the operator may not read its Secret ({}); bind its ClusterRoles in this namespace",
                 error.cause()
             );
-            return Ok(Err(lifecycle::Material::Missing { word: reason::API_FORBIDDEN, message }));
+            return Ok(Err(lifecycle::Material::Missing { problem: MaterialProblem::ApiForbidden, message }));
         }
         Err(ReadError::Api(error)) => return Err(error),
     };
-    let (word, message) = (problem.code(), problem.to_string());
-    Ok(Err(if matches!(problem, material::Problem::SecretMissing { .. }) {
-        lifecycle::Material::Missing { word, message }
+    let (problem, message) = (problem.reason(), problem.to_string());
+    Ok(Err(if problem == MaterialProblem::SecretMissing {
+        lifecycle::Material::Missing { problem, message }
     } else {
-        lifecycle::Material::Unusable { word, message }
+        lifecycle::Material::Unusable { problem, message }
     }))
 }
 
 fn certificate_missing(request: &DownloadRequest) -> lifecycle::Material {
     let name = &request.spec.certificate_ref.name;
     lifecycle::Material::Missing {
-        word: "CertificateNotFound",
+        problem: MaterialProblem::CertificateNotFound,
         message: format!(
             "there is no Certificate `{name}` in this namespace; `kubectl get certificates.certcourier.io` lists those there are"
         ),
@@ -285,15 +287,11 @@ fn unknown_environment(request: &DownloadRequest, certificate: &Certificate) -> 
     let asked = request.spec.environment.as_deref().unwrap_or("(default)");
     let names: Vec<&str> = certificate.spec.environments.iter().map(|environment| environment.name.as_str()).collect();
     lifecycle::Material::Unusable {
-        word: "UnknownEnvironment",
+        problem: MaterialProblem::UnknownEnvironment,
         message: format!(
             "Certificate `{}` has no environment `{asked}`; it has {}",
             request.spec.certificate_ref.name,
             names.join(", ")
         ),
     }
-}
-
-fn namespace(request: &DownloadRequest) -> &str {
-    request.metadata.namespace.as_deref().unwrap_or_default()
 }

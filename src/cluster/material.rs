@@ -14,10 +14,7 @@ use super::{
     error::ApiError,
     secrets::{self, SecretBytes, SecretObject},
 };
-use crate::{
-    api::{Environment, Format, SecretKeys},
-    policy::holds_key,
-};
+use crate::api::{Environment, Format, SecretKeys, words::MaterialProblem};
 
 /// Which parts are taken out of the Secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +31,7 @@ impl Parts {
     /// What a file of this format is made of.
     #[must_use]
     pub const fn of(format: Format) -> Self {
-        if holds_key(format) { Self::WithKey } else { Self::Public }
+        if format.holds_key() { Self::WithKey } else { Self::Public }
     }
 }
 
@@ -105,15 +102,15 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// One CamelCase word, for a status and for tests.
+    /// The same in one word, for a status.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn reason(&self) -> MaterialProblem {
         match self {
-            Self::SecretMissing { .. } => "SecretMissing",
-            Self::WrongType { .. } => "WrongType",
-            Self::KeyMissing { .. } | Self::KeyEmpty { .. } => "KeyMissing",
-            Self::Unusable { cause, .. } => cause.reason(),
-            Self::Unfit { cause, .. } => cause.reason(),
+            Self::SecretMissing { .. } => MaterialProblem::SecretMissing,
+            Self::WrongType { .. } => MaterialProblem::WrongType,
+            Self::KeyMissing { .. } | Self::KeyEmpty { .. } => MaterialProblem::KeyMissing,
+            Self::Unusable { cause, .. } => MaterialProblem::Content(cause.reason()),
+            Self::Unfit { cause, .. } => MaterialProblem::Content(cause.reason()),
         }
     }
 }
@@ -201,13 +198,13 @@ fn bytes(value: &SecretBytes) -> &[u8] {
 /// Why no file of this format can be made of this material, if none can: the same words as rendering it would give.
 #[must_use]
 pub fn unfit(environment: &str, material: &Material, format: Format) -> Option<Problem> {
-    let cause = if holds_key(format) { unfit_for_key(material, format) } else { unfit_for_public(material, format) }?;
+    let cause = if format.holds_key() { unfit_for_key(material, format) } else { unfit_for_public(material, format) }?;
     Some(Problem::Unfit { environment: environment.to_owned(), cause })
 }
 
 fn unfit_for_key(material: &Material, format: Format) -> Option<RenderError> {
     match material.key_match() {
-        KeyMatch::NoKey => return Some(RenderError::NoPrivateKey { format: bundle_format(format) }),
+        KeyMatch::NoKey => return Some(RenderError::NoPrivateKey { format }),
         KeyMatch::Mismatch => return Some(RenderError::KeyMismatch { subject: material.leaf().subject.clone() }),
         KeyMatch::Unverifiable { why } => return Some(RenderError::KeyUnverifiable { why: why.clone() }),
         KeyMatch::Matches => {}
@@ -219,7 +216,7 @@ fn unfit_for_key(material: &Material, format: Format) -> Option<RenderError> {
 /// Files without a key are small and need no randomness: rendering is the check.
 fn unfit_for_public(material: &Material, format: Format) -> Option<RenderError> {
     let one = EnvironmentMaterial { environment: "environment", material };
-    render(bundle_format(format), &[one], &RenderOptions::new("certificate"), &mut NoRandomness).err()
+    render(format, &[one], &RenderOptions::new("certificate"), &mut NoRandomness).err()
 }
 
 /// For files that need none.
@@ -228,23 +225,6 @@ struct NoRandomness;
 impl Randomness for NoRandomness {
     fn fill(&mut self, _: &mut [u8]) -> Result<(), RandomnessError> {
         Err(RandomnessError::new("a file without a key needs no randomness"))
-    }
-}
-
-/// The same format in the words of the bundle crate.
-#[must_use]
-pub const fn bundle_format(format: Format) -> certcourier_bundle::Format {
-    match format {
-        Format::Cert => certcourier_bundle::Format::Cert,
-        Format::Chain => certcourier_bundle::Format::Chain,
-        Format::Fullchain => certcourier_bundle::Format::Fullchain,
-        Format::Ca => certcourier_bundle::Format::Ca,
-        Format::Der => certcourier_bundle::Format::Der,
-        Format::DerZip => certcourier_bundle::Format::DerZip,
-        Format::Key => certcourier_bundle::Format::Key,
-        Format::Pkcs12 => certcourier_bundle::Format::Pkcs12,
-        Format::Combined => certcourier_bundle::Format::Combined,
-        Format::Zip => certcourier_bundle::Format::Zip,
     }
 }
 

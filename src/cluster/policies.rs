@@ -1,4 +1,4 @@
-//! Where policies come from: the namespace's `CertificatePolicy` objects, read live, and the operator's own file.
+//! Where policies come from: the namespace's `CertificatePolicy` objects, read live, and the cluster policy, from a file.
 //!
 //! A policy that cannot be read stops everything it might speak of: leaving it out would allow more than it allows.
 
@@ -36,14 +36,14 @@ pub enum PolicyError {
     },
 }
 
-/// Every policy of a namespace, as of now, and the operator's own.
+/// Every policy of a namespace, as of now, and the cluster policy.
 ///
 /// # Errors
 /// [`PolicyError`] when they cannot be read, or one of them cannot be understood.
 pub async fn live(
     client: &Client,
     namespace: &str,
-    operator: Option<&NamedPolicy>,
+    cluster: Option<&NamedPolicy>,
 ) -> Result<Vec<NamedPolicy>, PolicyError> {
     let api: Api<DeserializeGuard<CertificatePolicy>> = Api::namespaced(client.clone(), namespace);
     let list = api
@@ -51,7 +51,7 @@ pub async fn live(
         .await
         .during("list", || format!("the CertificatePolicies of namespace {namespace}"))?;
     let mut policies = list.items.into_iter().map(named).collect::<Result<Vec<_>, _>>()?;
-    policies.extend(operator.cloned());
+    policies.extend(cluster.cloned());
     Ok(policies)
 }
 
@@ -70,7 +70,7 @@ pub fn named(policy: DeserializeGuard<CertificatePolicy>) -> Result<NamedPolicy,
     }
 }
 
-/// Why the operator's own policy cannot be used.
+/// Why the cluster policy cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyFileError {
     /// The file cannot be read.
@@ -92,7 +92,7 @@ pub enum PolicyFileError {
     },
 }
 
-/// Reads the operator's own policy: YAML, what stands under `spec` of a `CertificatePolicy`, or a whole one.
+/// Reads the cluster policy: YAML, what stands under `spec` of a `CertificatePolicy`, or a whole one.
 ///
 /// # Errors
 /// [`PolicyFileError`]; a field that is not known, or a value out of its bounds, is one.
@@ -100,7 +100,7 @@ pub fn load(path: &Path) -> Result<NamedPolicy, PolicyFileError> {
     let shown = path.display().to_string();
     let text = fs::read_to_string(path).map_err(|source| PolicyFileError::Read { path: shown.clone(), source })?;
     match parse(&text) {
-        Ok(spec) => Ok(NamedPolicy { source: Source::Operator, spec }),
+        Ok(spec) => Ok(NamedPolicy { source: Source::Cluster, spec }),
         Err(problem) => Err(PolicyFileError::Invalid { path: shown, problem }),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr as _};
 
+use crate::api::name::Namespace;
 use crate::{
     api::Duration,
     audit::{AuditArgs, cluster_name},
@@ -157,12 +158,8 @@ pub struct ElectionArgs {
 
 /// An empty one would mean all namespaces to the API server.
 fn namespace(text: &str) -> Result<String, String> {
-    let label =
-        |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    if text.is_empty() || text.len() > 63 || !label(text) {
-        return Err("write names of namespaces such as payments,web, or leave it out for all".to_owned());
-    }
-    Ok(text.to_owned())
+    let wrong = |_| "write names of namespaces such as payments,web, or leave it out for all".to_owned();
+    text.parse::<Namespace>().map(String::from).map_err(wrong)
 }
 
 fn at_least_a_second(text: &str) -> Result<Duration, String> {

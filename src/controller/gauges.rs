@@ -15,7 +15,7 @@ use prometheus_client::{
 };
 
 use super::watch::stores::Stores;
-use crate::api::{Certificate, CertificateStatus, Phase, condition::READY};
+use crate::api::{Certificate, CertificateStatus, Phase, condition, words::ConditionType};
 
 /// The stores of all scopes that are worked on. Clones share it. Empty unless this replica leads.
 #[derive(Clone, Default)]
@@ -79,7 +79,7 @@ fn encode_requests(encoder: &mut DescriptorEncoder<'_>, stores: &[Stores]) -> Re
     for stores in stores {
         for request in stores.requests.state() {
             if let Ok(request) = &request.0 {
-                let phase = request.status.as_ref().and_then(|status| status.phase).unwrap_or_default();
+                let phase = request.phase();
                 *counts.entry(phase).or_default() += 1;
             }
         }
@@ -117,5 +117,5 @@ fn encode_certificates(encoder: &mut DescriptorEncoder<'_>, all: &[&Certificate]
 }
 
 fn is_ready(status: &CertificateStatus) -> bool {
-    status.conditions.iter().any(|condition| condition.type_ == READY && condition.status == "True")
+    condition::find_true(&status.conditions, ConditionType::Ready).is_some()
 }

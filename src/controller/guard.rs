@@ -11,6 +11,7 @@ use super::{
     args::{GuardArgs, Mutators},
     context::{Context, not_looked},
 };
+use crate::api::words::EventReason;
 use crate::{
     admission::Identity,
     api::Requester,
@@ -289,10 +290,10 @@ impl<'a> Keeper<'a> {
                 let text = format!(
                     "the admission policies stand; requests for keys from before {since} are closed (seen at {at:.0})"
                 );
-                (Mood::Normal, "GuardIntact", text)
+                (Mood::Normal, EventReason::GuardIntact, text)
             }
-            State::Broken { word, message } => {
-                (Mood::Warning, "GuardBroken", format!("no key leaves, seen at {at:.0}: {word}: {message}"))
+            State::Broken { reason: why, message } => {
+                (Mood::Warning, EventReason::GuardBroken, format!("no key leaves, seen at {at:.0}: {why}: {message}"))
             }
         };
         self.context.events.tell(config_map, Note { mood, reason, action: "Probe", text }, self.now()).await;
@@ -320,7 +321,7 @@ impl<'a> Keeper<'a> {
                 (Mood::Warning, text)
             }
         };
-        let note = Note { mood, reason: "GuardMutators", action: "Probe", text };
+        let note = Note { mood, reason: EventReason::GuardMutators, action: "Probe", text };
         self.context.events.tell(config_map, note, self.now()).await;
     }
 

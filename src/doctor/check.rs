@@ -2,92 +2,75 @@
 
 use serde::Serialize;
 
-macro_rules! checks {
-    ($($(#[$doc:meta])* $name:ident,)+) => {
-        /// What is looked for: the id of a finding. The order is the one in which findings of one severity are listed.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-        pub enum Check {
-            $($(#[$doc])* $name,)+
-        }
+use crate::api::words;
 
-        impl Check {
-            /// Every one.
-            pub const ALL: &'static [Self] = &[$(Self::$name),+];
-
-            /// As the report and the documentation write it.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$name => stringify!($name),)+
-                }
-            }
-        }
-    };
-}
-
-checks! {
-    /// What the guard last wrote.
-    Guard,
-    /// The live admission policies beside those that should be there.
-    AdmissionPolicy,
-    /// Something that is not certcourier's can change requests and votes on their way.
-    MutatesRequests,
-    /// Who the admission policies take for the operator.
-    OperatorIdentity,
-    /// A subject can act as the operator.
-    BecomesOperator,
-    /// A subject that is not the operator is bound to a role of the operator.
-    HoldsOperatorRole,
-    /// A subject reads Secrets of the operator's namespace.
-    ReadsOperatorSecrets,
-    /// A subject decides where people's tokens go.
-    RedirectsPeople,
-    /// A subject can put another program in the server's place.
-    MovesServer,
-    /// A subject may do everything.
-    Everything,
-    /// A subject reads the Secrets behind Certificates.
-    ReadsSecrets,
-    /// A subject can have a pod read them.
-    MountsSecrets,
-    /// A subject may act as others.
-    Impersonates,
-    /// A subject can have client certificates of others.
-    IssuesCertificates,
-    /// A subject can act as the `ServiceAccount`s of a namespace with Certificates.
-    TakesServiceAccountTokens,
-    /// A subject may change admission policies and webhooks.
-    EditsAdmission,
-    /// A subject may change certcourier's kinds.
-    EditsKinds,
-    /// A subject may take the place of an API.
-    ReplacesAPI,
-    /// A subject can reach into the pods of every node.
-    ReachesNodes,
-    /// A subject may write Nodes.
-    WritesNodes,
-    /// A subject can act as one of Kubernetes' own controllers.
-    BecomesControlPlane,
-    /// A subject reads Secrets of kube-system.
-    ReadsKubeSystemSecrets,
-    /// A subject may grant rights that they do not have.
-    WidensRoles,
-    /// A subject may make roles and bindings.
-    WritesBindings,
-    /// A binding waits for a role of certcourier's that is not there.
-    DanglingBinding,
-    /// A `ClusterRole` adds such a right to a role that many have.
-    AggregatesRights,
-    /// A subject may delete the record with its namespace.
-    DeletesNamespaces,
-    /// A subject edits policies and takes part under them.
-    LoosensPolicies,
-    /// A group that everybody is in may take part.
-    EverybodyHolds,
-    /// A role with every verb on Certificates.
-    WildcardRole,
-    /// Requests that are refused for want of a deadline.
-    UnattendedWithoutDeadline,
-    /// A subject keeps Certificates and reads the Secrets that they name, as they must.
-    KeepsCertificates,
+words! {
+    /// What is looked for: the id of a finding. The order is the one in which findings of one severity are listed.
+    #[derive(Serialize)]
+    pub enum Check {
+        /// What the guard last wrote.
+        Guard,
+        /// The live admission policies beside those that should be there.
+        AdmissionPolicy,
+        /// Something that is not certcourier's can change requests and votes on their way.
+        MutatesRequests,
+        /// Who the admission policies take for the operator.
+        OperatorIdentity,
+        /// A subject can act as the operator.
+        BecomesOperator,
+        /// A subject that is not the operator is bound to a role of the operator.
+        HoldsOperatorRole,
+        /// A subject reads Secrets of the operator's namespace.
+        ReadsOperatorSecrets,
+        /// A subject decides where people's tokens go.
+        RedirectsPeople,
+        /// A subject can put another program in the server's place.
+        MovesServer,
+        /// A subject may do everything.
+        Everything,
+        /// A subject reads the Secrets behind Certificates.
+        ReadsSecrets,
+        /// A subject can have a pod read them.
+        MountsSecrets,
+        /// A subject may act as others.
+        Impersonates,
+        /// A subject can have client certificates of others.
+        IssuesCertificates,
+        /// A subject can act as the `ServiceAccount`s of a namespace with Certificates.
+        TakesServiceAccountTokens,
+        /// A subject may change admission policies and webhooks.
+        EditsAdmission,
+        /// A subject may change certcourier's kinds.
+        EditsKinds,
+        /// A subject may take the place of an API.
+        ReplacesAPI,
+        /// A subject can reach into the pods of every node.
+        ReachesNodes,
+        /// A subject may write Nodes.
+        WritesNodes,
+        /// A subject can act as one of Kubernetes' own controllers.
+        BecomesControlPlane,
+        /// A subject reads Secrets of kube-system.
+        ReadsKubeSystemSecrets,
+        /// A subject may grant rights that they do not have.
+        WidensRoles,
+        /// A subject may make roles and bindings.
+        WritesBindings,
+        /// A binding waits for a role of certcourier's that is not there.
+        DanglingBinding,
+        /// A `ClusterRole` adds such a right to a role that many have.
+        AggregatesRights,
+        /// A subject may delete the record with its namespace.
+        DeletesNamespaces,
+        /// A subject edits policies and takes part under them.
+        LoosensPolicies,
+        /// A group that everybody is in may take part.
+        EverybodyHolds,
+        /// A role with every verb on Certificates.
+        WildcardRole,
+        /// Requests that are refused for want of a deadline.
+        UnattendedWithoutDeadline,
+        /// A subject keeps Certificates and reads the Secrets that they name, as they must.
+        KeepsCertificates,
+    }
 }

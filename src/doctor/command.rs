@@ -14,6 +14,7 @@ use super::{
     report::{Report, Verdict},
     text,
 };
+use crate::api::name::{NameError, Namespace};
 use crate::cluster::{
     client::{ClientArgs, Clients, ConnectError, Role},
     error::{ApiError, in_one_line},
@@ -73,11 +74,8 @@ enum Output {
     Json,
 }
 
-fn namespace(text: &str) -> Result<String, String> {
-    if crate::admission::is_dns_label(text) {
-        return Ok(text.to_owned());
-    }
-    Err("write the name of a namespace, such as payments".to_owned())
+fn namespace(text: &str) -> Result<String, NameError> {
+    text.parse::<Namespace>().map(String::from)
 }
 
 /// Why there is no report.

@@ -18,8 +18,8 @@ use super::{
     yaml,
 };
 use crate::{
-    admission::{Identity, IdentityError, is_dns_label},
-    api::crds,
+    admission::{Identity, IdentityError},
+    api::{crds, name::is_label},
     cluster::error::in_one_line,
 };
 
@@ -127,7 +127,7 @@ pub fn print_manifests(args: &ManifestsArgs) -> ExitCode {
 }
 
 fn manifests(args: &ManifestsArgs) -> Result<String, CommandError> {
-    if let Some(wrong) = args.watch_namespaces.iter().find(|namespace| !is_dns_label(namespace)) {
+    if let Some(wrong) = args.watch_namespaces.iter().find(|namespace| !is_label(namespace)) {
         return Err(CommandError::WatchNamespace(wrong.clone()));
     }
     let identity = Identity::new(&args.namespace, &args.controller, &args.server)?;

@@ -2,29 +2,22 @@
 
 use std::{str::FromStr, time::Duration};
 
-use crate::api;
+use crate::api::{
+    self,
+    name::{NameError, Namespace, ObjectName},
+};
 
 /// Checks a namespace's name, so that a slip of the hand is not a path.
-pub fn namespace(text: &str) -> Result<String, String> {
-    if crate::admission::is_dns_label(text) {
-        return Ok(text.to_owned());
-    }
-    Err("write the name of a namespace, such as payments".to_owned())
+pub fn namespace(text: &str) -> Result<String, NameError> {
+    text.parse::<Namespace>().map(String::from)
 }
 
 /// The name of an object, so that a slip of the hand is not a path. `KIND/NAME` as `-o name` prints it is taken too.
-pub fn object_name(text: &str) -> Result<String, String> {
+pub fn object_name(text: &str) -> Result<String, NameError> {
     let (kind, name) = text.split_once('/').unwrap_or(("kind", text));
-    let fits = |part: &str| {
-        !part.is_empty()
-            && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-            && !part.starts_with('-')
-            && !part.ends_with('-')
-    };
-    if name.len() <= 253 && kind.split('.').all(fits) && name.split('.').all(fits) {
-        return Ok(name.to_owned());
-    }
-    Err("names have lower-case letters, digits, `-` and `.`, such as api".to_owned())
+    // A kind is written like a name: downloadrequest.certcourier.io/api.
+    let _: ObjectName = kind.parse()?;
+    name.parse::<ObjectName>().map(String::from)
 }
 
 /// `--request-timeout` as kubectl takes it: `0`, whole seconds, or a duration.

@@ -2,8 +2,9 @@
 
 use std::{path::PathBuf, str::FromStr};
 
+use certcourier_api::name::is_label;
 use certcourier_bundle::{Format, PemOrder, Pkcs12Options};
-use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,8 +52,8 @@ pub struct RenderArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) passphrase_file: Option<PathBuf>,
     /// Order of the parts of combined.
-    #[arg(long, value_enum, default_value_t = Order::LeafChainKey)]
-    pub(super) order: Order,
+    #[arg(long, value_parser = pem_order(), default_value = PemOrder::default().flag())]
+    pub(super) order: PemOrder,
     /// Where to write; `-` is standard output.
     #[arg(long, short, value_name = "FILE")]
     pub(super) output: PathBuf,
@@ -61,30 +62,17 @@ pub struct RenderArgs {
     pub(super) force: bool,
 }
 
-/// See [`PemOrder`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Order {
-    /// Leaf, chain, key: HAProxy and most others.
-    LeafChainKey,
-    /// Key, leaf, chain: lighttpd and stunnel.
-    KeyLeafChain,
-}
-
-impl From<Order> for PemOrder {
-    fn from(order: Order) -> Self {
-        match order {
-            Order::LeafChainKey => Self::LeafChainKey,
-            Order::KeyLeafChain => Self::KeyLeafChain,
-        }
-    }
+/// `leaf-chain-key` and `key-leaf-chain`, with the programs that take them.
+#[must_use]
+pub fn pem_order() -> impl TypedValueParser<Value = PemOrder> {
+    let values = PemOrder::ALL.map(|order| PossibleValue::new(order.flag()).help(order.taken_by()));
+    PossibleValuesParser::new(values).try_map(|text| text.parse::<PemOrder>())
 }
 
 fn environment(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
-        Some((name, file)) if crate::admission::is_dns_label(name) && !file.is_empty() => {
-            Ok((name.to_owned(), file.into()))
-        }
-        Some((name, _)) if !crate::admission::is_dns_label(name) => {
+        Some((name, file)) if is_label(name) && !file.is_empty() => Ok((name.to_owned(), file.into())),
+        Some((name, _)) if !is_label(name) => {
             Err(format!("`{name}` is not an environment's name: lower-case letters, digits and `-`"))
         }
         _ => Err("write NAME=FILE, such as prod=prod.crt".to_owned()),

@@ -13,9 +13,8 @@ use crate::{
         error::{ApiError, in_one_line},
         guard,
     },
-    guard::{Reason, Standing, Wanted, judge},
+    guard::{GuardProof, Reason, Wanted, judge},
     lifecycle::Guard,
-    policy::holds_key,
 };
 
 /// The server's eye on the admission policies. Keeps nothing of what it sees: the policies may go at any moment.
@@ -44,20 +43,20 @@ impl Watcher {
     /// What is known of the policies at this moment. Ask after everything else about the request was read: what was
     /// forged before then shows. Formats without a key do not wait for it.
     pub async fn of(&self, request: &DownloadRequest) -> Guard {
-        if !holds_key(request.spec.format) {
+        if !request.spec.format.holds_key() {
             return Guard::Unwatched;
         }
         // Boxed, because most downloads end before it and need not carry its size.
         match Box::pin(self.look()).await {
-            Ok(Standing { epoch, since }) => Guard::Intact { epoch, since },
+            Ok(GuardProof { epoch, since }) => Guard::Intact { epoch, since },
             Err(reason) => {
-                tracing::warn!(%reason, word = reason.word(), "the admission policies are not proven to stand");
+                tracing::warn!(%reason, word = reason.name(), "the admission policies are not proven to stand");
                 Guard::Broken { reason: reason.to_string() }
             }
         }
     }
 
-    async fn look(&self) -> Result<Standing, Reason> {
+    async fn look(&self) -> Result<GuardProof, Reason> {
         let wanted = self.wanted.get_or_try_init(|| self.expect()).await?;
         let client = self.clients.reads();
         let (live, stored) =

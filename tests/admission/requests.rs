@@ -4,7 +4,6 @@
 use certcourier::{
     admission::name::REQUESTS,
     api::{Format, Requester},
-    policy,
 };
 use serde_json::{Value, json};
 
@@ -165,7 +164,7 @@ async fn asking_needs_the_verb_of_the_format_and_the_right_to_what_is_named() {
         ),
     ];
     for format in Format::ALL {
-        let expect = if policy::is_public(format) { Allowed } else { Refused(REQUESTS, "lacks verb exportkey") };
+        let expect = if format.is_public() { Allowed } else { Refused(REQUESTS, "lacks verb exportkey") };
         let what = format!("a downloader asks for {format}");
         cases.push(case(what, person("carol"), by(&carol, &ns, &format!("f-{format}"), format.name()), expect));
     }

@@ -120,95 +120,6 @@ impl JsonSchema for Duration {
     }
 }
 
-/// The file to deliver.
-///
-/// Formats without a key: `cert` (leaf, PEM), `chain` (intermediates, PEM), `fullchain` (leaf and intermediates, PEM),
-/// `ca` (the Secret's ca.crt, PEM), `der` (leaf, DER), `der-zip` (the leaf of every environment, DER, zipped).
-/// Formats with the private key: `key` (PKCS#8 PEM), `pkcs12`, `combined` (leaf, chain and key in one PEM), `zip` (all of them).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(inline)]
-#[expect(missing_docs, reason = "the variants are listed above, where `kubectl explain` shows them")]
-pub enum Format {
-    Cert,
-    Chain,
-    Fullchain,
-    Ca,
-    Der,
-    DerZip,
-    Key,
-    Pkcs12,
-    Combined,
-    Zip,
-}
-
-impl Format {
-    /// Every format, in the order in which people read of them.
-    pub const ALL: [Self; 10] = [
-        Self::Cert,
-        Self::Chain,
-        Self::Fullchain,
-        Self::Ca,
-        Self::Der,
-        Self::DerZip,
-        Self::Key,
-        Self::Pkcs12,
-        Self::Combined,
-        Self::Zip,
-    ];
-
-    /// As people type it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Cert => "cert",
-            Self::Chain => "chain",
-            Self::Fullchain => "fullchain",
-            Self::Ca => "ca",
-            Self::Der => "der",
-            Self::DerZip => "der-zip",
-            Self::Key => "key",
-            Self::Pkcs12 => "pkcs12",
-            Self::Combined => "combined",
-            Self::Zip => "zip",
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// A format that certcourier does not know.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
-    "format `{0}` is not known; choose one of cert, chain, fullchain, ca, der, der-zip, key, pkcs12, combined, zip"
-)]
-pub struct UnknownFormat(String);
-
-impl FromStr for Format {
-    type Err = UnknownFormat;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|format| format.name() == text)
-            .ok_or_else(|| UnknownFormat(text.chars().take(32).collect()))
-    }
-}
-
-/// How a PKCS#12 file is encrypted: `Modern` (AES-256, HMAC-SHA-256) or `Legacy` (3DES and SHA-1, for Windows Server 2016 and older).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline)]
-#[expect(missing_docs, reason = "the variants are explained above, where `kubectl explain` shows them")]
-pub enum Pkcs12Profile {
-    #[default]
-    Modern,
-    Legacy,
-}
-
 /// What Kubernetes takes for the name of an object, as RE2: a reference that is not of this form can never be right.
 pub(super) const OBJECT_NAME: &str =
     r"self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')";
@@ -268,13 +179,6 @@ pub struct Approver {
     pub reason: String,
 }
 
-/// The order in which conditions are listed, so that a status reads the same each time.
-#[must_use]
-pub fn condition_rank(kind: &str) -> usize {
-    use super::condition::{APPROVED, FINISHED, READY, STALLED, TOKEN_ISSUED};
-    [READY, APPROVED, TOKEN_ISSUED, FINISHED, STALLED].iter().position(|known| *known == kind).unwrap_or(usize::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,14 +198,6 @@ mod tests {
         for text in ["", "5", "m", "5d", "5m1h", "-5m", "1.5h", "5m5m", "99999999999999999999h"] {
             let error = text.parse::<Duration>().unwrap_err().to_string();
             assert!(error.contains("1h30m"), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn format_names_are_those_of_the_schema() {
-        for format in Format::ALL {
-            assert_eq!(serde_json::to_value(format).unwrap(), format.name());
-            assert_eq!(format.name().parse::<Format>().unwrap(), format);
         }
     }
 }

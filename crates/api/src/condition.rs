@@ -1,17 +1,52 @@
-//! Condition types and reasons: a closed set, each explained in docs/troubleshooting.md.
+//! Conditions of the kinds: what they may say, and how a list of them is read.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-/// `Certificate`: every environment can be delivered.
-pub const READY: &str = "Ready";
-/// `DownloadRequest`: nobody's agreement is missing.
-pub const APPROVED: &str = "Approved";
-/// `DownloadRequest`: a token that can be used now exists.
-pub const TOKEN_ISSUED: &str = "TokenIssued";
-/// `DownloadRequest`: the outcome is known and final.
-pub const FINISHED: &str = "Finished";
-/// `DownloadRequest`: it cannot go on until somebody mends something.
-pub const STALLED: &str = "Stalled";
+use crate::words::{ConditionReason, ConditionType};
+
+/// The value of a condition, with its reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConditionStatus {
+    /// It is so.
+    True(ConditionReason),
+    /// It is not so.
+    False(ConditionReason),
+    /// It is not known whether it is so.
+    Unknown(ConditionReason),
+}
+
+impl ConditionStatus {
+    /// `True`, `False` or `Unknown`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::True(_) => "True",
+            Self::False(_) => "False",
+            Self::Unknown(_) => "Unknown",
+        }
+    }
+
+    /// Why.
+    #[must_use]
+    pub const fn reason(self) -> ConditionReason {
+        match self {
+            Self::True(reason) | Self::False(reason) | Self::Unknown(reason) => reason,
+        }
+    }
+}
+
+/// The condition of this type.
+#[must_use]
+pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
+    conditions.iter().find(|condition| condition.type_ == kind)
+}
+
+/// The condition of this type, while it is True.
+#[must_use]
+pub fn find_true(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
+    find(conditions, kind).filter(|condition| condition.status == "True")
+}
 
 /// The longest message of a condition, in characters, as Kubernetes bounds it; whoever writes one cuts it to this.
 pub const MAX_MESSAGE_CHARS: usize = 32_768;
@@ -56,43 +91,4 @@ pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
             }
         }
     })
-}
-
-/// Reasons of conditions.
-#[expect(missing_docs, reason = "each is one CamelCase word that docs/troubleshooting.md explains")]
-pub mod reason {
-    // Ready
-    pub const USABLE: &str = "Usable";
-    pub const UNUSABLE: &str = "Unusable";
-    // Approved
-    pub const NOT_REQUIRED: &str = "NotRequired";
-    pub const BY_PEOPLE: &str = "ByPeople";
-    pub const AWAITING_APPROVAL: &str = "AwaitingApproval";
-    pub const REVIEW_CHANGED: &str = "ReviewChanged";
-    pub const REFUSED: &str = "Refused";
-    pub const WAITING_FOR_CERTIFICATE: &str = "WaitingForCertificate";
-    // TokenIssued
-    pub const MINTED: &str = "Minted";
-    pub const NOT_YET: &str = "NotYet";
-    pub const AWAITING_CLAIM: &str = "AwaitingClaim";
-    pub const TOKEN_EXPIRED: &str = "TokenExpired";
-    pub const REPLACED: &str = "Replaced";
-    pub const GUARD_FAILED: &str = "GuardFailed";
-    pub const NO_EXTERNAL_URL: &str = "NoExternalURL";
-    pub const CLOSED: &str = "Closed";
-    // Finished (and, for Denied, Approved too)
-    pub const OPEN: &str = "Open";
-    pub const DELIVERED: &str = "Delivered";
-    pub const ABORTED: &str = "Aborted";
-    pub const UNKNOWN: &str = "Unknown";
-    pub const DENIED: &str = "Denied";
-    pub const EXPIRED: &str = "Expired";
-    pub const REVOKED: &str = "Revoked";
-    pub const FAILED: &str = "Failed";
-    // Stalled
-    pub const MATERIAL_UNUSABLE: &str = "MaterialUnusable";
-    pub const SECRET_NAME_TAKEN: &str = "SecretNameTaken";
-    pub const TOKEN_READABLE_BY_OTHERS: &str = "TokenReadableByOthers";
-    pub const API_FORBIDDEN: &str = "APIForbidden";
-    pub const NOT_STALLED: &str = "NotStalled";
 }

@@ -13,8 +13,10 @@ use utoipa::{
 
 use crate::{DateTime, Format};
 
+mod code;
 mod text;
 
+pub use code::ErrorCode;
 pub use text::{Object, PassphraseText, SecretText, filled, object, text};
 
 /// What to make, and on which terms.

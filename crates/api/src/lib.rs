@@ -15,21 +15,24 @@ mod common;
 pub mod condition;
 mod crds;
 pub mod http;
+mod key;
+pub mod name;
 mod policy;
 mod receipt;
 pub mod redact;
 mod request;
 pub mod text;
 mod validity;
+pub mod words;
 
+pub use certcourier_bundle::words;
+pub use certcourier_bundle::{Format, PemOrder, Pkcs12Profile, UnknownFormat};
 pub use certificate::{
     Certificate, CertificateSpec, CertificateStatus, Environment, EnvironmentStatus, SecretKeys, SecretReference,
 };
-pub use common::{
-    Approver, CertificateReference, DateTime, Decision, Duration, DurationError, Format, Pkcs12Profile, Requester,
-    condition_rank,
-};
+pub use common::{Approver, CertificateReference, DateTime, Decision, Duration, DurationError, Requester};
 pub use crds::crds;
+pub use key::ObjectKey;
 pub use policy::{
     ApprovalRules, ApprovalScope, CERTIFICATE_PATTERN, CertificatePolicy, CertificatePolicySpec, ENVIRONMENT_PATTERN,
     KeyExport, PassphraseRules, Pkcs12Rules, TokenRules, UnattendedKeyFormats, UnattendedRules,
@@ -40,7 +43,7 @@ pub use receipt::{
 };
 pub use request::{
     Approval, ApprovalCount, Delivery, DownloadRequest, DownloadRequestSpec, DownloadRequestStatus,
-    PassphraseReference, PemOrder, PemRequest, Phase, Pkcs12Request, PreviousToken, Review, Token, TokenEnd,
+    PassphraseReference, PemRequest, Phase, Pkcs12Request, PreviousToken, Review, Token, TokenEnd,
 };
 pub use validity::ValidityTime;
 

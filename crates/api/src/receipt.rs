@@ -1,5 +1,6 @@
 //! The `DownloadReceipt` kind.
 
+use certcourier_bundle::words;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -152,25 +153,15 @@ pub struct DownloadReceiptStatus {
     pub finished_at: Option<DateTime>,
 }
 
-/// How a delivery ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline)]
-#[expect(missing_docs, reason = "explained at DownloadReceiptStatus.outcome, where `kubectl explain` shows it")]
-pub enum Outcome {
-    Delivered,
-    Aborted,
-    Unknown,
-}
-
-impl Outcome {
-    /// Its name, as the API writes it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Delivered => "Delivered",
-            Self::Aborted => "Aborted",
-            Self::Unknown => "Unknown",
-        }
+words! {
+    /// How a delivery ended.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[schemars(inline)]
+    #[expect(missing_docs, reason = "explained at DownloadReceiptStatus.outcome, where `kubectl explain` shows it")]
+    pub enum Outcome {
+        Delivered,
+        Aborted,
+        Unknown,
     }
 }
 
@@ -180,4 +171,19 @@ pub struct ReceiptReference {
     /// Name of the DownloadReceipt. At most 253 characters.
     #[schemars(length(max = 253))]
     pub name: String,
+}
+
+/// What a receipt says of itself.
+impl DownloadReceipt {
+    /// The user name of the requester; empty where none was recorded.
+    #[must_use]
+    pub fn requester(&self) -> &str {
+        self.spec.requested_by.as_ref().map_or("", |by| by.username.as_str())
+    }
+
+    /// How the delivery ended, once that is known.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.status.as_ref()?.outcome
+    }
 }

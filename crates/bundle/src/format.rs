@@ -1,13 +1,16 @@
 //! The closed list of formats: what each is called and what it holds.
 //!
-//! Does not render. Everyone who decides what may leave the cluster asks here.
+//! Does not render. Everyone who decides what may leave the cluster asks here: policy, admission, server and plugin.
 
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// A kind of file that can be handed out. Text form: `cert`, `chain`, `fullchain`, `ca`, `der`,
 /// `der-zip`, `key`, `pkcs12`, `combined`, `zip`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// The leaf, PEM.
     Cert,
@@ -46,30 +49,36 @@ impl Format {
         Format::Zip,
     ];
 
-    /// Whether the file holds a private key.
+    /// Whether the file holds no private key.
     ///
-    /// The public formats are the closed list: one that is added later counts as holding a key until
-    /// somebody says here that it does not.
+    /// The list is closed: a format that is added later counts as holding a key until someone says here that it does
+    /// not.
     #[must_use]
-    pub fn holds_key(self) -> bool {
-        !matches!(self, Format::Cert | Format::Chain | Format::Fullchain | Format::Ca | Format::Der | Format::DerZip)
+    pub const fn is_public(self) -> bool {
+        matches!(self, Format::Cert | Format::Chain | Format::Fullchain | Format::Ca | Format::Der | Format::DerZip)
+    }
+
+    /// Whether the file holds a private key.
+    #[must_use]
+    pub const fn holds_key(self) -> bool {
+        !self.is_public()
     }
 
     /// Whether the file is made of every environment of a certificate, not of one.
     #[must_use]
-    pub fn every_environment(self) -> bool {
+    pub const fn every_environment(self) -> bool {
         matches!(self, Format::DerZip)
     }
 
     /// Whether the file holds a part that is encrypted under a passphrase.
     #[must_use]
-    pub fn needs_passphrase(self) -> bool {
+    pub const fn needs_passphrase(self) -> bool {
         matches!(self, Format::Pkcs12 | Format::Zip)
     }
 
     /// The text form, as people type it.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Format::Cert => "cert",
             Format::Chain => "chain",
@@ -82,6 +91,23 @@ impl Format {
             Format::Combined => "combined",
             Format::Zip => "zip",
         }
+    }
+
+    /// What is in the file, as `kubectl explain` says it behind the name; `pkcs12` explains itself.
+    #[must_use]
+    pub const fn content(self) -> Option<&'static str> {
+        Some(match self {
+            Format::Cert => "leaf, PEM",
+            Format::Chain => "intermediates, PEM",
+            Format::Fullchain => "leaf and intermediates, PEM",
+            Format::Ca => "the Secret's ca.crt, PEM",
+            Format::Der => "leaf, DER",
+            Format::DerZip => "the leaf of every environment, DER, zipped",
+            Format::Key => "PKCS#8 PEM",
+            Format::Pkcs12 => return None,
+            Format::Combined => "leaf, chain and key in one PEM",
+            Format::Zip => "all of them",
+        })
     }
 
     /// The media type of the file, for `Content-Type`.
@@ -102,20 +128,25 @@ impl Format {
 
 impl fmt::Display for Format {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.as_str())
+        formatter.pad(self.name())
     }
 }
 
-/// A text that is the name of no format.
+/// A text that is not the name of a format; its beginning is shown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown format: use one of cert, chain, fullchain, ca, der, der-zip, key, pkcs12, combined, zip")]
-pub struct UnknownFormat;
+#[error(
+    "format `{0}` is not known; choose one of cert, chain, fullchain, ca, der, der-zip, key, pkcs12, combined, zip"
+)]
+pub struct UnknownFormat(String);
 
 impl FromStr for Format {
     type Err = UnknownFormat;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Format::ALL.into_iter().find(|format| format.as_str() == text).ok_or(UnknownFormat)
+        Format::ALL
+            .into_iter()
+            .find(|format| format.name() == text)
+            .ok_or_else(|| UnknownFormat(text.chars().take(32).collect()))
     }
 }
 
@@ -131,18 +162,26 @@ mod tests {
     }
 
     #[test]
+    fn format_names_are_those_of_the_schema() {
+        for format in Format::ALL {
+            assert_eq!(serde_json::to_value(format).unwrap(), format.name());
+            assert_eq!(format.name().parse::<Format>().unwrap(), format);
+        }
+    }
+
+    #[test]
     fn other_spellings_are_refused_and_the_error_lists_every_format() {
         for text in ["", "PEM", "Cert", "cert ", "der_zip", "p12"] {
-            assert_eq!(text.parse::<Format>(), Err(UnknownFormat), "{text:?}");
+            assert_eq!(text.parse::<Format>(), Err(UnknownFormat(text.to_owned())), "{text:?}");
         }
         for format in Format::ALL {
-            assert!(UnknownFormat.to_string().contains(format.as_str()));
+            assert!(UnknownFormat(String::new()).to_string().contains(format.name()));
         }
     }
 
     #[test]
     fn only_the_formats_without_a_key_are_public() {
-        let public: Vec<_> = Format::ALL.into_iter().filter(|format| !format.holds_key()).map(Format::as_str).collect();
+        let public: Vec<_> = Format::ALL.into_iter().filter(|format| !format.holds_key()).map(Format::name).collect();
         assert_eq!(public, ["cert", "chain", "fullchain", "ca", "der", "der-zip"]);
     }
 

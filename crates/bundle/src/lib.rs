@@ -25,7 +25,10 @@ mod pem;
 mod pkcs12;
 mod randomness;
 mod render;
+#[cfg(feature = "schema")]
+mod schema;
 mod timestamp;
+mod word_list;
 mod zip_writer;
 
 pub use delivery::{content_digest, content_disposition};
@@ -33,10 +36,10 @@ pub use environment::{EnvironmentError, EnvironmentMaterial, parse_environment};
 pub use file_name::file_name;
 pub use format::{Format, UnknownFormat};
 pub use material::{
-    CertificateError, ChainError, KeyMatch, LeafFacts, Limits, Material, MaterialError, Misfit, Part, PrivateKeyError,
-    RawMaterial,
+    CertificateError, ChainError, KeyMatch, LeafFacts, Limits, Material, MaterialError, MaterialReason, Misfit, Part,
+    PrivateKeyError, RawMaterial,
 };
 pub use passphrase::{LONGEST_PASSPHRASE, Passphrase, PassphraseError, generate_passphrase};
 pub use pkcs12::{Pkcs12Options, Pkcs12OptionsError, Pkcs12Profile, UnknownPkcs12Profile};
 pub use randomness::{Randomness, RandomnessError};
-pub use render::{Artifact, PemOrder, RenderError, RenderOptions, render};
+pub use render::{Artifact, PemOrder, RenderError, RenderOptions, UnknownPemOrder, render};

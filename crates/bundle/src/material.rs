@@ -12,6 +12,7 @@ mod key_algorithm;
 mod misfit;
 mod name;
 mod private_key;
+mod reason;
 mod rsa_oddity;
 mod signature;
 mod signature_algorithm;
@@ -27,6 +28,7 @@ use self::private_key::{PrivateKey, PublicHalf, same_point};
 pub use self::certificate::LeafFacts;
 pub use self::error::{CertificateError, ChainError, MaterialError, Part, PrivateKeyError};
 pub use self::misfit::Misfit;
+pub use self::reason::MaterialReason;
 
 /// The contents of a Secret of type `kubernetes.io/tls`, as they were read. No `Debug`.
 ///

@@ -6,6 +6,7 @@
 mod archive;
 mod error;
 mod manifest;
+mod pem_order;
 mod text;
 
 use std::fmt;
@@ -21,16 +22,7 @@ use crate::pkcs12::{self, Content, Pkcs12Options};
 use crate::randomness::Randomness;
 
 pub use self::error::RenderError;
-
-/// Order of the parts of a `combined` file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum PemOrder {
-    /// Leaf, chain, key: what `HAProxy` and most others take.
-    #[default]
-    LeafChainKey,
-    /// Key, leaf, chain: for those that read the key first, such as lighttpd and stunnel.
-    KeyLeafChain,
-}
+pub use self::pem_order::{PemOrder, UnknownPemOrder};
 
 /// What a requester chose. No clock and no randomness: see [`render()`].
 #[derive(Clone, Debug)]

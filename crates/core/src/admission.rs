@@ -26,8 +26,8 @@ use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, Val
 use kube::ResourceExt as _;
 
 pub use draft::spec_digest;
+pub use identity::subject;
 pub use identity::{Identity, IdentityError};
-pub use identity::{is_dns_label, subject};
 pub use stamp::stamp;
 
 /// Which edition of the policies these are; in the annotation [`REVISION_ANNOTATION`] of each, before their digest.
@@ -41,6 +41,12 @@ pub const PROBE_DIGEST: &str = "guard-probe";
 
 /// What every policy says of a guard probe, whoever sends it.
 pub const PROBE_MESSAGE: &str = "guard probe: refused on purpose, whoever asks";
+
+/// How admission begins to say that a request is over, where somebody votes. The HTTP API answers `request_closed`.
+pub const REQUEST_CLOSED: &str = "the request is closed";
+
+/// The same of a revocation that stays as it is.
+pub const STAYS_REVOKED: &str = "a revoked request stays revoked";
 
 /// Names of the policies; each binding has the name of its policy.
 pub mod name {

@@ -28,7 +28,7 @@ mod reason;
 mod record;
 
 pub use epoch::{Intact, keep};
-pub use evidence::{Evidence, Standing, judge};
+pub use evidence::{Evidence, GuardProof, judge};
 pub use live::{Live, Wanted};
 pub use look::{Look, Verdict};
 pub use mutators::Mutator;

@@ -8,6 +8,8 @@ mod mint;
 mod redeem;
 mod retire;
 mod review;
+mod round;
+mod summary;
 mod table;
 mod vote;
 mod votes;
@@ -16,7 +18,10 @@ mod wake;
 use jiff::Timestamp;
 
 use crate::{
-    api::{DownloadRequest, DownloadRequestStatus, Outcome, PreviousToken, Token, TokenEnd},
+    api::{
+        DownloadRequest, DownloadRequestStatus, Outcome, PreviousToken, Token, TokenEnd,
+        words::{EventReason, MaterialProblem},
+    },
     policy::Decision,
 };
 
@@ -25,6 +30,7 @@ pub use mint::stall;
 pub use redeem::{ClaimRefusal, Refusal, claim, present, redeem};
 pub use retire::{Retention, outcome_overdue, receipt_expiry, request_expiry};
 pub use review::{digest, same_person};
+pub use summary::summary;
 pub use table::{next, too_many_open};
 pub use vote::{
     Ballot, GivenReason, LONGEST_REASON, NoReason, Part, VoteRefusal, cast, entry, is_reviewed, may_vote, part, vote,
@@ -84,16 +90,16 @@ impl Default for Settings {
 pub enum Material {
     /// The Certificate or a Secret is not there (yet).
     Missing {
-        /// One CamelCase word, such as `CertificateNotFound`.
-        word: &'static str,
-        /// What is missing, and what to do.
+        /// What is missing.
+        problem: MaterialProblem,
+        /// The same in a sentence, and what to do.
         message: String,
     },
     /// It is there and cannot be delivered.
     Unusable {
-        /// One CamelCase word, such as `KeyMismatch` or `UnknownEnvironment`.
-        word: &'static str,
-        /// What is wrong, in which environment, and what to do.
+        /// What is wrong.
+        problem: MaterialProblem,
+        /// The same in a sentence, in which environment, and what to do.
         message: String,
     },
     /// It can be delivered.
@@ -139,7 +145,7 @@ pub struct Step {
     /// The status to write; `None`: it is right as it is.
     pub status: Option<Box<DownloadRequestStatus>>,
     /// A token to mint on top of that status.
-    pub mint: Option<Mint>,
+    pub mint: Option<TokenPlan>,
     /// Whether the token's Secret, Role and RoleBinding are to be removed first.
     pub sweep: bool,
     /// When to look again though nothing changed.
@@ -150,7 +156,7 @@ pub struct Step {
 
 /// A token to mint.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mint {
+pub struct TokenPlan {
     /// Its number.
     pub generation: i64,
     /// The round of review it belongs to.
@@ -170,8 +176,8 @@ pub struct Mint {
 /// Something people should hear of: an Event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// One CamelCase word.
-    pub reason: &'static str,
+    /// Why.
+    pub reason: EventReason,
     /// A sentence.
     pub message: String,
     /// Whether it is a warning.
@@ -189,7 +195,7 @@ pub struct Minted {
     pub reader_name: Option<String>,
 }
 
-impl Mint {
+impl TokenPlan {
     /// The status that says the token was minted: the old one is dead from this write on.
     #[must_use]
     pub fn complete(

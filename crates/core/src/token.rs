@@ -18,7 +18,10 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::hex;
+use crate::{
+    api::name::{Namespace, ObjectName},
+    hex,
+};
 
 pub use prepare::{PrepareError, Prepared, generates_passphrase, prepare};
 
@@ -94,10 +97,12 @@ impl Token {
         let address = Base64UrlUnpadded::decode_vec(address).map_err(|_| MalformedToken::Shape)?;
         let address = String::from_utf8(address).map_err(|_| MalformedToken::Shape)?;
         let (namespace, request) = address.split_once('/').ok_or(MalformedToken::Shape)?;
-        if random.len() != RANDOM_BYTES || !is_object_name(namespace, 63) || !is_object_name(request, 253) {
+        let namespace: Namespace = namespace.parse().map_err(|_| MalformedToken::Shape)?;
+        let request: ObjectName = request.parse().map_err(|_| MalformedToken::Shape)?;
+        if random.len() != RANDOM_BYTES {
             return Err(MalformedToken::Shape);
         }
-        Ok(Self { text: Zeroizing::new(text.to_owned()), namespace: namespace.to_owned(), request: request.to_owned() })
+        Ok(Self { text: Zeroizing::new(text.to_owned()), namespace: namespace.into(), request: request.into() })
     }
 
     /// The token's text, for the one place that hands it out.
@@ -185,13 +190,6 @@ fn associated_data(request_uid: &str, generation: i64) -> Vec<u8> {
 
 fn checksum(text: &str) -> String {
     Base64UrlUnpadded::encode_string(&crc32fast::hash(text.as_bytes()).to_be_bytes())
-}
-
-/// Names of Kubernetes objects: lower-case letters, digits, `-` and `.`.
-fn is_object_name(text: &str, longest: usize) -> bool {
-    !text.is_empty()
-        && text.len() <= longest
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.')
 }
 
 #[cfg(test)]

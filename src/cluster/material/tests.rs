@@ -58,7 +58,7 @@ fn a_secret_is_read_only_if_its_type_allows_it() {
         ("", Some(SecretKeys::default()), Some("WrongType")),
     ] {
         let read = read_of(keys, type_name, content, Parts::WithKey);
-        assert_eq!(read.err().map(|problem| problem.code()), code, "{type_name}");
+        assert_eq!(read.err().map(|problem| problem.reason().name()), code, "{type_name}");
     }
 }
 
@@ -66,7 +66,7 @@ fn a_secret_is_read_only_if_its_type_allows_it() {
 fn each_thing_that_is_missing_is_named() {
     let pki = pki();
     let missing = parse(&environment(None), &SecretKeys::default(), None, Parts::Public).err().unwrap();
-    assert_eq!(missing.code(), "SecretMissing");
+    assert_eq!(missing.reason().name(), "SecretMissing");
     assert_eq!(
         missing.to_string(),
         "environment `production`: Secret `api-tls` does not exist; create it, or correct its secretRef"
@@ -84,7 +84,7 @@ fn each_thing_that_is_missing_is_named() {
     ] {
         let content: Vec<(&str, &[u8])> = content.into_iter().map(|(key, text)| (key, text.as_bytes())).collect();
         let problem = read_of(keys, TLS, &content, parts).err().unwrap();
-        assert_eq!(problem.code(), "KeyMissing");
+        assert_eq!(problem.reason().name(), "KeyMissing");
         assert!(problem.to_string().contains(named), "{problem}");
     }
 }
@@ -107,7 +107,7 @@ fn unreadable_material_names_the_environment_and_shows_nothing_of_the_key() {
     ] {
         let content: &[(&str, &[u8])] = &[("tls.crt", certificate.as_bytes()), ("tls.key", key.as_bytes())];
         let problem = read_of(None, TLS, content, Parts::WithKey).err().unwrap();
-        assert_eq!(problem.code(), code);
+        assert_eq!(problem.reason().name(), code);
         let text = format!("{problem} {problem:?}");
         assert!(text.contains("environment `production`") && !text.contains("Y2FuYXJ5"), "{text}");
     }
@@ -154,7 +154,7 @@ fn material_is_fit_for_the_files_that_can_be_made_of_it() {
         let material = read_of(None, TLS, content, Parts::Everything).unwrap();
         let found: Vec<(Format, &str)> = [Cert, Chain, Fullchain, Ca, Der, Key, Pkcs12, Combined, Zip]
             .into_iter()
-            .filter_map(|format| Some((format, unfit("production", &material, format)?.code())))
+            .filter_map(|format| Some((format, unfit("production", &material, format)?.reason().name())))
             .collect();
         assert_eq!(found, unfit_formats);
     }

@@ -143,7 +143,7 @@ async fn is_in_use(
 ) -> Result<bool, ApiError> {
     let Owner::Request { name: request, uid } = owner else { return Ok(false) };
     let uses = |request: &DownloadRequest| {
-        let token = request.status.as_ref().and_then(|status| status.token.as_ref());
+        let token = request.token();
         request.metadata.uid.as_ref() == Some(uid) && token.and_then(|token| token.reader_name.as_deref()) == Some(name)
     };
     let known = requests.get(&ObjectRef::new(request).within(namespace));

@@ -16,7 +16,10 @@ use crate::controller::{
     watch::reconcile::{AFTER_CONFLICT, Again, PassError},
 };
 use crate::{
-    api::{Certificate, CertificateStatus, Environment, condition::READY},
+    api::{
+        Certificate, CertificateStatus, Environment, condition,
+        words::{ConditionType, EventReason},
+    },
     cluster::{
         error::{ApiError, Failure},
         events::{Mood, Note},
@@ -58,7 +61,7 @@ pub(crate) async fn reconcile(context: &Context, certificate: &Certificate) -> R
 
 /// How long a Certificate with this status is left alone.
 fn pause(status: &CertificateStatus, intervals: &Intervals) -> Duration {
-    let usable = status.conditions.iter().any(|condition| condition.type_ == READY && condition.status == "True");
+    let usable = condition::find_true(&status.conditions, ConditionType::Ready).is_some();
     let whole = intervals.certificate_interval.get();
     if usable { whole } else { intervals.retry_interval.get().min(whole) }
 }
@@ -74,10 +77,8 @@ async fn observe(context: &Context, namespace: &str, environment: &Environment) 
 
 /// An Event when Ready says something else than before.
 fn note(before: Option<&CertificateStatus>, after: Option<&CertificateStatus>) -> Option<Note<'static>> {
-    let ready = |status: Option<&CertificateStatus>| {
-        let conditions = &status?.conditions;
-        conditions.iter().find(|condition| condition.type_ == READY).cloned()
-    };
+    let ready =
+        |status: Option<&CertificateStatus>| condition::find(&status?.conditions, ConditionType::Ready).cloned();
     let (before, after) = (ready(before), ready(after)?);
     if before.is_some_and(|before| before.status == after.status && before.message == after.message) {
         return None;
@@ -85,7 +86,7 @@ fn note(before: Option<&CertificateStatus>, after: Option<&CertificateStatus>) -
     let usable = after.status == "True";
     Some(Note {
         mood: if usable { Mood::Normal } else { Mood::Warning },
-        reason: if usable { "Usable" } else { "Unusable" },
+        reason: if usable { EventReason::Usable } else { EventReason::Unusable },
         action: "Inspect",
         text: after.message,
     })
@@ -97,7 +98,11 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::{controller::ControllerArgs, lifecycle::set_condition};
+    use crate::{
+        api::{condition::ConditionStatus, words::ConditionReason},
+        controller::ControllerArgs,
+        lifecycle::set_condition,
+    };
 
     #[derive(clap::Parser)]
     struct Line {
@@ -105,17 +110,20 @@ mod tests {
         controller: ControllerArgs,
     }
 
-    fn pauses(flags: &[&str], ready: &str) -> Duration {
+    fn pauses(flags: &[&str], ready: ConditionStatus) -> Duration {
         let line = Line::parse_from(["certcourier"].iter().chain(flags));
         let mut status = CertificateStatus::default();
-        set_condition(&mut status.conditions, READY, (ready, "Reason"), "", None, Timestamp::UNIX_EPOCH);
+        set_condition(&mut status.conditions, ConditionType::Ready, ready, "", None, Timestamp::UNIX_EPOCH);
         pause(&status, &line.controller.intervals)
     }
 
     #[test]
     fn a_secret_that_is_missing_is_looked_for_soon_and_one_that_is_there_seldom() {
-        assert_eq!(pauses(&[], "True"), Duration::from_mins(10));
-        assert_eq!(pauses(&[], "False"), Duration::from_secs(30));
-        assert_eq!(pauses(&["--certificate-interval", "5s"], "False"), Duration::from_secs(5));
+        assert_eq!(pauses(&[], ConditionStatus::True(ConditionReason::Usable)), Duration::from_mins(10));
+        assert_eq!(pauses(&[], ConditionStatus::False(ConditionReason::Unusable)), Duration::from_secs(30));
+        assert_eq!(
+            pauses(&["--certificate-interval", "5s"], ConditionStatus::False(ConditionReason::Unusable)),
+            Duration::from_secs(5)
+        );
     }
 }

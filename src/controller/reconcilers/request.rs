@@ -13,6 +13,7 @@ mod ttl;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
+use crate::api::words::{ConditionReason, ConditionType, EventReason, StallReason};
 use crate::controller::{
     context::Context,
     watch::{
@@ -21,11 +22,7 @@ use crate::controller::{
     },
 };
 use crate::{
-    api::{
-        DownloadRequest, DownloadRequestStatus,
-        condition::{APPROVED, STALLED, reason},
-        names,
-    },
+    api::{DownloadRequest, DownloadRequestStatus, names},
     cluster::{
         error::{ApiError, Failure},
         events::{Mood, Note},
@@ -143,7 +140,7 @@ async fn act(
             }
             Mint::Taken { why, message } => {
                 *status = lifecycle::stall(request, &status, why, &message, now);
-                step.notes.push(lifecycle::Note { reason: why, message, warning: true });
+                step.notes.push(lifecycle::Note { reason: why.event(), message, warning: true });
             }
         }
         return write(context, request, *status, &step, now).await;
@@ -156,9 +153,9 @@ async fn act(
     }
 }
 
-fn issued(planned: &lifecycle::Mint) -> lifecycle::Note {
+fn issued(planned: &lifecycle::TokenPlan) -> lifecycle::Note {
     lifecycle::Note {
-        reason: "TokenIssued",
+        reason: EventReason::TokenIssued,
         message: format!(
             "token {} is in Secret {}, until {}",
             planned.generation,
@@ -177,14 +174,14 @@ fn again(
     wake_at: Option<Timestamp>,
     now: Timestamp,
 ) -> Again {
-    let waits = |kind: &str, value: &str, why: &str| {
-        let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
-        conditions.iter().any(|c| c.type_ == kind && c.status == value && (c.reason == why || why.is_empty()))
-    };
-    let pause = if waits(APPROVED, "Unknown", reason::WAITING_FOR_CERTIFICATE) {
+    let approved = status.and_then(|status| status.condition(ConditionType::Approved));
+    let pause = if approved.is_some_and(|condition| {
+        condition.status == "Unknown" && condition.reason == ConditionReason::WaitingForCertificate
+    }) {
         Some(LOOK_FOR_SECRET)
     } else {
-        waits(STALLED, "True", "").then(|| context.intervals.retry_interval.get())
+        let stalled = status.and_then(|status| status.condition_true(ConditionType::Stalled));
+        stalled.map(|_| context.intervals.retry_interval.get())
     };
     match (pause, wake_at) {
         (Some(pause), Some(moment)) => Again::At(now.saturating_add(pause).map_or(moment, |soon| soon.min(moment))),
@@ -236,7 +233,7 @@ async fn tell(context: &Context, request: &DownloadRequest, notes: &[lifecycle::
         tracing::info!(
             request.namespace = request.namespace(),
             request.name = name,
-            reason = note.reason,
+            reason = note.reason.name(),
             "DownloadRequest `{name}`: {}",
             note.message
         );
@@ -258,8 +255,8 @@ async fn stall_if_forbidden(context: &Context, cached: &DownloadRequest, error: 
     if let Some(request) = current(context, cached).await? {
         let now = context.clients.clock().second();
         let base = request.status.clone().unwrap_or_default();
-        let status = lifecycle::stall(&request, &base, reason::API_FORBIDDEN, &message, now);
-        let note = lifecycle::Note { reason: reason::API_FORBIDDEN, message, warning: true };
+        let status = lifecycle::stall(&request, &base, StallReason::ApiForbidden, &message, now);
+        let note = lifecycle::Note { reason: EventReason::ApiForbidden, message, warning: true };
         let step = Step { notes: vec![note], ..Step::default() };
         let _ = write(context, &request, status, &step, now).await;
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::{
-    api::names::GUARD,
+    api::{names::GUARD, words::GuardState},
     doctor::{
         facts::{Facts, Seen},
         report::{Check, Finding, GuardObject, GuardReport, Severity},
@@ -15,8 +15,6 @@ use crate::{
 
 /// Servers take no older probe for evidence.
 const OLDEST_PROBE_SECONDS: i64 = 60;
-
-const INTACT: &str = "Intact";
 
 /// The guard as the report shows it.
 pub(super) fn report(facts: &Facts, objects: Vec<GuardObject>) -> GuardReport {
@@ -33,6 +31,10 @@ pub(super) fn report(facts: &Facts, objects: Vec<GuardObject>) -> GuardReport {
     }
 }
 
+fn state(content: &BTreeMap<String, String>) -> Option<GuardState> {
+    GuardState::of_name(content.get("state")?)
+}
+
 fn probe_age_seconds(content: &BTreeMap<String, String>, now: Timestamp) -> Option<i64> {
     let probed: Timestamp = content.get("probedAt")?.parse().ok()?;
     Some(now.duration_since(probed).as_secs().max(0))
@@ -47,16 +49,16 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
             format!("there is no ConfigMap {GUARD} in namespace {namespace}"),
             "start the controller, or name the operator's namespace with --namespace".to_owned(),
         ),
-        Seen::There(content) => match (content.get("state").map(String::as_str), probe_age_seconds(content, facts.now))
-        {
-            (Some(INTACT), Some(age)) if age <= OLDEST_PROBE_SECONDS => return Vec::new(),
-            (Some(INTACT), Some(age)) => (
+        Seen::There(content) => match (state(content), probe_age_seconds(content, facts.now)) {
+            (Some(GuardState::Intact), Some(age)) if age <= OLDEST_PROBE_SECONDS => return Vec::new(),
+            (Some(GuardState::Intact), Some(age)) => (
                 format!("the last probe of the admission policies is {age} s old"),
                 format!("see whether the controller runs and leads: kubectl -n {namespace} get pods,leases"),
             ),
-            (state, _) => {
+            _ => {
                 let field = |key: &str| content.get(key).map_or("", String::as_str);
-                let said = [state.unwrap_or("nothing"), field("reason"), field("message")];
+                let state = content.get("state").map_or("nothing", String::as_str);
+                let said = [state, field("reason"), field("message")];
                 let said: Vec<&str> = said.into_iter().filter(|words| !words.is_empty()).collect();
                 (
                     format!("the guard says {}", said.join(": ")),

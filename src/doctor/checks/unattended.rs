@@ -21,7 +21,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     // The guard probes on one of its own, which nobody ever serves.
     let of_guard = |request: &&DownloadRequest| names::is_guard_probe(request, &facts.operator_namespace);
     for request in facts.requests.iter().filter(|request| !of_guard(request)) {
-        let requester = request.spec.requested_by.as_ref().map_or("", |by| by.username.as_str());
+        let requester = request.requester();
         if is_unattended(requester) && request.spec.deadline.is_none() {
             let place = request.metadata.namespace.clone().unwrap_or_default();
             by_requester.entry(requester).or_default().push((place, request.metadata.name.clone().unwrap_or_default()));

@@ -58,7 +58,7 @@ enum Printed {
 /// Takes the token and prints it.
 pub async fn run(ctx: &Ctx, args: &ClaimArgs) -> Result<(), PluginError> {
     let request: DownloadRequest = ctx.one(&args.request, "list requests").await?;
-    let delivery = request.spec.delivery.unwrap_or_default();
+    let delivery = request.delivery();
     let place = passphrase_place(args, &request)?;
     ctx.resume_by(format!("claim it again: kubectl certcourier claim {} {}", args.request, ctx.flags()));
     let taken = match delivery {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
+use crate::api::words::{ConditionReason, ConditionType};
 use crate::plugin::{
     context::Ctx,
     error::PluginError,
@@ -16,11 +17,9 @@ use crate::plugin::{
     values::object_name,
 };
 use crate::{
-    api::{
-        Certificate, Delivery, DownloadReceipt, DownloadRequest, Outcome, Phase, Token, TokenEnd, condition::FINISHED,
-        names,
-    },
+    api::{Certificate, Delivery, DownloadReceipt, DownloadRequest, Outcome, Phase, Token, TokenEnd, names},
     cluster::{access, error::During as _, error::Failure, receipts},
+    lifecycle,
 };
 
 const EXAMPLES: &str = "\
@@ -71,7 +70,7 @@ pub async fn run(ctx: &Ctx, args: &DescribeArgs) -> Result<(), PluginError> {
 
 async fn receipt(ctx: &Ctx, request: &DownloadRequest) -> Result<Receipt, PluginError> {
     let known = request.status.as_ref().is_some_and(|status| status.receipt_ref.is_some());
-    if !known && review::phase(request) != Phase::Consumed {
+    if !known && request.phase() != Phase::Consumed {
         return Ok(Receipt::None);
     }
     let uid = request.uid().unwrap_or_default();
@@ -99,9 +98,9 @@ fn page(
     page.fact("Name", request.name_any());
     page.fact("Namespace", request.namespace().unwrap_or_default());
     page.maybe("Created", request.metadata.creation_timestamp.as_ref().map(|created| moment(created.0)));
-    page.fact("Phase", review::toned(review::phase(request)));
+    page.fact("Phase", review::toned(request.phase()));
     page.maybe("Because", status.reason.as_deref());
-    page.maybe("Message", Some(review::why(request).as_str()).filter(|why| !why.is_empty()));
+    page.maybe("Message", lifecycle::summary(request).as_deref());
     review::asked(&mut page, request);
     page.maybe("Deadline", spec.deadline.as_ref().map(|deadline| moment(deadline.0)));
     page.fact(
@@ -125,8 +124,8 @@ fn ago(at: Timestamp, now: Timestamp) -> String {
 }
 
 fn tokens(page: &mut Page, request: &DownloadRequest, now: Timestamp) {
-    let Some(token) = request.status.as_ref().and_then(|status| status.token.as_ref()) else {
-        if review::phase(request).is_open() {
+    let Some(token) = request.token() else {
+        if request.phase().is_open() {
             page.fact("Token", "none yet");
         }
         return;
@@ -169,7 +168,7 @@ fn receipt_facts(page: &mut Page, receipt: &Receipt, now: Timestamp) {
     };
     let (spec, status) = (&receipt.spec, receipt.status.clone().unwrap_or_default());
     let outcome = match status.outcome {
-        Some(Outcome::Delivered) => Cell::toned(Tone::Good, "Delivered"),
+        Some(Outcome::Delivered) => Cell::toned(Tone::Good, Outcome::Delivered.name()),
         Some(Outcome::Aborted) => Cell::toned(Tone::Bad, "Aborted: the client went away before the end"),
         Some(Outcome::Unknown) => Cell::toned(Tone::Bad, "Unknown: the server ended before it could say"),
         None => Cell::toned(Tone::Waiting, "under way"),
@@ -186,7 +185,7 @@ fn receipt_facts(page: &mut Page, receipt: &Receipt, now: Timestamp) {
 /// What whoever looks can do now.
 fn next(request: &DownloadRequest, me: &str, flags: &str) -> Vec<String> {
     let (name, spec) = (request.name_any(), &request.spec);
-    let (phase, part) = (review::phase(request), review::part(request, me));
+    let (phase, part) = (request.phase(), review::part(request, me));
     let download = format!("kubectl certcourier download --request {name} {flags}");
     let revoke = format!("withdraw it: kubectl certcourier revoke {name} {flags} --reason …");
     let certificate = &spec.certificate_ref.name;
@@ -209,12 +208,12 @@ fn next(request: &DownloadRequest, me: &str, flags: &str) -> Vec<String> {
         (Phase::Approved | Phase::TokenIssued, Part::Asked) => vec![format!("take the file: {download}"), revoke],
         (Phase::Pending, _) => vec!["nothing yet: the message above says what is waited for".to_owned()],
         (Phase::Approved | Phase::TokenIssued, _) => vec![
-            format!("{} takes the file", review::requester(request)),
+            format!("{} takes the file", request.requester()),
             format!("to stop it: kubectl certcourier deny {name} {flags} --reason … (or revoke)"),
         ],
         (Phase::Consumed, Part::Asked) => match ended(request) {
             None => vec![format!("the delivery is under way: kubectl certcourier wait {name} --for finished {flags}")],
-            Some("Delivered") => vec!["nothing: the file was delivered".to_owned()],
+            Some(reason) if *reason == ConditionReason::Delivered => vec!["nothing: the file was delivered".to_owned()],
             Some(_) => vec![again],
         },
         (Phase::Failed, Part::Asked) => vec![
@@ -228,9 +227,7 @@ fn next(request: &DownloadRequest, me: &str, flags: &str) -> Vec<String> {
 
 /// How it ended, in the word of condition Finished; nothing while that is not known.
 fn ended(request: &DownloadRequest) -> Option<&str> {
-    let conditions = request.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let finished = conditions.iter().find(|condition| condition.type_ == FINISHED && condition.status == "True")?;
-    Some(finished.reason.as_str())
+    Some(request.status.as_ref()?.condition_true(ConditionType::Finished)?.reason.as_str())
 }
 
 #[cfg(test)]

@@ -23,9 +23,7 @@ use crate::plugin::{
 };
 use crate::{
     api::{Delivery, DownloadRequest, Format},
-    cluster::material::bundle_format,
     hex,
-    policy::is_public,
     token::generates_passphrase,
 };
 
@@ -144,7 +142,7 @@ async fn what(ctx: &Ctx, args: &DownloadArgs) -> Result<What, PluginError> {
 
 async fn delivery(ctx: &Ctx, args: &DownloadArgs, what: &What) -> Result<Delivery, PluginError> {
     let wanted = match what {
-        What::Request(request) => Some(request.spec.delivery.unwrap_or_default()),
+        What::Request(request) => Some(request.delivery()),
         What::New(_) => args.delivery.map(Delivery::from),
     };
     if wanted == Some(Delivery::Secret) {
@@ -166,8 +164,8 @@ struct Places {
 impl Places {
     fn prepare(args: &DownloadArgs, what: &What, delivery: Delivery) -> Result<Self, PluginError> {
         let format = what.format();
-        let name = file_name(bundle_format(format), what.certificate());
-        let (public, binary) = (is_public(format), matches!(format, Format::Der | Format::DerZip));
+        let name = file_name(format, what.certificate());
+        let (public, binary) = (format.is_public(), matches!(format, Format::Der | Format::DerZip));
         let content = Content { for_eyes: public && !binary, private: !public };
         let file = Target::prepare(args.output.as_deref(), &name, content, args.force)?;
         let passphrase = args.passphrase.passphrase_out.as_deref();

@@ -242,12 +242,12 @@ fn table(found: &[(Option<&str>, &[Item])], args: &InboxArgs, now: Timestamp) ->
     for (context, item) in found.iter().flat_map(|(context, items)| items.iter().map(move |item| (context, item))) {
         let request = &item.request;
         let spec = &request.spec;
-        let review = review::review(request);
+        let review = request.review();
         let mut row: Vec<Cell> = Vec::new();
         row.extend(context.map(Cell::from));
         row.extend(with_namespace.then(|| request.namespace().unwrap_or_default().into()));
         row.extend([request.name_any().into(), spec.certificate_ref.name.as_str().into(), spec.format.name().into()]);
-        row.push(review::requester(request).into());
+        row.push(request.requester().into());
         let approvals = Tally::shown(request).map(|tally| tally.summary());
         row.push(Cell::from(approvals.as_deref().filter(|text| !text.is_empty())));
         row.push(age(request.metadata.creation_timestamp.as_ref().map(|created| created.0), now));

@@ -154,7 +154,7 @@ async fn requests(ctx: &Ctx, args: &ListArgs) -> Result<(), PluginError> {
     let mut found: Vec<DownloadRequest> = ctx.all(args.all_namespaces, params).await?;
     // A user name may hold what a field selector takes for itself, so it is compared here.
     found.retain(|request| {
-        let phase = request.status.as_ref().and_then(|status| status.phase).unwrap_or_default();
+        let phase = request.phase();
         let by = request.spec.requested_by.as_ref().map(|by| by.username.as_str());
         (!args.open || phase.is_open()) && mine.as_ref().is_none_or(|mine| by == Some(mine.username.as_str()))
     });

@@ -138,7 +138,7 @@ fn table(found: &[DownloadReceipt], args: &ReceiptsArgs, now: Timestamp) -> Tabl
 
 fn outcome(outcome: Option<Outcome>) -> Cell {
     match outcome {
-        Some(Outcome::Delivered) => Cell::toned(Tone::Good, "Delivered"),
+        Some(Outcome::Delivered) => Cell::toned(Tone::Good, Outcome::Delivered.name()),
         Some(Outcome::Aborted) => Cell::toned(Tone::Bad, "Aborted"),
         Some(Outcome::Unknown) => Cell::toned(Tone::Bad, "Unknown"),
         None => Cell::toned(Tone::Waiting, "UnderWay"),

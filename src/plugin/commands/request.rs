@@ -1,5 +1,6 @@
 //! `request`: asks for a file and leaves it at that; or prints what would ask for it, for GitOps.
 
+use crate::api::{Delivery, PassphraseReference};
 use crate::plugin::{
     context::Ctx,
     error::PluginError,
@@ -9,10 +10,6 @@ use crate::plugin::{
         create,
     },
     values::object_name,
-};
-use crate::{
-    api::{Delivery, PassphraseReference},
-    policy::needs_passphrase,
 };
 
 const EXAMPLES: &str = "\
@@ -50,7 +47,7 @@ pub struct RequestArgs {
 /// Creates the request, or prints it.
 pub async fn run(ctx: &Ctx, args: &RequestArgs) -> Result<(), PluginError> {
     let ask = args.ask.check(&args.certificate, args.passphrase_secret.clone(), ctx.now())?;
-    if args.passphrase_secret.is_some() && !needs_passphrase(ask.format) {
+    if args.passphrase_secret.is_some() && !ask.format.needs_passphrase() {
         return Err(PluginError::usage(format!(
             "format {} is not encrypted: leave --passphrase-secret out",
             ask.format

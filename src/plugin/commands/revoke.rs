@@ -52,7 +52,7 @@ pub async fn run(ctx: &Ctx, args: &RevokeArgs) -> Result<(), PluginError> {
 
 async fn revoke(ctx: &Ctx, name: &str, reason: &str, me: &str) -> Result<&'static str, PluginError> {
     let request: DownloadRequest = ctx.one(name, "list requests").await?;
-    let phase = request.status.as_ref().and_then(|status| status.phase).unwrap_or_default();
+    let phase = request.phase();
     if !phase.is_open() {
         return Err(PluginError::new(format!("{name} is {} already: there is nothing to withdraw", phase.name())));
     }

@@ -17,7 +17,8 @@ use crate::{
         PemRequest, Pkcs12Profile, Pkcs12Request, Requester,
         http::{MintBody, PemBody, Pkcs12Body},
     },
-    policy::{is_unattended, needs_passphrase},
+    policy::is_unattended,
+    render::pem_order,
 };
 
 /// The deadline of a `ServiceAccount` that gives none, which is refused: the hour that an approval may take without any
@@ -49,20 +50,11 @@ pub struct AskArgs {
     #[arg(long, value_name = "TEXT")]
     friendly_name: Option<String>,
     /// Order of the parts of combined.
-    #[arg(long, value_enum)]
-    order: Option<Order>,
+    #[arg(long, value_parser = pem_order())]
+    order: Option<PemOrder>,
 }
 
 const FORMATS: [&str; 10] = ["cert", "chain", "fullchain", "ca", "der", "der-zip", "key", "pkcs12", "combined", "zip"];
-
-/// See [`PemOrder`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Order {
-    /// Leaf, chain, key: HAProxy and most others.
-    LeafChainKey,
-    /// Key, leaf, chain: importers that want the key first.
-    KeyLeafChain,
-}
 
 /// A moment, or a length of time from now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +114,7 @@ impl AskArgs {
             return Err(PluginError::usage(format!("say which file: --format {}", FORMATS.join("|"))));
         };
         let format: Format = format.parse().map_err(|error| PluginError::usage(format!("{error}")))?;
-        if (self.legacy || self.friendly_name.is_some()) && !needs_passphrase(format) {
+        if (self.legacy || self.friendly_name.is_some()) && !format.needs_passphrase() {
             return Err(PluginError::usage(
                 "--legacy and --friendly-name are for formats pkcs12 and zip: leave them out",
             ));
@@ -145,12 +137,7 @@ impl AskArgs {
             token_ttl: self.token_ttl,
             deadline: self.deadline.and_then(|deadline| deadline.from(now)),
             pkcs12: (pkcs12 != Pkcs12Request::default()).then_some(pkcs12),
-            pem: self.order.map(|order| PemRequest {
-                order: Some(match order {
-                    Order::LeafChainKey => PemOrder::LeafChainKey,
-                    Order::KeyLeafChain => PemOrder::KeyLeafChain,
-                }),
-            }),
+            pem: self.order.map(|order| PemRequest { order: Some(order) }),
             passphrase_secret,
         })
     }

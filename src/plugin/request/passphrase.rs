@@ -11,11 +11,8 @@ use certcourier_bundle::{Passphrase, PassphraseError};
 use zeroize::Zeroizing;
 
 use super::args::secret_key;
+use crate::api::{Format, PassphraseReference};
 use crate::plugin::error::PluginError;
-use crate::{
-    api::{Format, PassphraseReference},
-    policy::needs_passphrase,
-};
 
 /// A passphrase file beyond this is the wrong file.
 const LONGEST_FILE: u64 = 4096;
@@ -89,7 +86,7 @@ impl PassphraseArgs {
     /// # Errors
     /// When it cannot be read, or is none that importers take.
     pub async fn choose(&self, format: Format, over_http: bool) -> Result<Chosen, PluginError> {
-        if !needs_passphrase(format) {
+        if !format.needs_passphrase() {
             return if self.is_empty() {
                 Ok(Chosen::None)
             } else {

@@ -8,59 +8,11 @@ use crate::plugin::print::{
     table::{Cell, Table, span},
 };
 use crate::{
-    api::{
-        Certificate, Decision, DownloadRequest, DownloadRequestStatus, EnvironmentStatus, Format, Phase, Review,
-        condition::{APPROVED, FINISHED, STALLED, TOKEN_ISSUED},
-    },
-    lifecycle::{self, Tally},
-    policy,
+    api::{Certificate, Decision, DownloadRequest, EnvironmentStatus, Format, Phase, Review},
+    lifecycle::Tally,
 };
 
 pub use crate::lifecycle::{Part, part};
-
-/// Who asks; nobody for a request that the API server did not stamp.
-pub fn requester(request: &DownloadRequest) -> &str {
-    request.spec.requested_by.as_ref().map_or("", |by| by.username.as_str())
-}
-
-/// Where it stands.
-pub fn phase(request: &DownloadRequest) -> Phase {
-    request.status.as_ref().and_then(|status| status.phase).unwrap_or_default()
-}
-
-/// What is under review, once the controller has looked.
-pub fn review(request: &DownloadRequest) -> Option<&Review> {
-    request.status.as_ref().and_then(|status| status.review.as_ref())
-}
-
-/// Why it stands where it stands: what the controller wrote last of that; of missing approvals what the votes say now.
-pub fn why(request: &DownloadRequest) -> String {
-    let Some(status) = &request.status else { return String::new() };
-    let message = |kind: &str, value: &str| {
-        let found = status.conditions.iter().find(|condition| condition.type_ == kind && condition.status == value);
-        found.map(|condition| condition.message.as_str()).filter(|message| !message.is_empty())
-    };
-    let closed = !status.phase.unwrap_or_default().is_open();
-    let ended = if closed { message(FINISHED, "True").or_else(|| message(FINISHED, "False")) } else { None };
-    ended
-        .or_else(|| message(STALLED, "True"))
-        .map(str::to_owned)
-        .or_else(|| lifecycle::awaiting_approval(request))
-        .or_else(|| written(status))
-        .unwrap_or_default()
-}
-
-/// What the controller wrote of an open request.
-fn written(status: &DownloadRequestStatus) -> Option<String> {
-    let message = |kind: &str, value: &str| {
-        let found = status.conditions.iter().find(|condition| condition.type_ == kind && condition.status == value);
-        found.map(|condition| condition.message.as_str()).filter(|message| !message.is_empty())
-    };
-    message(APPROVED, "False")
-        .or_else(|| message(TOKEN_ISSUED, "False"))
-        .or_else(|| message(TOKEN_ISSUED, "True"))
-        .map(str::to_owned)
-}
 
 /// `key of api, environment production: it holds the private key`.
 pub fn what(request: &DownloadRequest) -> String {
@@ -70,7 +22,7 @@ pub fn what(request: &DownloadRequest) -> String {
         (Some(name), _) => format!("environment {name}"),
         (None, _) => "the default environment".to_owned(),
     };
-    let key = if policy::holds_key(spec.format) { "it holds the private key" } else { "it holds no key" };
+    let key = if spec.format.holds_key() { "it holds the private key" } else { "it holds no key" };
     format!("{} of {}, {environment}: {key}", spec.format, spec.certificate_ref.name)
 }
 
@@ -107,7 +59,7 @@ pub fn asked(page: &mut Page, request: &DownloadRequest) {
 
 /// Adds what is agreed to, and who has agreed. `certificate` tells whose the fingerprints are.
 pub fn reviewed(page: &mut Page, request: &DownloadRequest, certificate: Option<&Certificate>, now: Timestamp) {
-    let Some(review) = review(request) else { return };
+    let Some(review) = request.review() else { return };
     let seen = certificate.and_then(|certificate| certificate.status.as_ref());
     let seen = seen.map(|status| status.environments.as_slice()).unwrap_or_default();
     let known = |fingerprint: &String| {
@@ -140,7 +92,7 @@ fn described(environment: &EnvironmentStatus, now: Timestamp) -> String {
 }
 
 fn votes(request: &DownloadRequest, review: &Review) -> Table {
-    let cast = request.status.as_ref().and_then(|status| status.approvals.as_deref()).unwrap_or_default();
+    let cast = request.votes();
     let tally = Tally::shown(request).unwrap_or_default();
     let mut table = Table::new(["WHO", "VOTE", "COUNTS", "REASON"]);
     for vote in cast {

@@ -14,6 +14,7 @@ use super::{
     args::{Ask, json},
     wait::{Standing, Wanted, follow},
 };
+use crate::api::http::ErrorCode;
 use crate::plugin::{
     client::{Known, Published, Server},
     context::Ctx,
@@ -129,7 +130,7 @@ pub async fn claim(
         match server.post::<TokenAnswer>(&path, &body).await {
             Ok((_, answer)) => return Ok(answered(answer, |path| server.at(path))),
             // What was agreed to changed in between: wait for new agreement.
-            Err(error) if error.code() == Some("approval_required") && attempt < ATTEMPTS => {}
+            Err(error) if error.code() == Some(ErrorCode::ApprovalRequired.name()) && attempt < ATTEMPTS => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -171,7 +172,7 @@ async fn ask_for_another(ctx: &Ctx, request: &str) -> Result<String, PluginError
 
 /// The Secret; `None` where it is gone already.
 async fn read(ctx: &Ctx, request: &DownloadRequest) -> Result<Option<SecretObject>, PluginError> {
-    let token = request.status.as_ref().and_then(|status| status.token.as_ref());
+    let token = request.token();
     let Some(name) = token.and_then(|token| token.secret_name.as_deref()) else { return Ok(None) };
     let end = tokio::time::Instant::now() + PATIENCE;
     loop {
@@ -193,7 +194,7 @@ fn taken(mut found: SecretObject, request: &DownloadRequest) -> Result<Taken, Pl
     let (url, ca, passphrase) = (part("url"), part("ca.crt"), part("passphrase"));
     let base = url.as_ref().and_then(|url| url.expose().split("/api/v1/downloads/").next().map(str::to_owned));
     let secret = Published { url: base, ca: ca.map(|ca| ca.expose().to_string()), service: None };
-    let token_status = request.status.as_ref().and_then(|status| status.token.as_ref());
+    let token_status = request.token();
     Ok(Taken {
         request: name,
         token,

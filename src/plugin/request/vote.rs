@@ -146,7 +146,7 @@ fn refused(ctx: &Ctx, request: &DownloadRequest, who: &Requester, refusal: VoteR
 }
 
 fn in_words(request: &DownloadRequest, me: &str, refusal: VoteRefusal, flags: &str) -> PluginError {
-    let (name, why) = (request.name_any(), review::why(request));
+    let (name, why) = (request.name_any(), lifecycle::summary(request).unwrap_or_default());
     match refusal {
         VoteRefusal::Closed(phase) => {
             PluginError::new(format!("{name} is closed ({}: {why}): a vote changes nothing any more", phase.name()))
@@ -210,7 +210,7 @@ async fn append(
     command: &VoteCommand<'_>,
     reason: &GivenReason,
 ) -> Result<DownloadRequest, PluginError> {
-    let digest = review::review(&shown).map(|review| review.digest.clone()).unwrap_or_default();
+    let digest = shown.review().map(|review| review.digest.clone()).unwrap_or_default();
     let ballot = command.ballot(Some(&digest));
     let voter = Voter { who, reads: ctx.clients.reads(), writes: ctx.clients.writes(), patience: PATIENCE };
     let name = command.request;
@@ -232,7 +232,7 @@ fn follows(request: &DownloadRequest, decision: Decision) -> String {
     match decision {
         Decision::Deny => "One denial ends a request: no token of it works any more.".to_owned(),
         Decision::Approve if tally.is_enough() => {
-            format!("{given} of {required} approvals are given: {} may take the file.", review::requester(request))
+            format!("{given} of {required} approvals are given: {} may take the file.", request.requester())
         }
         Decision::Approve => format!("{given} of {required} approvals are given."),
     }

@@ -3,21 +3,18 @@
 use std::{pin::pin, time::Duration};
 
 use futures::StreamExt as _;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Api,
     runtime::{WatchStreamExt as _, watcher},
 };
 
+use crate::api::words::{ConditionReason, ConditionType};
 use crate::plugin::{
     context::Ctx,
     error::{Exit, PluginError},
 };
 use crate::{
-    api::{
-        Delivery, DownloadRequest, DownloadRequestStatus, Phase,
-        condition::{APPROVED, FINISHED, STALLED, TOKEN_ISSUED},
-    },
+    api::{Delivery, DownloadRequest, DownloadRequestStatus, Phase},
     cluster::error::{ApiError, During as _, Failure},
     lifecycle,
 };
@@ -112,7 +109,7 @@ impl Told<'_> {
         match standing(request, wanted) {
             Standing::Waiting(what) => self.say(format!("waiting: {what}")).map(|()| None),
             Standing::Over(exit, words) => {
-                let name = request.metadata.name.as_deref().unwrap_or_default();
+                let name = request.key().name;
                 Err(PluginError::with_exit(exit, format!("{name}: {words}")))
             }
             reached => Ok(Some(reached)),
@@ -133,8 +130,8 @@ pub fn standing(request: &DownloadRequest, wanted: &Wanted) -> Standing {
     let Some(status) = &request.status else {
         return Standing::Waiting("the controller has not looked at the request yet".to_owned());
     };
-    let phase = status.phase.unwrap_or_default();
-    let finished = condition(status, FINISHED);
+    let phase = status.phase();
+    let finished = status.condition(ConditionType::Finished);
     let words = || finished.map_or_else(|| phase.name().to_owned(), |condition| condition.message.clone());
     match phase {
         Phase::Denied => Standing::Over(Exit::Denied, words()),
@@ -142,20 +139,22 @@ pub fn standing(request: &DownloadRequest, wanted: &Wanted) -> Standing {
         Phase::Revoked | Phase::Failed => Standing::Over(Exit::Failed, words()),
         Phase::Consumed => match (wanted, finished.is_some_and(|condition| condition.status == "True")) {
             (Wanted::Finished, false) => Standing::Waiting(words()),
-            (Wanted::Finished, true) if finished.is_some_and(|condition| condition.reason == "Delivered") => {
+            (Wanted::Finished, true)
+                if finished.is_some_and(|condition| condition.reason == ConditionReason::Delivered) =>
+            {
                 Standing::Reached
             }
             (Wanted::Finished, true) => Standing::Over(Exit::Failed, words()),
             (Wanted::Token(_), _) => Standing::Over(Exit::Failed, format!("its token is used: {}", words())),
         },
-        _ if *wanted == Wanted::Finished => Standing::Waiting(open(request, status)),
-        Phase::Pending | Phase::AwaitingApproval => Standing::Waiting(open(request, status)),
+        _ if *wanted == Wanted::Finished => Standing::Waiting(open(request)),
+        Phase::Pending | Phase::AwaitingApproval => Standing::Waiting(open(request)),
         Phase::Approved | Phase::TokenIssued => token(request, status, phase, wanted),
     }
 }
 
 fn token(request: &DownloadRequest, status: &DownloadRequestStatus, phase: Phase, wanted: &Wanted) -> Standing {
-    if request.spec.delivery.unwrap_or_default() == Delivery::Claim {
+    if request.delivery() == Delivery::Claim {
         // A claim makes the token.
         return Standing::Reached;
     }
@@ -164,28 +163,19 @@ fn token(request: &DownloadRequest, status: &DownloadRequestStatus, phase: Phase
     {
         return Standing::Waiting("another token was asked for".to_owned());
     }
-    let expired = condition(status, TOKEN_ISSUED).is_some_and(|condition| condition.reason == "TokenExpired");
+    let expired = status
+        .condition(ConditionType::TokenIssued)
+        .is_some_and(|condition| condition.reason == ConditionReason::TokenExpired);
     match phase {
         Phase::TokenIssued => Standing::Reached,
         _ if expired => Standing::TokenOver,
-        _ => Standing::Waiting(open(request, status)),
+        _ => Standing::Waiting(open(request)),
     }
 }
 
 /// What an open request waits for.
-fn open(request: &DownloadRequest, status: &DownloadRequestStatus) -> String {
-    let stalled = condition(status, STALLED).filter(|condition| condition.status == "True");
-    if let (None, Some(awaiting)) = (stalled, lifecycle::awaiting_approval(request)) {
-        return awaiting;
-    }
-    let pending = condition(status, APPROVED).filter(|condition| condition.status != "True");
-    let said = stalled.or(pending).or_else(|| condition(status, TOKEN_ISSUED)).or_else(|| condition(status, FINISHED));
-    let said = said.map(|condition| condition.message.clone()).filter(|message| !message.is_empty());
-    said.unwrap_or_else(|| status.phase.unwrap_or_default().name().to_owned())
-}
-
-fn condition<'a>(status: &'a DownloadRequestStatus, kind: &str) -> Option<&'a Condition> {
-    status.conditions.iter().find(|condition| condition.type_ == kind)
+fn open(request: &DownloadRequest) -> String {
+    lifecycle::summary(request).unwrap_or_else(|| request.phase().name().to_owned())
 }
 
 #[cfg(test)]
@@ -220,7 +210,7 @@ mod tests {
             ("Revoked", "Revoked", Exit::Failed),
             ("Failed", "Failed", Exit::Failed),
         ] {
-            let request = request("Claim", phase, &[(FINISHED, "True", reason, "because")]);
+            let request = request("Claim", phase, &[("Finished", "True", reason, "because")]);
             for wanted in [Wanted::Token(None), Wanted::Finished] {
                 assert_eq!(standing(&request, &wanted), Standing::Over(exit, "because".into()), "{phase}");
             }
@@ -229,12 +219,12 @@ mod tests {
 
     #[test]
     fn a_used_request_is_what_some_wait_for_and_others_not() {
-        let delivered = request("Claim", "Consumed", &[(FINISHED, "True", "Delivered", "delivered")]);
+        let delivered = request("Claim", "Consumed", &[("Finished", "True", "Delivered", "delivered")]);
         assert_eq!(standing(&delivered, &Wanted::Finished), Standing::Reached);
         assert!(matches!(standing(&delivered, &Wanted::Token(None)), Standing::Over(Exit::Failed, _)));
-        let aborted = request("Claim", "Consumed", &[(FINISHED, "True", "Aborted", "went away")]);
+        let aborted = request("Claim", "Consumed", &[("Finished", "True", "Aborted", "went away")]);
         assert_eq!(standing(&aborted, &Wanted::Finished), Standing::Over(Exit::Failed, "went away".into()));
-        let under_way = request("Claim", "Consumed", &[(FINISHED, "False", "Open", "under way")]);
+        let under_way = request("Claim", "Consumed", &[("Finished", "False", "Open", "under way")]);
         assert_eq!(standing(&under_way, &Wanted::Finished), Standing::Waiting("under way".into()));
     }
 
@@ -242,14 +232,14 @@ mod tests {
     fn a_token_is_there_once_approved_for_a_claim_and_once_minted_for_a_secret() {
         let token = Wanted::Token(None);
         let not_yet =
-            [(APPROVED, "True", "ByPeople", "approved"), (TOKEN_ISSUED, "False", "GuardFailed", "no key leaves")];
+            [("Approved", "True", "ByPeople", "approved"), ("TokenIssued", "False", "GuardFailed", "no key leaves")];
         assert_eq!(standing(&request("Claim", "Approved", &not_yet), &token), Standing::Reached);
         assert_eq!(
             standing(&request("Secret", "Approved", &not_yet), &token),
             Standing::Waiting("no key leaves".into())
         );
         assert_eq!(standing(&request("Secret", "TokenIssued", &[]), &token), Standing::Reached);
-        let expired = [(TOKEN_ISSUED, "False", "TokenExpired", "token expired")];
+        let expired = [("TokenIssued", "False", "TokenExpired", "token expired")];
         assert_eq!(standing(&request("Secret", "Approved", &expired), &token), Standing::TokenOver);
         assert_eq!(standing(&request("Claim", "Approved", &expired), &token), Standing::Reached);
     }
@@ -264,8 +254,8 @@ mod tests {
     #[test]
     fn what_is_waited_for_is_said_in_the_words_of_the_condition_that_matters() {
         let awaiting = [
-            (APPROVED, "False", "AwaitingApproval", "0 of 2 approvals given"),
-            (TOKEN_ISSUED, "False", "NotYet", "waiting for approval"),
+            ("Approved", "False", "AwaitingApproval", "0 of 2 approvals given"),
+            ("TokenIssued", "False", "NotYet", "waiting for approval"),
         ];
         let said = |conditions: &[(&str, &str, &str, &str)]| match standing(
             &request("Secret", "AwaitingApproval", conditions),
@@ -275,7 +265,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(said(&awaiting), "0 of 2 approvals given");
-        let stalled = [awaiting[0], awaiting[1], (STALLED, "True", "MaterialUnusable", "mend the Secret")];
+        let stalled = [awaiting[0], awaiting[1], ("Stalled", "True", "MaterialUnusable", "mend the Secret")];
         assert_eq!(said(&stalled), "mend the Secret");
         assert_eq!(said(&[]), "AwaitingApproval");
     }

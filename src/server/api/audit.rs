@@ -7,6 +7,7 @@ use kube::Resource;
 use sha2::{Digest as _, Sha256};
 
 use super::{certificates::leaves::Leaves, requests::claim::Claimed};
+use crate::api::words::EventReason;
 use crate::server::http::path::Place;
 use crate::server::{
     auth::caller::Caller,
@@ -18,7 +19,6 @@ use crate::{
     audit::call::{self, Action, Asked, Call},
     cluster::events::{Mood, Note},
     hex,
-    policy::holds_key,
 };
 
 /// Somebody whom the API server knows, and where they are.
@@ -87,7 +87,7 @@ impl<'a> Witness<'a> {
             "all environments, without keys, were exported by {} from {}; artifact {sha256}",
             self.who.username, self.address
         );
-        let note = Note { mood: Mood::Normal, reason: "CertExported", action: "Export", text };
+        let note = Note { mood: Mood::Normal, reason: EventReason::CertExported, action: "Export", text };
         self.note(leaves.certificate.clone(), note);
     }
 
@@ -96,13 +96,12 @@ impl<'a> Witness<'a> {
         let request = &claimed.request;
         self.state.metrics.mints.minted(request.spec.format, Delivery::Claim);
         self.state.audit.tell(&call::minted(self.call(), request, self.now()));
-        let generation =
-            request.status.as_ref().and_then(|status| status.token.as_ref()).map_or(0, |token| token.generation);
+        let generation = request.token().map_or(0, |token| token.generation);
         let text = format!(
             "token {generation} was claimed by {} over HTTP, until {}",
             self.who.username, claimed.expires_at.0
         );
-        let note = Note { mood: Mood::Normal, reason: "TokenIssued", action: "Claim", text };
+        let note = Note { mood: Mood::Normal, reason: EventReason::TokenIssued, action: "Claim", text };
         self.note(request.clone(), note);
     }
 
@@ -144,7 +143,7 @@ pub fn claim_of<'a>(request: &'a DownloadRequest, name: &'a str) -> Asked<'a> {
 /// # Errors
 /// [`ErrorCode::AuditFailed`] while the record must be heard and is not.
 pub fn must_be_heard(state: &ServerState, format: Format) -> Result<(), ServerError> {
-    if !holds_key(format) {
+    if !format.holds_key() {
         return Ok(());
     }
     state.audit.lets_keys_leave().map_err(|unheard| {

@@ -11,7 +11,7 @@ use kube::ResourceExt as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::{Certificate, DateTime, EnvironmentStatus, ValidityTime, condition::READY};
+use crate::api::{Certificate, DateTime, EnvironmentStatus, ValidityTime, condition, words::ConditionType};
 
 /// One logical certificate.
 #[derive(Serialize, ToSchema)]
@@ -78,7 +78,7 @@ pub struct EnvironmentView {
 impl CertificateView {
     fn of(certificate: &Certificate) -> Self {
         let status = certificate.status.clone().unwrap_or_default();
-        let ready = status.conditions.iter().find(|condition| condition.type_ == READY);
+        let ready = condition::find(&status.conditions, ConditionType::Ready);
         let environment = |environment: &crate::api::Environment| {
             let seen = status.environments.iter().find(|seen| seen.name == environment.name).cloned();
             EnvironmentView::of(&environment.name, &environment.secret_ref.name, seen.unwrap_or_default())

@@ -19,11 +19,7 @@ use utoipa::{
 
 use super::certificates::mint::approval_kind;
 use crate::{
-    api::{
-        DateTime, Decision, DownloadRequest, DownloadRequestStatus, Phase,
-        condition::{APPROVED, FINISHED, STALLED, TOKEN_ISSUED},
-        http::FormatName,
-    },
+    api::{DateTime, Decision, DownloadRequest, DownloadRequestStatus, Phase, http::FormatName},
     lifecycle::{self, Tally},
 };
 
@@ -136,7 +132,7 @@ impl RequestView {
     /// What may be said of a request, as of now.
     pub fn of(request: &DownloadRequest, now: jiff::Timestamp) -> Self {
         let (spec, status) = (request.spec.clone(), request.status.clone().unwrap_or_default());
-        let phase = status.phase.unwrap_or_default();
+        let phase = request.phase();
         Self {
             name: request.name_any(),
             project: request.namespace().unwrap_or_default(),
@@ -145,15 +141,14 @@ impl RequestView {
             format: spec.format.name(),
             reason: spec.reason,
             requested_by: spec.requested_by.map(|by| by.username).unwrap_or_default(),
-            delivery: format!("{:?}", spec.delivery.unwrap_or_default()),
+            delivery: request.delivery().name().to_owned(),
             created_at: request.creation_timestamp(),
             deadline: spec.deadline,
             phase: phase.name(),
             failure: status.reason.clone(),
             // Counted here, because what the controller wrote is a moment behind.
-            message: lifecycle::awaiting_approval(request)
-                .filter(|_| !is_stalled(&status))
-                .unwrap_or_else(|| message(&status)),
+            message: lifecycle::summary(request)
+                .unwrap_or_else(|| "the controller has not looked at it yet".to_owned()),
             approval: ReviewView::of(request, &status),
             token: status.token.as_ref().map(|token| TokenView {
                 generation: token.generation,
@@ -169,35 +164,10 @@ impl RequestView {
     }
 }
 
-fn is_stalled(status: &DownloadRequestStatus) -> bool {
-    status.conditions.iter().any(|condition| condition.type_ == STALLED && condition.status == "True")
-}
-
-/// The sentence that tells most: how it ended, else what stands in the way, else what is waited for.
-fn message(status: &DownloadRequestStatus) -> String {
-    let of = |kind: &str, value: &str| {
-        status
-            .conditions
-            .iter()
-            .find(|condition| condition.type_ == kind && (value.is_empty() || condition.status == value))
-    };
-    [
-        (FINISHED, "True"),
-        (STALLED, "True"),
-        (APPROVED, "False"),
-        (APPROVED, "Unknown"),
-        (TOKEN_ISSUED, ""),
-        (FINISHED, ""),
-    ]
-    .into_iter()
-    .find_map(|(kind, value)| of(kind, value))
-    .map_or_else(|| "the controller has not looked at it yet".to_owned(), |condition| condition.message.clone())
-}
-
 impl ReviewView {
     fn of(request: &DownloadRequest, status: &DownloadRequestStatus) -> Option<Self> {
         let review = status.review.clone()?;
-        let votes = status.approvals.as_deref().unwrap_or_default();
+        let votes = status.votes();
         let tally = Tally::shown(request).unwrap_or_default();
         let vote = |vote: &crate::api::Approval| VoteView {
             username: vote.username.clone(),

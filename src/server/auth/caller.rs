@@ -119,7 +119,7 @@ impl Caller {
         if access::caller_may(&self.client, project, right).await.map_err(refusal::of_review)? {
             return Ok(());
         }
-        let role = if policy::is_public(format) { "certcourier-downloader" } else { "certcourier-operator" };
+        let role = if format.is_public() { "certcourier-downloader" } else { "certcourier-operator" };
         let words = format!(
             "you lack verb `{verb}` on certificates.certcourier.io/{certificate} in namespace {project}, which format \
              `{format}` needs: ask for ClusterRole {role} there"

@@ -138,7 +138,7 @@ fn admit(state: &ServerState, hash: &str, redeemer: &Redeemer) -> Result<(), Ser
 
 /// Who asked for what is delivered.
 fn requester(found: &Found) -> &str {
-    found.request.spec.requested_by.as_ref().map_or("", |by| by.username.as_str())
+    found.request.requester()
 }
 
 /// The cheap check of the hash, before anything else is read.
@@ -167,8 +167,8 @@ pub async fn look(
         let explained = explain(state, found, refusal).await;
         return if explained.code() == ErrorCode::TokenUnknown { Err(explained) } else { Ok(Some(explained)) };
     }
-    let namespace = found.request.metadata.namespace.as_deref().unwrap_or_default();
-    let uid = found.request.metadata.uid.as_deref().unwrap_or_default();
+    let namespace = found.request.key().namespace;
+    let uid = found.request.uid_text();
     let receipt = receipts::of(state.clients.reads(), namespace, uid).await.map_err(of_api_error)?;
     Ok(receipt.as_ref().map(refusal::used))
 }
@@ -178,8 +178,8 @@ async fn explain(state: &ServerState, found: &Found, refusal: Refusal) -> Server
     if refusal != Refusal::TokenUsed {
         return refusal::of_lifecycle(&refusal);
     }
-    let namespace = found.request.metadata.namespace.as_deref().unwrap_or_default();
-    let uid = found.request.metadata.uid.as_deref().unwrap_or_default();
+    let namespace = found.request.key().namespace;
+    let uid = found.request.uid_text();
     match receipts::of(state.clients.reads(), namespace, uid).await {
         Ok(Some(receipt)) => refusal::used(&receipt),
         _ => refusal::of_lifecycle(&refusal),

@@ -26,6 +26,7 @@ use tracing::{Instrument as _, Span, info, warn};
 use zeroize::Zeroizing;
 
 use super::redeemer::Redeemer;
+use crate::api::words::EventReason;
 use crate::server::{
     connection::Paced,
     http::headers,
@@ -216,11 +217,10 @@ impl Progress {
         self.state.metrics.downloaded(self.receipt.spec.format.name(), outcome.name());
         let request_id = Some(self.redeemer.request_id.as_str());
         self.state.audit.tell(&audit::delivery::downloaded(&self.receipt, outcome, bytes_sent, request_id, now));
-        let (receipt, outcome_name, bytes) =
-            (self.receipt.metadata.name.as_deref().unwrap_or_default(), outcome.name(), self.total);
+        let (receipt, outcome_name, bytes) = (self.receipt.key().name, outcome.name(), self.total);
         info!(receipt, outcome = outcome_name, bytes_sent, bytes, "the delivery of {receipt} ended: {outcome_name}");
         if let Err(error) = self.write_outcome(status).await {
-            let receipt = self.receipt.metadata.name.as_deref().unwrap_or_default();
+            let receipt = self.receipt.key().name;
             warn!(
                 receipt,
                 error = in_one_line(&error),
@@ -253,15 +253,15 @@ impl Progress {
         let requester = spec.requested_by.as_ref().map_or("somebody", |by| by.username.as_str());
         let of = spec.environment.as_ref().map(|name| format!(" of environment {name}")).unwrap_or_default();
         let (format, client, total) = (spec.format, self.redeemer.client, self.total);
-        let receipt = self.receipt.metadata.name.as_deref().unwrap_or_default();
+        let receipt = self.receipt.key().name;
         if outcome == Outcome::Delivered {
             let text = format!("{format}{of} was downloaded for {requester} from {client}; receipt {receipt}");
-            return Note { mood: Mood::Normal, reason: "CertDownloaded", action: "Download", text };
+            return Note { mood: Mood::Normal, reason: EventReason::CertDownloaded, action: "Download", text };
         }
         let text = format!(
             "download of {format}{of} for {requester} from {client} broke off after {sent} of {total} bytes; \
              receipt {receipt}"
         );
-        Note { mood: Mood::Warning, reason: "CertDownloadAborted", action: "Download", text }
+        Note { mood: Mood::Warning, reason: EventReason::CertDownloadAborted, action: "Download", text }
     }
 }

@@ -1,4 +1,4 @@
-//! The one kind of refusal that every handler returns, and the closed list of its codes.
+//! The one kind of refusal that every handler returns.
 //!
 //! A refusal carries what the caller may know (code, sentence, when to come back) and, apart from that, the cause, which
 //! only the log sees. [`crate::server::http::middleware`] turns it into the envelope, because only there the request id is known.
@@ -6,183 +6,15 @@
 use std::time::Duration;
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
 
+pub use crate::api::http::ErrorCode;
 use crate::cluster::error::in_one_line;
 
 /// When to come back after something that passes by itself.
 pub const SOON: Duration = Duration::from_secs(1);
-
-/// Why a request was refused. Each is explained in docs/troubleshooting.md.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "each is one word of the API that docs/troubleshooting.md explains")]
-pub enum ErrorCode {
-    BadRequest,
-    Unauthorized,
-    Forbidden,
-    KeyExportDisabled,
-    FormatNotAllowed,
-    ApprovalRequired,
-    NotFound,
-    MethodNotAllowed,
-    RequestClosed,
-    CertificateChanged,
-    ClaimConflict,
-    WrongDelivery,
-    TooManyOpenRequests,
-    WriteAltered,
-    TokenUnknown,
-    TokenExpired,
-    TokenUsed,
-    TokenReplaced,
-    TokenRevoked,
-    CertificateGone,
-    TooLarge,
-    HeadersTooLarge,
-    ReasonRequired,
-    PassphraseRequired,
-    PassphraseTooShort,
-    UnknownEnvironment,
-    MaterialUnusable,
-    RateLimited,
-    GuardFailed,
-    AuditFailed,
-    Unavailable,
-    InternalError,
-}
-
-impl ErrorCode {
-    /// Every code.
-    pub const ALL: [Self; 32] = [
-        Self::BadRequest,
-        Self::Unauthorized,
-        Self::Forbidden,
-        Self::KeyExportDisabled,
-        Self::FormatNotAllowed,
-        Self::ApprovalRequired,
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::RequestClosed,
-        Self::CertificateChanged,
-        Self::ClaimConflict,
-        Self::WrongDelivery,
-        Self::TooManyOpenRequests,
-        Self::WriteAltered,
-        Self::TokenUnknown,
-        Self::TokenExpired,
-        Self::TokenUsed,
-        Self::TokenReplaced,
-        Self::TokenRevoked,
-        Self::CertificateGone,
-        Self::TooLarge,
-        Self::HeadersTooLarge,
-        Self::ReasonRequired,
-        Self::PassphraseRequired,
-        Self::PassphraseTooShort,
-        Self::UnknownEnvironment,
-        Self::MaterialUnusable,
-        Self::RateLimited,
-        Self::GuardFailed,
-        Self::AuditFailed,
-        Self::Unavailable,
-        Self::InternalError,
-    ];
-
-    /// The word in field `error` of the envelope; also a label of metrics.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::BadRequest => "bad_request",
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::KeyExportDisabled => "key_export_disabled",
-            Self::FormatNotAllowed => "format_not_allowed",
-            Self::ApprovalRequired => "approval_required",
-            Self::NotFound => "not_found",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::RequestClosed => "request_closed",
-            Self::CertificateChanged => "certificate_changed",
-            Self::ClaimConflict => "claim_conflict",
-            Self::WrongDelivery => "wrong_delivery",
-            Self::TooManyOpenRequests => "too_many_open",
-            Self::WriteAltered => "write_altered",
-            Self::TokenUnknown => "token_unknown",
-            Self::TokenExpired => "token_expired",
-            Self::TokenUsed => "token_used",
-            Self::TokenReplaced => "token_replaced",
-            Self::TokenRevoked => "token_revoked",
-            Self::CertificateGone => "certificate_gone",
-            Self::TooLarge => "too_large",
-            Self::HeadersTooLarge => "headers_too_large",
-            Self::ReasonRequired => "reason_required",
-            Self::PassphraseRequired => "passphrase_required",
-            Self::PassphraseTooShort => "passphrase_too_short",
-            Self::UnknownEnvironment => "unknown_environment",
-            Self::MaterialUnusable => "material_unusable",
-            Self::RateLimited => "rate_limited",
-            Self::GuardFailed => "guard_failed",
-            Self::AuditFailed => "audit_failed",
-            Self::Unavailable => "unavailable",
-            Self::InternalError => "internal_error",
-        }
-    }
-
-    /// The HTTP status that goes with it.
-    #[must_use]
-    pub const fn status(self) -> StatusCode {
-        match self {
-            Self::BadRequest => StatusCode::BAD_REQUEST,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Forbidden | Self::KeyExportDisabled | Self::FormatNotAllowed | Self::ApprovalRequired => {
-                StatusCode::FORBIDDEN
-            }
-            Self::NotFound | Self::TokenUnknown => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::RequestClosed
-            | Self::CertificateChanged
-            | Self::ClaimConflict
-            | Self::WrongDelivery
-            | Self::TooManyOpenRequests
-            | Self::WriteAltered => StatusCode::CONFLICT,
-            Self::TokenExpired | Self::TokenUsed | Self::TokenReplaced | Self::TokenRevoked | Self::CertificateGone => {
-                StatusCode::GONE
-            }
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::ReasonRequired
-            | Self::PassphraseRequired
-            | Self::PassphraseTooShort
-            | Self::UnknownEnvironment
-            | Self::MaterialUnusable => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Self::GuardFailed | Self::AuditFailed | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-}
-
-impl ErrorCode {
-    /// Whether it says something of somebody's rights or of a token, for the record: not of how they asked, and not of
-    /// trouble that passes.
-    #[must_use]
-    pub const fn is_decision(self) -> bool {
-        !matches!(
-            self,
-            Self::BadRequest
-                | Self::NotFound
-                | Self::MethodNotAllowed
-                | Self::TokenUnknown
-                | Self::TooLarge
-                | Self::HeadersTooLarge
-                | Self::RateLimited
-                | Self::TooManyOpenRequests
-                | Self::Unavailable
-                | Self::InternalError
-        )
-    }
-}
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -306,15 +138,6 @@ impl IntoResponse for ServerError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_code_is_listed_once_and_never_a_success() {
-        let names: std::collections::BTreeSet<_> = ErrorCode::ALL.into_iter().map(ErrorCode::name).collect();
-        assert_eq!(names.len(), ErrorCode::ALL.len());
-        for code in ErrorCode::ALL {
-            assert!(code.status().is_client_error() || code.status().is_server_error(), "{}", code.name());
-        }
-    }
 
     #[test]
     fn retry_after_is_rounded_up_to_whole_seconds() {

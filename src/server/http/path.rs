@@ -9,6 +9,7 @@ use axum::{
     http::request::Parts,
 };
 
+use crate::api::name::{Namespace, ObjectName};
 use crate::server::{
     http::error::{ErrorCode, ServerError},
     state::ServerState,
@@ -33,11 +34,11 @@ impl FromRequestParts<Arc<ServerState>> for Place {
         let parameters = RawPathParams::from_request_parts(parts, state).await.map_err(|_| no_name())?;
         let mut place = Self { project: String::new(), name: String::new() };
         for (parameter, value) in &parameters {
-            let (longest, field) = if parameter == PROJECT { (63, &mut place.project) } else { (253, &mut place.name) };
-            if !is_name(value, longest) {
-                return Err(no_name());
+            if parameter == PROJECT {
+                place.project = value.parse::<Namespace>().map_err(|_| no_name())?.into();
+            } else {
+                place.name = value.parse::<ObjectName>().map_err(|_| no_name())?.into();
             }
-            value.clone_into(field);
         }
         Ok(place)
     }
@@ -48,17 +49,6 @@ fn no_name() -> ServerError {
     ServerError::new(ErrorCode::NotFound, words)
 }
 
-/// Whether Kubernetes could have an object of this name.
-#[must_use]
-pub fn is_name(text: &str, longest: usize) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let (first, last) = (text.bytes().next(), text.bytes().last());
-    text.len() <= longest
-        && first.is_some_and(inner)
-        && last.is_some_and(inner)
-        && text.bytes().all(|byte| inner(byte) || byte == b'-' || byte == b'.')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,11 +56,11 @@ mod tests {
     #[test]
     fn what_could_lead_elsewhere_at_the_api_server_is_no_name() {
         for text in ["a", "api", "api.example.com", "a-b", "0"] {
-            assert!(is_name(text, 253), "{text}");
+            assert!(text.parse::<ObjectName>().is_ok(), "{text}");
         }
         for text in ["", ".", "..", "a/b", "../secrets", "a?watch=1", "a%2Fb", "A", "a ", "-a", "a-", "ä", "a\n"] {
-            assert!(!is_name(text, 253), "{text}");
+            assert!(text.parse::<ObjectName>().is_err() && text.parse::<Namespace>().is_err(), "{text}");
         }
-        assert!(is_name(&"a".repeat(63), 63) && !is_name(&"a".repeat(64), 63));
+        assert!("a".repeat(63).parse::<Namespace>().is_ok() && "a".repeat(64).parse::<Namespace>().is_err());
     }
 }

@@ -11,6 +11,7 @@ pub use super::error::SOON;
 use super::path::Place;
 use crate::server::http::error::{ErrorCode, ServerError};
 use crate::{
+    admission::{REQUEST_CLOSED, STAYS_REVOKED},
     cluster::{
         error::{ApiError, Failure, in_one_line},
         policies::PolicyError,
@@ -118,7 +119,7 @@ fn in_the_api_servers_words(message: &str) -> Said<'_> {
 
 /// The code of an admission policy's sentence. Two of them say that it is too late.
 fn of_admission(words: &str, otherwise: ErrorCode) -> ErrorCode {
-    let too_late = ["the request is closed", "a revoked request stays revoked"];
+    let too_late = [REQUEST_CLOSED, STAYS_REVOKED];
     if too_late.iter().any(|beginning| words.starts_with(beginning)) { ErrorCode::RequestClosed } else { otherwise }
 }
 

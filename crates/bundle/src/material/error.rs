@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::misfit::Misfit;
+use super::reason::MaterialReason;
 
 /// One of the three files that material is made of, named as in a Secret of type `kubernetes.io/tls`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,12 +90,12 @@ impl MaterialError {
 
     /// A short constant for conditions, metrics and tests.
     #[must_use]
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> MaterialReason {
         match self {
-            Self::TooLarge { .. } => "TooLarge",
-            Self::TooManyCertificates { .. } => "TooManyCertificates",
-            Self::NoCertificate { .. } => "NoCertificate",
-            Self::BadCertificate { .. } => "BadCertificate",
+            Self::TooLarge { .. } => MaterialReason::TooLarge,
+            Self::TooManyCertificates { .. } => MaterialReason::TooManyCertificates,
+            Self::NoCertificate { .. } => MaterialReason::NoCertificate,
+            Self::BadCertificate { .. } => MaterialReason::BadCertificate,
             Self::BadPrivateKey(error) => error.reason(),
         }
     }
@@ -208,14 +209,14 @@ pub enum PrivateKeyError {
 impl PrivateKeyError {
     /// A short constant for conditions, metrics and tests.
     #[must_use]
-    pub fn reason(self) -> &'static str {
+    pub fn reason(self) -> MaterialReason {
         match self {
-            Self::Missing | Self::NotPem(_) => "NoPrivateKey",
-            Self::Several => "SeveralPrivateKeys",
-            Self::Encrypted => "EncryptedPrivateKey",
-            Self::BeginDamaged | Self::CutOff | Self::NotBase64 | Self::Malformed => "BadPrivateKey",
+            Self::Missing | Self::NotPem(_) => MaterialReason::NoPrivateKey,
+            Self::Several => MaterialReason::SeveralPrivateKeys,
+            Self::Encrypted => MaterialReason::EncryptedPrivateKey,
+            Self::BeginDamaged | Self::CutOff | Self::NotBase64 | Self::Malformed => MaterialReason::BadPrivateKey,
             Self::UnsupportedFormat | Self::Dsa | Self::SeveralPrimes | Self::OpenSsh | Self::UnnamedCurve => {
-                "UnsupportedPrivateKey"
+                MaterialReason::UnsupportedPrivateKey
             }
         }
     }

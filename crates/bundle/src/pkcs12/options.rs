@@ -4,8 +4,10 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// Which algorithms protect the file. Text form: `Modern`, `Legacy`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Pkcs12Profile {
     /// AES-256 for key and certificates, HMAC-SHA-256 over the file.
     #[default]
@@ -15,12 +17,23 @@ pub enum Pkcs12Profile {
     Legacy,
 }
 
-impl fmt::Display for Pkcs12Profile {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(match self {
+impl Pkcs12Profile {
+    /// Both, the default first.
+    pub const ALL: [Pkcs12Profile; 2] = [Pkcs12Profile::Modern, Pkcs12Profile::Legacy];
+
+    /// The text form.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
             Pkcs12Profile::Modern => "Modern",
             Pkcs12Profile::Legacy => "Legacy",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Pkcs12Profile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
     }
 }
 
@@ -33,11 +46,7 @@ impl FromStr for Pkcs12Profile {
     type Err = UnknownPkcs12Profile;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "Modern" => Ok(Pkcs12Profile::Modern),
-            "Legacy" => Ok(Pkcs12Profile::Legacy),
-            _ => Err(UnknownPkcs12Profile),
-        }
+        Pkcs12Profile::ALL.into_iter().find(|profile| profile.name() == text).ok_or(UnknownPkcs12Profile)
     }
 }
 

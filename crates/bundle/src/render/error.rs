@@ -1,7 +1,7 @@
 //! Why a file cannot be made, each with what to do about it.
 
 use crate::format::Format;
-use crate::material::{ChainError, MaterialError};
+use crate::material::{ChainError, MaterialError, MaterialReason};
 use crate::pkcs12::Pkcs12OptionsError;
 use crate::randomness::RandomnessError;
 
@@ -86,23 +86,23 @@ pub enum RenderError {
 impl RenderError {
     /// A short constant for conditions, metrics and tests.
     #[must_use]
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> MaterialReason {
         match self {
-            Self::NotOneEnvironment { .. } => "NotOneEnvironment",
-            Self::NoEnvironment => "NoEnvironment",
-            Self::NameClash { .. } => "NameClash",
-            Self::NoPrivateKey { .. } => "NoPrivateKey",
-            Self::KeyMismatch { .. } => "KeyMismatch",
-            Self::KeyUnverifiable { .. } => "KeyUnverifiable",
-            Self::BrokenChain(_) => "BrokenChain",
-            Self::EmptyChain => "EmptyChain",
-            Self::NoCa => "NoCa",
+            Self::NotOneEnvironment { .. } => MaterialReason::NotOneEnvironment,
+            Self::NoEnvironment => MaterialReason::NoEnvironment,
+            Self::NameClash { .. } => MaterialReason::NameClash,
+            Self::NoPrivateKey { .. } => MaterialReason::NoPrivateKey,
+            Self::KeyMismatch { .. } => MaterialReason::KeyMismatch,
+            Self::KeyUnverifiable { .. } => MaterialReason::KeyUnverifiable,
+            Self::BrokenChain(_) => MaterialReason::BrokenChain,
+            Self::EmptyChain => MaterialReason::EmptyChain,
+            Self::NoCa => MaterialReason::NoCa,
             Self::Ca(error) => error.reason(),
-            Self::PassphraseMissing { .. } => "PassphraseMissing",
-            Self::Pkcs12Options(_) => "Pkcs12Options",
-            Self::TooLarge => "TooLarge",
-            Self::Manifest(_) => "Manifest",
-            Self::Randomness(_) => "Randomness",
+            Self::PassphraseMissing { .. } => MaterialReason::PassphraseMissing,
+            Self::Pkcs12Options(_) => MaterialReason::Pkcs12Options,
+            Self::TooLarge => MaterialReason::TooLarge,
+            Self::Manifest(_) => MaterialReason::Manifest,
+            Self::Randomness(_) => MaterialReason::Randomness,
         }
     }
 }

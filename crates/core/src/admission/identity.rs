@@ -2,6 +2,8 @@
 
 use k8s_openapi::api::rbac::v1::Subject;
 
+use crate::api::name::is_label;
+
 const SERVICE_ACCOUNT_PREFIX: &str = "system:serviceaccount:";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
@@ -33,7 +35,7 @@ impl Identity {
     /// # Errors
     /// [`IdentityError`]: these names go into CEL expressions, so anything unusual is refused here.
     pub fn new(namespace: &str, controller: &str, server: &str) -> Result<Self, IdentityError> {
-        if !is_dns_label(namespace) {
+        if !is_label(namespace) {
             return Err(IdentityError::Namespace(namespace.to_owned()));
         }
         for (user, program) in [(controller, "controller"), (server, "server")] {
@@ -92,20 +94,13 @@ pub fn subject(user: &str) -> Subject {
     }
 }
 
-/// Whether a text is a label of RFC 1123, as the name of a namespace is.
-#[must_use]
-pub fn is_dns_label(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
-}
-
 /// A user name without quotes, spaces or control characters; and a ServiceAccount's with both of its parts.
 fn is_user(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_graphic() && !['\'', '"', '\\'].contains(&c);
     let whole = match text.strip_prefix(SERVICE_ACCOUNT_PREFIX) {
         Some(rest) => rest
             .split_once(':')
-            .is_some_and(|(namespace, name)| is_dns_label(namespace) && !name.is_empty() && !name.contains(':')),
+            .is_some_and(|(namespace, name)| is_label(namespace) && !name.is_empty() && !name.contains(':')),
         None => true,
     };
     (1..=512).contains(&text.len()) && text.chars().all(plain) && whole

@@ -5,7 +5,7 @@ mod upkeep;
 use k8s_openapi::api::admissionregistration::v1::{AuditAnnotation, Validation};
 
 use super::{
-    Identity, cel,
+    Identity, STAYS_REVOKED, cel,
     draft::{self, Draft, on, right, rule, saying},
     name,
 };
@@ -14,7 +14,6 @@ use crate::{
         Format, GROUP,
         names::{MAX_REQUEST_NAME, MINT, REVOKE, REVOKED_BY},
     },
-    policy,
     text::{HIDDEN, NO_HIDDEN_MESSAGE},
 };
 
@@ -30,7 +29,7 @@ const ORPHAN: &str = "'orphan'";
 const MAX_ANNOTATION: usize = 1024;
 
 pub(super) fn draft(identity: &Identity) -> Draft {
-    let public = cel::list(Format::ALL.into_iter().filter(|format| policy::is_public(*format)).map(Format::name));
+    let public = cel::list(Format::ALL.into_iter().filter(|format| format.is_public()).map(Format::name));
     let mut draft =
         Draft::new(name::REQUESTS, vec![on(GROUP, "*", &["CREATE", "UPDATE", "DELETE"], &["downloadrequests"])])
             .variable("kubernetes", cel::caller_is_kubernetes())
@@ -193,7 +192,7 @@ fn revocation_stays() -> Validation {
             same(REVOKE),
             same(REVOKED_BY)
         ),
-        "a revoked request stays revoked: create another one",
+        &format!("{STAYS_REVOKED}: create another one"),
     )
 }
 

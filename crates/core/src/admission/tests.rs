@@ -3,7 +3,7 @@
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicySpec;
 
 use super::*;
-use crate::{api::Format, policy};
+use crate::api::Format;
 
 const CONTROLLER: &str = "system:serviceaccount:certcourier-system:controller";
 
@@ -55,7 +55,7 @@ fn formats_without_a_key_are_those_of_policy() {
     let verb = spec.variables.unwrap().into_iter().find(|variable| variable.name == "verb").unwrap().expression;
     for format in Format::ALL {
         let listed = verb.contains(&format!("'{format}'"));
-        assert_eq!(listed, policy::is_public(format), "{format} in {verb}");
+        assert_eq!(listed, format.is_public(), "{format} in {verb}");
     }
 }
 

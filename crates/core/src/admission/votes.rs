@@ -3,7 +3,7 @@
 use k8s_openapi::api::admissionregistration::v1::Validation;
 
 use super::{
-    Identity, PROBE_DIGEST, PROBE_MESSAGE, cel,
+    Identity, PROBE_DIGEST, PROBE_MESSAGE, REQUEST_CLOSED, cel,
     draft::{Draft, on, right, rule, saying},
     name,
 };
@@ -80,10 +80,12 @@ fn request_is_open(closed: &str) -> Validation {
     saying(
         rule(
             format!("variables.operator || !(variables.oldStatus.?phase.orValue('') in {closed})"),
-            "the request is closed: a vote changes nothing any more",
+            &format!("{REQUEST_CLOSED}: a vote changes nothing any more"),
         ),
-        "'the request is closed (' + string(variables.oldStatus.?phase.orValue('')) +
-         '): a vote changes nothing any more'",
+        format!(
+            "'{REQUEST_CLOSED} (' + string(variables.oldStatus.?phase.orValue('')) +
+         '): a vote changes nothing any more'"
+        ),
     )
 }
 

@@ -66,7 +66,7 @@ pub fn called(call: Call<'_>, action: Action, request: &DownloadRequest, reason:
 /// A token was claimed.
 #[must_use]
 pub fn minted(call: Call<'_>, request: &DownloadRequest, now: Timestamp) -> Fact {
-    let token = request.status.as_ref().and_then(|status| status.token.as_ref());
+    let token = request.token();
     let generation = token.map_or(0, |token| token.generation);
     let data = Data {
         generation: Some(generation),
@@ -76,7 +76,7 @@ pub fn minted(call: Call<'_>, request: &DownloadRequest, now: Timestamp) -> Fact
     };
     Fact {
         kind: Kind::TokenMinted,
-        id: Some(format!("{}/token/{generation}", request.metadata.uid.as_deref().unwrap_or_default())),
+        id: Some(format!("{}/token/{generation}", request.uid_text())),
         time: token.and_then(|token| token.issued_at.as_ref()).map_or(now, |time| time.0),
         subject: subject_of(request),
         data: call.add_to(data).into(),

@@ -52,7 +52,7 @@ pub fn refused(
     presented: Presented<'_>,
     now: Timestamp,
 ) -> Fact {
-    let uid = request.metadata.uid.as_deref().unwrap_or_default();
+    let uid = request.uid_text();
     let id = within_the_minute(&[uid, code, presented.address], now);
     let data = Data {
         code: Some(code.to_owned()),

@@ -13,9 +13,8 @@ use super::{
     kind::Kind,
 };
 use crate::api::{
-    Decision, Delivery, DownloadRequest, DownloadRequestStatus, Phase, Review,
-    condition::{FINISHED, TOKEN_ISSUED, reason},
-    names,
+    Decision, Delivery, DownloadRequest, DownloadRequestStatus, Phase, Review, names,
+    words::{ConditionReason, ConditionType},
 };
 
 /// The facts that came about between two versions of a request, oldest first. `now` is for those whose time the status
@@ -36,14 +35,14 @@ pub fn since(request: &DownloadRequest, moment: Timestamp) -> Vec<Fact> {
 /// A request is gone. The object does not say who deleted it; admission has let through only those who may.
 #[must_use]
 pub fn deleted(request: &DownloadRequest, now: Timestamp) -> Fact {
-    let phase = request.status.as_ref().and_then(|status| status.phase).unwrap_or_default();
+    let phase = request.phase();
     let message = if phase.is_open() {
         format!("it was open ({}): its votes and its token went with it", phase.name())
     } else {
         format!("it was over ({})", phase.name())
     };
     let data = Data { message: Some(message), ..about(request) };
-    let uid = request.metadata.uid.as_deref().unwrap_or_default();
+    let uid = request.uid_text();
     let time = request.metadata.deletion_timestamp.as_ref().map_or(now, |time| time.0);
     Fact {
         kind: Kind::RequestDeleted,
@@ -77,7 +76,7 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     fn fact(&self, kind: Kind, what: &str, time: Option<Timestamp>, data: Data) -> Fact {
-        let uid = self.request.metadata.uid.as_deref().unwrap_or_default();
+        let uid = self.request.uid_text();
         Fact {
             kind,
             id: Some(format!("{uid}/{what}")),
@@ -120,7 +119,7 @@ impl Teller<'_> {
             let opened = Some(review.opened_at.0);
             facts.push(self.fact(Kind::ApprovalRequested, &format!("review/{round}"), opened, asked));
         }
-        let votes = self.status.approvals.as_deref().unwrap_or_default();
+        let votes = self.status.votes();
         for (given, voter) in (1..).zip(&approvals.by) {
             let vote = votes.iter().find(|vote| {
                 vote.username == *voter && vote.digest == review.digest && vote.decision == Decision::Approve
@@ -139,7 +138,7 @@ impl Teller<'_> {
     /// A claimed token is told by the server that wrote it.
     fn minted(&self) -> Option<Fact> {
         let token = self.status.token.as_ref()?;
-        (self.request.spec.delivery.unwrap_or_default() == Delivery::Secret).then(|| {
+        (self.request.delivery() == Delivery::Secret).then(|| {
             let data = Data {
                 generation: Some(token.generation),
                 delivery: Some(Delivery::Secret.name()),
@@ -152,10 +151,10 @@ impl Teller<'_> {
     }
 
     fn token_expired(&self) -> Option<Fact> {
-        let expired = |c: &&k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| {
-            c.type_ == TOKEN_ISSUED && c.status == "False" && c.reason == reason::TOKEN_EXPIRED
-        };
-        let condition = self.status.conditions.iter().find(expired)?;
+        let condition = self
+            .status
+            .condition(ConditionType::TokenIssued)
+            .filter(|condition| condition.status == "False" && condition.reason == ConditionReason::TokenExpired)?;
         let generation = self.status.token.as_ref()?.generation;
         let data = Data { generation: Some(generation), ..self.data() };
         let time = Some(condition.last_transition_time.0);
@@ -164,12 +163,11 @@ impl Teller<'_> {
 
     /// A consumed request is told by its delivery.
     fn ended(&self, phase: Phase) -> Option<Fact> {
-        let finished = self.status.conditions.iter().find(|c| c.type_ == FINISHED && c.status == "True");
+        let finished = self.status.condition_true(ConditionType::Finished);
         let message = finished.map(|condition| cut(&condition.message));
         let (kind, data) = match phase {
             Phase::Denied => {
-                let votes = self.status.approvals.as_deref().unwrap_or_default();
-                let vote = votes.iter().find(|vote| vote.decision == Decision::Deny);
+                let vote = self.status.votes().iter().find(|vote| vote.decision == Decision::Deny);
                 let review = self.status.review.as_ref();
                 let data = Data {
                     actor: vote.map(|vote| vote.username.clone()),
@@ -181,7 +179,7 @@ impl Teller<'_> {
                 (Kind::ApprovalDenied, data)
             }
             Phase::Revoked => {
-                let annotation = |key| self.request.metadata.annotations.as_ref()?.get(key).map(|text| cut(text));
+                let annotation = |key| self.request.annotation(key).map(cut);
                 let (actor, reason) = (annotation(names::REVOKED_BY), annotation(names::REVOKE));
                 (Kind::RequestRevoked, Data { actor, reason, ..self.data() })
             }

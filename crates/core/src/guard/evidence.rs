@@ -33,7 +33,7 @@ impl Evidence {
 
 /// That the policies stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct GuardProof {
     /// See [`Live::epoch`].
     pub epoch: String,
     /// Requests for keys that were created at or before this moment may be forged.
@@ -51,7 +51,7 @@ pub fn judge(
     stored: Option<&Evidence>,
     max_age: Duration,
     now: Timestamp,
-) -> Result<Standing, Reason> {
+) -> Result<GuardProof, Reason> {
     if let Some(fault) = live.fault(wanted) {
         return Err(fault);
     }
@@ -59,8 +59,8 @@ pub fn judge(
     let record = stored.record.as_ref().ok_or(Reason::Unreadable)?;
     let since = match &record.state {
         State::Intact { since } => *since,
-        State::Broken { word, message } => {
-            return Err(Reason::Reported { word: word.clone(), message: message.clone() });
+        State::Broken { reason, message } => {
+            return Err(Reason::Reported { reason: reason.clone(), message: message.clone() });
         }
     };
     let epoch = live.epoch();
@@ -75,5 +75,5 @@ pub fn judge(
     if age.unsigned_abs() > max_age || age < -CLOCK_TOLERANCE {
         return Err(Reason::Stale { age_seconds: age.as_secs() });
     }
-    Ok(Standing { epoch, since })
+    Ok(GuardProof { epoch, since })
 }

@@ -1,47 +1,32 @@
 //! One object that the guard looks at, and its kind.
 
-use std::fmt;
-
 use serde_json::Value;
 
-use crate::{admission::name, api::names};
+use crate::{
+    admission::name,
+    api::{names, words},
+};
 
-/// The kinds that are looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// `ValidatingAdmissionPolicy`
-    Policy,
-    /// `ValidatingAdmissionPolicyBinding`
-    Binding,
-    /// `MutatingAdmissionPolicy`: the stamp. Convenience: it may be missing, but what is there must be ours. Others of
-    /// the kind may be [`super::Mutator`]s.
-    Stamp,
-    /// `MutatingAdmissionPolicyBinding`
-    StampBinding,
-    /// `CustomResourceDefinition`
-    Crd,
-    /// `MutatingWebhookConfiguration`: none is ours, each may be a [`super::Mutator`].
-    Webhooks,
+words! {
+    /// The kinds that are looked at, named as the API server names them.
+    pub enum Kind {
+        /// What refuses.
+        Policy = "ValidatingAdmissionPolicy",
+        /// That it refuses.
+        Binding = "ValidatingAdmissionPolicyBinding",
+        /// The stamp. Convenience: it may be missing, but what is there must be ours. Others of the kind may be
+        /// [`super::Mutator`]s.
+        Stamp = "MutatingAdmissionPolicy",
+        /// That it stamps.
+        StampBinding = "MutatingAdmissionPolicyBinding",
+        /// What is stored.
+        Crd = "CustomResourceDefinition",
+        /// None is ours, each may be a [`super::Mutator`].
+        Webhooks = "MutatingWebhookConfiguration",
+    }
 }
 
 impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Policy, Self::Binding, Self::Stamp, Self::StampBinding, Self::Crd, Self::Webhooks];
-
-    /// As the API server names it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Policy => "ValidatingAdmissionPolicy",
-            Self::Binding => "ValidatingAdmissionPolicyBinding",
-            Self::Stamp => "MutatingAdmissionPolicy",
-            Self::StampBinding => "MutatingAdmissionPolicyBinding",
-            Self::Crd => "CustomResourceDefinition",
-            Self::Webhooks => "MutatingWebhookConfiguration",
-        }
-    }
-
     /// As it stands in a path.
     #[must_use]
     pub const fn plural(self) -> &'static str {
@@ -86,12 +71,6 @@ impl Kind {
             Self::Crd => names::CRDS.contains(&name),
             Self::Webhooks => false,
         }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

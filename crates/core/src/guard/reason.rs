@@ -1,6 +1,7 @@
 //! Everything that may be wrong with the guard. A closed list; each sentence says what to do.
 
 use super::Kind;
+use crate::api::words::GuardReason;
 
 /// So much of what somebody else said is repeated.
 const LONGEST_QUOTE: usize = 300;
@@ -132,34 +133,43 @@ pub enum Reason {
     #[error("{message}")]
     Reported {
         /// Its reason.
-        word: String,
-        /// In its words.
+        reason: String,
+        /// The sentence that goes with it.
         message: String,
     },
 }
 
 impl Reason {
-    /// One CamelCase word.
+    /// The reason as the record has it: the controller's own, where this is what it reported.
     #[must_use]
-    pub fn word(&self) -> &str {
+    pub fn name(&self) -> &str {
         match self {
-            Self::Missing { .. } => "Missing",
-            Self::Changed { .. } => "Changed",
-            Self::NotDenying { .. } => "NotDenying",
-            Self::CrdChanged { .. } => "CrdChanged",
-            Self::Mutator { .. } => "Mutator",
-            Self::NotRefused { .. } => "NotRefused",
-            Self::ForeignRefusal { .. } => "ForeignRefusal",
-            Self::NoAnswer { .. } => "NoAnswer",
-            Self::NotLooked => "NotLooked",
-            Self::Unidentified { .. } => "Unidentified",
-            Self::NeverProbed => "NeverProbed",
-            Self::Unreadable => "Unreadable",
-            Self::Stale { .. } => "Stale",
-            Self::OtherEpoch => "OtherEpoch",
-            Self::Unvouched => "Unvouched",
-            Self::Reported { word, .. } => word,
+            Self::Reported { reason, .. } => reason,
+            own => own.kind().map_or("", GuardReason::name),
         }
+    }
+
+    /// Which one it is; none for what the controller reported, which may be of another version.
+    #[must_use]
+    pub const fn kind(&self) -> Option<GuardReason> {
+        Some(match self {
+            Self::Missing { .. } => GuardReason::Missing,
+            Self::Changed { .. } => GuardReason::Changed,
+            Self::NotDenying { .. } => GuardReason::NotDenying,
+            Self::CrdChanged { .. } => GuardReason::CrdChanged,
+            Self::Mutator { .. } => GuardReason::Mutator,
+            Self::NotRefused { .. } => GuardReason::NotRefused,
+            Self::ForeignRefusal { .. } => GuardReason::ForeignRefusal,
+            Self::NoAnswer { .. } => GuardReason::NoAnswer,
+            Self::NotLooked => GuardReason::NotLooked,
+            Self::Unidentified { .. } => GuardReason::Unidentified,
+            Self::NeverProbed => GuardReason::NeverProbed,
+            Self::Unreadable => GuardReason::Unreadable,
+            Self::Stale { .. } => GuardReason::Stale,
+            Self::OtherEpoch => GuardReason::OtherEpoch,
+            Self::Unvouched => GuardReason::Unvouched,
+            Self::Reported { .. } => return None,
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{Mutator, Reason};
-use crate::admission::REVISION;
+use crate::{admission::REVISION, api::words::GuardState};
 
 /// So many are named; a cluster with more has other worries, and a ConfigMap its bounds.
 const MOST_MUTATORS: usize = 20;
@@ -36,8 +36,8 @@ pub enum State {
     },
     /// They do not.
     Broken {
-        /// One CamelCase word.
-        word: String,
+        /// Why: a [`GuardReason`](crate::api::words::GuardReason), or one of another version.
+        reason: String,
         /// A sentence that says what to do.
         message: String,
     },
@@ -47,7 +47,7 @@ impl Record {
     /// That the policies do not stand.
     #[must_use]
     pub fn broken(reason: &Reason, epoch: String, probed_at: Timestamp) -> Self {
-        let state = State::Broken { word: reason.word().to_owned(), message: reason.to_string() };
+        let state = State::Broken { reason: reason.name().to_owned(), message: reason.to_string() };
         Self { state, epoch, probed_at, mutators: Vec::new() }
     }
 
@@ -71,12 +71,12 @@ impl Record {
         }
         match &self.state {
             State::Intact { since } => {
-                set("state", "Intact".to_owned());
+                set("state", GuardState::Intact.name().to_owned());
                 set("since", since.to_string());
             }
-            State::Broken { word, message } => {
-                set("state", "Broken".to_owned());
-                set("reason", word.clone());
+            State::Broken { reason, message } => {
+                set("state", GuardState::Broken.name().to_owned());
+                set("reason", reason.clone());
                 set("message", message.clone());
             }
         }
@@ -88,12 +88,12 @@ impl Record {
     pub fn read(data: &BTreeMap<String, String>) -> Option<Self> {
         let text = |key: &str| data.get(key).cloned();
         let time = |key: &str| data.get(key)?.parse().ok();
-        let state = match data.get("state")?.as_str() {
-            "Intact" => State::Intact { since: time("since")? },
-            "Broken" => {
-                State::Broken { word: text("reason").unwrap_or_default(), message: text("message").unwrap_or_default() }
-            }
-            _ => return None,
+        let state = match GuardState::of_name(data.get("state")?)? {
+            GuardState::Intact => State::Intact { since: time("since")? },
+            GuardState::Broken => State::Broken {
+                reason: text("reason").unwrap_or_default(),
+                message: text("message").unwrap_or_default(),
+            },
         };
         let mutators = data.get(MUTATORS).map(|all| all.lines().map(str::to_owned).collect()).unwrap_or_default();
         let epoch = text("epoch").filter(|epoch| !epoch.is_empty())?;

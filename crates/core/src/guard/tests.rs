@@ -304,9 +304,9 @@ fn a_server_believes_only_a_fresh_record_of_the_very_objects_that_it_sees() {
     let record = |probed: i64| Record { probed_at: at(probed), ..intact(&epoch, -500) };
     let judged = |live: &Live, stored: Option<Evidence>| {
         judge(live, &Wanted::of(&identity()), stored.as_ref(), MAX_AGE, at(0))
-            .map_err(|reason| reason.word().to_owned())
+            .map_err(|reason| reason.name().to_owned())
     };
-    let standing = Standing { epoch: epoch.clone(), since: at(-500) };
+    let standing = GuardProof { epoch: epoch.clone(), since: at(-500) };
     let newest = "900";
     for probed in [-60, -1, 0, 5] {
         assert_eq!(judged(&live(), Some(stored(record(probed), newest))), Ok(standing.clone()), "{probed}");
@@ -368,6 +368,6 @@ fn every_reason_names_what_to_do() {
             "exclude",
         ];
         assert!(next_step.iter().any(|words| sentence.contains(words)), "{sentence}");
-        assert!(reason.word().chars().all(char::is_alphanumeric), "{}", reason.word());
+        assert!(reason.name().chars().all(char::is_alphanumeric), "{}", reason.name());
     }
 }

@@ -7,8 +7,15 @@ use super::{Note, Observed, Step, remember};
 use crate::{
     api::{
         DownloadRequest, DownloadRequestStatus, Phase, TokenEnd,
-        condition::{APPROVED, FINISHED, MAX_MESSAGE_CHARS, STALLED, TOKEN_ISSUED, reason},
-        condition_rank,
+        condition::{
+            ConditionStatus::{self, False, True},
+            MAX_MESSAGE_CHARS,
+        },
+        words::{
+            ConditionReason,
+            ConditionType::{self, Approved, Finished, Stalled, TokenIssued},
+            EventReason, FailureReason, StallReason,
+        },
     },
     policy::Effective,
     text,
@@ -17,8 +24,8 @@ use crate::{
 /// Sets one condition. Its transition time changes only with its status, and the list keeps its order.
 pub fn set_condition(
     conditions: &mut Vec<Condition>,
-    kind: &str,
-    (status, reason): (&str, &str),
+    kind: ConditionType,
+    value: ConditionStatus,
     message: &str,
     generation: Option<i64>,
     now: Timestamp,
@@ -31,18 +38,66 @@ pub fn set_condition(
     }
     let since = conditions
         .iter()
-        .find(|condition| condition.type_ == kind && condition.status == status)
+        .find(|condition| condition.type_ == kind && condition.status == value.name())
         .map_or(Time(now), |condition| condition.last_transition_time.clone());
     conditions.retain(|condition| condition.type_ != kind);
     conditions.push(Condition {
-        type_: kind.to_owned(),
-        status: status.to_owned(),
-        reason: reason.to_owned(),
+        type_: kind.name().to_owned(),
+        status: value.name().to_owned(),
+        reason: value.reason().name().to_owned(),
         message,
         observed_generation: generation,
         last_transition_time: since,
     });
-    conditions.sort_by_key(|condition| condition_rank(&condition.type_));
+    // The same order each time, so that a status reads the same; what another version wrote comes last.
+    conditions
+        .sort_by_key(|condition| ConditionType::of_name(&condition.type_).map_or(usize::MAX, |kind| kind as usize));
+}
+
+/// Says that nothing stops the request any more, where something did.
+pub(super) fn clear_stall(status: &mut DownloadRequestStatus, generation: Option<i64>, now: Timestamp) {
+    if status.condition_true(Stalled).is_some() {
+        let value = False(ConditionReason::NotStalled);
+        set_condition(&mut status.conditions, Stalled, value, "nothing stands in the way any more", generation, now);
+    }
+}
+
+/// How a request ends without a delivery.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    Denied,
+    Expired,
+    Revoked,
+    Failed,
+}
+
+impl Ending {
+    const fn phase(self) -> Phase {
+        match self {
+            Self::Denied => Phase::Denied,
+            Self::Expired => Phase::Expired,
+            Self::Revoked => Phase::Revoked,
+            Self::Failed => Phase::Failed,
+        }
+    }
+
+    const fn reason(self) -> ConditionReason {
+        match self {
+            Self::Denied => ConditionReason::Denied,
+            Self::Expired => ConditionReason::Expired,
+            Self::Revoked => ConditionReason::Revoked,
+            Self::Failed => ConditionReason::Failed,
+        }
+    }
+
+    const fn event(self) -> EventReason {
+        match self {
+            Self::Denied => EventReason::Denied,
+            Self::Expired => EventReason::Expired,
+            Self::Revoked => EventReason::Revoked,
+            Self::Failed => EventReason::Failed,
+        }
+    }
 }
 
 /// The status that a step works on.
@@ -65,28 +120,28 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn phase(&self) -> Phase {
-        self.status.phase.unwrap_or_default()
+        self.status.phase()
     }
 
     pub(super) fn name(&self) -> &'a str {
-        self.request().metadata.name.as_deref().unwrap_or_default()
+        self.request().key().name
     }
 
     /// When the request was created, as the API server says; now, for one that was never written.
     pub(super) fn created(&self) -> Timestamp {
-        self.request().metadata.creation_timestamp.as_ref().map_or(self.now, |time| time.0)
+        self.request().created().unwrap_or(self.now)
     }
 
     pub(super) fn annotation(&self, key: &str) -> Option<&'a str> {
-        self.request().metadata.annotations.as_ref()?.get(key).map(String::as_str)
+        self.request().annotation(key)
     }
 
-    pub(super) fn condition(&mut self, kind: &str, value: (&str, &str), message: impl Into<String>) {
+    pub(super) fn condition(&mut self, kind: ConditionType, value: ConditionStatus, message: impl Into<String>) {
         let generation = self.request().metadata.generation;
         set_condition(&mut self.status.conditions, kind, value, &message.into(), generation, self.now);
     }
 
-    pub(super) fn note(&mut self, reason: &'static str, message: impl Into<String>, warning: bool) {
+    pub(super) fn note(&mut self, reason: EventReason, message: impl Into<String>, warning: bool) {
         let message: String = message.into();
         let message = text::shown(&message).into_owned();
         self.step.notes.push(Note { reason, message, warning });
@@ -110,45 +165,46 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Ends the request for good.
-    pub(super) fn close(&mut self, phase: Phase, why: &'static str, message: &str) {
-        let end = if phase == Phase::Expired { TokenEnd::Expired } else { TokenEnd::Closed };
-        self.end_token(end);
-        self.status.phase = Some(phase);
-        self.condition(TOKEN_ISSUED, ("False", reason::CLOSED), "the request is closed");
-        self.condition(FINISHED, ("True", why), message);
+    /// Ends the request for good, without a delivery.
+    pub(super) fn close(&mut self, ending: Ending, message: &str) {
+        self.end_token(if ending == Ending::Expired { TokenEnd::Expired } else { TokenEnd::Closed });
+        self.status.phase = Some(ending.phase());
+        self.condition(TokenIssued, False(ConditionReason::Closed), "the request is closed");
+        self.condition(Finished, True(ending.reason()), message);
         self.clear_stall();
-        self.note(why, message, !matches!(phase, Phase::Consumed | Phase::Revoked));
+        self.note(ending.event(), message, ending != Ending::Revoked);
     }
 
-    /// Ends the request because something is wrong with it; `word` says what.
-    pub(super) fn fail(&mut self, word: &str, message: &str) {
-        self.status.reason = Some(word.to_owned());
-        let full = format!("{word}: {message}");
-        self.condition(APPROVED, ("False", reason::REFUSED), full.as_str());
-        self.close(Phase::Failed, reason::FAILED, &full);
+    /// Ends the request because something is wrong with it.
+    pub(super) fn fail(&mut self, reason: FailureReason, message: &str) {
+        self.status.reason = Some(reason.name().to_owned());
+        let full = format!("{reason}: {message}");
+        self.condition(Approved, False(ConditionReason::Refused), full.as_str());
+        self.close(Ending::Failed, &full);
     }
 
-    pub(super) fn stall(&mut self, why: &'static str, message: &str) {
-        let already =
-            self.status.conditions.iter().any(|c| c.type_ == STALLED && c.status == "True" && c.reason == why);
-        self.condition(STALLED, ("True", why), message);
+    pub(super) fn stall(&mut self, why: StallReason, message: &str) {
+        let already = self.stalled_for().is_some_and(|reason| reason == why.name());
+        self.condition(Stalled, True(why.condition()), message);
         if !already {
-            self.note(why, message, true);
+            self.note(why.event(), message, true);
         }
+    }
+
+    /// Why it is stalled, if it is.
+    fn stalled_for(&self) -> Option<&str> {
+        self.status.condition_true(Stalled).map(|condition| condition.reason.as_str())
     }
 
     pub(super) fn clear_stall(&mut self) {
-        let stalled = self.status.conditions.iter().find(|c| c.type_ == STALLED && c.status == "True");
-        if let Some(why) = stalled.map(|condition| condition.reason.clone()) {
-            self.clear_stall_of(&why);
-        }
+        let generation = self.request().metadata.generation;
+        clear_stall(&mut self.status, generation, self.now);
     }
 
     /// Clears a stall for this reason; what a mint stumbled over is cleared by the next mint that goes through.
-    pub(super) fn clear_stall_of(&mut self, why: &str) {
-        if self.status.conditions.iter().any(|c| c.type_ == STALLED && c.status == "True" && c.reason == why) {
-            self.condition(STALLED, ("False", reason::NOT_STALLED), "nothing stands in the way any more");
+    pub(super) fn clear_stall_of(&mut self, why: StallReason) {
+        if self.stalled_for().is_some_and(|reason| reason == why.name()) {
+            self.clear_stall();
         }
     }
 

@@ -11,6 +11,7 @@ use crate::{
         Approval, ApprovalRules, ApprovalScope, CertificatePolicySpec, CertificateReference, Decision as Vote,
         Delivery, DownloadRequest, DownloadRequestSpec, DownloadRequestStatus, Format, KeyExport, Phase, Requester,
         UnattendedKeyFormats, UnattendedRules,
+        words::{MaterialProblem, MaterialReason},
     },
     policy::{Facts, NamedPolicy, Source, decide, test_facts},
 };
@@ -117,7 +118,7 @@ impl World {
         let spec = &self.request.spec;
         let facts = Facts {
             format: spec.format,
-            requester: super::votes::requester(&self.request),
+            requester: self.request.requester(),
             token_ttl: spec.token_ttl,
             deadline: spec.deadline.as_ref().map(|deadline| deadline.0),
             access: self.access.clone(),
@@ -167,7 +168,7 @@ impl World {
     }
 
     pub fn phase(&self) -> Phase {
-        self.request.status.as_ref().and_then(|status| status.phase).unwrap_or_default()
+        self.request.phase()
     }
 
     pub fn vote(&mut self, who: &str, decision: Vote) {
@@ -212,9 +213,15 @@ pub fn hash(generation: i64) -> String {
 }
 
 pub fn unusable() -> Material {
-    Material::Unusable { word: "KeyMismatch", message: "environment production: the key is not the leaf's".into() }
+    Material::Unusable {
+        problem: MaterialProblem::Content(MaterialReason::KeyMismatch),
+        message: "environment production: the key is not the leaf's".into(),
+    }
 }
 
 pub fn missing() -> Material {
-    Material::Missing { word: "SecretNotFound", message: "Secret api-tls is not there: create it".into() }
+    Material::Missing {
+        problem: MaterialProblem::SecretMissing,
+        message: "Secret api-tls is not there: create it".into(),
+    }
 }

@@ -8,7 +8,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use super::{fixtures::*, *};
 use crate::{
     api::{Decision as Vote, DownloadRequestStatus, Format, Phase, names},
-    policy::{Access, Decision, holds_key},
+    policy::{Access, Decision},
 };
 
 /// What may happen between two looks.
@@ -215,7 +215,7 @@ impl Machine {
             world.receipt.is_none()
                 && !world.request.metadata.annotations.iter().any(|a| a.contains_key(names::REVOKE))
         );
-        if holds_key(world.request.spec.format) {
+        if world.request.spec.format.holds_key() {
             assert!(
                 matches!(&world.guard, Guard::Intact { since, .. } if noon() > *since),
                 "a key while the guard was down"
@@ -279,7 +279,7 @@ impl Machine {
         Self::check_approved(&self.world.clone(), &status);
         assert_eq!(token.hash, Some(hash), "an older token was accepted");
         assert!(at(self.seconds) < token.expires_at.unwrap().0, "an expired token was accepted");
-        if holds_key(self.world.request.spec.format) {
+        if self.world.request.spec.format.holds_key() {
             assert!(!matches!(self.world.guard, Guard::Broken { .. }), "a key left while the guard was down");
         }
         // The receipt is the compare-and-set.

@@ -3,17 +3,22 @@
 use jiff::Timestamp;
 
 use super::{
-    Guard, MOST_TOKENS, Mint,
-    draft::{Draft, after, set_condition},
+    Guard, MOST_TOKENS, TokenPlan,
+    draft::{Draft, after, clear_stall, set_condition},
     wake::wake_for_end,
 };
 use crate::{
     api::{
         Delivery, DownloadRequest, DownloadRequestStatus, Phase, TokenEnd,
-        condition::{STALLED, TOKEN_ISSUED, reason},
+        condition::ConditionStatus::{False, True},
         names,
+        words::{
+            ConditionReason,
+            ConditionType::{Stalled, TokenIssued},
+            EventReason, StallReason,
+        },
     },
-    policy::{Decision, Grant, holds_key},
+    policy::{Decision, Grant},
 };
 
 /// A token whose time is over. Until when another can be had, its message says.
@@ -32,26 +37,26 @@ pub(super) fn expire_token(draft: &mut Draft<'_>) {
     let until = draft.end_of_use(grant);
     if let Some(minted) = all_minted(draft) {
         let message = format!("token expired; {}", enough(minted));
-        draft.condition(TOKEN_ISSUED, ("False", reason::TOKEN_EXPIRED), message.as_str());
-        return draft.note(reason::TOKEN_EXPIRED, message, false);
+        draft.condition(TokenIssued, False(ConditionReason::TokenExpired), message.as_str());
+        return draft.note(EventReason::TokenExpired, message, false);
     }
     let name = draft.name();
-    let how = match draft.request().spec.delivery.unwrap_or_default() {
+    let how = match draft.request().delivery() {
         Delivery::Secret => format!("kubectl annotate dlr {name} --overwrite {}=$(date +%s)", names::MINT),
         Delivery::Claim => format!("claim it again: POST …/requests/{name}/token"),
     };
     let message = format!("token expired; until {until} you get another by: {how}");
-    draft.condition(TOKEN_ISSUED, ("False", reason::TOKEN_EXPIRED), message.as_str());
-    draft.note(reason::TOKEN_EXPIRED, message, false);
+    draft.condition(TokenIssued, False(ConditionReason::TokenExpired), message.as_str());
+    draft.note(EventReason::TokenExpired, message, false);
 }
 
 /// `Approved` or `TokenIssued`: mint where a token is due, and look again when the next time is over.
 pub(super) fn use_approval(draft: &mut Draft<'_>, grant: &Grant) {
     wake_for_end(draft, Some(grant));
-    if draft.request().spec.delivery.unwrap_or_default() == Delivery::Claim {
+    if draft.request().delivery() == Delivery::Claim {
         if draft.status.token.as_ref().is_none_or(|token| token.generation == 0) || !token_of_this_round(draft) {
             let message = format!("claim the token: POST …/requests/{}/token with your own bearer token", draft.name());
-            draft.condition(TOKEN_ISSUED, ("False", reason::AWAITING_CLAIM), message);
+            draft.condition(TokenIssued, False(ConditionReason::AwaitingClaim), message);
         }
         return;
     }
@@ -82,12 +87,12 @@ pub(super) fn enough(minted: i64) -> String {
 
 /// Another token was asked for, and there is none: said once, beside the token that is still alive.
 fn say_enough(draft: &mut Draft<'_>, minted: i64) {
-    let issued = draft.status.conditions.iter().find(|c| c.type_ == TOKEN_ISSUED && c.status == "True");
-    let Some(issued) = issued.map(|condition| (condition.reason.clone(), condition.message.clone())) else { return };
+    let Some(issued) = draft.status.condition_true(TokenIssued).cloned() else { return };
+    let reason = ConditionReason::of_name(&issued.reason).unwrap_or(ConditionReason::Minted);
     let words = enough(minted);
-    if !issued.1.ends_with(&words) {
-        draft.condition(TOKEN_ISSUED, ("True", issued.0.as_str()), format!("{}; {words}", issued.1));
-        draft.note("NoMoreTokens", words, true);
+    if !issued.message.ends_with(&words) {
+        draft.condition(TokenIssued, True(reason), format!("{}; {words}", issued.message));
+        draft.note(EventReason::NoMoreTokens, words, true);
     }
 }
 
@@ -109,19 +114,19 @@ fn token_of_this_round(draft: &Draft<'_>) -> bool {
 }
 
 /// The next token, unless the guard forbids it.
-pub(super) fn plan_mint(draft: &mut Draft<'_>, grant: &Grant) -> Option<Mint> {
+pub(super) fn plan_mint(draft: &mut Draft<'_>, grant: &Grant) -> Option<TokenPlan> {
     if let Guard::Broken { reason: why } = &draft.seen.guard
-        && holds_key(draft.request().spec.format)
+        && draft.request().spec.format.holds_key()
     {
         if draft.phase() != Phase::TokenIssued {
             let message = format!("no key leaves while the admission policies are not proven to stand: {why}; retried");
-            draft.condition(TOKEN_ISSUED, ("False", reason::GUARD_FAILED), message);
+            draft.condition(TokenIssued, False(ConditionReason::GuardFailed), message);
         }
         return None;
     }
-    let by_secret = draft.request().spec.delivery.unwrap_or_default() == Delivery::Secret;
+    let by_secret = draft.request().delivery() == Delivery::Secret;
     let end = draft.end_of_use(Some(&grant.effective));
-    Some(Mint {
+    Some(TokenPlan {
         generation: draft.status.token.as_ref().map_or(0, |token| token.generation) + 1,
         round: draft.status.review.as_ref().map_or(1, |review| review.round),
         issued_at: draft.now,
@@ -133,28 +138,26 @@ pub(super) fn plan_mint(draft: &mut Draft<'_>, grant: &Grant) -> Option<Mint> {
 }
 
 /// What the conditions say once a token was minted.
-pub(super) fn minted(status: &mut DownloadRequestStatus, request: &DownloadRequest, mint: &Mint) {
+pub(super) fn minted(status: &mut DownloadRequestStatus, request: &DownloadRequest, mint: &TokenPlan) {
     status.phase = Some(Phase::TokenIssued);
     let until = mint.expires_at;
     let (why, message) = match &mint.secret_name {
-        Some(secret) if mint.external_url => {
-            (reason::MINTED, format!("read the link from Secret {secret}, key url; it works once, until {until}"))
-        }
+        Some(secret) if mint.external_url => (
+            ConditionReason::Minted,
+            format!("read the link from Secret {secret}, key url; it works once, until {until}"),
+        ),
         Some(secret) => (
-            reason::NO_EXTERNAL_URL,
+            ConditionReason::NoExternalUrl,
             format!(
                 "the token is in Secret {secret}, until {until}; the operator knows no external URL, so use `kubectl certcourier claim` or ask for --external-url"
             ),
         ),
-        None => (reason::MINTED, format!("claimed; the token works once, until {until}")),
+        None => (ConditionReason::Minted, format!("claimed; the token works once, until {until}")),
     };
     let generation = request.metadata.generation;
     let now = mint.issued_at;
-    set_condition(&mut status.conditions, TOKEN_ISSUED, ("True", why), &message, generation, now);
-    if status.conditions.iter().any(|condition| condition.type_ == STALLED && condition.status == "True") {
-        let message = "nothing stands in the way any more";
-        set_condition(&mut status.conditions, STALLED, ("False", reason::NOT_STALLED), message, generation, now);
-    }
+    set_condition(&mut status.conditions, TokenIssued, True(why), &message, generation, now);
+    clear_stall(status, generation, now);
 }
 
 /// Writes into a status that something of this name is in the way, or that the API server forbids what is needed.
@@ -162,11 +165,11 @@ pub(super) fn minted(status: &mut DownloadRequestStatus, request: &DownloadReque
 pub fn stall(
     request: &DownloadRequest,
     base: &DownloadRequestStatus,
-    why: &'static str,
+    why: StallReason,
     message: &str,
     now: Timestamp,
 ) -> DownloadRequestStatus {
     let mut status = base.clone();
-    set_condition(&mut status.conditions, STALLED, ("True", why), message, request.metadata.generation, now);
+    set_condition(&mut status.conditions, Stalled, True(why.condition()), message, request.metadata.generation, now);
     status
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Guard, Material, Mint, Observed,
+    Guard, Material, Observed, TokenPlan,
     draft::Draft,
     mint::{all_minted, enough, plan_mint},
     next,
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     api::{Delivery, DownloadRequest, DownloadRequestStatus, Phase, TokenEnd},
-    policy::{Decision, Reason, holds_key},
+    policy::{Decision, Reason},
     token::same_hash,
 };
 
@@ -65,7 +65,7 @@ pub enum Refusal {
 pub fn present(request: &DownloadRequest, hash: &str, now: Timestamp) -> Result<(), Refusal> {
     let Some(status) = &request.status else { return Err(Refusal::TokenUnknown) };
     let Some(token) = &status.token else { return Err(Refusal::TokenUnknown) };
-    let phase = status.phase.unwrap_or_default();
+    let phase = status.phase();
     // Every known hash is compared, so that the time taken does not tell which one it was.
     let current = token.hash.as_deref().is_some_and(|known| same_hash(known, hash));
     let mut previous = None;
@@ -112,8 +112,8 @@ fn approvals(status: &DownloadRequestStatus) -> String {
 }
 
 fn closed(status: &DownloadRequestStatus) -> Refusal {
-    let phase = status.phase.unwrap_or_default();
-    let why = status.reason.as_deref().map(|word| format!(", {word}")).unwrap_or_default();
+    let phase = status.phase();
+    let why = status.reason.as_deref().map(|reason| format!(", {reason}")).unwrap_or_default();
     Refusal::TokenRevoked(format!("{}{why}", phase.name()))
 }
 
@@ -136,7 +136,7 @@ pub fn redeem(seen: &Observed<'_>, hash: &str, now: Timestamp) -> Result<(), Ref
     let round = |status: Option<&DownloadRequestStatus>| {
         status.and_then(|status| status.review.as_ref()).map_or(0, |review| review.round)
     };
-    match status.phase.unwrap_or_default() {
+    match status.phase() {
         Phase::TokenIssued | Phase::Approved | Phase::AwaitingApproval if round(Some(status)) != round(before) => {
             return Err(Refusal::CertificateChanged(round(Some(status))));
         }
@@ -154,7 +154,7 @@ pub fn redeem(seen: &Observed<'_>, hash: &str, now: Timestamp) -> Result<(), Ref
         Material::Usable { .. } => {}
     }
     match (&seen.guard, &seen.decision) {
-        (Guard::Broken { reason }, _) if holds_key(seen.request.spec.format) => {
+        (Guard::Broken { reason }, _) if seen.request.spec.format.holds_key() => {
             Err(Refusal::GuardFailed(reason.clone()))
         }
         (_, None) => Err(Refusal::CertificateGone("the Certificate is gone".to_owned())),
@@ -192,10 +192,9 @@ pub enum ClaimRefusal {
 ///
 /// # Errors
 /// [`ClaimRefusal`], before anything was changed.
-pub fn claim(seen: &Observed<'_>, now: Timestamp) -> Result<(DownloadRequestStatus, Mint), ClaimRefusal> {
-    if seen.request.spec.delivery.unwrap_or_default() == Delivery::Secret {
-        let name = seen.request.metadata.name.as_deref().unwrap_or_default();
-        return Err(ClaimRefusal::WrongDelivery(crate::api::names::token_secret(name)));
+pub fn claim(seen: &Observed<'_>, now: Timestamp) -> Result<(DownloadRequestStatus, TokenPlan), ClaimRefusal> {
+    if seen.request.delivery() == Delivery::Secret {
+        return Err(ClaimRefusal::WrongDelivery(crate::api::names::token_secret(seen.request.key().name)));
     }
     if seen.request.metadata.deletion_timestamp.is_some() {
         return Err(ClaimRefusal::Closed("it is being deleted".to_owned()));
@@ -205,7 +204,7 @@ pub fn claim(seen: &Observed<'_>, now: Timestamp) -> Result<(DownloadRequestStat
     }
     let step = next(seen, now);
     let status = step.status.map(|status| *status).or_else(|| seen.request.status.clone()).unwrap_or_default();
-    let phase = status.phase.unwrap_or_default();
+    let phase = status.phase();
     match phase {
         Phase::Approved | Phase::TokenIssued => {}
         Phase::AwaitingApproval => {

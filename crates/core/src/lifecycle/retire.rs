@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::draft::after;
-use crate::api::{DownloadReceipt, DownloadRequest, condition::FINISHED, names};
+use crate::api::{DownloadReceipt, DownloadRequest, names, words::ConditionType};
 
 /// How long finished requests stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,5 @@ pub fn outcome_overdue(receipt: &DownloadReceipt, patience: std::time::Duration)
 }
 
 fn finished_at(request: &DownloadRequest) -> Option<Timestamp> {
-    let conditions = &request.status.as_ref()?.conditions;
-    conditions.iter().find(|c| c.type_ == FINISHED && c.status == "True").map(|c| c.last_transition_time.0)
+    request.status.as_ref()?.condition_true(ConditionType::Finished).map(|condition| condition.last_transition_time.0)
 }

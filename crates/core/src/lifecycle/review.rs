@@ -20,7 +20,7 @@ pub fn digest(
         hash.update(text.as_bytes());
     };
     part("certcourier review v1");
-    part(request.metadata.uid.as_deref().unwrap_or_default());
+    part(request.uid_text());
     // The spec has no map and no float in it: its JSON is the same each time.
     part(&serde_json::to_string(&request.spec).unwrap_or_default());
     part(&round.to_string());

@@ -1,23 +1,26 @@
 //! The state table.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
     Guard, Material, Observed, Step,
-    draft::{Draft, after},
+    draft::{Draft, Ending, after},
     mint::{expire_token, use_approval},
-    review::digest,
-    votes::{Tally, requester},
+    round::{open_review, review_again},
     wake::{ask_approvers_again, pending_until, wake_for_end},
 };
 use crate::{
     api::{
-        Decision as Vote, Delivery, Outcome, Phase, ReceiptReference, Review, TokenEnd,
-        condition::{APPROVED, FINISHED, TOKEN_ISSUED, reason},
+        Decision as Vote, Delivery, Outcome, Phase, ReceiptReference, TokenEnd,
+        condition::ConditionStatus::{False, True, Unknown},
         names,
+        words::{
+            ConditionReason,
+            ConditionType::{Approved, Finished, TokenIssued},
+            EventReason, FailureReason, StallReason,
+        },
     },
-    policy::{Decision, Grant, Reason, holds_key},
+    policy::{Decision, Grant, Reason},
 };
 
 /// Decides the next step of one request. Pure and idempotent: on the status it returned, with nothing else changed, it
@@ -51,26 +54,26 @@ fn consume(draft: &mut Draft<'_>, receipt: &str, outcome: Option<Outcome>, bytes
     if draft.phase() != Phase::Consumed {
         draft.status.phase = Some(Phase::Consumed);
         draft.status.reason = None;
-        draft.note("Consumed", format!("the token was used; receipt {receipt}"), false);
+        draft.note(EventReason::Consumed, format!("the token was used; receipt {receipt}"), false);
     }
     draft.status.receipt_ref.get_or_insert_with(|| ReceiptReference { name: receipt.to_owned() });
-    draft.condition(TOKEN_ISSUED, ("False", reason::CLOSED), "the token was used");
+    draft.condition(TokenIssued, False(ConditionReason::Closed), "the token was used");
     let bytes = bytes_sent.map(|bytes| format!(" ({bytes} bytes sent)")).unwrap_or_default();
     let finished = match outcome {
-        None => (("False", reason::OPEN), format!("the delivery is under way; receipt {receipt}")),
-        Some(Outcome::Delivered) => (("True", reason::DELIVERED), format!("delivered{bytes}; receipt {receipt}")),
+        None => (False(ConditionReason::Open), format!("the delivery is under way; receipt {receipt}")),
+        Some(Outcome::Delivered) => (True(ConditionReason::Delivered), format!("delivered{bytes}; receipt {receipt}")),
         Some(Outcome::Aborted) => (
-            ("True", reason::ABORTED),
+            True(ConditionReason::Aborted),
             format!("the client went away before the end{bytes}; receipt {receipt}. Create another request"),
         ),
         Some(Outcome::Unknown) => (
-            ("True", reason::UNKNOWN),
+            True(ConditionReason::Unknown),
             format!(
                 "the server ended before it could say whether all arrived; receipt {receipt}. Create another request if the file is missing"
             ),
         ),
     };
-    draft.condition(FINISHED, finished.0, finished.1);
+    draft.condition(Finished, finished.0, finished.1);
     draft.clear_stall();
 }
 
@@ -79,14 +82,13 @@ fn ended_by_people(draft: &mut Draft<'_>) -> bool {
     if let Some(why) = draft.annotation(names::REVOKE) {
         let by = draft.annotation(names::REVOKED_BY).map(|who| format!(" by {who}")).unwrap_or_default();
         let message = format!("revoked{by}: {why}");
-        draft.close(Phase::Revoked, reason::REVOKED, &message);
+        draft.close(Ending::Revoked, &message);
         return true;
     }
-    let votes = draft.status.approvals.clone().unwrap_or_default();
-    if let Some(vote) = votes.iter().find(|vote| vote.decision == Vote::Deny) {
+    if let Some(vote) = draft.status.votes().iter().find(|vote| vote.decision == Vote::Deny) {
         let message = format!("denied by {}: {}", vote.username, vote.reason);
-        draft.condition(APPROVED, ("False", reason::DENIED), message.as_str());
-        draft.close(Phase::Denied, reason::DENIED, &message);
+        draft.condition(Approved, False(ConditionReason::Denied), message.as_str());
+        draft.close(Ending::Denied, &message);
         return true;
     }
     false
@@ -95,13 +97,13 @@ fn ended_by_people(draft: &mut Draft<'_>) -> bool {
 /// A request for a key that was created before the guard stood may be forged.
 fn ended_by_epoch(draft: &mut Draft<'_>) -> bool {
     if let Guard::Intact { since, .. } = &draft.seen.guard
-        && holds_key(draft.request().spec.format)
+        && draft.request().spec.format.holds_key()
         && draft.created() <= *since
     {
         let message = format!(
             "the admission policies changed or were not proven to stand until {since}, after this request was created; create it again"
         );
-        draft.fail("EpochChanged", &message);
+        draft.fail(FailureReason::EpochChanged, &message);
         return true;
     }
     false
@@ -111,13 +113,12 @@ fn ended_by_epoch(draft: &mut Draft<'_>) -> bool {
 /// its token already when it is first counted.
 fn ended_by_number(draft: &mut Draft<'_>) -> bool {
     let most = draft.seen.settings.max_open_requests;
-    let is_new =
-        draft.phase() == Phase::Pending || draft.request().spec.delivery.unwrap_or_default() == Delivery::Claim;
+    let is_new = draft.phase() == Phase::Pending || draft.request().delivery() == Delivery::Claim;
     if draft.seen.ahead < most || !is_new {
         return false;
     }
-    let message = too_many_open(requester(draft.request()), most);
-    draft.fail("TooManyOpenRequests", &message);
+    let message = too_many_open(draft.request().requester(), most);
+    draft.fail(FailureReason::TooManyOpenRequests, &message);
     true
 }
 
@@ -134,24 +135,24 @@ pub fn too_many_open(requester: &str, most: usize) -> String {
 fn begin(draft: &mut Draft<'_>) {
     draft.status.phase = Some(Phase::Pending);
     if let Some(Decision::Refuse(reasons)) = &draft.seen.decision {
-        let (word, message) = in_words(reasons);
-        return draft.fail(word, &message);
+        let (reason, message) = in_words(reasons);
+        return draft.fail(reason, &message);
     }
     match &draft.seen.material {
-        Material::Missing { word, message } => {
+        Material::Missing { problem, message } => {
             let until = after(draft.created(), draft.seen.settings.certificate_wait);
             if draft.now >= until {
-                return draft.fail(word, message);
+                return draft.fail(FailureReason::Material(*problem), message);
             }
-            draft.condition(APPROVED, ("Unknown", reason::WAITING_FOR_CERTIFICATE), message.as_str());
-            draft.condition(TOKEN_ISSUED, ("False", reason::NOT_YET), "waiting for the certificate");
-            draft.condition(FINISHED, ("False", reason::OPEN), "waiting for the certificate");
+            draft.condition(Approved, Unknown(ConditionReason::WaitingForCertificate), message.as_str());
+            draft.condition(TokenIssued, False(ConditionReason::NotYet), "waiting for the certificate");
+            draft.condition(Finished, False(ConditionReason::Open), "waiting for the certificate");
             draft.wake(until);
         }
-        Material::Unusable { word, message } => draft.fail(word, message),
+        Material::Unusable { problem, message } => draft.fail(FailureReason::Material(*problem), message),
         Material::Usable { .. } => {
             if let Some(Decision::Grant(grant)) = &draft.seen.decision {
-                draft.condition(FINISHED, ("False", reason::OPEN), "not delivered yet");
+                draft.condition(Finished, False(ConditionReason::Open), "not delivered yet");
                 open_review(draft, grant, 1);
                 // The operator may have been away for longer than the request was good for.
                 if expired(draft, Some(grant)) {
@@ -167,18 +168,19 @@ fn begin(draft: &mut Draft<'_>) {
     }
 }
 
-/// Refusals in words: the first one's word, and all their sentences.
-pub(super) fn in_words(reasons: &[Reason]) -> (&'static str, String) {
+/// Refusals: the reason of the first one, and all their sentences.
+pub(super) fn in_words(reasons: &[Reason]) -> (FailureReason, String) {
     let sentences: Vec<String> = reasons.iter().map(Reason::to_string).collect();
-    (reasons.first().map_or("PolicyRefused", Reason::word), sentences.join("; "))
+    let first = reasons.first().map_or(FailureReason::PolicyRefused, |reason| FailureReason::Refused(reason.kind()));
+    (first, sentences.join("; "))
 }
 
 /// `AwaitingApproval`, `Approved` and `TokenIssued`.
 fn proceed(draft: &mut Draft<'_>) {
     let seen = draft.seen;
     if let Some(Decision::Refuse(reasons)) = &seen.decision {
-        let (word, message) = in_words(reasons);
-        return draft.fail("PolicyRefused", &format!("{word}: {message}"));
+        let (reason, message) = in_words(reasons);
+        return draft.fail(FailureReason::PolicyRefused, &format!("{reason}: {message}"));
     }
     let grant = match &seen.decision {
         Some(Decision::Grant(grant)) => Some(grant.as_ref()),
@@ -189,7 +191,7 @@ fn proceed(draft: &mut Draft<'_>) {
     }
     match (&seen.material, grant) {
         (Material::Usable { fingerprints }, Some(grant)) => {
-            draft.clear_stall_of(reason::MATERIAL_UNUSABLE);
+            draft.clear_stall_of(StallReason::MaterialUnusable);
             review_again(draft, grant, fingerprints);
             // Without an approval the validity counts from the creation: it may be over in a new round.
             if expired(draft, Some(grant)) {
@@ -204,7 +206,7 @@ fn proceed(draft: &mut Draft<'_>) {
         }
         (Material::Missing { message, .. } | Material::Unusable { message, .. }, _) => {
             expire_token(draft);
-            draft.stall(reason::MATERIAL_UNUSABLE, message);
+            draft.stall(StallReason::MaterialUnusable, message);
             wake_for_end(draft, grant);
         }
         (Material::Usable { .. }, None) => wake_for_end(draft, grant),
@@ -232,132 +234,8 @@ fn expired(draft: &mut Draft<'_>, grant: Option<&Grant>) -> bool {
         }
         format!("not used until {end} (validity or deadline); create another request")
     };
-    draft.close(Phase::Expired, reason::EXPIRED, &message);
+    draft.close(Ending::Expired, &message);
     true
-}
-
-/// Opens a round of review, or finds that none is needed.
-fn open_review(draft: &mut Draft<'_>, grant: &Grant, round: i32) {
-    let fingerprints = match &draft.seen.material {
-        Material::Usable { fingerprints } => fingerprints.clone(),
-        _ => Vec::new(),
-    };
-    let epoch = epoch(draft).map(str::to_owned);
-    draft.status.review = Some(Review {
-        digest: digest(draft.request(), round, &fingerprints, &grant.effective.granting(), epoch.as_deref()),
-        round,
-        opened_at: Time(draft.now),
-        fingerprints,
-        policies: grant.effective.policy_names(),
-        approvals: Tally { required: grant.approvals, ..Tally::default() }.in_status(),
-        approved_at: None,
-        epoch,
-    });
-    // A missing list is made here, so that people can append to it with a JSON patch.
-    draft.status.approvals.get_or_insert_default();
-    if grant.approvals == 0 {
-        draft.status.phase = Some(Phase::Approved);
-        draft.condition(APPROVED, ("True", reason::NOT_REQUIRED), "no policy asks for an approval");
-    } else {
-        draft.status.phase = Some(Phase::AwaitingApproval);
-        let message = Tally { required: grant.approvals, ..Tally::default() }.in_words(draft.request());
-        draft.condition(APPROVED, ("False", reason::AWAITING_APPROVAL), message.as_str());
-        draft.condition(TOKEN_ISSUED, ("False", reason::NOT_YET), "waiting for approval");
-        draft.note("ApprovalRequested", message, false);
-    }
-}
-
-/// The guard's epoch as of now; while it is not known, the one under review stays.
-fn epoch<'a>(draft: &'a Draft<'_>) -> Option<&'a str> {
-    match &draft.seen.guard {
-        Guard::Intact { epoch, .. } => Some(epoch),
-        Guard::Unwatched | Guard::Broken { .. } => draft.status.review.as_ref()?.epoch.as_deref(),
-    }
-}
-
-/// Compares what was reviewed with what is there now, and counts the votes for it.
-fn review_again(draft: &mut Draft<'_>, grant: &Grant, fingerprints: &[String]) {
-    let Some(review) = draft.status.review.clone() else {
-        // A status without its review was not written by us: begin again, with nothing granted.
-        draft.end_token(TokenEnd::ReviewChanged);
-        return open_review(draft, grant, 1);
-    };
-    let involved = grant.approvals > 0 || review.approvals.required > 0;
-    if !involved {
-        return;
-    }
-    let now = digest(draft.request(), review.round, fingerprints, &grant.effective.granting(), epoch(draft));
-    if now != review.digest {
-        return change_review(draft, grant, &review);
-    }
-    let votes = draft.status.approvals.clone().unwrap_or_default();
-    let of = (review.digest.as_str(), requester(draft.request()));
-    recount(draft, &review, &Tally::count(&votes, of, grant.approvals, &draft.seen.approvers));
-}
-
-/// What the votes for the same review come to now.
-fn recount(draft: &mut Draft<'_>, before: &Review, tally: &Tally<'_>) {
-    let approvals = tally.in_status();
-    let (more, changed) = (approvals.given > before.approvals.given, approvals != before.approvals);
-    let newly_lapsed = approvals.lapsed.iter().any(|name| !before.approvals.lapsed.contains(name));
-    let message = tally.in_words(draft.request());
-    if newly_lapsed {
-        draft.note("ApprovalLapsed", message.as_str(), true);
-    }
-    if let Some(review) = &mut draft.status.review {
-        review.approvals = approvals;
-    }
-    match (draft.phase(), tally.is_enough()) {
-        (Phase::AwaitingApproval, true) => {
-            if let Some(review) = &mut draft.status.review {
-                review.approved_at = Some(Time(draft.now));
-            }
-            draft.status.phase = Some(Phase::Approved);
-            let message = format!("approved by {}", tally.by().join(", "));
-            draft.condition(APPROVED, ("True", reason::BY_PEOPLE), message.as_str());
-            draft.note("Approved", message, false);
-        }
-        (Phase::AwaitingApproval, false) => {
-            if more {
-                draft.note("ApprovalGranted", message.as_str(), false);
-            }
-            let stays =
-                draft.status.conditions.iter().any(|c| c.type_ == APPROVED && c.reason == reason::REVIEW_CHANGED);
-            if changed || !stays {
-                draft.condition(APPROVED, ("False", reason::AWAITING_APPROVAL), message);
-            }
-        }
-        (_, true) => {}
-        (_, false) => miss_approvals(draft, &message),
-    }
-}
-
-/// It was approved, and the votes for that are not there any more: somebody who voted may no longer approve, or it was
-/// approved on paper. People have their time to vote anew.
-fn miss_approvals(draft: &mut Draft<'_>, message: &str) {
-    draft.end_token(TokenEnd::ApprovalMissing);
-    draft.status.phase = Some(Phase::AwaitingApproval);
-    if let Some(review) = &mut draft.status.review {
-        review.approved_at = None;
-    }
-    draft.condition(APPROVED, ("False", reason::AWAITING_APPROVAL), message);
-    draft.condition(TOKEN_ISSUED, ("False", reason::NOT_YET), "waiting for approval");
-}
-
-/// What was reviewed is no longer what would be delivered: earlier votes are void, visibly.
-fn change_review(draft: &mut Draft<'_>, grant: &Grant, before: &Review) {
-    draft.end_token(TokenEnd::ReviewChanged);
-    open_review(draft, grant, before.round.saturating_add(1));
-    let what = match (&draft.seen.material, &draft.seen.guard) {
-        (Material::Usable { fingerprints }, _) if *fingerprints != before.fingerprints => "the certificate",
-        (_, Guard::Intact { epoch, .. }) if Some(epoch) != before.epoch.as_ref() => "the admission policies",
-        _ => "a policy",
-    };
-    let message = format!("{what} changed since round {}; earlier votes are void", before.round);
-    if draft.phase() == Phase::AwaitingApproval {
-        draft.condition(APPROVED, ("False", reason::REVIEW_CHANGED), message.as_str());
-    }
-    draft.note(reason::REVIEW_CHANGED, message, true);
 }
 
 /// `AwaitingApproval`: look again when its time is over.

@@ -50,7 +50,7 @@ fn a_missing_certificate_is_waited_for_thirty_seconds() {
     );
     let mut late = world.clone();
     late.step(30);
-    assert_eq!((late.phase(), late.status().reason.as_deref()), (Phase::Failed, Some("SecretNotFound")));
+    assert_eq!((late.phase(), late.status().reason.as_deref()), (Phase::Failed, Some("SecretMissing")));
     world.renew("f1");
     world.step(29);
     assert_eq!(world.phase(), Phase::TokenIssued);

@@ -2,7 +2,10 @@
 //! cast. Every door counts with this, so none of them has to wait for a number that the controller writes.
 
 use super::review::same_person;
-use crate::api::{Approval, ApprovalCount, Decision, DownloadRequest, Phase, condition, names};
+use crate::api::{
+    Approval, ApprovalCount, Decision, DownloadRequest, Phase, names,
+    words::{ConditionReason, ConditionType},
+};
 
 /// How many approvers more than required are asked about: enough that a few who lost the right do not stop a request.
 const SPARE: usize = 4;
@@ -43,7 +46,7 @@ pub fn votes_to_ask_about(request: &DownloadRequest) -> Vec<&Approval> {
     else {
         return Vec::new();
     };
-    let mut votes = approving(status.approvals.as_deref().unwrap_or_default(), &review.digest, requester(request));
+    let mut votes = approving(status.votes(), &review.digest, request.requester());
     let most = usize::try_from(review.approvals.required).unwrap_or(0) + SPARE;
     if review.approvals.required == 0 {
         return Vec::new();
@@ -106,8 +109,8 @@ impl<'a> Tally<'a> {
     pub fn of(request: &'a DownloadRequest, approvers: &Approvers) -> Option<Self> {
         let status = request.status.as_ref()?;
         let review = status.review.as_ref()?;
-        let approvals = status.approvals.as_deref().unwrap_or_default();
-        let of = (review.digest.as_str(), requester(request));
+        let approvals = status.votes();
+        let of = (review.digest.as_str(), request.requester());
         Some(Self::count(approvals, of, review.approvals.required, approvers))
     }
 
@@ -118,7 +121,7 @@ impl<'a> Tally<'a> {
         let status = request.status.as_ref()?;
         let review = status.review.as_ref()?;
         let lapsed = |vote: &&Approval| review.approvals.lapsed.contains(&vote.username);
-        let votes = approving(status.approvals.as_deref().unwrap_or_default(), &review.digest, requester(request));
+        let votes = approving(status.votes(), &review.digest, request.requester());
         let (lapsed, votes): (Vec<_>, Vec<_>) = votes.into_iter().partition(lapsed);
         let lapsed = lapsed.into_iter().map(|vote| vote.username.as_str()).collect();
         Some(Self { required: review.approvals.required, votes, lapsed })
@@ -162,7 +165,7 @@ impl<'a> Tally<'a> {
     /// What is waited for, in a sentence.
     #[must_use]
     pub fn in_words(&self, request: &DownloadRequest) -> String {
-        let (given, required, by) = (self.given(), self.required, requester(request));
+        let (given, required, by) = (self.given(), self.required, request.requester());
         let (format, certificate) = (request.spec.format, &request.spec.certificate_ref.name);
         let lapsed = lapsed(&self.lapsed, certificate).map(|words| format!("; {words}")).unwrap_or_default();
         format!("{given} of {required} approvals given for {format} of {certificate} to {by}{lapsed}")
@@ -185,12 +188,10 @@ pub(super) fn lapsed(people: &[&str], certificate: &str) -> Option<String> {
 /// What a request that waits for approval waits for, counted now. `None` where something else is to be said of it.
 #[must_use]
 pub fn awaiting_approval(request: &DownloadRequest) -> Option<String> {
-    let status = request.status.as_ref()?;
-    let waits = status
-        .conditions
-        .iter()
-        .any(|found| found.type_ == condition::APPROVED && found.reason == condition::reason::AWAITING_APPROVAL);
-    (status.phase == Some(Phase::AwaitingApproval) && waits).then(|| Some(Tally::shown(request)?.in_words(request)))?
+    let waits = request
+        .condition(ConditionType::Approved)
+        .is_some_and(|approved| approved.reason == ConditionReason::AwaitingApproval);
+    (request.phase() == Phase::AwaitingApproval && waits).then(|| Some(Tally::shown(request)?.in_words(request)))?
 }
 
 /// The voter's groups, as far as a vote has room for them. They are recorded, because the right to vote may come through
@@ -225,7 +226,7 @@ pub struct Altered {
 /// # Errors
 /// [`Altered`], with what was sent and what was stored in its place.
 pub fn read_back(request: &DownloadRequest, before: &[Approval], sent: &Approval) -> Result<(), Altered> {
-    let stored = request.status.as_ref().and_then(|status| status.approvals.as_deref()).unwrap_or_default();
+    let stored = request.votes();
     if stored.contains(sent) {
         return Ok(());
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::draft::{Draft, after};
 use crate::{
-    api::{Phase, Review, condition::APPROVED},
+    api::{Phase, Review, words::ConditionType::Approved},
     policy::Grant,
 };
 
@@ -14,7 +14,7 @@ const ASK_APPROVERS_AGAIN: std::time::Duration = std::time::Duration::from_mins(
 /// People have this long, from the beginning of the round, or from when approvals that it had turned out to be missing.
 pub(super) fn pending_until(draft: &Draft<'_>, grant: Option<&Grant>) -> Timestamp {
     let opened = draft.status.review.as_ref().map_or(draft.created(), |review| review.opened_at.0);
-    let waits = draft.status.conditions.iter().find(|c| c.type_ == APPROVED && c.status == "False");
+    let waits = draft.status.condition(Approved).filter(|condition| condition.status == "False");
     let since = waits.map_or(opened, |condition| condition.last_transition_time.0.max(opened));
     grant.map_or(Timestamp::MAX, |grant| after(since, grant.effective.pending_ttl.value.get()))
 }

@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::{
-    Effective, NamedPolicy, Source, holds_key, is_public, merge,
+    Effective, NamedPolicy, Source, merge,
     merge::{Sourced, said_by},
-    needs_passphrase, verb,
+    verb,
 };
-use crate::api::{ApprovalScope, Duration, Format, KeyExport, Pkcs12Profile, UnattendedKeyFormats};
+use crate::api::{
+    ApprovalScope, Duration, Format, KeyExport, Pkcs12Profile, UnattendedKeyFormats, words::RefusalReason,
+};
 
 /// How far ahead the deadline of an unattended requester may lie.
 const UNATTENDED_DEADLINE: Duration = Duration::from_seconds(24 * 3600);
@@ -41,7 +43,7 @@ pub struct Facts<'a> {
     pub holds_ca_key: bool,
     /// What the API server's SubjectAccessReview says of the requester.
     pub access: Access,
-    /// Every policy of the namespace, and the operator's own.
+    /// Every policy of the namespace, and the cluster policy.
     pub policies: &'a [NamedPolicy],
 }
 
@@ -154,24 +156,24 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// One CamelCase word for status.reason, Events and metrics.
+    /// The same in one word, for `status.reason`.
     #[must_use]
-    pub const fn word(&self) -> &'static str {
+    pub const fn kind(&self) -> RefusalReason {
         match self {
-            Self::KeyExportDisabled { .. } => "KeyExportDisabled",
-            Self::CaKeyExportDisabled { .. } => "CAKeyExportDisabled",
-            Self::FormatNotAllowed { .. } => "FormatNotAllowed",
-            Self::NoFormatInCommon { .. } => "NoFormatInCommon",
-            Self::UnattendedKeyDenied { .. } => "UnattendedKeyDenied",
-            Self::DeadlineRequired => "DeadlineRequired",
-            Self::DeadlineTooFar { .. } => "DeadlineTooFar",
-            Self::DeadlinePassed { .. } => "DeadlinePassed",
-            Self::TokenTtlTooLong { .. } => "TokenTTLTooLong",
-            Self::LegacyNotAllowed { .. } => "LegacyNotAllowed",
-            Self::ReasonRequired { .. } => "ReasonRequired",
-            Self::PassphraseTooShort { .. } => "PassphraseTooShort",
-            Self::AccessRefused { .. } => "AccessRefused",
-            Self::PassphraseSecretRefused { .. } => "PassphraseSecretRefused",
+            Self::KeyExportDisabled { .. } => RefusalReason::KeyExportDisabled,
+            Self::CaKeyExportDisabled { .. } => RefusalReason::CaKeyExportDisabled,
+            Self::FormatNotAllowed { .. } => RefusalReason::FormatNotAllowed,
+            Self::NoFormatInCommon { .. } => RefusalReason::NoFormatInCommon,
+            Self::UnattendedKeyDenied { .. } => RefusalReason::UnattendedKeyDenied,
+            Self::DeadlineRequired => RefusalReason::DeadlineRequired,
+            Self::DeadlineTooFar { .. } => RefusalReason::DeadlineTooFar,
+            Self::DeadlinePassed { .. } => RefusalReason::DeadlinePassed,
+            Self::TokenTtlTooLong { .. } => RefusalReason::TokenTtlTooLong,
+            Self::LegacyNotAllowed { .. } => RefusalReason::LegacyNotAllowed,
+            Self::ReasonRequired { .. } => RefusalReason::ReasonRequired,
+            Self::PassphraseTooShort { .. } => RefusalReason::PassphraseTooShort,
+            Self::AccessRefused { .. } => RefusalReason::AccessRefused,
+            Self::PassphraseSecretRefused { .. } => RefusalReason::PassphraseSecretRefused,
         }
     }
 }
@@ -208,7 +210,7 @@ fn refuse_by_format(facts: &Facts<'_>, effective: &Effective, reasons: &mut BTre
         let names: Vec<&str> = allowed.iter().map(|format| format.name()).collect();
         reasons.insert(Reason::FormatNotAllowed { format: facts.format, by: said_by(from), allowed: names.join(", ") });
     }
-    if is_public(facts.format) {
+    if facts.format.is_public() {
         return;
     }
     if effective.key_export.value == KeyExport::Never {
@@ -248,7 +250,7 @@ fn refuse_by_input(facts: &Facts<'_>, effective: &Effective, reasons: &mut BTree
     if effective.reason_required.value && facts.reason.is_none_or(|reason| reason.trim().is_empty()) {
         reasons.insert(Reason::ReasonRequired { by: effective.reason_required.said_by() });
     }
-    if !needs_passphrase(facts.format) {
+    if !facts.format.needs_passphrase() {
         return;
     }
     if facts.profile == Pkcs12Profile::Legacy && !effective.allow_legacy.value {
@@ -278,7 +280,7 @@ fn refuse_by_access(facts: &Facts<'_>, reasons: &mut BTreeSet<Reason>) {
 
 /// `WithApproval` means at least one; a key for a `ServiceAccount` at least two, whatever the policy's number.
 fn required_approvals(facts: &Facts<'_>, effective: &Effective) -> i32 {
-    let keys = holds_key(facts.format);
+    let keys = facts.format.holds_key();
     let by_scope = match effective.approval_scope.value {
         ApprovalScope::All => true,
         ApprovalScope::Keys => keys,

@@ -11,15 +11,16 @@ use crate::api::{ApprovalScope, CertificatePolicySpec, Duration, Format, KeyExpo
 pub enum Source {
     /// A `CertificatePolicy` of the request's namespace.
     Namespace(String),
-    /// The operator's own (`--cluster-policy`): the ceiling that no namespace can pass.
-    Operator,
+    /// The cluster policy (`--cluster-policy`), a ceiling for every namespace.
+    #[serde(rename = "Operator")]
+    Cluster,
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Namespace(name) => f.write_str(name),
-            Self::Operator => f.write_str("(operator)"),
+            Self::Cluster => f.write_str("(operator)"),
         }
     }
 }

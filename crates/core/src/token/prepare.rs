@@ -4,7 +4,7 @@ use certcourier_bundle::{Passphrase, Randomness, RandomnessError, generate_passp
 use zeroize::Zeroizing;
 
 use super::{NONCE_BYTES, RANDOM_BYTES, SealError, Token, seal};
-use crate::{api::DownloadRequest, policy::needs_passphrase};
+use crate::api::DownloadRequest;
 
 /// A token that is not in use yet: it works once its hash is in the status of its request.
 pub struct Prepared {
@@ -32,7 +32,7 @@ pub enum PrepareError {
 /// Whether a passphrase is generated for a file of this request, unless its requester gives one with the claim.
 #[must_use]
 pub fn generates_passphrase(request: &DownloadRequest) -> bool {
-    needs_passphrase(request.spec.format) && request.spec.passphrase_secret_ref.is_none()
+    request.spec.format.needs_passphrase() && request.spec.passphrase_secret_ref.is_none()
 }
 
 /// Prepares the token of this generation. `given` is the passphrase that came with a claim.
@@ -99,7 +99,7 @@ mod tests {
         let secret = PassphraseReference { name: "p12".into(), key: "passphrase".into() };
         for format in Format::ALL {
             let mut request = fixtures::request(format);
-            let generates = needs_passphrase(format);
+            let generates = format.needs_passphrase();
             assert_eq!(generates_passphrase(&request), generates, "{format}");
             let made = prepared(&request, None);
             assert_eq!((made.generated.is_some(), made.sealed.is_some()), (generates, generates), "{format}");

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use crate::{
     api::{
         Certificate, CertificateStatus, EnvironmentStatus, ValidityTime,
-        condition::{READY, reason},
+        condition::ConditionStatus,
+        words::{ConditionReason, ConditionType, MaterialProblem, MaterialReason},
     },
     cluster::material::Problem,
     lifecycle::set_condition,
@@ -35,7 +36,7 @@ pub(crate) fn status_of(certificate: &Certificate, found: &[Finding], now: Times
     let mut conditions = old.map(|status| status.conditions.clone()).unwrap_or_default();
     let generation = certificate.metadata.generation;
     let (value, message) = ready(&environments, now);
-    set_condition(&mut conditions, READY, value, &message, generation, now);
+    set_condition(&mut conditions, ConditionType::Ready, value, &message, generation, now);
     CertificateStatus {
         observed_generation: generation,
         earliest_not_after: environments.iter().filter_map(|environment| environment.not_after).min(),
@@ -44,10 +45,10 @@ pub(crate) fn status_of(certificate: &Certificate, found: &[Finding], now: Times
     }
 }
 
-fn ready(environments: &[EnvironmentStatus], now: Timestamp) -> ((&'static str, &'static str), String) {
+fn ready(environments: &[EnvironmentStatus], now: Timestamp) -> (ConditionStatus, String) {
     let problems: Vec<&str> = environments.iter().filter_map(|environment| environment.message.as_deref()).collect();
     if !problems.is_empty() {
-        return (("False", reason::UNUSABLE), cut(&problems.join("; "), 32_768));
+        return (ConditionStatus::False(ConditionReason::Unusable), cut(&problems.join("; "), 32_768));
     }
     let expired: Vec<String> = environments
         .iter()
@@ -60,7 +61,7 @@ fn ready(environments: &[EnvironmentStatus], now: Timestamp) -> ((&'static str, 
         (count, true) => format!("all {count} environments can be delivered"),
         (_, false) => format!("can be delivered, but: {}", expired.join("; ")),
     };
-    (("True", reason::USABLE), message)
+    (ConditionStatus::True(ConditionReason::Usable), message)
 }
 
 fn status(name: &str, finding: &Finding) -> EnvironmentStatus {
@@ -68,7 +69,7 @@ fn status(name: &str, finding: &Finding) -> EnvironmentStatus {
     match finding {
         Finding::Problem(problem) => EnvironmentStatus {
             name,
-            reason: Some(problem.code().to_owned()),
+            reason: Some(problem.reason().name().to_owned()),
             message: Some(cut(&problem.to_string(), LONGEST_TEXT)),
             ..EnvironmentStatus::default()
         },
@@ -78,7 +79,7 @@ fn status(name: &str, finding: &Finding) -> EnvironmentStatus {
             );
             EnvironmentStatus {
                 name,
-                reason: Some(reason::API_FORBIDDEN.to_owned()),
+                reason: Some(MaterialProblem::ApiForbidden.name().to_owned()),
                 message: Some(cut(&message, LONGEST_TEXT)),
                 ..EnvironmentStatus::default()
             }
@@ -92,7 +93,7 @@ fn of_material(name: String, material: &Material) -> EnvironmentStatus {
     let leaf = material.leaf();
     let some = |text: &str, longest| (!text.is_empty()).then(|| cut(text, longest));
     let (reason, message) = match flaw(&name, material) {
-        Some((word, message)) => (Some(word.to_owned()), Some(cut(&message, LONGEST_TEXT))),
+        Some((reason, message)) => (Some(reason.name().to_owned()), Some(cut(&message, LONGEST_TEXT))),
         None => (None, None),
     };
     EnvironmentStatus {
@@ -118,20 +119,20 @@ fn of_material(name: String, material: &Material) -> EnvironmentStatus {
 }
 
 /// What somebody should mend though some files can be made all the same.
-fn flaw(environment: &str, material: &Material) -> Option<(&'static str, String)> {
+fn flaw(environment: &str, material: &Material) -> Option<(MaterialReason, String)> {
     if *material.key_match() == KeyMatch::Mismatch {
         let subject = &material.leaf().subject;
         // Without its leaf, a file's first authority is taken for the leaf.
         let perhaps = if material.leaf().is_ca { ", which is an authority: is the leaf missing in it?" } else { "" };
         return Some((
-            "KeyMismatch",
+            MaterialReason::KeyMismatch,
             format!(
                 "environment `{environment}`: the private key is not the one of the certificate `{subject}`{perhaps}; store the two that belong together"
             ),
         ));
     }
     if let Some(broken) = material.chain_error() {
-        return Some(("BrokenChain", format!("environment `{environment}`: {broken}")));
+        return Some((MaterialReason::BrokenChain, format!("environment `{environment}`: {broken}")));
     }
     material.ca_error().map(|error| (error.reason(), format!("environment `{environment}`: {error}")))
 }

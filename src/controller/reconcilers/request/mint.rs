@@ -22,14 +22,12 @@ use crate::controller::{
     watch::reconcile::PassError,
 };
 use crate::{
-    api::{DownloadRequest, condition::reason, names},
+    api::{DownloadRequest, names, words::StallReason},
     cluster::{
         error::Failure,
-        material::bundle_format,
         secrets::{self, NewSecret},
     },
     lifecycle,
-    policy::holds_key,
     randomness::OperatingSystem,
     redact::Redacted,
     token::{self, Prepared},
@@ -44,8 +42,8 @@ pub(crate) enum Mint {
     Minted(lifecycle::Minted),
     /// Something of this name is somebody else's.
     Taken {
-        /// Reason of condition Stalled.
-        why: &'static str,
+        /// Why the request is stalled.
+        why: StallReason,
         /// What it is, and what to do.
         message: String,
     },
@@ -55,7 +53,7 @@ pub(crate) enum Mint {
 pub(crate) async fn mint(
     context: &Context,
     request: &DownloadRequest,
-    planned: &lifecycle::Mint,
+    planned: &lifecycle::TokenPlan,
 ) -> Result<Mint, PassError> {
     let (namespace, name) = (request.namespace().unwrap_or_default(), names::token_secret(&request.name_any()));
     let earlier = sweep::before_mint(context, request).await?;
@@ -68,7 +66,7 @@ pub(crate) async fn mint(
                 "Role `{role}` lets others read Secret `{name}` and is not certcourier's; delete it, or create the request \
                  under another name"
             );
-            return Ok(Mint::Taken { why: reason::TOKEN_READABLE_BY_OTHERS, message });
+            return Ok(Mint::Taken { why: StallReason::TokenReadableByOthers, message });
         }
     };
     // Whether the requester may read a Secret of this name does not depend on whether there is one. Who needed a Role for
@@ -83,11 +81,11 @@ pub(crate) async fn mint(
             let message = format!(
                 "Secret `{name}` is not certcourier's; rename or delete it, or create the request under another name"
             );
-            return Ok(Mint::Taken { why: reason::SECRET_NAME_TAKEN, message });
+            return Ok(Mint::Taken { why: StallReason::SecretNameTaken, message });
         }
         Placed::Altered => {
             let altered = Altered { kind: "Secret".to_owned(), name };
-            return Ok(Mint::Taken { why: reason::TOKEN_READABLE_BY_OTHERS, message: changed_on_its_way(&altered) });
+            return Ok(Mint::Taken { why: StallReason::TokenReadableByOthers, message: changed_on_its_way(&altered) });
         }
     };
     if may_read? {
@@ -105,7 +103,7 @@ pub(crate) async fn mint(
         }
         Granted::Altered(altered) => {
             sweep::all(context, request).await?;
-            return Ok(Mint::Taken { why: reason::TOKEN_READABLE_BY_OTHERS, message: changed_on_its_way(&altered) });
+            return Ok(Mint::Taken { why: StallReason::TokenReadableByOthers, message: changed_on_its_way(&altered) });
         }
     };
     Ok(minted(prepared, Some(reader)))
@@ -142,7 +140,7 @@ enum Placed {
 async fn place(
     context: &Context,
     request: &DownloadRequest,
-    planned: &lifecycle::Mint,
+    planned: &lifecycle::TokenPlan,
     namespace: &str,
     name: &str,
 ) -> Result<Placed, PassError> {
@@ -187,11 +185,10 @@ fn values(
     let mut values = vec![(TOKEN_KEY, hidden(prepared.token.expose().to_owned()))];
     if let Some(base) = &external.url {
         let url = format!("{base}/api/v1/downloads/{}", prepared.token.expose());
-        let file =
-            certcourier_bundle::file_name(bundle_format(request.spec.format), &request.spec.certificate_ref.name);
+        let file = certcourier_bundle::file_name(request.spec.format, &request.spec.certificate_ref.name);
         let ca = if external.ca.is_some() { " --cacert ca.crt" } else { "" };
         // A key is nobody else's on the machine, and curl makes files that everybody there may read.
-        let umask = if holds_key(request.spec.format) { "umask 077; " } else { "" };
+        let umask = if request.spec.format.holds_key() { "umask 077; " } else { "" };
         values.push(("curl", hidden(format!("{umask}curl -fsS{ca} '{url}' -o '{file}'"))));
         values.push(("url", hidden(url)));
     }

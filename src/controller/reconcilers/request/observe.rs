@@ -40,7 +40,7 @@ fn known_policies(context: &Context, stores: &Stores, namespace: &str) -> Result
 /// end also while Secrets, policies or reviews cannot be read.
 fn is_settled(request: &DownloadRequest) -> bool {
     let revoked = request.annotations().contains_key(names::REVOKE);
-    let votes = request.status.as_ref().and_then(|status| status.approvals.as_deref()).unwrap_or_default();
+    let votes = request.votes();
     !request.is_open() || revoked || votes.iter().any(|vote| vote.decision == Vote::Deny)
 }
 
@@ -66,7 +66,7 @@ impl View {
             return Ok(Self::Whole(Box::new(facts::live(reads, request, context.ceiling.as_ref()).await?)));
         }
         let uid = request.uid().unwrap_or_default();
-        let receipt = receipts::of(reads, &request.namespace().unwrap_or_default(), &uid).await?;
+        let receipt = receipts::of(reads, request.key().namespace, &uid).await?;
         Ok(Self::Receipt(Box::new(Known { receipt, ..Known::default() })))
     }
 

@@ -69,7 +69,7 @@ pub(crate) async fn all(context: &Context, request: &DownloadRequest) -> Result<
 /// another token than the status, all goes, since nobody has the one in the status.
 pub(crate) async fn all_but_the_living(context: &Context, request: &DownloadRequest) -> Result<(), ApiError> {
     let (namespace, secret) = place(request);
-    let token = request.status.as_ref().and_then(|status| status.token.as_ref());
+    let token = request.token();
     let Some(living) = token.and_then(|token| token.hash.as_deref()) else { return all(context, request).await };
     let found = secrets::read(context.clients.reads(), &namespace, &secret, &[TOKEN_KEY]).await?;
     let held = found.and_then(|found| shape::of_secret(&found, &namespace, &request.name_any()));
@@ -88,7 +88,7 @@ fn readers_of(context: &Context, request: &DownloadRequest) -> BTreeSet<String> 
     let (namespace, secret) = place(request);
     let known = context.grants.of(&namespace, &secret).into_iter();
     let known = known.filter(|reader| reader.uid.is_none() || reader.uid == request.uid()).map(|reader| reader.name);
-    let token = request.status.as_ref().and_then(|status| status.token.as_ref());
+    let token = request.token();
     known.chain(token.and_then(|token| token.reader_name.clone())).collect()
 }
 

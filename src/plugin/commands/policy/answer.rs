@@ -3,11 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::api::words::MaterialProblem;
 use crate::{
-    api::{Certificate, EnvironmentStatus, Format, Pkcs12Profile, UnattendedKeyFormats, condition::reason},
+    api::{Certificate, EnvironmentStatus, Format, Pkcs12Profile, UnattendedKeyFormats},
     policy::{
-        self, Access, Decision, Effective, Facts, Grant, NamedPolicy, Passphrase, Reason, Sourced, holds_key,
-        is_unattended, needs_passphrase,
+        self, Access, Decision, Effective, Facts, Grant, NamedPolicy, Passphrase, Reason, Sourced, is_unattended,
     },
 };
 
@@ -110,7 +110,7 @@ fn answer(known: &Known<'_>, format: Format) -> Answer {
     let access = if known.verbs_for(format) { Access::Allowed } else { Access::VerbRefused };
     let policies = known.policies.unwrap_or_default();
     let decision = policy::decide(&Facts {
-        certificate: known.certificate.metadata.name.as_deref().unwrap_or_default(),
+        certificate: known.certificate.key().name,
         environments: environments(known, format),
         format,
         requester: known.who,
@@ -129,7 +129,7 @@ fn answer(known: &Known<'_>, format: Format) -> Answer {
     });
     let mut answer = Answer {
         format: format.name(),
-        holds_key: holds_key(format),
+        holds_key: format.holds_key(),
         verdict: Verdict::Unknown,
         approvals: 0,
         refused_because: Vec::new(),
@@ -143,7 +143,7 @@ fn answer(known: &Known<'_>, format: Format) -> Answer {
             answer.refused_because = reasons
                 .iter()
                 .filter(|reason| counts(reason))
-                .map(|reason| Because { reason: reason.word(), message: reason.to_string() })
+                .map(|reason| Because { reason: reason.kind().name(), message: reason.to_string() })
                 .collect();
             if !answer.refused_because.is_empty() {
                 answer.verdict = Verdict::Refused;
@@ -159,7 +159,7 @@ fn answer(known: &Known<'_>, format: Format) -> Answer {
 
 impl Known<'_> {
     fn verbs_for(&self, format: Format) -> bool {
-        if holds_key(format) { self.verbs.exportkey } else { self.verbs.download }
+        if format.holds_key() { self.verbs.exportkey } else { self.verbs.download }
     }
 }
 
@@ -183,7 +183,7 @@ fn granted(answer: &mut Answer, grant: &Grant, known: &Known<'_>, format: Format
             .notes
             .push(format!("the token works only with your own bearer token, by {}", bind_to_requester.said_by()));
     }
-    if needs_passphrase(format) {
+    if format.needs_passphrase() {
         let least = passphrase_min_length.value;
         answer.notes.push(format!("a passphrase of your own has at least {least} characters"));
         if !allow_legacy.value {
@@ -193,7 +193,7 @@ fn granted(answer: &mut Answer, grant: &Grant, known: &Known<'_>, format: Format
 }
 
 fn who_asks_for_approval(effective: &Effective, format: Format, who: &str) -> String {
-    if holds_key(format) && is_unattended(who) && effective.unattended.value == UnattendedKeyFormats::WithApproval {
+    if format.holds_key() && is_unattended(who) && effective.unattended.value == UnattendedKeyFormats::WithApproval {
         return effective.unattended.said_by();
     }
     if effective.approval_scope.from.is_empty() {
@@ -215,7 +215,7 @@ fn obstacle(seen: &EnvironmentStatus, format: Format) -> Option<String> {
     if seen.sha256_fingerprint.is_none() {
         return Some(message());
     }
-    if holds_key(format) && seen.key_matches != Some(true) {
+    if format.holds_key() && seen.key_matches != Some(true) {
         return Some(match seen.key_matches {
             Some(_) => message(),
             None => format!("environment `{name}`: it has no private key that can be checked against its certificate"),
@@ -235,13 +235,15 @@ fn obstacle(seen: &EnvironmentStatus, format: Format) -> Option<String> {
 pub fn unseen(known: &Known<'_>) -> bool {
     let status = known.certificate.status.as_ref();
     !status.is_some_and(|status| status.environments.iter().any(|environment| environment.name == known.environment))
-        || seen(known, Format::Cert).iter().any(|seen| seen.reason.as_deref() == Some(reason::API_FORBIDDEN))
+        || seen(known, Format::Cert)
+            .iter()
+            .any(|seen| seen.reason.as_deref() == Some(MaterialProblem::ApiForbidden.name()))
 }
 
 /// What the policies come to for the environment.
 pub fn terms(known: &Known<'_>) -> Vec<Term> {
     let Some(policies) = known.policies else { return Vec::new() };
-    let name = known.certificate.metadata.name.as_deref().unwrap_or_default();
+    let name = known.certificate.key().name;
     let all = policy::merge(policies, name, &[known.environment]);
     let formats: Vec<&str> = all.formats.value.iter().map(|format| format.name()).collect();
     let ttl = all.finished_request_ttl.value.map_or_else(|| "never".to_owned(), |ttl| ttl.to_string());

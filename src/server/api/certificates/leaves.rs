@@ -7,7 +7,6 @@ use kube::ResourceExt as _;
 
 use crate::{
     api::{Certificate, Format},
-    cluster::material::bundle_format,
     server::{http::error::ServerError, state::ServerState},
 };
 
@@ -28,6 +27,6 @@ pub struct Leaves {
 pub async fn leaves_of(state: &ServerState, leaves: &Leaves) -> Result<Artifact, ServerError> {
     let options = RenderOptions::new(leaves.certificate.name_any());
     let (environments, materials) = (leaves.environments.clone(), Arc::clone(&leaves.materials));
-    let format = bundle_format(Format::DerZip);
+    let format = Format::DerZip;
     state.renders.render(format, environments, materials, options).await
 }

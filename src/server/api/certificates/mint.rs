@@ -21,6 +21,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 
 use self::body::Asked;
+use crate::api::words::MaterialProblem;
 use crate::server::{
     api::{
         audit::{self, Witness},
@@ -43,12 +44,12 @@ use crate::{
     audit::call,
     cluster::facts::{self, Gathered},
     lifecycle::{self, Approvers, ClaimRefusal, Guard, Material, Observed, Settings},
-    policy::{self, Decision, Grant, holds_key},
+    policy::{self, Decision, Grant},
 };
 
 /// What approvers are asked to agree to.
 pub fn approval_kind(format: Format) -> &'static str {
-    if holds_key(format) { "download_key" } else { "download_certificate" }
+    if format.holds_key() { "download_key" } else { "download_certificate" }
 }
 
 /// Ask for a file.
@@ -169,10 +170,10 @@ async fn judge(
     gathered: &Gathered,
     asked: &Asked,
 ) -> Result<Grant, ServerError> {
-    if let Material::Missing { word: "CertificateNotFound", .. } = gathered.material {
+    if let Material::Missing { problem: MaterialProblem::CertificateNotFound, .. } = gathered.material {
         return Err(no_certificate(draft));
     }
-    if let Material::Unusable { word: "UnknownEnvironment", message } = &gathered.material {
+    if let Material::Unusable { problem: MaterialProblem::UnknownEnvironment, message } = &gathered.material {
         return Err(ServerError::new(ErrorCode::UnknownEnvironment, message));
     }
     let guard = guard(state, draft).await;
@@ -191,7 +192,7 @@ async fn judge(
         Ok(_) => {}
         Err(ClaimRefusal::ApprovalRequired(_)) => match guard {
             // Nobody should be asked to agree to what would be void.
-            Guard::Broken { reason } if holds_key(asked.format) => {
+            Guard::Broken { reason } if asked.format.holds_key() => {
                 return Err(refusal::of_claim(&ClaimRefusal::GuardFailed(reason)));
             }
             _ => {}

@@ -35,7 +35,7 @@ use crate::{
         names,
     },
     cluster::facts,
-    policy::{Access, needs_passphrase},
+    policy::Access,
 };
 
 /// The answer that carries a claimed token.
@@ -139,7 +139,7 @@ fn not_the_requester(request: &DownloadRequest) -> ServerError {
 
 fn must_take_passphrase(request: &DownloadRequest) -> Result<(), ServerError> {
     let format = request.spec.format;
-    if !needs_passphrase(format) {
+    if !format.needs_passphrase() {
         return Err(bad_request(format!("format `{format}` is not encrypted and takes no passphrase: leave it out")));
     }
     match &request.spec.passphrase_secret_ref {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Found, Redeemer, too_slow};
+use crate::api::words::EventReason;
 use crate::server::{
     http::{
         error::{ErrorCode, ServerError},
@@ -15,7 +16,6 @@ use crate::{
     api::{DownloadReceipt, DownloadRequest},
     audit::{Unheard, delivery},
     cluster::events::{Mood, Note},
-    policy::holds_key,
 };
 
 /// Where a token was presented from.
@@ -60,9 +60,9 @@ fn note_replay(state: Arc<ServerState>, request: DownloadRequest, address: Strin
             "its token was presented again after it was used, from {address}; if that was no retry of the requester, \
              somebody else has the link (further attempts: audit record, token.reused)"
         );
-        let note = Note { mood: Mood::Warning, reason: "TokenReused", action: "Redeem", text };
+        let note = Note { mood: Mood::Warning, reason: EventReason::TokenReused, action: "Redeem", text };
         let now = state.clients.clock().now();
-        state.events.tell_once(&request, note, "TokenReused", now).await;
+        state.events.tell_once(&request, note, EventReason::TokenReused.name(), now).await;
     });
 }
 
@@ -71,7 +71,11 @@ fn note_replay(state: Arc<ServerState>, request: DownloadRequest, address: Strin
 /// # Errors
 /// [`ErrorCode::AuditFailed`] while it is not; the token stays good.
 pub fn can_be_heard(state: &ServerState, request: &DownloadRequest) -> Result<(), ServerError> {
-    if holds_key(request.spec.format) { state.audit.lets_keys_leave().map_err(|error| unheard(&error)) } else { Ok(()) }
+    if request.spec.format.holds_key() {
+        state.audit.lets_keys_leave().map_err(|error| unheard(&error))
+    } else {
+        Ok(())
+    }
 }
 
 fn unheard(unheard: &Unheard) -> ServerError {
@@ -89,7 +93,7 @@ pub async fn announce(
     receipt: &DownloadReceipt,
     redeemer: &Redeemer,
 ) -> Result<(), ServerError> {
-    if !holds_key(receipt.spec.format) {
+    if !receipt.spec.format.holds_key() {
         return Ok(());
     }
     let limit = state.deliveries.decision_timeout.get();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Found, Redeemer, refusal, too_slow};
+use crate::api::words::MaterialProblem;
 use crate::server::{
     auth::identity,
     http::{
@@ -107,9 +108,11 @@ fn certificate_gone() -> ServerError {
 fn in_words(refusal: &Refusal, material: &Material, receipt: Option<&crate::api::DownloadReceipt>) -> ServerError {
     match (refusal, material, receipt) {
         (Refusal::TokenUsed, _, Some(receipt)) => refusal::used(receipt),
-        (Refusal::MaterialUnusable(words), Material::Unusable { word: "UnknownEnvironment", .. }, _) => {
-            ServerError::new(ErrorCode::UnknownEnvironment, words)
-        }
+        (
+            Refusal::MaterialUnusable(words),
+            Material::Unusable { problem: MaterialProblem::UnknownEnvironment, .. },
+            _,
+        ) => ServerError::new(ErrorCode::UnknownEnvironment, words),
         _ => refusal::of_lifecycle(refusal),
     }
 }

@@ -27,7 +27,7 @@ pub fn of_lifecycle(refusal: &Refusal) -> ServerError {
 
 /// The token was used: when, and how that ended. Whoever holds the token and did not use it learns that somebody did.
 pub fn used(receipt: &DownloadReceipt) -> ServerError {
-    let name = receipt.metadata.name.as_deref().unwrap_or_default();
+    let name = receipt.key().name;
     let when = receipt.spec.consumed_at.0;
     let outcome = receipt.status.as_ref().and_then(|status| status.outcome);
     let outcome = outcome.map_or_else(|| "under way".to_owned(), |outcome| format!("{outcome:?}"));

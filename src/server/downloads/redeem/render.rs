@@ -12,9 +12,8 @@ use crate::server::{
     state::ServerState,
 };
 use crate::{
-    api::{self, DownloadRequest, Format, PassphraseReference},
-    cluster::{material::bundle_format, secrets},
-    policy::needs_passphrase,
+    api::{DownloadRequest, Format, PassphraseReference},
+    cluster::secrets,
     token::{self, Token},
 };
 
@@ -28,7 +27,7 @@ pub async fn make(
     request: &DownloadRequest,
     decided: &mut Decided,
 ) -> Result<Artifact, ServerError> {
-    let passphrase = if needs_passphrase(request.spec.format) {
+    let passphrase = if request.spec.format.needs_passphrase() {
         Some(passphrase(state, token, request, decided).await?)
     } else {
         None
@@ -39,25 +38,19 @@ pub async fn make(
         passphrase,
         ..RenderOptions::new(&request.spec.certificate_ref.name)
     };
-    let (format, environments) = (bundle_format(request.spec.format), decided.environments.clone());
+    let (format, environments) = (request.spec.format, decided.environments.clone());
     let materials = std::mem::take(&mut decided.materials);
     state.renders.render(format, environments, materials, options).await
 }
 
 fn pkcs12_options(request: &DownloadRequest) -> Pkcs12Options {
     let asked = request.spec.pkcs12.clone().unwrap_or_default();
-    let profile = match asked.profile.unwrap_or_default() {
-        api::Pkcs12Profile::Modern => Pkcs12Profile::Modern,
-        api::Pkcs12Profile::Legacy => Pkcs12Profile::Legacy,
-    };
+    let profile = asked.profile.unwrap_or_default();
     Pkcs12Options { profile, friendly_name: asked.friendly_name, ..Pkcs12Options::default() }
 }
 
 fn pem_order(request: &DownloadRequest) -> PemOrder {
-    match request.spec.pem.as_ref().and_then(|pem| pem.order).unwrap_or_default() {
-        api::PemOrder::LeafChainKey => PemOrder::LeafChainKey,
-        api::PemOrder::KeyLeafChain => PemOrder::KeyLeafChain,
-    }
+    request.spec.pem.as_ref().and_then(|pem| pem.order).unwrap_or_default()
 }
 
 /// The passphrase: from the Secret that the request names, else as it was sealed when the token was minted.
@@ -102,18 +95,18 @@ async fn referenced_passphrase(
 
 fn sealed_passphrase(token: &Token, request: &DownloadRequest) -> Result<Passphrase, ServerError> {
     let refuse = |words: String| ServerError::new(ErrorCode::PassphraseRequired, words);
-    let minted = request.status.as_ref().and_then(|status| status.token.as_ref());
+    let minted = request.token();
     let Some((minted, sealed)) = minted.and_then(|minted| Some((minted, minted.sealed_passphrase.as_deref()?))) else {
         return Err(refuse("this token was minted without a passphrase; ask for another token".to_owned()));
     };
-    let uid = request.metadata.uid.as_deref().unwrap_or_default();
+    let uid = request.uid_text();
     let text: Zeroizing<String> =
         token::unseal(token, sealed, uid, minted.generation).map_err(|error| refuse(error.to_string()))?;
     Passphrase::new(text).map_err(|error| refuse(error.to_string()))
 }
 
 /// The PKCS#12 profile of the file, for its receipt.
-pub fn profile(request: &DownloadRequest) -> Option<api::Pkcs12Profile> {
+pub fn profile(request: &DownloadRequest) -> Option<Pkcs12Profile> {
     let asked = request.spec.pkcs12.as_ref().and_then(|options| options.profile).unwrap_or_default();
     matches!(request.spec.format, Format::Pkcs12 | Format::Zip).then_some(asked)
 }

@@ -10,6 +10,7 @@ use rcgen::{
 use x509_parser::{extensions::GeneralName, pem::Pem, prelude::X509Certificate};
 use zeroize::Zeroizing;
 
+use crate::api::name::{is_label, is_object_name};
 use crate::{hex, redact::Redacted};
 
 /// How long a CA is good, and how long before its end a new one takes over: whoever was given the old one has a year.
@@ -41,15 +42,9 @@ impl FromStr for Name {
         if let Ok(address) = text.parse() {
             return Ok(Self::Ip(address));
         }
-        let label = |label: &str| {
-            let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-            (1..=63).contains(&label.len())
-                && label.bytes().all(inner)
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        };
-        if text.len() <= 253 && text.split('.').all(label) {
-            return Ok(Self::Dns(text.to_ascii_lowercase()));
+        let name = text.to_ascii_lowercase();
+        if is_object_name(&name) && name.split('.').all(is_label) {
+            return Ok(Self::Dns(name));
         }
         Err(NameError(text.chars().take(64).collect()))
     }

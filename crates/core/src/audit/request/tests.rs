@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    api::{Decision as Vote, Format},
+    api::{Decision as Vote, Format, words::MaterialProblem},
     audit::fact::Source,
     lifecycle::{
         Material,
@@ -142,6 +142,6 @@ fn a_request_that_nobody_has_looked_at_tells_nothing() {
     let mut world = World::new(Format::Cert, policy(0));
     world.vote_for("bob", Vote::Approve, "");
     assert_eq!(all(&world.request, at(0)), []);
-    world.material = Material::Missing { word: "CertificateNotFound", message: "no".to_owned() };
+    world.material = Material::Missing { problem: MaterialProblem::CertificateNotFound, message: "no".to_owned() };
     assert_eq!(kinds(&step(&mut world, 1)), [Kind::RequestCreated]);
 }

@@ -13,7 +13,7 @@ fn named(spec: CertificatePolicySpec) -> Vec<NamedPolicy> {
 fn words(decision: &Decision) -> Vec<&'static str> {
     match decision {
         Decision::Grant(_) => vec![],
-        Decision::Refuse(reasons) => reasons.iter().map(Reason::word).collect(),
+        Decision::Refuse(reasons) => reasons.iter().map(|reason| reason.kind().name()).collect(),
     }
 }
 
@@ -28,7 +28,7 @@ fn approvals(decision: &Decision) -> Option<i32> {
 fn without_any_policy_public_formats_leave_and_keys_do_not() {
     for format in Format::ALL {
         let decision = decide(&Facts { format, ..facts(&[]) });
-        if is_public(format) {
+        if format.is_public() {
             assert_eq!(approvals(&decision), Some(0), "{format}");
         } else {
             assert_eq!(words(&decision), ["KeyExportDisabled"], "{format}");
@@ -76,7 +76,7 @@ fn disjoint_formats_allow_nothing_and_name_both_policies() {
     let spec = |format| CertificatePolicySpec { allowed_formats: Some(vec![format]), ..Default::default() };
     let policies = vec![
         NamedPolicy { source: Source::Namespace("left".into()), spec: spec(Format::Cert) },
-        NamedPolicy { source: Source::Operator, spec: spec(Format::Der) },
+        NamedPolicy { source: Source::Cluster, spec: spec(Format::Der) },
     ];
     for format in [Format::Cert, Format::Der, Format::Fullchain] {
         let Decision::Refuse(reasons) = decide(&Facts { format, ..facts(&policies) }) else { panic!("{format}") };
@@ -175,7 +175,7 @@ proptest! {
         seed in any_facts(), policies in proptest::collection::vec(any_policy(), 0..6),
     ) {
         let facts = seed.facts(&policies);
-        if let Decision::Grant(grant) = decide(&facts) && is_unattended(facts.requester) && holds_key(facts.format) {
+        if let Decision::Grant(grant) = decide(&facts) && is_unattended(facts.requester) && facts.format.holds_key() {
             prop_assert!(grant.approvals >= 2);
         }
     }

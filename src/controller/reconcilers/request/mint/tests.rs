@@ -61,7 +61,7 @@ fn the_command_for_a_key_makes_a_file_that_nobody_else_reads() {
     for format in Format::ALL {
         let request = request(format, None);
         let stored = stored(&prepared(&request), &request, &external(true, false));
-        assert_eq!(stored["curl"].starts_with("umask 077; curl "), holds_key(format), "{format}");
+        assert_eq!(stored["curl"].starts_with("umask 077; curl "), format.holds_key(), "{format}");
     }
 }
 

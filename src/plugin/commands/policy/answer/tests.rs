@@ -65,7 +65,7 @@ fn without_policies_what_is_public_goes_and_keys_stay() {
     let case = Case::new(Vec::new());
     for format in Format::ALL {
         let answer = case.of(format);
-        let expected = if holds_key(format) { Verdict::Refused } else { Verdict::Allowed };
+        let expected = if format.holds_key() { Verdict::Refused } else { Verdict::Allowed };
         assert_eq!(answer.verdict, expected, "{answer:?}");
     }
     assert_eq!(case.of(Format::Key).refused_because[0].reason, "KeyExportDisabled");

@@ -3,16 +3,13 @@
 use certcourier_bundle::Passphrase;
 use jiff::Timestamp;
 
+use crate::api::{
+    Duration, Format, PemOrder, PemRequest, Pkcs12Profile, Pkcs12Request,
+    http::{MintBody, PemBody, Pkcs12Body},
+};
 use crate::server::{
     api::json_body::{self, bad_request},
     http::error::ServerError,
-};
-use crate::{
-    api::{
-        Duration, Format, PemOrder, PemRequest, Pkcs12Profile, Pkcs12Request,
-        http::{MintBody, PemBody, Pkcs12Body},
-    },
-    policy::needs_passphrase,
 };
 
 /// A body that can be copied.
@@ -49,7 +46,7 @@ pub struct Asked {
 pub fn understand(body: MintBody) -> Result<Asked, ServerError> {
     let format: Format = parsed(&body.format)?;
     let passphrase = json_body::passphrase(body.passphrase)?;
-    if passphrase.is_some() && !needs_passphrase(format) {
+    if passphrase.is_some() && !format.needs_passphrase() {
         let words = format!(
             "format `{format}` is not encrypted and takes no passphrase: leave it out, or ask for pkcs12 or zip"
         );

@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 
 use crate::api::{
     DateTime, DownloadReceipt, DownloadRequest, DownloadRequestStatus, Phase, TokenEnd,
-    condition::{APPROVED, FINISHED, TOKEN_ISSUED, reason},
     http::FormatName,
+    words::{ConditionReason, ConditionType},
 };
 
 /// Something that happened.
@@ -100,7 +100,7 @@ pub fn entries(requests: &[DownloadRequest], receipts: &[DownloadReceipt]) -> Ve
         receipts.iter().map(|receipt| (receipt.spec.request_ref.uid.as_str(), receipt)).collect();
     let mut all = Vec::new();
     for request in requests {
-        let receipt = by_uid.remove(request.metadata.uid.as_deref().unwrap_or_default());
+        let receipt = by_uid.remove(request.uid_text());
         of_request(request, receipt.is_some(), &mut all);
         all.extend(receipt.map(delivery));
     }
@@ -129,11 +129,12 @@ fn of_request(request: &DownloadRequest, has_receipt: bool, all: &mut Vec<Entry>
         let why = request.spec.reason.as_deref().unwrap_or("without a reason");
         all.push(entry(Kind::Requested, why).at(&time).by(requester.clone()));
     }
-    let approved = condition(&status, APPROVED, "True").filter(|(why, ..)| *why == reason::BY_PEOPLE);
-    if let Some((review, (_, message, _))) = status.review.as_ref().zip(approved)
+    let approved =
+        status.condition_true(ConditionType::Approved).filter(|approved| approved.reason == ConditionReason::ByPeople);
+    if let Some((review, approved)) = status.review.as_ref().zip(approved)
         && let Some(time) = &review.approved_at
     {
-        all.push(entry(Kind::Approved, message).at(time).by(Some(review.approvals.by.join(", "))));
+        all.push(entry(Kind::Approved, &approved.message).at(time).by(Some(review.approvals.by.join(", "))));
     }
     if let Some(token) = &status.token {
         for ended in &token.previous {
@@ -162,10 +163,13 @@ fn of_request(request: &DownloadRequest, has_receipt: bool, all: &mut Vec<Entry>
 
 /// How the request ended. A delivery is told by its receipt, where there is one to be seen.
 fn ending(status: &DownloadRequestStatus, has_receipt: bool) -> Option<(Kind, &str, &Time)> {
-    let phase = status.phase.unwrap_or_default();
-    let (_, message, time) = condition(status, FINISHED, "True")
-        // A delivery under way is not finished.
-        .or_else(|| condition(status, TOKEN_ISSUED, "False").filter(|_| phase == Phase::Consumed))?;
+    let phase = status.phase();
+    // A delivery under way is not finished.
+    let used = || {
+        let issued = status.condition(ConditionType::TokenIssued);
+        issued.filter(|issued| issued.status == "False" && phase == Phase::Consumed)
+    };
+    let last = status.condition_true(ConditionType::Finished).or_else(used)?;
     let kind = match phase {
         Phase::Consumed if has_receipt => return None,
         Phase::Consumed => Kind::Downloaded,
@@ -174,12 +178,7 @@ fn ending(status: &DownloadRequestStatus, has_receipt: bool) -> Option<(Kind, &s
         Phase::Revoked => Kind::Revoked,
         Phase::Pending | Phase::AwaitingApproval | Phase::Approved | Phase::TokenIssued => return None,
     };
-    Some((kind, message, time))
-}
-
-fn condition<'a>(status: &'a DownloadRequestStatus, kind: &str, value: &str) -> Option<(&'a str, &'a str, &'a Time)> {
-    let found = status.conditions.iter().find(|condition| condition.type_ == kind && condition.status == value)?;
-    Some((&found.reason, &found.message, &found.last_transition_time))
+    Some((kind, &last.message, &last.last_transition_time))
 }
 
 /// What is left of a request that was deleted.

@@ -85,7 +85,7 @@ pub async fn take(
         match attempt.write(state, &request).await? {
             Ended::Ours(written) => {
                 attempt.tell(state, &request);
-                let requester = request.spec.requested_by.as_ref().map_or("", |by| by.username.as_str());
+                let requester = request.requester();
                 state.tokens.saw(&attempt.hash, requester, Instant::now());
                 return Ok(attempt.into_claimed(*written));
             }
@@ -185,7 +185,7 @@ impl Attempt {
 }
 
 fn generation(request: &DownloadRequest) -> i64 {
-    request.status.as_ref().and_then(|status| status.token.as_ref()).map_or(0, |token| token.generation)
+    request.token().map_or(0, |token| token.generation)
 }
 
 fn hash(request: &DownloadRequest) -> Option<&str> {
