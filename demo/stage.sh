@@ -142,7 +142,7 @@ start_operator() {
     until_true 20 "the server" curl -fsS --max-time 2 "http://127.0.0.1:$probe_port/readyz"
 }
 
-# The guard says that the admission policies stand, and what is created now is younger than that: before, no key leaves.
+# The guard says that the admission policies are in force, and what is created now is younger than that: before, no key leaves.
 guard_is_intact() {
     local state since
     read -r state since < <(k --namespace "$system" get configmap certcourier-guard -o 'jsonpath={.data.state} {.data.since}')

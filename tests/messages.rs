@@ -32,8 +32,22 @@ const SHOWN: [&str; 9] = [
 
 /// Macros whose text is for people, however short it is.
 const PRINTS: [&str; 16] = [
-    "anyhow", "bail", "debug", "ensure", "eprint", "eprintln", "error", "format", "format_args", "info", "print",
-    "println", "trace", "warn", "write", "writeln",
+    "anyhow",
+    "bail",
+    "debug",
+    "ensure",
+    "eprint",
+    "eprintln",
+    "error",
+    "format",
+    "format_args",
+    "info",
+    "print",
+    "println",
+    "trace",
+    "warn",
+    "write",
+    "writeln",
 ];
 
 #[derive(Default)]
@@ -114,11 +128,7 @@ impl<'ast> Visit<'ast> for Messages {
     }
 
     fn visit_macro(&mut self, invocation: &'ast Macro) {
-        let prints = invocation
-            .path
-            .segments
-            .last()
-            .is_some_and(|name| PRINTS.iter().any(|print| name.ident == print));
+        let prints = invocation.path.segments.last().is_some_and(|name| PRINTS.iter().any(|print| name.ident == print));
         if prints {
             self.shown(|messages| messages.tokens(invocation.tokens.clone()));
         } else {
@@ -150,9 +160,11 @@ impl<'ast> Visit<'ast> for Messages {
         if is_test(&item.attrs) {
             return;
         }
-        if item.attrs.iter().any(|attribute| {
-            attribute.path().segments.first().is_some_and(|segment| segment.ident == "utoipa")
-        }) {
+        if item
+            .attrs
+            .iter()
+            .any(|attribute| attribute.path().segments.first().is_some_and(|segment| segment.ident == "utoipa"))
+        {
             self.doc(&item.attrs);
         }
         visit::visit_item_fn(self, item);
@@ -174,6 +186,48 @@ impl<'ast> Visit<'ast> for Messages {
 /// CEL, JSON and the like: for machines, although there are spaces in it.
 fn is_expression(text: &str) -> bool {
     [" == ", " && ", " || ", " != ", " ? ", "=> "].iter().any(|sign| text.contains(sign))
+}
+
+/// What docs/STYLE.md refuses in a message, and where it is right all the same.
+const REFUSED: [(&str, &[&str]); 29] = [
+    ("whoever", &[]),
+    ("nobody", &[]),
+    ("somebody", &[]),
+    ("anybody", &[]),
+    ("everybody", &[]),
+    ("mend", &[]),
+    ("mended", &[]),
+    ("is no", &["there is no", "is no longer"]),
+    ("are no", &["there are no", "are no longer"]),
+    ("is none of", &[]),
+    ("may not", &[]),
+    ("stand", &[]),
+    ("stands", &[]),
+    ("once more", &[]),
+    ("what to mind", &[]),
+    ("key leaves", &[]),
+    ("keys leave", &[]),
+    ("may leave", &[]),
+    ("redeem", &[]),
+    ("redeems", &[]),
+    ("redeemed", &[]),
+    ("mints", &[]),
+    ("minted", &["{minted}"]),
+    ("agree", &[]),
+    ("agreed", &[]),
+    ("withdraw", &[]),
+    ("withdrawn", &[]),
+    ("the operator's own policy", &[]),
+    ("anew", &[]),
+];
+
+/// Whether a message has these words, as words, in lower case.
+fn has_words(message: &str, words: &str) -> bool {
+    let is_part = |character: char| character.is_alphanumeric() || character == '_';
+    message.match_indices(words).any(|(start, found)| {
+        let (before, after) = (&message[..start], &message[start + found.len()..]);
+        !before.ends_with(is_part) && !after.starts_with(is_part)
+    })
 }
 
 fn is_shown(attributes: &[Attribute]) -> bool {
@@ -255,4 +309,23 @@ fn every_message_is_in_the_snapshot_so_that_a_change_is_read_in_one_diff() {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| insta::assert_snapshot!("messages", all));
+}
+
+#[test]
+fn no_message_uses_a_word_that_style_refuses() {
+    let mut refused = Vec::new();
+    for (group, messages) in messages() {
+        for message in messages {
+            for (words, exceptions) in REFUSED {
+                let mut text = message.to_lowercase();
+                for exception in exceptions {
+                    text = text.replace(exception, "");
+                }
+                if has_words(&text, words) {
+                    refused.push(format!("{group}: `{words}` in: {message}"));
+                }
+            }
+        }
+    }
+    assert!(refused.is_empty(), "see docs/STYLE.md for the words to use:\n{}", refused.join("\n"));
 }

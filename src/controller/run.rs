@@ -52,8 +52,8 @@ enum RunError {
     #[error(transparent)]
     Policy(#[from] PolicyFileError),
     #[error(
-        "--guard-interval {interval} is not shorter than --guard-max-age {max_age}: no probe would ever be young enough; \
-         shorten the one or lengthen the other"
+        "--guard-interval {interval} is not shorter than --guard-max-age {max_age}: no probe would ever be recent \
+         enough; shorten the one or lengthen the other"
     )]
     Guard { interval: api::Duration, max_age: api::Duration },
     #[error(transparent)]
@@ -80,7 +80,7 @@ pub fn run(args: &ControllerArgs) -> ExitCode {
     match start(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Not only to the log, which may not have been started.
+            // Not only to the log, which might not have been started.
             eprintln!("certcourier controller: {}", in_one_line(&error));
             ExitCode::FAILURE
         }
@@ -125,7 +125,7 @@ async fn supervise(
     let watched = Arc::clone(&context);
     metrics.observe_some(
         "guard_intact",
-        "1 while the admission policies are proven to stand, else 0; from the leader",
+        "1 while the admission policies are proven to be in force, else 0; from the leader",
         move || {
             let intact = matches!(*watched.guard.borrow(), Guard::Intact { .. });
             (watched.counters.leading.get() == 1).then_some(f64::from(u8::from(intact)))
@@ -163,7 +163,7 @@ async fn supervise(
         return Err(RunError::Endpoint { address, source });
     }
     let _ = probes.await;
-    tracing::info!("the controller has ended");
+    tracing::info!("the controller has stopped");
     Ok(())
 }
 
@@ -190,7 +190,7 @@ async fn work_while_leading(
             let _ = standing.wait_for(|standing| *standing != Standing::Leading).await;
         };
         tokio::select! {
-            () = lost => tracing::warn!("this replica no longer leads; what was under way is dropped"),
+            () = lost => tracing::warn!("this replica no longer leads; its running work is dropped"),
             () = work(context, args, awaited, stop) => {}
         }
         context.counters.leading.set(0);
@@ -228,7 +228,7 @@ async fn work(context: &Arc<Context>, args: &ControllerArgs, awaited: &Awaited, 
     tokio::select! {
         () = keeper.run() => {}
         () = ended => {}
-        () = late => tracing::warn!("work under way did not end in time and is dropped"),
+        () = late => tracing::warn!("running work did not finish in time and is dropped"),
     }
 }
 
@@ -240,7 +240,7 @@ fn readiness(context: &Arc<Context>, standing: &watch::Receiver<Standing>, await
             Standing::Unknown => missing.push("the API server has not answered about the Lease".to_owned()),
             Standing::Following => {}
             Standing::Leading => {
-                missing.extend(awaited.list().into_iter().map(|kind| format!("the first list of {kind} is awaited")));
+                missing.extend(awaited.list().into_iter().map(|kind| format!("waiting for the first list of {kind}")));
             }
         }
         let clock = context.clients.clock();
@@ -267,7 +267,7 @@ fn stop_signal() -> Result<CancellationToken, RunError> {
             if again {
                 std::process::exit(130);
             }
-            tracing::info!("asked to end: work under way is finished first");
+            tracing::info!("shutting down: running work is finished first");
             cancelled.cancel();
         }
     });

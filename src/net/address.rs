@@ -12,12 +12,12 @@ pub struct AddressBlock {
     prefix_bits: u32,
 }
 
-/// Text that is no block of addresses.
+/// Text that is not a block of addresses.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is no block of addresses: write it as 10.0.0.0/8 or fd00::/8")]
+#[error("`{0}` is not a block of addresses: write it as 10.0.0.0/8 or fd00::/8")]
 pub struct AddressBlockError(String);
 
-/// An IPv4 address stands in the last 32 of 128 bits, so that `::ffff:10.0.0.1` and `10.0.0.1` are the same.
+/// An IPv4 address is in the last 32 of 128 bits, so that `::ffff:10.0.0.1` and `10.0.0.1` are the same.
 const IPV4_OFFSET_BITS: u32 = 96;
 
 impl AddressBlock {

@@ -8,10 +8,9 @@ use super::commands;
 use crate::api;
 
 const AFTER: &str =
-    "Exit codes: 0 done · 1 it did not work · 2 typed wrong · 130 Ctrl-C; of `wait` and `download` also \
-3 denied, 4 expired, 5 failed.
+    "Exit codes: 0 done · 1 error · 2 usage error · 130 Ctrl-C; `wait` and `download` also return 3 denied, 4 expired, 5 failed.
 
-Your rights are those of your kubeconfig: RBAC and the admission policies see you, and so does the record.";
+Your rights are those of your kubeconfig: RBAC and the admission policies apply to you, and the record names you.";
 
 /// Take certificates out of the cluster: under policy, with approval, on the record.
 #[derive(Debug, Parser)]
@@ -30,7 +29,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// One variant and one file in `commands` for each; `run::dispatch` joins them.
+/// One variant, and one file in `commands`, for each command; `run::dispatch` joins them.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Download(Box<commands::download::DownloadArgs>),
@@ -56,19 +55,19 @@ pub enum Command {
 /// Flags that every command has.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct GlobalArgs {
-    /// The kubeconfig to use. Omitted: $KUBECONFIG, then ~/.kube/config, then the pod's own ServiceAccount.
+    /// The kubeconfig to use. Default: $KUBECONFIG, then ~/.kube/config, then the pod's own ServiceAccount.
     #[arg(long, global = true, value_name = "FILE", help_heading = CONNECTION)]
     pub kubeconfig: Option<PathBuf>,
-    /// The context of the kubeconfig. Omitted: its current one.
+    /// The context of the kubeconfig. Default: its current one.
     #[arg(long, global = true, value_name = "NAME", help_heading = CONNECTION)]
     pub context: Option<String>,
-    /// The cluster of the kubeconfig. Omitted: the context's.
+    /// The cluster of the kubeconfig. Default: the context's.
     #[arg(long, global = true, value_name = "NAME", help_heading = CONNECTION)]
     pub cluster: Option<String>,
-    /// The user of the kubeconfig. Omitted: the context's.
+    /// The user of the kubeconfig. Default: the context's.
     #[arg(long, global = true, value_name = "NAME", help_heading = CONNECTION)]
     pub user: Option<String>,
-    /// The namespace. Omitted: the context's.
+    /// The namespace. Default: the context's.
     #[arg(short, long, global = true, value_name = "NAME", value_parser = namespace, help_heading = CONNECTION)]
     pub namespace: Option<String>,
     /// Act as this user.
@@ -83,8 +82,8 @@ pub struct GlobalArgs {
     /// How long one answer may take, such as 5s or 1m; 0 for as long as it takes.
     #[arg(long, global = true, value_name = "DURATION", default_value = "30s", help_heading = CONNECTION)]
     pub request_timeout: Timeout,
-    /// Where certcourier's HTTP API is, such as `https://certs.example.com`. Omitted: what ConfigMap certcourier-server in
-    /// the operator's namespace says, else its Service, through the API server.
+    /// Where certcourier's HTTP API is, such as `https://certs.example.com`. Default: what ConfigMap certcourier-server
+    /// in the operator's namespace says, else its Service, through the API server.
     #[arg(
         long,
         global = true,
@@ -95,8 +94,7 @@ pub struct GlobalArgs {
         help_heading = SERVER
     )]
     pub server: Option<String>,
-    /// The certificates, PEM, of the authority behind the server's own. Omitted: what comes with its address, else those of
-    /// this machine.
+    /// CA certificates, PEM, for the server. Default: what comes with its address, else those that this machine trusts.
     #[arg(long, global = true, value_name = "FILE", env = "CERTCOURIER_SERVER_CA", hide_env_values = true, help_heading = SERVER)]
     pub server_ca: Option<PathBuf>,
     /// Reach the server through the API server, as `kubectl port-forward` does, wherever else it may be.
@@ -114,7 +112,7 @@ pub struct GlobalArgs {
         help_heading = SERVER
     )]
     pub operator_namespace: String,
-    /// Say less on standard error: errors alone.
+    /// Print errors only.
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// Log what is done, on standard error: 1 to 5 for certcourier, 6 and more for every call. Never a secret.
@@ -122,7 +120,7 @@ pub struct GlobalArgs {
     pub verbosity: u8,
 }
 
-/// Where the operator lives unless somebody says otherwise.
+/// Where the operator lives unless set otherwise.
 const OPERATOR_NAMESPACE: &str = "certcourier-system";
 const CONNECTION: &str = "Connection, as for kubectl";
 const SERVER: &str = "certcourier's HTTP API";
@@ -161,7 +159,7 @@ pub fn object_name(text: &str) -> Result<String, String> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeout(Duration);
 
-/// What stands for no limit at all: longer than anybody waits for one answer.
+/// Stands for no limit at all: longer than anyone waits for one answer.
 const UNLIMITED: Duration = Duration::from_hours(24);
 
 impl Timeout {

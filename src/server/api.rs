@@ -1,14 +1,16 @@
 //! What people and programs do with their own Kubernetes bearer token: mint, claim, approve, deny, revoke, look.
 //!
 //! The caller's token goes to the API server for everything that is done on the caller's behalf, so RBAC, admission and
-//! the cluster's audit log see the person. The operator's own rights are used for two things only, and only after the API
-//! server has said that this caller may have them done: to gather the facts of a decision, and to write a claimed token.
+//! the cluster's audit log see the person. The operator's own rights are used for two things only, and only after the
+//! API server has said that this caller may have them done: to gather the facts of a decision, and to write a claimed
+//! token.
 //!
 //! # Layout
 //! - [`caller`] who calls and what they may; [`path`] what a path names; [`refusal`] the API server's refusals in HTTP.
 //! - [`json_body`] reads JSON; [`audit`] tells what happened.
-//! - [`mint`] asks for a file; [`claim`] takes its token; [`votes`] agree, refuse and withdraw.
-//! - [`certificates`], [`requests`], [`receipts`] and [`timeline`] look, [`pagination`] by page; [`export`] is an older API's route.
+//! - [`mint`] asks for a file; [`claim`] claims its token; [`votes`] approve, deny and revoke.
+//! - [`certificates`], [`requests`], [`receipts`] and [`timeline`] look, [`pagination`] by page; [`export`] is an older
+//! API's route.
 
 mod audit;
 mod certificates;

@@ -78,7 +78,7 @@ pub fn run(args: &ServerArgs) -> ExitCode {
     match start(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Not only to the log, which may not have been started.
+            // Not only to the log, which might not have been started.
             eprintln!("certcourier server: {}", in_one_line(&error));
             ExitCode::FAILURE
         }
@@ -127,7 +127,7 @@ async fn supervise(args: &ServerArgs, state: Arc<ServerState>, metrics: Metrics)
     finish_outcomes(&state).await;
     state.audit.end(AUDIT_GRACE).await;
     quit.cancel();
-    info!("the server has ended");
+    info!("the server has stopped");
     ended
 }
 
@@ -144,13 +144,14 @@ async fn serve(
     let Some(source) = source(args, &state) else {
         let listener = bind()?;
         serving.cancel();
-        warn!(address = %shown(&listener), "the API is served over plain HTTP: whoever can listen can read keys");
+        warn!(address = %shown(&listener), "the API is served over plain HTTP: anyone who can read the traffic can \
+          read keys");
         accept(args, listener, None, app, stop).await;
         return Ok(());
     };
     let Some(certificate) = certificate(source, &stop).await? else { return Ok(()) };
     let tls = certificate.server_config()?;
-    // Set once: nobody is served before.
+    // Set once: no one is served before.
     let _ = state.own_names.set(certificate.names());
     let listener = bind()?;
     serving.cancel();
@@ -236,7 +237,7 @@ fn readiness(
             missing.push("the API is not served yet: the log says what the certificate lacks".to_owned());
         }
         if stop.is_cancelled() {
-            missing.push("the server is about to end".to_owned());
+            missing.push("the server is shutting down".to_owned());
         }
         missing.extend(seen.missing());
         if !clock.is_trustworthy() {
@@ -266,7 +267,7 @@ fn stop_signal() -> Result<CancellationToken, RunError> {
             if again {
                 std::process::exit(130);
             }
-            info!("asked to end: downloads under way are finished first");
+            info!("shutting down: running downloads are finished first");
             cancelled.cancel();
         }
     });

@@ -4,16 +4,16 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 
 /// `Certificate`: every environment can be delivered.
 pub const READY: &str = "Ready";
-/// `DownloadRequest`: nobody's agreement is missing.
+/// `DownloadRequest`: no one's agreement is missing.
 pub const APPROVED: &str = "Approved";
 /// `DownloadRequest`: a token that can be used now exists.
 pub const TOKEN_ISSUED: &str = "TokenIssued";
 /// `DownloadRequest`: the outcome is known and final.
 pub const FINISHED: &str = "Finished";
-/// `DownloadRequest`: it cannot go on until somebody mends something.
+/// `DownloadRequest`: it cannot go on until something is fixed.
 pub const STALLED: &str = "Stalled";
 
-/// The longest message of a condition, in characters, as Kubernetes bounds it; whoever writes one cuts it to this.
+/// The longest message of a condition, in characters, as Kubernetes bounds it; the writer cuts it to this.
 pub const MAX_MESSAGE_CHARS: usize = 32_768;
 
 /// The schema of a list of conditions: as Kubernetes defines it, with bounds that every string needs and with words that
@@ -25,7 +25,7 @@ pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["type"],
         "items": {
-            "description": "One aspect of where the object stands.",
+            "description": "One aspect of the object's state.",
             "type": "object",
             "required": ["type", "status", "lastTransitionTime", "reason", "message"],
             "properties": {
@@ -42,7 +42,8 @@ pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
                     "type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z][A-Za-z0-9]*$"
                 },
                 "message": {
-                    "description": "The same in a sentence that says what to do, or an empty text. At most 32,768 characters.",
+                    "description": "The message that goes with the reason: what to do. May be empty. At most 32,768 \
+                      characters.",
                     "type": "string", "maxLength": MAX_MESSAGE_CHARS
                 },
                 "lastTransitionTime": {
@@ -50,7 +51,7 @@ pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
                     "type": "string", "format": "date-time"
                 },
                 "observedGeneration": {
-                    "description": "The metadata.generation that this condition speaks of.",
+                    "description": "The metadata.generation that this condition is about.",
                     "type": "integer", "format": "int64", "minimum": 0
                 }
             }

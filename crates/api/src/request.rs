@@ -12,7 +12,7 @@ use super::{
 };
 use crate::text::{NO_HIDDEN, NO_HIDDEN_MESSAGE};
 
-/// What is asked for. Immutable: a request is one delivery of one file to one requester.
+/// What is requested. Immutable: a request is one delivery of one file to one requester.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "certcourier.io",
@@ -24,7 +24,9 @@ use crate::text::{NO_HIDDEN, NO_HIDDEN_MESSAGE};
     derive = "PartialEq",
     shortname = "dlr",
     category = "certcourier",
-    doc = "One delivery of one file of one Certificate to one requester. Wait for it with `kubectl wait dlr/NAME --for=condition=TokenIssued`, read the link from Secret NAME-download-token, and fetch it once; `kubectl wait --for=condition=Finished` ends in every outcome.",
+    doc = "One delivery of one file of one Certificate to one requester. Wait for it with `kubectl wait dlr/NAME \
+      --for=condition=TokenIssued`, read the link from Secret NAME-download-token, and open it once; `kubectl wait \
+      --for=condition=Finished` returns for every outcome.",
     printcolumn(name = "Certificate", type_ = "string", json_path = ".spec.certificateRef.name"),
     printcolumn(name = "Environment", type_ = "string", json_path = ".spec.environment", priority = 1),
     printcolumn(name = "Format", type_ = "string", json_path = ".spec.format"),
@@ -44,30 +46,32 @@ use crate::text::{NO_HIDDEN, NO_HIDDEN_MESSAGE};
 #[x_kube(validation = Rule::new("self == oldSelf")
     .message("spec is immutable: a request is one delivery. Create one with another metadata.name, or delete this one first (its receipt stays)"))]
 #[x_kube(validation = Rule::new("!has(self.passphraseSecretRef) || self.format in ['pkcs12', 'zip']")
-    .message("passphraseSecretRef has a meaning for formats pkcs12 and zip only: leave it out"))]
+    .message("passphraseSecretRef applies to formats pkcs12 and zip only: leave it out"))]
 #[x_kube(validation = Rule::new("!has(self.pkcs12) || self.format in ['pkcs12', 'zip']")
-    .message("pkcs12 has a meaning for formats pkcs12 and zip only: leave it out"))]
+    .message("pkcs12 applies to formats pkcs12 and zip only: leave it out"))]
 #[x_kube(validation = Rule::new("!has(self.pem) || self.format == 'combined'")
-    .message("pem has a meaning for format combined only: leave it out"))]
+    .message("pem applies to format combined only: leave it out"))]
 #[x_kube(validation = Rule::new("self.format != 'der-zip' || !has(self.environment)")
     .message("der-zip holds every environment of the certificate: leave environment out"))]
 pub struct DownloadRequestSpec {
     /// The Certificate to deliver, in this namespace. Required.
     pub certificate_ref: CertificateReference,
-    /// The environment to deliver. Omitted: the Certificate's default. At most 63 characters.
+    /// The environment to deliver. Default: the Certificate's default. At most 63 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     #[x_kube(validation = Rule::new(ENVIRONMENT_NAME).message("no environment can have this name: write one of those that `kubectl get certificates.certcourier.io NAME -o yaml` lists, in lower-case letters, digits and -"))]
     pub environment: Option<String>,
     /// The file to deliver. Without a key: cert, chain, fullchain, ca, der, der-zip (needs verb `download` on the Certificate). With the private key: key, pkcs12, combined, zip (needs verb `exportkey`). Required.
     pub format: Format,
-    /// A Secret of this namespace with the passphrase for pkcs12 or zip; the requester must be allowed to get it. Omitted: one is generated and given together with the token.
+    /// A Secret of this namespace with the passphrase for pkcs12 or zip; the requester must be allowed to get it.
+    /// Default: one is generated and given together with the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passphrase_secret_ref: Option<PassphraseReference>,
-    /// Options of the PKCS#12 file in formats pkcs12 and zip. Omitted: profile Modern, the Certificate's name as friendlyName.
+    /// Options of the PKCS#12 file in formats pkcs12 and zip. Default: profile Modern, the Certificate's name as
+    /// friendlyName.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pkcs12: Option<Pkcs12Request>,
-    /// Options of the PEM file in format combined. Omitted: leaf, chain, key.
+    /// Options of the PEM file in format combined. Default: leaf, chain, key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pem: Option<PemRequest>,
     /// Why the file is needed, for approvers and the record, on one line. A policy may require it. At most 1,024 characters.
@@ -75,18 +79,22 @@ pub struct DownloadRequestSpec {
     #[schemars(length(min = 1, max = 1024))]
     #[x_kube(validation = Rule::new(NO_HIDDEN).message(NO_HIDDEN_MESSAGE))]
     pub reason: Option<String>,
-    /// How long a token shall live. Omitted: what the policy says. 1s to 24h, and at most the policy's maxTTL.
+    /// How long the token is valid. Default: what the policy says. 1s to 24h, and at most the policy's maxTTL.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "tokenTTL")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("tokenTTL must be between 1s and 24h"))]
     pub token_ttl: Option<Duration>,
-    /// After this moment (RFC 3339, before the year 9999) nothing is minted or redeemed, so that a copy of this object made later does nothing. Omitted: none; but a ServiceAccount must give one, at most 24 hours ahead.
+    /// No token is issued or accepted after this time (RFC 3339, before the year 9999), so that a later copy of this
+    /// object does nothing. Default: none; but a ServiceAccount must give one, at most 24 hours ahead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("self < timestamp('9999-01-01T00:00:00Z')").message("deadline must lie before the year 9999: leave it out if there is to be none"))]
+    #[x_kube(validation = Rule::new("self < timestamp('9999-01-01T00:00:00Z')").message("deadline must be before the \
+      year 9999: leave it out for no deadline"))]
     pub deadline: Option<DateTime>,
-    /// Where the token goes. `Secret`: into Secret `<name>-download-token`, which the requester may read. `Claim`: only into the answer to an HTTP claim by the requester. Omitted: Secret.
+    /// Where the token goes. `Secret`: into Secret `<name>-download-token`, which the requester may read. `Claim`: only
+    /// into the answer to an HTTP claim by the requester. Default: Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
-    /// Who asks. Written by the API server's admission (1.36 and later); before that the client writes its own user name and groups, and anything else is refused.
+    /// The requester. Set by the API server's admission (1.36 and later); on older clusters the client writes its own
+    /// user name and groups, and anything else is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<Requester>,
 }
@@ -119,7 +127,8 @@ pub struct PassphraseReference {
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new(OBJECT_NAME).message(SECRET_NAME_MESSAGE))]
     pub name: String,
-    /// Key of its data that holds the passphrase, ASCII; a line end behind it is not part of it. Required, at most 253 characters.
+    /// Key of its data that holds the passphrase, ASCII; a trailing newline is not part of it. Required, at most 253
+    /// characters.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new(SECRET_KEY).message(SECRET_KEY_MESSAGE))]
     pub key: String,
@@ -129,13 +138,14 @@ pub struct PassphraseReference {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pkcs12Request {
-    /// `Modern` (AES-256, HMAC-SHA-256) or `Legacy` (3DES and SHA-1: Windows Server 2016 and older). Omitted: Modern.
+    /// `Modern` (AES-256, HMAC-SHA-256) or `Legacy` (3DES and SHA-1: Windows Server 2016 and older). Default: Modern.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<Pkcs12Profile>,
-    /// The name under which importers show key and certificate: any characters up to U+FFFF but control characters and invisible ones. Omitted: the Certificate's name. At most 128 characters.
+    /// The name under which importers show key and certificate: any characters up to U+FFFF but control characters and
+    /// invisible ones. Default: the Certificate's name. At most 128 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
-    #[x_kube(validation = Rule::new(r"!self.matches('[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}\\x{10000}-\\x{10FFFF}]')").message("friendlyName has a control or invisible character, or one that PKCS#12 cannot hold, such as an emoji: write it with letters, digits, punctuation and blanks"))]
+    #[x_kube(validation = Rule::new(r"!self.matches('[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}\\x{10000}-\\x{10FFFF}]')").message("friendlyName has a control or invisible character, or one that PKCS#12 cannot hold, such as an emoji: write it with letters, digits, punctuation and spaces"))]
     pub friendly_name: Option<String>,
 }
 
@@ -143,7 +153,7 @@ pub struct Pkcs12Request {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PemRequest {
-    /// `LeafChainKey` (HAProxy, lighttpd) or `KeyLeafChain` (importers that want the key first). Omitted: LeafChainKey.
+    /// `LeafChainKey` (HAProxy, lighttpd) or `KeyLeafChain` (importers that want the key first). Default: LeafChainKey.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<PemOrder>,
 }
@@ -158,7 +168,7 @@ pub enum PemOrder {
     KeyLeafChain,
 }
 
-/// Where a request stands.
+/// The phase of a request.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(oldSelf.token) || (has(self.token) && self.token.generation >= oldSelf.token.generation)")
@@ -169,10 +179,11 @@ pub enum PemOrder {
 #[x_kube(validation = Rule::new("!has(oldSelf.receiptRef) || (has(self.receiptRef) && self.receiptRef == oldSelf.receiptRef)")
     .message("status.receiptRef, once written, stays"))]
 pub struct DownloadRequestStatus {
-    /// The metadata.generation that this status speaks of.
+    /// The metadata.generation that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Where the request stands. Open: Pending, AwaitingApproval, Approved, TokenIssued. Closed for good: Consumed, Denied, Expired, Revoked, Failed.
+    /// The phase of the request. Open: Pending, AwaitingApproval, Approved, TokenIssued. Closed for good: Consumed,
+    /// Denied, Expired, Revoked, Failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
     /// Why a Failed request failed: one CamelCase word, such as `PolicyRefused` or `CertificateNotFound`; the message of condition Finished says what to do.
@@ -201,7 +212,7 @@ pub struct DownloadRequestStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// Where a request stands.
+/// The phase of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 #[expect(missing_docs, reason = "explained at DownloadRequestStatus.phase, where `kubectl explain` shows it")]
@@ -259,10 +270,11 @@ impl Phase {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Review {
-    /// SHA-256 over this request, the certificates and the policy fields that grant. A vote counts only for the digest it names.
+    /// SHA-256 of this request, the certificates and the policy fields that grant. A vote counts only for the digest it
+    /// names.
     #[schemars(length(max = 64))]
     pub digest: String,
-    /// Starts at 1 and grows whenever what is under review changes; a vote of an earlier round stays void.
+    /// Starts at 1 and grows whenever what is under review changes; votes of an earlier round do not count.
     #[schemars(range(min = 1, max = 2_147_483_647))]
     pub round: i32,
     /// When this round began (RFC 3339).
@@ -271,13 +283,14 @@ pub struct Review {
     #[serde(default)]
     #[schemars(length(max = 16), inner(length(max = 64)))]
     pub fingerprints: Vec<String>,
-    /// The policies that took part, as `name`, the operator's own as `(operator)`. At most 256 are listed.
+    /// The policies that took part, as `name`, the cluster policy as `(operator)`. At most 256 are listed.
     #[serde(default)]
     #[schemars(length(max = 256), inner(length(max = 253)))]
     pub policies: Vec<String>,
     /// How many approvals are required and given.
     pub approvals: ApprovalCount,
-    /// When the last required approval was given (RFC 3339). Omitted while approvals are missing, and when none is required.
+    /// When the last required approval was given (RFC 3339). Absent while approvals are missing, and when none is
+    /// required.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_at: Option<DateTime>,
     /// The guard's epoch in which this round was opened. Votes of another epoch do not count.
@@ -289,7 +302,7 @@ pub struct Review {
 /// How many approvals are required and given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 pub struct ApprovalCount {
-    /// How many distinct people must approve. 0: nobody.
+    /// How many distinct people must approve. 0: no one.
     #[schemars(range(min = 0, max = 8))]
     pub required: i32,
     /// How many have approved what is under review now.
@@ -329,7 +342,9 @@ pub struct Approval {
     #[schemars(length(max = 1024))]
     #[x_kube(validation = Rule::new(NO_HIDDEN).message(NO_HIDDEN_MESSAGE))]
     pub reason: String,
-    /// Those of your own groups (`kubectl auth whoami`) through which you may vote: the right is looked at again before a token is made and when it is used, by your name and these groups. May be left out where the right is your own. At most 512 groups of at most 256 characters, 8,192 characters in all.
+    /// Those of your groups (`kubectl auth whoami`) that give you the right to vote: the right is checked again, for
+    /// your name and these groups, before a token is issued and when it is used. May be left out if the right is bound
+    /// to your user name. At most 512 groups of at most 256 characters, 8,192 characters in all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512), inner(length(min = 1, max = 256)))]
     pub groups: Option<Vec<String>>,
@@ -339,31 +354,32 @@ pub struct Approval {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Token {
-    /// SHA-256 over the whole token, lower-case hexadecimal. Omitted when no token is alive.
+    /// SHA-256 of the whole token, lower-case hexadecimal. Absent when no token is valid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub hash: Option<String>,
-    /// Counts the tokens minted for this request, from 1.
+    /// Counts the tokens issued for this request, from 1.
     #[schemars(range(min = 1))]
     pub generation: i64,
-    /// The round of review in which this token was minted.
+    /// The round of review in which this token was issued.
     #[schemars(range(min = 1, max = 2_147_483_647))]
     pub round: i32,
-    /// When it was minted (RFC 3339).
+    /// When it was issued (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<DateTime>,
-    /// After this moment it is refused (RFC 3339).
+    /// It is refused after this time (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime>,
     /// The Secret that holds it (delivery Secret). At most 253 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub secret_name: Option<String>,
-    /// The Role and RoleBinding that let the requester read that Secret; the name is a new random one for each token. Omitted where the requester may read Secrets anyway. At most 253 characters.
+    /// The Role and RoleBinding that let the requester read that Secret; the name is a new random one for each token.
+    /// Absent where the requester may read Secrets anyway. At most 253 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub reader_name: Option<String>,
-    /// The value of annotation certcourier.io/mint that the last mint answered.
+    /// The value of annotation certcourier.io/mint for which the last token was issued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub observed_mint: Option<String>,
@@ -380,7 +396,7 @@ pub struct Token {
 /// A token that no longer works.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 pub struct PreviousToken {
-    /// SHA-256 over the whole token, lower-case hexadecimal.
+    /// SHA-256 of the whole token, lower-case hexadecimal.
     #[schemars(length(max = 64))]
     pub hash: String,
     /// When it stopped working (RFC 3339).
@@ -404,7 +420,7 @@ pub enum TokenEnd {
 
 /// What the object says of itself. No rules: those are in `lifecycle`.
 impl DownloadRequest {
-    /// Where it is; a request that nobody has looked at yet is Pending.
+    /// Where it is; a request that the controller has not picked up yet is Pending.
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.status.as_ref().and_then(|status| status.phase).unwrap_or_default()

@@ -1,6 +1,6 @@
 //! The closed list of formats: what each is called and what it holds.
 //!
-//! Does not render. Everyone who decides what may leave the cluster asks here.
+//! Does not render. Everyone who decides what may be released asks here.
 
 use std::fmt;
 use std::str::FromStr;
@@ -49,7 +49,7 @@ impl Format {
     /// Whether the file holds a private key.
     ///
     /// The public formats are the closed list: one that is added later counts as holding a key until
-    /// somebody says here that it does not.
+    /// someone says here that it does not.
     #[must_use]
     pub fn holds_key(self) -> bool {
         !matches!(self, Format::Cert | Format::Chain | Format::Fullchain | Format::Ca | Format::Der | Format::DerZip)

@@ -1,4 +1,4 @@
-//! What is under review of a request, in words: the same for whoever votes, looks, or asks what waits.
+//! What is under review of a request, in words: the same for those who vote, describe or list what waits.
 
 use jiff::Timestamp;
 
@@ -16,7 +16,7 @@ use crate::{
     policy,
 };
 
-/// What somebody has to do with a request.
+/// What someone has to do with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// They asked for it.
@@ -46,12 +46,12 @@ pub fn part(request: &DownloadRequest, who: &str) -> Part {
     }
 }
 
-/// Who asks; nobody for a request that the API server did not stamp.
+/// Who asks; no one for a request that the API server did not stamp.
 pub fn requester(request: &DownloadRequest) -> &str {
     request.spec.requested_by.as_ref().map_or("", |by| by.username.as_str())
 }
 
-/// Where it stands.
+/// Its phase.
 pub fn phase(request: &DownloadRequest) -> Phase {
     request.status.as_ref().and_then(|status| status.phase).unwrap_or_default()
 }
@@ -61,7 +61,7 @@ pub fn review(request: &DownloadRequest) -> Option<&Review> {
     request.status.as_ref().and_then(|status| status.review.as_ref())
 }
 
-/// Why it stands where it stands: what the controller wrote last of that; of missing approvals what the votes say now.
+/// Why it is in that phase: what the controller wrote last about it; of missing approvals what the votes say now.
 pub fn why(request: &DownloadRequest) -> String {
     let Some(status) = &request.status else { return String::new() };
     let message = |kind: &str, value: &str| {
@@ -123,7 +123,7 @@ pub fn asked(page: &mut Page, request: &DownloadRequest) {
     let groups: Vec<&str> =
         by.groups.iter().map(String::as_str).filter(|group| *group != "system:authenticated").collect();
     let who = match (by.username.as_str(), groups.as_slice()) {
-        ("", _) => "nobody (the API server did not stamp it)".to_owned(),
+        ("", _) => "no one (the API server did not stamp it)".to_owned(),
         (name, []) => name.to_owned(),
         (name, groups) if groups.len() > 8 => format!("{name} (in {} groups)", groups.len()),
         (name, groups) => format!("{name} (groups: {})", groups.join(", ")),
@@ -133,7 +133,7 @@ pub fn asked(page: &mut Page, request: &DownloadRequest) {
     page.fact("Why", request.spec.reason.as_deref().unwrap_or("no reason is given"));
 }
 
-/// Adds what is agreed to, and who has agreed. `certificate` tells whose the fingerprints are.
+/// Adds what is to be approved, and who has approved it. `certificate` tells whose the fingerprints are.
 pub fn reviewed(page: &mut Page, request: &DownloadRequest, certificate: Option<&Certificate>, now: Timestamp) {
     let Some(review) = review(request) else { return };
     let seen = certificate.and_then(|certificate| certificate.status.as_ref());
@@ -192,7 +192,7 @@ pub mod fixtures {
 
     use super::*;
 
-    /// alice asks for the key of `api`; two people must agree to digest `d1`.
+    /// alice asks for the key of `api`; two people must approve digest `d1`.
     pub fn request(phase: &str, votes: &Value) -> DownloadRequest {
         serde_json::from_value(json!({
             "apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadRequest",

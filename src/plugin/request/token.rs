@@ -46,7 +46,7 @@ pub struct Taken {
     pub token: Secret,
     /// Its link, where one came along.
     pub url: Option<Secret>,
-    /// After this moment it is refused.
+    /// It is refused after this time.
     pub expires_at: Option<Time>,
     /// The passphrase, where it was generated.
     pub passphrase: Option<Secret>,
@@ -96,7 +96,7 @@ impl Answer {
 pub enum Asked {
     /// The token is there.
     Token(Box<Taken>),
-    /// People must agree; the request's name.
+    /// People must approve; the request's name.
     Waits(String),
 }
 
@@ -151,7 +151,7 @@ pub async fn claim(
         follow(ctx, request, &Wanted::Token(None)).await?;
         match server.post::<Answer>(&path, &body).await {
             Ok((_, answer)) => return Ok(answer.taken(|path| server.at(path))),
-            // What was agreed to changed in between: wait for new agreement.
+            // What was approved changed in between: wait for new approvals.
             Err(error) if error.code() == Some("approval_required") && attempt < ATTEMPTS => {}
             Err(error) => return Err(error.into()),
         }
@@ -177,7 +177,7 @@ pub async fn from_secret(ctx: &Ctx, request: &str) -> Result<Taken, PluginError>
         }
         // It expired between the two looks: the next one sees it.
     }
-    Err(PluginError::new(format!("the token of `{request}` is not to be had: it goes faster than it comes"))
+    Err(PluginError::new(format!("the token of `{request}` expired each time before it could be read"))
         .next("ask for a longer life with --token-ttl"))
 }
 

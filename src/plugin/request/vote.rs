@@ -1,8 +1,8 @@
-//! A vote: what is agreed to is shown, whoever votes is asked, and exactly one entry is appended, for what was shown and
+//! A vote: what is approved is shown, the voter is asked, and exactly one entry is appended, for what was shown and
 //! nothing else.
 //!
 //! It goes through the Kubernetes API with the voter's own rights; admission has the last word. What is refused here
-//! already is refused in plainer words, and before anybody is asked.
+//! already is refused in plainer words, and before anyone is asked.
 
 use std::time::Duration;
 
@@ -35,13 +35,13 @@ const ATTEMPTS: usize = 8;
 /// The schema's bound.
 const LONGEST_REASON: usize = 1024;
 
-/// What somebody votes.
+/// What someone votes.
 pub struct Ballot<'a> {
     /// On which request.
     pub request: &'a str,
     /// How.
     pub decision: Decision,
-    /// Why; asked for where it is missing and somebody sits there.
+    /// Why; asked for where it is missing and someone sits there.
     pub reason: Option<&'a str>,
     /// What they have seen, if they say so.
     pub digest: Option<&'a str>,
@@ -106,7 +106,7 @@ pub async fn cast(ctx: &Ctx, ballot: &Ballot<'_>, output: &OutputArgs) -> Result
     ctx.say(&follows(&voted, ballot.decision))
 }
 
-/// Nobody votes on what they were not asked about: where nobody can be, the command line says that it was looked at.
+/// No one votes on what they were not asked about: where no one can be, the command line says that it was read.
 fn confirmable(ballot: &Ballot<'_>, can_ask: bool) -> Result<(), PluginError> {
     if can_ask || ballot.yes || ballot.digest.is_some() {
         return Ok(());
@@ -130,7 +130,7 @@ fn checked(reason: &str) -> Result<String, PluginError> {
     }
 }
 
-/// The request once the controller has looked at it.
+/// The request once the controller has picked it up.
 async fn under_review(ctx: &Ctx, ballot: &Ballot<'_>) -> Result<DownloadRequest, PluginError> {
     let looking = async {
         loop {
@@ -144,7 +144,7 @@ async fn under_review(ctx: &Ctx, ballot: &Ballot<'_>) -> Result<DownloadRequest,
     };
     tokio::time::timeout(FIRST_LOOK, looking).await.unwrap_or_else(|_| {
         Err(PluginError::new(format!(
-            "the controller has not looked at {} yet: there is nothing to vote on",
+            "the controller has not picked up {} yet: there is nothing to vote on",
             ballot.request
         ))
         .next("try again; if it stays so, does the operator run, and does it watch this namespace?"))
@@ -169,24 +169,21 @@ fn obstacle(request: &DownloadRequest, me: &str, decision: Decision, flags: &str
     let (name, phase) = (request.name_any(), review::phase(request));
     let why = review::why(request);
     if !phase.is_open() {
-        return Some(PluginError::new(format!(
-            "{name} is closed ({}: {why}): a vote changes nothing any more",
-            phase.name()
-        )));
+        return Some(PluginError::new(format!("{name} is closed ({}: {why}): it takes no more votes", phase.name())));
     }
     if me.to_lowercase().starts_with("system:") {
         let words = format!("approvers are people, and you are `{me}`");
         return Some(
-            PluginError::new(words).next(format!("withdraw it: kubectl certcourier revoke {name} {flags} --reason …")),
+            PluginError::new(words).next(format!("revoke it: kubectl certcourier revoke {name} {flags} --reason …")),
         );
     }
     match (review::part(request, me), decision) {
         (Part::Asked, _) => {
-            return Some(
-                PluginError::new(format!("you asked for {name} yourself, and nobody votes on their own request")).next(format!(
-                    "somebody else with ClusterRole certcourier-approver votes; to withdraw it: kubectl certcourier revoke {name} {flags} --reason …"
-                )),
-            );
+            let words = format!("you asked for {name} yourself, and no one votes on their own request");
+            return Some(PluginError::new(words).next(format!(
+                "someone else with ClusterRole certcourier-approver must vote; to revoke it: kubectl certcourier \
+                 revoke {name} {flags} --reason …"
+            )));
         }
         (Part::Approved, Decision::Approve) => {
             return Some(PluginError::new(format!("you have approved {name} already: {}", review::count(request))));
@@ -197,10 +194,10 @@ fn obstacle(request: &DownloadRequest, me: &str, decision: Decision, flags: &str
     match (decision, phase) {
         (Decision::Deny, _) | (Decision::Approve, Phase::AwaitingApproval) => None,
         (Decision::Approve, Phase::Pending) => {
-            Some(PluginError::new(format!("there is nothing to agree to yet, {name} is Pending: {why}")))
+            Some(PluginError::new(format!("there is nothing to approve yet, {name} is Pending: {why}")))
         }
         (Decision::Approve, _) => Some(
-            PluginError::new(format!("{name} is {} and waits for nobody: {}", phase.name(), review::count(request)))
+            PluginError::new(format!("{name} is {} and waits for no one: {}", phase.name(), review::count(request)))
                 .next(format!("to stop it: kubectl certcourier deny {name} {flags} --reason …")),
         ),
     }
@@ -208,8 +205,8 @@ fn obstacle(request: &DownloadRequest, me: &str, decision: Decision, flags: &str
 
 fn changed(ballot: &Ballot<'_>, flags: &str) -> PluginError {
     let name = ballot.request;
-    PluginError::new(format!("what is under review of {name} is not what you saw: nothing was written"))
-        .next(format!("look again: kubectl certcourier describe {name} {flags}"))
+    PluginError::new(format!("what you saw of {name} is no longer what is under review: nothing was written"))
+        .next(format!("check again: kubectl certcourier describe {name} {flags}"))
 }
 
 /// The Certificate, for what its status says of the fingerprints; a voter without its verb need not be asked.
@@ -226,7 +223,8 @@ async fn right_and_certificate(
         tokio::join!(access::caller_may(ctx.clients.reads(), &ctx.namespace, right), certificates.get_opt(name));
     if !may? {
         let words = format!(
-            "you ({}) may not {} it: you lack verb approve on certificates.certcourier.io/{name} in namespace {}",
+            "you ({}) are not allowed to {} it: you lack verb approve on certificates.certcourier.io/{name} in \
+             namespace {}",
             who.username,
             ballot.verb(),
             ctx.namespace
@@ -236,7 +234,7 @@ async fn right_and_certificate(
     Ok(certificate.ok().flatten())
 }
 
-/// Appends the vote to the object that was shown. Where others were faster it is looked at again, and the vote is cast only
+/// Appends the vote to the object that was shown. If others were faster it is read again, and the vote is cast only
 /// if it still is for the same.
 async fn append(
     ctx: &Ctx,
@@ -293,14 +291,14 @@ fn votes(request: &DownloadRequest) -> &[Approval] {
     request.status.as_ref().and_then(|status| status.approvals.as_deref()).unwrap_or_default()
 }
 
-/// What happens now. The controller counts, so the object may not say yet.
+/// What happens now. The controller counts, so the object might not say yet.
 fn follows(request: &DownloadRequest, decision: Decision) -> String {
     let Some(tally) = Tally::shown(request) else { return String::new() };
     let (given, required) = (tally.given(), tally.required);
     match decision {
         Decision::Deny => "One denial ends a request: no token of it works any more.".to_owned(),
         Decision::Approve if tally.is_enough() => {
-            format!("{given} of {required} approvals are given: {} may take the file.", review::requester(request))
+            format!("Approved ({given} of {required}): {} can download the file now.", review::requester(request))
         }
         Decision::Approve => format!("{given} of {required} approvals are given."),
     }
@@ -326,7 +324,7 @@ mod tests {
             ("AwaitingApproval", json!([vote("Approve", "d1")]), "bob", Approve, "already: 1 of 2 given (bob)"),
             ("AwaitingApproval", json!([vote("Deny", "x")]), "bob", Deny, "denied key already"),
             ("AwaitingApproval", json!([]), "system:serviceaccount:ci:robot", Approve, "approvers are people"),
-            ("Pending", json!([]), "bob", Approve, "nothing to agree to yet"),
+            ("Pending", json!([]), "bob", Approve, "nothing to approve yet"),
             ("TokenIssued", json!([]), "bob", Approve, "kubectl certcourier deny key -n payments"),
             ("Denied", json!([]), "bob", Approve, "closed (Denied"),
             ("Consumed", json!([]), "bob", Deny, "closed (Consumed"),
@@ -383,6 +381,6 @@ mod tests {
         let mut frank = vote("Approve", "d1");
         frank["username"] = "frank".into();
         let two = request("AwaitingApproval", &json!([vote("Approve", "d1"), frank]));
-        assert_eq!(follows(&two, Decision::Approve), "2 of 2 approvals are given: alice may take the file.");
+        assert_eq!(follows(&two, Decision::Approve), "Approved (2 of 2): alice can download the file now.");
     }
 }

@@ -52,7 +52,7 @@ pub struct CertificateView {
     environments: Vec<EnvironmentView>,
 }
 
-/// What one environment's Secret holds; null where the operator has not looked, or it is unusable.
+/// What one environment's Secret holds; null where the operator has not read it yet, or it is unusable.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Environment)]
 pub struct EnvironmentView {
@@ -74,13 +74,13 @@ pub struct EnvironmentView {
     /// Not valid after this moment.
     #[schema(value_type = Option<String>, format = DateTime)]
     not_after: Option<ValidityTime>,
-    /// SHA-256 over the certificate's DER, lower-case hexadecimal.
+    /// SHA-256 of the certificate's DER, lower-case hexadecimal.
     sha256_fingerprint: Option<String>,
     /// Algorithm and size of the public key.
     key_algorithm: Option<String>,
-    /// How many certificates stand between leaf and root.
+    /// How many intermediate certificates there are between leaf and root.
     chain_length: Option<i32>,
-    /// Whether it may itself sign certificates.
+    /// Whether it can itself sign certificates.
     ca: Option<bool>,
     /// Whether the private key belongs to it.
     key_matches: Option<bool>,
@@ -141,7 +141,7 @@ impl EnvironmentView {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct CertificateQuery {
-    /// Items of a page, 1 to 500. Omitted: 100.
+    /// Items of a page, 1 to 500. Default: 100.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
     /// `continue` of the page before.
@@ -170,7 +170,7 @@ pub async fn list_certificates(
     Ok(Json(page.map(CertificateView::of)))
 }
 
-/// Look at a Certificate.
+/// Get a Certificate.
 #[utoipa::path(
     get,
     path = "/api/v1/projects/{project}/certificates/{certificate}",

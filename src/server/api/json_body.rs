@@ -47,14 +47,14 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], example: &str) -> Result<T, ServerEr
         let about_fields = ["unknown field", "missing field", "duplicate field"];
         let what = match said.split(" at line ").next() {
             Some(words) if about_fields.iter().any(|about| words.starts_with(about)) => words.to_owned(),
-            _ => format!("it is not as expected at line {}, column {}", error.line(), error.column()),
+            _ => format!("unexpected content at line {}, column {}", error.line(), error.column()),
         };
-        bad_request(format!("the body cannot be understood: {what}; write it like {example}"))
+        bad_request(format!("the body cannot be parsed: {what}; write it like {example}"))
     })
 }
 
 /// Fields by their names. By themselves, structs are read from arrays too, and an array of one text is a body that
-/// somebody did not mean.
+/// someone did not mean.
 struct Object<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -88,7 +88,7 @@ pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -
 /// A text that may be left out: null and an empty one say nothing.
 ///
 /// # Errors
-/// When it is no text.
+/// When it is not text.
 pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(filled(Option::deserialize(deserializer)?))
 }

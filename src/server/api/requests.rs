@@ -56,7 +56,7 @@ pub struct RequestView {
     /// When it was created.
     #[schema(value_type = Option<String>, format = DateTime)]
     created_at: Option<DateTime>,
-    /// After this moment nothing is minted or redeemed.
+    /// No token is issued or accepted after this time.
     #[schema(value_type = Option<String>, format = DateTime)]
     deadline: Option<DateTime>,
     /// `Pending`, `AwaitingApproval`, `Approved` or `TokenIssued` while it is open; then `Consumed`, `Denied`, `Expired`,
@@ -65,17 +65,17 @@ pub struct RequestView {
     phase: &'static str,
     /// Why a Failed request failed: one word.
     failure: Option<String>,
-    /// How it stands and what to do, in a sentence.
+    /// Its state and what to do next, in a sentence.
     message: String,
-    /// What is under review; null before the controller's first look.
+    /// What is under review; null until the controller has picked it up.
     approval: Option<ReviewView>,
-    /// The token that was minted last; null before the first.
+    /// The token that was issued last; null before the first.
     token: Option<TokenView>,
     /// The receipt of its delivery.
     receipt: Option<String>,
 }
 
-/// What is under review, and who has agreed to it.
+/// What is under review, and who has approved it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Review)]
 pub struct ReviewView {
@@ -87,7 +87,7 @@ pub struct ReviewView {
     given: i32,
     /// Who has approved it and may no longer approve: their votes do not count.
     lapsed: Vec<String>,
-    /// SHA-256 over what is under review: name it in your vote, and it counts for nothing else.
+    /// SHA-256 of what is under review: name it in your vote, and it counts for nothing else.
     digest: String,
     /// Grows whenever what is under review changes; earlier votes are then void.
     round: i32,
@@ -99,7 +99,7 @@ pub struct ReviewView {
     approved_at: Option<DateTime>,
     /// SHA-256 fingerprints of the leaves under review.
     fingerprints: Vec<String>,
-    /// The policies that took part.
+    /// The policies that applied.
     policies: Vec<String>,
     /// Every vote of every round.
     votes: Vec<VoteView>,
@@ -119,7 +119,7 @@ pub struct VoteView {
     current: bool,
 }
 
-/// The token that was minted last; the token itself is nowhere.
+/// The token that was issued last; the token itself is nowhere.
 #[derive(Serialize, ToSchema)]
 #[schema(as = IssuedToken)]
 pub struct TokenView {
@@ -127,10 +127,10 @@ pub struct TokenView {
     generation: i64,
     /// Whether it can still be used.
     alive: bool,
-    /// When it was minted.
+    /// When it was issued.
     #[schema(value_type = Option<String>, format = DateTime)]
     issued_at: Option<DateTime>,
-    /// After this moment it is refused.
+    /// It is refused after this time.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<DateTime>,
     /// The Secret that holds it (delivery Secret).
@@ -178,7 +178,7 @@ fn is_stalled(status: &DownloadRequestStatus) -> bool {
     status.conditions.iter().any(|condition| condition.type_ == STALLED && condition.status == "True")
 }
 
-/// The sentence that tells most: how it ended, else what stands in the way, else what is waited for.
+/// The message that says most: how it ended, else what is in the way, else what it is waiting for.
 fn message(status: &DownloadRequestStatus) -> String {
     let of = |kind: &str, value: &str| {
         status
@@ -196,7 +196,7 @@ fn message(status: &DownloadRequestStatus) -> String {
     ]
     .into_iter()
     .find_map(|(kind, value)| of(kind, value))
-    .map_or_else(|| "the controller has not looked at it yet".to_owned(), |condition| condition.message.clone())
+    .map_or_else(|| "the controller has not picked it up yet".to_owned(), |condition| condition.message.clone())
 }
 
 impl ReviewView {
@@ -253,14 +253,14 @@ impl PartialSchema for PhaseName {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct RequestQuery {
-    /// Items of a page, 1 to 500. Omitted: 100.
+    /// Items of a page, 1 to 500. Default: 100.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
     /// `continue` of the page before.
     r#continue: Option<String>,
     /// Name of the Certificate.
     certificate: Option<String>,
-    /// Where the requests stand, such as `AwaitingApproval`.
+    /// The phases of the requests, such as `AwaitingApproval`.
     #[param(value_type = Option<PhaseName>, inline)]
     phase: Option<String>,
     /// User name of the requester.
@@ -308,7 +308,7 @@ fn known_phase(text: &str) -> Result<&str, ServerError> {
     Err(bad_request(format!("phase is not known: write one of {}", names.join(", "))))
 }
 
-/// Look at a request.
+/// Get a request.
 #[utoipa::path(
     get,
     path = "/api/v1/projects/{project}/requests/{request}",

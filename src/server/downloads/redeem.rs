@@ -40,7 +40,7 @@ use crate::{
     token::Token,
 };
 
-/// Who redeems, as far as that can be known.
+/// Who uses, as far as that can be known.
 #[derive(Clone, Debug)]
 pub struct Redeemer {
     /// Address of the client.
@@ -147,7 +147,7 @@ pub async fn find(state: &ServerState, token: &Token, redeemer: &Redeemer) -> Re
     Ok(found)
 }
 
-/// From whose budget the lookup is paid: of whose request a token is that was seen to be good, of the person who comes
+/// From whose budget the lookup is paid: of whose request a token is that was verified, of the person who comes
 /// along with it, else of strangers.
 fn admit(state: &ServerState, hash: &str, redeemer: &Redeemer) -> Result<(), ServerError> {
     if let Some(requester) = state.tokens.whose(hash, Instant::now()) {
@@ -176,7 +176,7 @@ pub fn present(found: &Found, now: jiff::Timestamp) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What stands against using the token, as far as its request and the receipt say; nothing is consumed. Between the
+/// What prevents using the token, as far as its request and the receipt say; nothing is consumed. Between the
 /// delivery and the controller's next look only the receipt knows that the token was used.
 ///
 /// # Errors
@@ -196,7 +196,7 @@ pub async fn look(
     Ok(receipt.as_ref().map(refusal::used))
 }
 
-/// A refusal in the words for whoever holds the token. Of a used one they may know when, so that a theft is noticed.
+/// A refusal in the words for the holder of the token. Of a used one they may know when, so that a theft is noticed.
 async fn explain(state: &ServerState, found: &Found, refusal: Refusal) -> ServerError {
     if refusal != Refusal::TokenUsed {
         return refusal::of_lifecycle(&refusal);
@@ -209,7 +209,7 @@ async fn explain(state: &ServerState, found: &Found, refusal: Refusal) -> Server
     }
 }
 
-/// In the words of a token whose request is there, so that nobody learns which requests exist.
+/// In the words of a token whose request is there, so that no one learns which requests exist.
 #[must_use]
 pub fn no_request() -> ServerError {
     token_input::unknown(Refusal::TokenUnknown.to_string())
@@ -217,6 +217,6 @@ pub fn no_request() -> ServerError {
 
 fn too_slow() -> ServerError {
     let words = "the facts behind this download became too old while it was prepared; \
-                 nothing was delivered and the token is still good: try again";
+                 nothing was delivered and the token is still valid: try again";
     ServerError::new(ErrorCode::Unavailable, words).retry_after(refusal::SOON)
 }

@@ -161,7 +161,7 @@ impl ErrorCode {
 }
 
 impl ErrorCode {
-    /// Whether it says something of somebody's rights or of a token, for the record: not of how they asked, and not of
+    /// Whether it says something of someone's rights or of a token, for the record: not of how they asked, and not of
     /// trouble that passes.
     #[must_use]
     pub const fn is_decision(self) -> bool {
@@ -205,14 +205,14 @@ impl ServerError {
     /// No such route.
     #[must_use]
     pub fn no_route() -> Self {
-        Self::new(ErrorCode::NotFound, "there is nothing at this path; /openapi.json lists what there is").malformed()
+        Self::new(ErrorCode::NotFound, "there is no such path; /openapi.json lists all paths").malformed()
     }
 
     /// A method that the route does not have. `allow` lists those it has.
     #[must_use]
     pub fn method(allow: &'static str) -> Self {
         let mut refusal =
-            Self::new(ErrorCode::MethodNotAllowed, format!("this path does not take that method; use {allow}"));
+            Self::new(ErrorCode::MethodNotAllowed, format!("this path does not allow that method; use {allow}"));
         refusal.allow = Some(allow);
         refusal.malformed()
     }

@@ -37,14 +37,15 @@ pub fn unavailable(error: ApiError) -> ServerError {
         Failure::Throttled(Some(wait)) => wait,
         _ => SOON,
     };
-    ServerError::new(ErrorCode::Unavailable, "the API server does not answer as it should: try again")
+    ServerError::new(ErrorCode::Unavailable, "the API server does not respond as expected: try again")
         .retry_after(wait)
         .caused_by(error)
 }
 
-/// A review of the caller's own identity or rights went wrong. Everybody may ask for these, unless somebody took that away.
+/// A review of the caller's own identity or rights went wrong. Everyone may ask for these, unless someone took that
+/// away.
 pub fn of_review(error: ApiError) -> ServerError {
-    passed_through(error, "ask for ClusterRole system:basic-user, which Kubernetes gives to everybody")
+    passed_through(error, "ask for ClusterRole system:basic-user, which Kubernetes gives to everyone")
 }
 
 /// The API server's refusal of a call that was made as the caller. `hint` is what to ask for where a right is missing.
@@ -64,7 +65,7 @@ pub fn passed_through(error: ApiError, hint: &str) -> ServerError {
         (_, Failure::NotFound) => refuse(ErrorCode::NotFound, format!("{}; the lists say what there is", said.words)),
         (_, Failure::Invalid) => refuse(of_admission(said.words, ErrorCode::BadRequest), said.words.to_owned()),
         (_, Failure::Conflict) => {
-            let words = "somebody else changed this at the same time: try again";
+            let words = "another client changed this at the same time: try again";
             refuse(ErrorCode::Unavailable, words.to_owned()).retry_after(SOON).caused_by(error)
         }
         (_, Failure::Throttled(wait)) => {
@@ -123,7 +124,7 @@ pub fn of_claim(refusal: &ClaimRefusal) -> ServerError {
     ServerError::new(code, refusal.to_string())
 }
 
-/// The API server stored something else than the caller sent. Nobody may take it for what they wanted.
+/// The API server stored something else than the caller sent. No one may take it for what they wanted.
 pub fn of_altered(altered: &Altered, place: &Place) -> ServerError {
     let words = format!(
         "{altered}. Revoke the request (POST /api/v1/projects/{}/requests/{}/revoke) and tell a cluster administrator: \
@@ -138,8 +139,8 @@ pub fn of_facts(error: PolicyError) -> ServerError {
     match error {
         PolicyError::Api(error) => unavailable(error),
         PolicyError::Unreadable { .. } => {
-            let words = "a CertificatePolicy of this namespace cannot be understood by this version of certcourier, \
-                         so nothing is allowed; tell whoever keeps the policies";
+            let words = "a CertificatePolicy of this namespace cannot be read by this version of certcourier, \
+                         so nothing is allowed; tell your policy administrator";
             ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON).caused_by(in_one_line(&error))
         }
     }

@@ -18,7 +18,7 @@ use crate::{
     hex,
 };
 
-/// The kinds that are looked at.
+/// The kinds that are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// `ValidatingAdmissionPolicy`
@@ -54,7 +54,7 @@ impl Kind {
         }
     }
 
-    /// As it stands in a path.
+    /// As it is in a path.
     #[must_use]
     pub const fn plural(self) -> &'static str {
         match self {
@@ -159,7 +159,7 @@ impl Live {
         &self.mutators
     }
 
-    /// SHA-256 over the sorted uids and generations: another one as soon as any object is changed or made again, and
+    /// SHA-256 of the sorted uids and generations: another one as soon as any object is changed or made again, and
     /// never an earlier one. Mutators are in it as long as they are there.
     #[must_use]
     pub fn epoch(&self) -> String {
@@ -245,7 +245,7 @@ impl Wanted {
         wanted
     }
 
-    /// Whatever can change requests and votes on their way counts as a fault.
+    /// Whatever can change requests and votes during admission counts as a fault.
     #[must_use]
     pub fn without_mutators(self) -> Self {
         Self { no_mutators: true, ..self }

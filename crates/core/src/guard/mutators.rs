@@ -32,7 +32,7 @@ const WRITES: [(&str, &str, &[&str]); 7] = [
     ("downloadreceipts", "status", &["UPDATE"]),
 ];
 
-/// Somebody else's policy or webhook configuration that can change certcourier's objects.
+/// Someone else's policy or webhook configuration that can change certcourier's objects.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mutator {
     kind: Kind,
@@ -49,7 +49,7 @@ impl fmt::Display for Mutator {
     }
 }
 
-/// Those among somebody else's objects that may change ours, in an order of their own.
+/// Those among someone else's objects that may change ours, in an order of their own.
 pub(super) fn among(others: &[LiveObject]) -> Vec<Mutator> {
     let mut found: Vec<Mutator> = others
         .iter()
@@ -124,9 +124,9 @@ fn policy(policy: &LiveObject, others: &[LiveObject]) -> Option<Mutator> {
     Some(Mutator { kind: policy.kind, name: policy.name.clone(), reach, marks })
 }
 
-/// Of a configuration only those of its webhooks count that meet our kinds, and of these what decides on what meets them
-/// and who answers. Certificates of webhooks are renewed all the time (and each time the generation grows), and tools add
-/// rules for kinds of their own: neither may close everybody's requests.
+/// Of a configuration only those of its webhooks count that meet our kinds, and of these what decides on what meets
+/// them and who answers. Certificates of webhooks are renewed all the time (and each time the generation grows), and
+/// tools add rules for kinds of their own: neither may close everyone's requests.
 fn webhooks(configuration: &LiveObject) -> Option<Mutator> {
     let mut reached = Vec::new();
     let mut deciding = Vec::new();

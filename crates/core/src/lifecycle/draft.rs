@@ -148,7 +148,7 @@ impl<'a> Draft<'a> {
     /// Clears a stall for this reason; what a mint stumbled over is cleared by the next mint that goes through.
     pub(super) fn clear_stall_of(&mut self, why: &str) {
         if self.status.conditions.iter().any(|c| c.type_ == STALLED && c.status == "True" && c.reason == why) {
-            self.condition(STALLED, ("False", reason::NOT_STALLED), "nothing stands in the way any more");
+            self.condition(STALLED, ("False", reason::NOT_STALLED), "nothing blocks it any more");
         }
     }
 

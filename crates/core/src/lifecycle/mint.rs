@@ -40,7 +40,7 @@ pub(super) fn expire_token(draft: &mut Draft<'_>) {
         Delivery::Secret => format!("kubectl annotate dlr {name} --overwrite {}=$(date +%s)", names::MINT),
         Delivery::Claim => format!("claim it again: POST …/requests/{name}/token"),
     };
-    let message = format!("token expired; until {until} you get another by: {how}");
+    let message = format!("token expired; until {until} you can get another with: {how}");
     draft.condition(TOKEN_ISSUED, ("False", reason::TOKEN_EXPIRED), message.as_str());
     draft.note(reason::TOKEN_EXPIRED, message, false);
 }
@@ -69,15 +69,15 @@ pub(super) fn use_approval(draft: &mut Draft<'_>, grant: &Grant) {
     }
 }
 
-/// How many tokens were minted, where that is as many as there may be in one round.
+/// How many tokens were issued, where that is as many as there may be in one round.
 pub(super) fn all_minted(draft: &Draft<'_>) -> Option<i64> {
     let generation = draft.status.token.as_ref().map(|token| token.generation)?;
     (generation >= MOST_TOKENS && token_of_this_round(draft)).then_some(generation)
 }
 
-/// Why no other token is minted, and what to do.
+/// Why no other token is issued, and what to do.
 pub(super) fn enough(minted: i64) -> String {
-    format!("this request has had {minted} tokens, and no more are made for it: create another DownloadRequest")
+    format!("this request has had {minted} tokens, and no more are issued for it: create another DownloadRequest")
 }
 
 /// Another token was asked for, and there is none: said once, beside the token that is still alive.
@@ -114,7 +114,10 @@ pub(super) fn plan_mint(draft: &mut Draft<'_>, grant: &Grant) -> Option<Mint> {
         && holds_key(draft.request().spec.format)
     {
         if draft.phase() != Phase::TokenIssued {
-            let message = format!("no key leaves while the admission policies are not proven to stand: {why}; retried");
+            let message = format!(
+                "no key is released while the admission policies are not proven to be in force: \
+              {why}; retrying"
+            );
             draft.condition(TOKEN_ISSUED, ("False", reason::GUARD_FAILED), message);
         }
         return None;
@@ -132,7 +135,7 @@ pub(super) fn plan_mint(draft: &mut Draft<'_>, grant: &Grant) -> Option<Mint> {
     })
 }
 
-/// What the conditions say once a token was minted.
+/// What the conditions say once a token was issued.
 pub(super) fn minted(status: &mut DownloadRequestStatus, request: &DownloadRequest, mint: &Mint) {
     status.phase = Some(Phase::TokenIssued);
     let until = mint.expires_at;
@@ -143,7 +146,8 @@ pub(super) fn minted(status: &mut DownloadRequestStatus, request: &DownloadReque
         Some(secret) => (
             reason::NO_EXTERNAL_URL,
             format!(
-                "the token is in Secret {secret}, until {until}; the operator knows no external URL, so use `kubectl certcourier claim` or ask for --external-url"
+                "the token is in Secret {secret}, until {until}; the operator knows no external URL, so use `kubectl \
+                 certcourier claim`, or have --external-url set"
             ),
         ),
         None => (reason::MINTED, format!("claimed; the token works once, until {until}")),
@@ -152,7 +156,7 @@ pub(super) fn minted(status: &mut DownloadRequestStatus, request: &DownloadReque
     let now = mint.issued_at;
     set_condition(&mut status.conditions, TOKEN_ISSUED, ("True", why), &message, generation, now);
     if status.conditions.iter().any(|condition| condition.type_ == STALLED && condition.status == "True") {
-        let message = "nothing stands in the way any more";
+        let message = "nothing blocks it any more";
         set_condition(&mut status.conditions, STALLED, ("False", reason::NOT_STALLED), message, generation, now);
     }
 }

@@ -59,16 +59,17 @@ fn consume(draft: &mut Draft<'_>, receipt: &str, outcome: Option<Outcome>, bytes
     draft.condition(TOKEN_ISSUED, ("False", reason::CLOSED), "the token was used");
     let bytes = bytes_sent.map(|bytes| format!(" ({bytes} bytes sent)")).unwrap_or_default();
     let finished = match outcome {
-        None => (("False", reason::OPEN), format!("the delivery is under way; receipt {receipt}")),
+        None => (("False", reason::OPEN), format!("the delivery is in progress; receipt {receipt}")),
         Some(Outcome::Delivered) => (("True", reason::DELIVERED), format!("delivered{bytes}; receipt {receipt}")),
         Some(Outcome::Aborted) => (
             ("True", reason::ABORTED),
-            format!("the client went away before the end{bytes}; receipt {receipt}. Create another request"),
+            format!("the client disconnected before the end{bytes}; receipt {receipt}. Create another request"),
         ),
         Some(Outcome::Unknown) => (
             ("True", reason::UNKNOWN),
             format!(
-                "the server ended before it could say whether all arrived; receipt {receipt}. Create another request if the file is missing"
+                "the server stopped before it could say whether all of it arrived; receipt {receipt}. Create another \
+                 request if the file is missing"
             ),
         ),
     };
@@ -76,7 +77,7 @@ fn consume(draft: &mut Draft<'_>, receipt: &str, outcome: Option<Outcome>, bytes
     draft.clear_stall();
 }
 
-/// Revocation by whoever may, and any Deny whatever its digest.
+/// Revocation by anyone who may, and any Deny whatever its digest.
 fn ended_by_people(draft: &mut Draft<'_>) -> bool {
     if let Some(why) = draft.annotation(names::REVOKE) {
         let by = draft.annotation(names::REVOKED_BY).map(|who| format!(" by {who}")).unwrap_or_default();
@@ -101,7 +102,8 @@ fn ended_by_epoch(draft: &mut Draft<'_>) -> bool {
         && draft.created() <= *since
     {
         let message = format!(
-            "the admission policies changed or were not proven to stand until {since}, after this request was created; create it again"
+            "the admission policies changed or were not proven to be in force until {since}, after this request was \
+             created; create it again"
         );
         draft.fail("EpochChanged", &message);
         return true;
@@ -127,8 +129,8 @@ fn ended_by_number(draft: &mut Draft<'_>) -> bool {
 #[must_use]
 pub fn too_many_open(requester: &str, most: usize) -> String {
     format!(
-        "{requester} has {most} open requests in this namespace already, the most that one may have \
-         (--max-open-requests); use or revoke some (kubectl certcourier list requests --mine --open), then ask again"
+        "{requester} has {most} open requests in this namespace already, the maximum (--max-open-requests); use or \
+         revoke some (kubectl certcourier list requests --mine --open), then ask again"
     )
 }
 
@@ -220,10 +222,10 @@ fn expired(draft: &mut Draft<'_>, grant: Option<&Grant>) -> bool {
         let pending = pending_until(draft, grant);
         if draft.now >= pending {
             format!(
-                "not enough people agreed until {pending} (pendingTTL); create another request and tell the approvers"
+                "not enough people approved by {pending} (pendingTTL); create another request and tell the approvers"
             )
         } else if deadline {
-            "not enough people agreed before its deadline; create another request".to_owned()
+            "not enough people approved before its deadline; create another request".to_owned()
         } else {
             return false;
         }
@@ -267,7 +269,7 @@ fn open_review(draft: &mut Draft<'_>, grant: &Grant, round: i32) {
     draft.status.approvals.get_or_insert_default();
     if grant.approvals == 0 {
         draft.status.phase = Some(Phase::Approved);
-        draft.condition(APPROVED, ("True", reason::NOT_REQUIRED), "no policy asks for an approval");
+        draft.condition(APPROVED, ("True", reason::NOT_REQUIRED), "no policy requires an approval");
     } else {
         draft.status.phase = Some(Phase::AwaitingApproval);
         let message = Tally { required: grant.approvals, ..Tally::default() }.in_words(draft.request());
@@ -347,8 +349,8 @@ fn recount(draft: &mut Draft<'_>, before: &Review, tally: &Tally<'_>) {
     }
 }
 
-/// It was approved, and the votes for that are not there any more: somebody who voted may no longer approve, or it was
-/// approved on paper. People have their time to vote anew.
+/// It was approved, and the votes for that are not there any more: someone who voted may no longer approve, or it was
+/// approved on paper. People get the full time to vote again.
 fn miss_approvals(draft: &mut Draft<'_>, message: &str) {
     draft.end_token(TokenEnd::ApprovalMissing);
     draft.status.phase = Some(Phase::AwaitingApproval);
@@ -385,7 +387,7 @@ fn wait_for_people(draft: &mut Draft<'_>, grant: &Grant) {
     }
 }
 
-/// No watch tells when somebody gains or loses a right, so whoever has voted is asked about again.
+/// No watch tells when a person gains or loses a right, so every voter's right is checked again.
 fn ask_approvers_again(draft: &mut Draft<'_>) {
     let counts = |review: &Review| review.approvals.given > 0 || !review.approvals.lapsed.is_empty();
     if draft.status.review.as_ref().is_some_and(counts) {

@@ -1,6 +1,6 @@
 //! Lets the requester read the Secret that holds the token, and only this Secret: a Role and a RoleBinding.
 //!
-//! Nothing is granted to somebody who may read it anyway. An admission policy keeps the operator from granting anything
+//! Nothing is granted to someone who may read it anyway. An admission policy keeps the operator from granting anything
 //! else.
 
 use std::{fmt::Debug, time::Duration};
@@ -54,8 +54,9 @@ pub(crate) async fn may_read(context: &Context, request: &DownloadRequest, secre
     access::may_get_secret(context.clients.reads(), requester, &namespace, secret).await
 }
 
-/// Makes Role and RoleBinding, and waits until the API server says that the requester may read the Secret. `Err` inside:
-/// what was stored is not what was sent, so that it may let somebody else read the Secret; that object is gone again.
+/// Makes Role and RoleBinding, and waits until the API server says that the requester may read the Secret. `Err`
+/// inside: what was stored is not what was sent, so that it may let someone else read the Secret; that object is gone
+/// again.
 pub(crate) async fn let_read(
     context: &Context,
     request: &DownloadRequest,
@@ -67,7 +68,7 @@ pub(crate) async fn let_read(
     let name = names::token_reader(&random);
     let (namespace, nobody) = (request.namespace().unwrap_or_default(), Requester::default());
     let requester = request.spec.requested_by.as_ref().unwrap_or(&nobody);
-    // Known before it is there, so that no answer that is lost leaves a grant that nobody knows of.
+    // Known before it is there, so that no answer that is lost leaves a grant that no one knows of.
     context.grants.note(&namespace, secret, &name, request.uid());
     let metadata = shape::metadata(&name, request, generation);
     let clients = (context.clients.reads(), context.clients.writes());
@@ -91,7 +92,7 @@ pub(crate) async fn let_read(
 
 /// Creates an object. One of this random name that is there already was made by this very call, which something on the
 /// way sent twice; whatever differs from it is not ours, and the next look chooses another name. A mutating policy or
-/// webhook may have changed what was stored: nobody must read by that, so it is removed at once.
+/// webhook may have changed what was stored: no one must read by that, so it is removed at once.
 async fn make<K>((reads, writes): (&Client, &Client), object: &K) -> Result<Option<Altered>, PassError>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,

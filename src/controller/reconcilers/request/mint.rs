@@ -1,9 +1,9 @@
-//! Mints a token into the requester's Secret.
+//! Issues a token into the requester's Secret.
 //!
-//! The order survives a crash at every point: first every older right to read a Secret of this name goes, then comes the
-//! Secret, which only the controller can read, then the right to read it, then the status that makes the token live.
-//! What an earlier attempt left is removed and never used: that it looks like ours does not say who made it, or who has
-//! read it meanwhile.
+//! The order survives a crash at every point: first every older right to read a Secret of this name goes, then comes
+//! the Secret, which only the controller can read, then the right to read it, then the status that makes the token
+//! live. What an earlier attempt left is removed and never used: that it looks like ours does not say who made it, or
+//! who has read it meanwhile.
 
 use certcourier_bundle::generate_passphrase;
 use kube::ResourceExt as _;
@@ -36,14 +36,14 @@ use crate::{
     token::{self, NONCE_BYTES, RANDOM_BYTES, Token},
 };
 
-/// How often somebody may put something else in place of the Secret while it is made.
+/// How often someone may put something else in place of the Secret while it is made.
 const ATTEMPTS: usize = 4;
 
 /// How a mint ended.
 pub(crate) enum Mint {
     /// Secret and right to read it are there; the token lives once the status says so.
     Minted(lifecycle::Minted),
-    /// Something of this name is somebody else's.
+    /// Something of this name is someone else's.
     Taken {
         /// Reason of condition Stalled.
         why: &'static str,
@@ -112,9 +112,9 @@ pub(crate) async fn mint(
 
 fn changed_on_its_way(altered: &Altered) -> String {
     format!(
-        "{} `{}`, which lets the requester read the token, was stored otherwise than certcourier sent it, and was removed: a \
-         mutating admission policy or webhook changes it on its way; tell a cluster administrator (`certcourier doctor` \
-         lists what can)",
+        "{} `{}`, which lets the requester read the token, was not stored as certcourier sent it, and was removed: a \
+         mutating admission policy or webhook changes it during admission; tell a cluster administrator (`certcourier \
+         doctor` lists what can)",
         altered.kind, altered.name
     )
 }
@@ -142,7 +142,7 @@ fn minted(
     Ok(lifecycle::Minted { hash: contents.token.hash(), sealed_passphrase, reader_name })
 }
 
-/// What is in the new Secret. `None`: the name is somebody else's.
+/// What is in the new Secret. `None`: the name is someone else's.
 async fn place(
     context: &Context,
     request: &DownloadRequest,
@@ -153,7 +153,7 @@ async fn place(
     let (reads, writes) = (context.clients.reads(), context.clients.writes());
     let external = context.external.now(&context.clients).await?;
     for _ in 0..ATTEMPTS {
-        // Mostly nothing is in the way, so that is looked at only when something is.
+        // Mostly nothing is in the way, so that is checked only when something is.
         let contents = contents(request, namespace)?;
         let secret = NewSecret {
             name: name.to_owned(),
@@ -176,7 +176,7 @@ async fn place(
     Err(PassError::Restless)
 }
 
-/// A new token, and a passphrase if the file needs one and nobody gives one.
+/// A new token, and a passphrase if the file needs one and no one gives one.
 fn contents(request: &DownloadRequest, namespace: &str) -> Result<Contents, PassError> {
     let mut random = Zeroizing::new([0; RANDOM_BYTES]);
     getrandom::fill(random.as_mut_slice()).map_err(PassError::Randomness)?;
@@ -206,7 +206,7 @@ fn values(
         let file =
             certcourier_bundle::file_name(bundle_format(request.spec.format), &request.spec.certificate_ref.name);
         let ca = if external.ca.is_some() { " --cacert ca.crt" } else { "" };
-        // A key is nobody else's on the machine, and curl makes files that everybody there may read.
+        // A key is no one else's on the machine, and curl makes files that everyone there may read.
         let umask = if holds_key(request.spec.format) { "umask 077; " } else { "" };
         values.push(("curl", hidden(format!("{umask}curl -fsS{ca} '{url}' -o '{file}'"))));
         values.push(("url", hidden(url)));

@@ -1,4 +1,4 @@
-//! `POST …/certificates/{certificate}/downloads`: a caller asks for a file and, where nobody's approval is missing, has
+//! `POST …/certificates/{certificate}/downloads`: a caller requests a file and, where no approval is missing, has
 //! its token in the same answer.
 //!
 //! The order: who calls and what they may; the facts, and the decision on a request that does not exist yet, so that a
@@ -46,14 +46,14 @@ use crate::{
     policy::{self, Decision, Grant, holds_key},
 };
 
-/// A request that waits for people.
+/// A request that waits for approval.
 #[derive(Serialize, ToSchema)]
 pub struct Awaiting {
-    /// Name of the request; claim its token at `POST …/requests/{request}/token` once people have agreed.
+    /// Name of the request; claim its token at `POST …/requests/{request}/token` once people have approved.
     request: String,
     /// `awaiting_approval`.
     status: &'static str,
-    /// What is waited for.
+    /// What to wait for.
     approval: ApprovalNeeded,
 }
 
@@ -68,15 +68,15 @@ pub struct ApprovalNeeded {
     given: i32,
 }
 
-/// What approvers are asked to agree to.
+/// What approvers are asked to approve.
 pub fn approval_kind(format: Format) -> &'static str {
     if holds_key(format) { "download_key" } else { "download_certificate" }
 }
 
 /// Ask for a file.
 ///
-/// Where the policies need nobody's approval, the answer is its single-use token (201). Where they do, the request waits
-/// for people (202); claim its token later. A refusal creates nothing. Key formats need verb `exportkey` on the
+/// If the policies require no approval, the answer is its single-use token (201). If they do, the request waits for
+/// approval (202); claim its token later. A refusal creates nothing. Key formats need verb `exportkey` on the
 /// Certificate instead of `download`.
 #[utoipa::path(
     post,
@@ -91,7 +91,8 @@ pub fn approval_kind(format: Format) -> &'static str {
         (status = 201, description = "The token", body = TokenAnswer),
         (status = 202, description = "People must approve first", body = Awaiting),
         (status = 403, description = "`forbidden`, `key_export_disabled`, `format_not_allowed`"),
-        (status = 409, description = "`too_many_open`; `claim_conflict`, `request_closed`: the request was created, and its token claimed otherwise or withdrawn"),
+        (status = 409, description = "`too_many_open`; `claim_conflict`, `request_closed`: the request was created, \
+          and its token claimed by another call or revoked"),
         (status = 422, description = "`material_unusable`, `unknown_environment`, `reason_required`, `passphrase_too_short`"),
         (status = 503, description = "`guard_failed`, `audit_failed`, `unavailable`"),
     ),
@@ -183,7 +184,8 @@ fn default_deadline(state: &ServerState, draft: &DownloadRequest, gathered: &Gat
     draft::deadline(requester, draft.spec.token_ttl, &effective, now).map(Time)
 }
 
-/// The terms on which the file may leave: what a claim would say if the request existed and everybody had agreed.
+/// The terms on which the file may be released: what a claim would say if the request existed and everyone had
+/// approved.
 async fn judge(
     state: &ServerState,
     draft: &DownloadRequest,
@@ -211,7 +213,7 @@ async fn judge(
     match lifecycle::claim(&seen, state.clients.clock().second()) {
         Ok(_) => {}
         Err(ClaimRefusal::ApprovalRequired(_)) => match guard {
-            // Nobody should be asked to agree to what would be void.
+            // No one should be asked to approve what would be void.
             Guard::Broken { reason } if holds_key(asked.format) => {
                 return Err(refusal::of_claim(&ClaimRefusal::GuardFailed(reason)));
             }

@@ -36,7 +36,7 @@ use crate::{
     policy::{Access, needs_passphrase},
 };
 
-/// What to ask for where requests may not be read.
+/// What to ask for where requests cannot be read.
 pub const REQUEST_HINT: &str =
     "ask for a role that may read downloadrequests.certcourier.io there, such as certcourier-viewer";
 
@@ -46,7 +46,7 @@ pub const REQUEST_HINT: &str =
 pub struct TokenAnswer {
     /// The token, for one download: `GET /api/v1/downloads/{token}`.
     token: String,
-    /// After this moment it is refused.
+    /// It is refused after this time.
     #[schema(value_type = String, format = DateTime)]
     expires_at: DateTime,
     /// The download's link: the token is in it. A path alone where the server has no `--external-url` and was called by
@@ -87,7 +87,7 @@ pub struct ClaimBody {
 
 /// Claim the token of a request.
 ///
-/// Only the requester can, while they hold the verb that the format needs, and once nobody's approval is missing. An
+/// Only the requester can, while they hold the verb that the format needs, and once no approval is missing. An
 /// earlier token of the request stops working.
 #[utoipa::path(
     post,
@@ -178,7 +178,7 @@ pub async fn request_as(caller: &Caller, place: &Place) -> Result<DownloadReques
 }
 
 fn not_the_requester(request: &DownloadRequest) -> ServerError {
-    let requester = request.spec.requested_by.as_ref().map_or("nobody", |by: &Requester| by.username.as_str());
+    let requester = request.spec.requested_by.as_ref().map_or("no one", |by: &Requester| by.username.as_str());
     let words = format!(
         "only `{requester}`, who asked, can claim this token; ask yourself: POST …/certificates/{}/downloads",
         request.spec.certificate_ref.name

@@ -1,4 +1,4 @@
-//! People agree, refuse, or withdraw. The vote and the annotation are written with the caller's own token, so that
+//! People approve, deny or revoke. The vote and the annotation are written with the caller's own token, so that
 //! admission decides whose they are and whether they count.
 
 use std::{sync::Arc, time::Duration};
@@ -75,7 +75,7 @@ pub struct DenyBody {
     digest: Option<String>,
 }
 
-/// A withdrawal.
+/// A revocation.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"reason": "laptop stolen"}))]
@@ -88,8 +88,8 @@ pub struct RevokeBody {
 
 /// Approve a request.
 ///
-/// The vote counts once, for what was under review when you looked: `digest` says what that was. Nobody approves their own
-/// request, and programs do not vote.
+/// The vote counts once, for what was under review when you read it: `digest` says what that was. No one approves their
+/// own request, and programs do not vote.
 #[utoipa::path(
     post,
     path = "/api/v1/projects/{project}/requests/{request}/approve",
@@ -123,7 +123,7 @@ pub async fn approve_request(
 
 /// Deny a request.
 ///
-/// One denial ends a request, also after others have approved it and while its token lives.
+/// One denial ends a request, also after others have approved it and while its token is valid.
 #[utoipa::path(
     post,
     path = "/api/v1/projects/{project}/requests/{request}/deny",
@@ -155,7 +155,7 @@ pub async fn deny_request(
     vote(&state, &caller, &place, Vote { digest, decision: Decision::Deny, reason }).await
 }
 
-/// Withdraw a request.
+/// Revoke a request.
 ///
 /// Its token stops working with this call; the request's phase follows. It cannot be undone.
 #[utoipa::path(
@@ -204,7 +204,7 @@ async fn withdraw(
         patched.during("revoke", || described(place)).map_err(|error| refusal::passed_through(error, REVOKE_HINT))?;
     let phase = request.status.as_ref().and_then(|status| status.phase).unwrap_or_default();
     if !phase.is_open() && phase != Phase::Revoked {
-        let words = format!("the request is closed ({}): there is nothing left to withdraw", phase.name());
+        let words = format!("the request is closed ({}): there is nothing left to revoke", phase.name());
         return Err(ServerError::new(ErrorCode::RequestClosed, words));
     }
     lifecycle::withdrawn(&request, reason).map_err(|altered| refusal::of_altered(&altered, place))?;
@@ -263,7 +263,7 @@ async fn cast(
     Ok((voted, true))
 }
 
-/// Whoever votes the same twice has voted: a client that lost the answer may ask again.
+/// A person who votes the same twice has voted: a client that lost the answer may ask again.
 fn has_voted(votes: &[Approval], who: &Requester, digest: &str, decision: Decision) -> bool {
     votes.iter().any(|vote| vote.username == who.username && vote.digest == digest && vote.decision == decision)
 }
@@ -285,7 +285,7 @@ async fn request_under_review(caller: &Caller, place: &Place) -> Result<Download
     if phase.is_open() {
         return Ok(request);
     }
-    let words = format!("the request is closed ({}): a vote changes nothing any more", phase.name());
+    let words = format!("the request is closed ({}): it takes no more votes", phase.name());
     Err(ServerError::new(ErrorCode::RequestClosed, words))
 }
 
@@ -294,11 +294,11 @@ fn current_digest(request: &DownloadRequest) -> String {
     review.map(|review| review.digest.clone()).unwrap_or_default()
 }
 
-/// Nobody approves what they have not looked at.
+/// No one approves what they have not read.
 fn no_digest(place: &Place) -> ServerError {
     let words = format!(
         "say what you approve: field `digest` is approval.digest in the answer of GET /api/v1/projects/{}/requests/{} \
-         (status.review.digest of the DownloadRequest). Look at that first; the approval counts for it and nothing else",
+         (status.review.digest of the DownloadRequest). Read that first; the approval counts for it and nothing else",
         place.project, place.name
     );
     bad_request(words)
@@ -325,6 +325,6 @@ fn described(place: &Place) -> String {
 }
 
 fn not_looked_at() -> ServerError {
-    let words = "the controller has not looked at this request yet, so there is nothing to vote on: try again";
+    let words = "the controller has not picked up this request yet, so there is nothing to vote on: try again";
     ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON)
 }

@@ -1,4 +1,4 @@
-//! What `lifecycle` and the API server refuse, as codes and words for whoever holds the token.
+//! What `lifecycle` and the API server refuse, as codes and messages for the holder of the token.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ pub const fn of_reason(reason: &Reason) -> ErrorCode {
     }
 }
 
-/// The token was used: when, and how that ended. Whoever holds the token and did not use it learns that somebody did.
+/// The token was used: when, and how that ended. A holder who did not use it learns that someone else did.
 pub fn used(receipt: &DownloadReceipt) -> ServerError {
     let name = receipt.metadata.name.as_deref().unwrap_or_default();
     let when = receipt.spec.consumed_at.0;
@@ -63,7 +63,7 @@ pub fn used(receipt: &DownloadReceipt) -> ServerError {
     let outcome = outcome.map_or_else(|| "under way".to_owned(), |outcome| format!("{outcome:?}"));
     let words = format!(
         "this token was already used at {when:.0} ({outcome}; receipt {name}): one request delivers once. \
-         If that was not you, tell whoever watches the receipts; for the file create another DownloadRequest"
+         If that was not you, tell your security team; for the file create another DownloadRequest"
     );
     ServerError::new(ErrorCode::TokenUsed, words)
 }
@@ -74,7 +74,7 @@ pub fn of_api_error(error: ApiError) -> ServerError {
         Failure::Throttled(Some(wait)) => wait,
         _ => SOON,
     };
-    let words = "the API server does not answer as it should; nothing was delivered and the token is still good: \
+    let words = "the API server does not respond as expected; nothing was delivered and the token is still valid: \
                  try again";
     ServerError::new(ErrorCode::Unavailable, words).retry_after(wait).caused_by(error)
 }
@@ -91,8 +91,8 @@ pub fn of_policy_error(error: PolicyError) -> ServerError {
     match error {
         PolicyError::Api(error) => of_api_error(error),
         PolicyError::Unreadable { .. } => {
-            let words = "a CertificatePolicy of this namespace cannot be understood by this version of certcourier, \
-                         so nothing is delivered; tell whoever keeps the policies. The token is still good";
+            let words = "a CertificatePolicy of this namespace cannot be read by this version of certcourier, \
+                         so nothing is delivered; tell your policy administrator. The token is still valid";
             ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON).caused_by(in_one_line(&error))
         }
     }

@@ -62,12 +62,12 @@ impl Renders {
 }
 
 fn busy() -> ServerError {
-    let words = "too many files are being made at the moment; nothing was delivered and the token is still good: \
+    let words = "too many files are being made at the moment; nothing was delivered and the token is still valid: \
                  try again";
     ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON)
 }
 
-/// Makes the file. Whatever fails here leaves the token as good as before.
+/// Makes the file. Whatever fails here, the token stays valid.
 ///
 /// # Errors
 /// [`ServerError`] that names the environment and the cause.
@@ -155,7 +155,7 @@ fn pem_order(request: &DownloadRequest) -> PemOrder {
     }
 }
 
-/// The passphrase: from the Secret that the request names, else as it was sealed when the token was minted.
+/// The passphrase: from the Secret that the request names, else as it was sealed when the token was issued.
 async fn passphrase(
     state: &ServerState,
     token: &Token,
@@ -199,7 +199,7 @@ fn sealed_passphrase(token: &Token, request: &DownloadRequest) -> Result<Passphr
     let refuse = |words: String| ServerError::new(ErrorCode::PassphraseRequired, words);
     let minted = request.status.as_ref().and_then(|status| status.token.as_ref());
     let Some((minted, sealed)) = minted.and_then(|minted| Some((minted, minted.sealed_passphrase.as_deref()?))) else {
-        return Err(refuse("this token was minted without a passphrase; ask for another token".to_owned()));
+        return Err(refuse("this token was issued without a passphrase; ask for another token".to_owned()));
     };
     let uid = request.metadata.uid.as_deref().unwrap_or_default();
     let text: Zeroizing<String> =

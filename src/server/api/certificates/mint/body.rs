@@ -1,4 +1,4 @@
-//! What is asked for in the call that mints.
+//! What is asked for in the call that issues.
 
 use std::borrow::Cow;
 
@@ -33,7 +33,7 @@ pub struct MintBody {
     /// The file. `key`, `pkcs12`, `combined` and `zip` hold the private key and need verb `exportkey`.
     #[schema(value_type = FormatName)]
     format: String,
-    /// The environment. Omitted: the Certificate's default one.
+    /// The environment. Default: the Certificate's default one.
     #[serde(default, deserialize_with = "json_body::text")]
     environment: Option<String>,
     /// Passphrase of pkcs12 and zip, printable ASCII. Omitted or empty: one is generated and answered with the token.
@@ -45,11 +45,11 @@ pub struct MintBody {
     #[serde(default, deserialize_with = "json_body::text")]
     #[schema(max_length = 1024)]
     reason: Option<String>,
-    /// How long the token shall live, such as `90s` or `5m`. Omitted: what the policy says.
+    /// How long the token is valid, such as `90s` or `5m`. Default: what the policy says.
     #[serde(default, deserialize_with = "json_body::text")]
     #[schema(example = "5m", pattern = "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$")]
     token_ttl: Option<String>,
-    /// After this moment nothing is minted or redeemed. Omitted: none; for a ServiceAccount the time that approval and
+    /// No token is issued or accepted after this time. Default: none; for a ServiceAccount the time that approval and
     /// token may take.
     #[serde(default, deserialize_with = "json_body::text")]
     #[schema(example = "2026-11-22T18:00:00Z", pattern = "^(|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ].+)$")]
@@ -66,12 +66,12 @@ pub struct MintBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pkcs12Body {
-    /// `Modern` (AES-256) or `Legacy` (3DES: Windows Server 2016 and older). Omitted: Modern.
+    /// `Modern` (AES-256) or `Legacy` (3DES: Windows Server 2016 and older). Default: Modern.
     #[serde(default, deserialize_with = "json_body::text")]
     #[schema(pattern = "^(Modern|Legacy)$")]
     profile: Option<String>,
     /// The name under which importers show key and certificate: any characters up to U+FFFF but control characters and
-    /// invisible ones. Omitted: the Certificate's name.
+    /// invisible ones. Default: the Certificate's name.
     #[serde(default, deserialize_with = "json_body::text")]
     #[schema(max_length = 128)]
     friendly_name: Option<String>,
@@ -81,7 +81,7 @@ pub struct Pkcs12Body {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PemBody {
-    /// `LeafChainKey` or `KeyLeafChain`. Omitted: `LeafChainKey`.
+    /// `LeafChainKey` or `KeyLeafChain`. Default: `LeafChainKey`.
     #[serde(default, deserialize_with = "json_body::text")]
     #[schema(pattern = "^(LeafChainKey|KeyLeafChain)$")]
     order: Option<String>,
@@ -139,8 +139,12 @@ impl MintBody {
             return Err(bad_request(words));
         }
         let deadline = self.deadline.map(|text| {
-            let wrong =
-                |_| bad_request("deadline is no time, or not before the year 9999: write it like 2026-11-22T18:00:00Z");
+            let wrong = |_| {
+                bad_request(
+                    "deadline is not a time, or not before the year 9999: write it like \
+                  2026-11-22T18:00:00Z",
+                )
+            };
             text.parse::<Timestamp>().map_err(wrong)
         });
         Ok(Asked {

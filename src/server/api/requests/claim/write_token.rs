@@ -32,14 +32,14 @@ use crate::{
     token::{self, NONCE_BYTES, RANDOM_BYTES, Token},
 };
 
-/// How often somebody else may change the request in between.
+/// How often someone else may change the request in between.
 const ATTEMPTS: usize = 3;
 
 /// A token that was claimed. Not shown by `Debug`: there is none.
 pub struct Claimed {
     /// The token.
     pub token: Token,
-    /// After this moment it is refused.
+    /// It is refused after this time.
     pub expires_at: DateTime,
     /// The passphrase, where it was generated.
     pub generated_passphrase: Option<Passphrase>,
@@ -69,7 +69,7 @@ pub fn decision(
 /// Makes the token of a request on facts that were gathered `since` then, and writes it.
 ///
 /// # Errors
-/// What stands against it; [`ErrorCode::ClaimConflict`] when another claim was faster; [`ErrorCode::Unavailable`] when
+/// What prevents it; [`ErrorCode::ClaimConflict`] when another claim was faster; [`ErrorCode::Unavailable`] when
 /// it cannot be found out in time whether it was written. Unless it was, nothing has changed.
 pub async fn take(
     state: &Arc<ServerState>,
@@ -160,13 +160,13 @@ impl Attempt {
                 let now = current(state, request).await.map_err(refusal::unavailable)?;
                 now.map(Box::new).map(Ended::Changed).ok_or_else(gone)
             }
-            // No answer, or one of a server in trouble: it may have been written all the same.
+            // No answer, or one of a server in trouble: it may have been written anyway.
             Err(error) if error.failure() == Failure::Unavailable => self.settle(state, request, error).await,
             Err(error) => Err(refusal::unavailable(error)),
         }
     }
 
-    /// Tells what this write made true besides the token: the controller may not have looked at the request before.
+    /// Tells what this write made true besides the token: the controller might not have reconciled the request before.
     fn tell(&self, state: &ServerState, before: &DownloadRequest) {
         let after = DownloadRequest { status: Some(self.status.clone()), ..before.clone() };
         state.audit.tell_all(audit::request::between(before, &after, state.clients.clock().now()));
@@ -184,7 +184,7 @@ impl Attempt {
                 match current(state, request).await {
                     Ok(None) => return Err(gone()),
                     Ok(Some(now)) if hash(&now) == Some(self.hash.as_str()) => return Ok(Ended::Ours(Box::new(now))),
-                    // Written by somebody else, so ours, if it is still on its way, will be refused.
+                    // Written by someone else, so ours, if it is still on its way, will be refused.
                     Ok(Some(now)) if now.resource_version() != request.resource_version() => {
                         return Ok(Ended::Changed(Box::new(now)));
                     }
@@ -242,14 +242,14 @@ fn overtaken() -> ServerError {
     ServerError::new(ErrorCode::ClaimConflict, words)
 }
 
-/// Nobody was faster: it was written to for other reasons, a vote for example.
+/// No one was faster: it was written to for other reasons, a vote for example.
 fn kept_changing() -> ServerError {
     let words = "the request kept changing while its token was made, so none was: claim it again";
     ServerError::new(ErrorCode::ClaimConflict, words).retry_after(SOON)
 }
 
 fn gone() -> ServerError {
-    ServerError::new(ErrorCode::RequestClosed, "the request was deleted meanwhile; create another one")
+    ServerError::new(ErrorCode::RequestClosed, "the request was deleted in the meantime; create another one")
 }
 
 fn unknown() -> ServerError {
