@@ -8,8 +8,7 @@
 //! - [`cli`] is what is typed, and the table of commands; [`commands`] has a file for each: an `Args` struct and
 //!   `run(&Ctx, &Args)`. [`request`] is what several of them do with a request.
 //! - [`connect`] reads the kubeconfig; [`client`] reaches certcourier's HTTP API, wherever it is; [`context`] is what
-//! every
-//!   command has: clients, namespace, styles.
+//!   every command has: clients, namespace, styles.
 //! - [`error`] is what a command ends with, and the exit code; [`print`] prints. [`complete`] completes in the shell.
 
 mod cli;

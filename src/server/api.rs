@@ -10,7 +10,7 @@
 //! - [`json_body`] reads JSON; [`audit`] tells what happened.
 //! - [`mint`] asks for a file; [`claim`] claims its token; [`votes`] approve, deny and revoke.
 //! - [`certificates`], [`requests`], [`receipts`] and [`timeline`] look, [`pagination`] by page; [`export`] is an older
-//! API's route.
+//!   API's route.
 
 mod audit;
 mod certificates;
