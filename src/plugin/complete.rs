@@ -1,5 +1,4 @@
-//! Completion in the shell, as kubectl asks a plugin for it: a program `kubectl_complete-certcourier` gets the words
-//! behind
+//! Completion in the shell, as kubectl asks a plugin for it: a program `kubectl_complete-certcourier` gets the words behind
 //! `kubectl certcourier`, the last one unfinished, and prints candidates and a directive.
 //!
 //! That program is this one under another name (a link), or the two lines that `kubectl certcourier completion` prints.

@@ -3,9 +3,11 @@
 //! | who asks | pays from |
 //! |---|---|
 //! | no one, for nothing there is (unknown path, malformed token, no bearer token) | the address's budget for that |
-//! | someone with a token that no one has seen: a lookup | the address's budget, and one for all such lookups together, half of which is kept for addresses that have asked for nothing wrong lately |
+//! | someone with a token that no one has seen: a lookup | the address's budget, and that of all lookups |
 //! | someone whom the API server knew lately, by their bearer token | their own budget, wherever they call from |
 //! | someone with a download token that was verified | the budget of whose request it is |
+//!
+//! Half of the budget of all lookups is kept for addresses that have asked for nothing wrong lately.
 //!
 //! Which tier a request is in depends on what it shows, never on what there is in the cluster: from a 429 no one learns
 //! whether a request exists.
