@@ -58,7 +58,7 @@ check: ## format, clippy, unit tests
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
 	cargo test --workspace --lib --bins --quiet
-	cargo test --quiet --test architecture --test crds --test docs
+	cargo test --quiet --test architecture --test crds --test docs --test messages
 
 machine: ## the state table under 100,000 random stories
 	PROPTEST_CASES=100000 cargo test --quiet --package certcourier-core --lib machine_tests

@@ -1,8 +1,9 @@
 //! The audit record: one line of JSON for each fact, in the form of `CloudEvents` 1.0 (structured mode).
 //!
 //! What a fact says is pure: [`fact`], and a module for each kind of witness. What becomes of it is here: a line on
-//! standard output, and a call to a sink that may be a collector or the bridge to a chat. Nobody waits for either, unless
-//! the flags say that no key may leave unheard (see [`Audit::hear`]). docs/audit.md lists every type.
+//! standard output, and a call to a sink that may be a collector or the bridge to a chat. No one waits for either,
+//! unless the flags say that no key is released before the sink has the fact (see [`Audit::hear`]). docs/audit.md lists
+//! every type.
 //!
 //! # Layout
 //! - [`kind`] the closed list of types; [`fact`] what a line is made of.
@@ -45,20 +46,20 @@ struct Outlets {
     source: Source,
     lines: Option<Lines>,
     sink: Option<Sink>,
-    /// Whether no key may leave that the sink has not heard of.
+    /// Whether no key is released before the sink has accepted the fact.
     required: bool,
     counters: Counters,
     /// Ids of facts that strangers can cause, so that each is told once.
     told: Mutex<HashSet<String>>,
 }
 
-/// The sink has not heard of something that it must hear of first.
+/// The sink has not accepted a fact that it must accept first.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no key leaves while the audit sink does not take what is told (--audit=required): {0}")]
+#[error("no key is released while the audit sink does not accept facts (--audit=required): {0}")]
 pub struct Unheard(&'static str);
 
 impl Audit {
-    /// Tells nobody anything.
+    /// Emits nothing.
     #[must_use]
     pub fn off() -> Self {
         Self::of(None, None, false, Source::default(), Counters::default())
@@ -89,7 +90,7 @@ impl Audit {
         let sink = args.audit_sink.as_ref().map(|url| Sink::start(url, args, counters.clone())).transpose()?;
         if let Some(sink) = &sink {
             let state = sink.clone();
-            metrics.observe("audit_sink_up", "1 while the audit sink takes what is told, else 0", move || {
+            metrics.observe("audit_sink_up", "1 while the audit sink accepts facts, else 0", move || {
                 f64::from(u8::from(state.is_up()))
             });
         }
@@ -100,17 +101,17 @@ impl Audit {
         Self(Arc::new(Outlets { source, lines, sink, required, counters, told: Mutex::default() }))
     }
 
-    /// Tells that this process begins to tell. A sink that takes it is known to be there.
+    /// Emits that this process has started. A sink that accepts it is known to be there.
     pub fn begin(&self, program: &str, instance: &str, now: Timestamp) {
         self.tell(&certcourier_core::audit::started(program, instance, now));
     }
 
-    /// Tells a fact. Never waits; what cannot be kept is counted and logged.
+    /// Emits a fact. Never waits; what cannot be queued is counted and logged.
     pub fn tell(&self, fact: &Fact) {
         self.pass_on(fact, None);
     }
 
-    /// Tells a fact that strangers can cause, unless it was told within the minute; whether it was new.
+    /// Emits a fact that strangers can cause, unless it was emitted within the minute; returns whether it was new.
     #[must_use]
     pub fn tell_once(&self, fact: &Fact) -> bool {
         let is_new = !self.is_told_already(fact);
@@ -120,28 +121,28 @@ impl Audit {
         is_new
     }
 
-    /// Tells facts in their order.
+    /// Emits facts in their order.
     pub fn tell_all(&self, facts: impl IntoIterator<Item = Fact>) {
         for fact in facts {
             self.tell(&fact);
         }
     }
 
-    /// What stands in the way of a key's leaving, as far as the audit is concerned.
+    /// What prevents the release of a key, as far as the audit is concerned.
     ///
     /// # Errors
-    /// [`Unheard`] while the sink must hear of it and does not take what is told.
+    /// [`Unheard`] while the sink must accept it and does not accept facts.
     pub fn lets_keys_leave(&self) -> Result<(), Unheard> {
         match &self.0.sink {
-            Some(sink) if self.0.required && !sink.is_up() => Err(Unheard("it does not answer as it should")),
+            Some(sink) if self.0.required && !sink.is_up() => Err(Unheard("it does not respond as expected")),
             _ => Ok(()),
         }
     }
 
-    /// Tells a fact and, where the flags say so, waits until the sink has taken it.
+    /// Emits a fact and, where the flags say so, waits until the sink has accepted it.
     ///
     /// # Errors
-    /// [`Unheard`] when the sink has not taken it in time.
+    /// [`Unheard`] when the sink has not accepted it in time.
     pub async fn hear(&self, fact: &Fact, patience: Duration) -> Result<(), Unheard> {
         if !self.0.required {
             return Ok(());
@@ -151,19 +152,19 @@ impl Audit {
         self.pass_on(fact, Some(taken));
         match tokio::time::timeout(patience, waiting).await {
             Ok(Ok(())) => Ok(()),
-            _ => Err(Unheard("it did not take the line in time")),
+            _ => Err(Unheard("it did not accept the line in time")),
         }
     }
 
-    /// What somebody who looks at the probes should know though the program is ready.
+    /// What to report at the probes although the program is ready.
     #[must_use]
     pub fn remark(&self) -> Option<String> {
         let sink = self.0.sink.as_ref().filter(|sink| !sink.is_up())?;
         let but = if self.0.required { "; formats with a key are refused" } else { "" };
-        Some(format!("the audit sink at {} does not take what is told{but}", sink.host()))
+        Some(format!("the audit sink at {} does not accept facts{but}", sink.host()))
     }
 
-    /// Passes on what still waits, for at most `grace`.
+    /// Delivers what is still queued, for at most `grace`.
     pub async fn end(&self, grace: Duration) {
         let lines = async {
             if let Some(lines) = &self.0.lines {

@@ -14,12 +14,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write the generated part of the Helm chart, for whoever changes certcourier.
+    /// Write the generated part of the Helm chart, for developers of certcourier.
     #[command(hide = true)]
     Chart(crate::manifests::ChartArgs),
     /// Print the CRDs, as kept in crds/.
     Crds(crate::manifests::CrdsArgs),
-    /// Run the controller: it decides about requests, mints tokens into Secrets and keeps the record tidy.
+    /// Run the controller: it decides on requests, issues tokens into Secrets and deletes what has expired.
     Controller(Box<crate::controller::ControllerArgs>),
     Doctor(Box<crate::doctor::DoctorArgs>),
     /// Print everything that is applied before the operator runs: CRDs, roles, admission policies.
@@ -27,7 +27,7 @@ enum Command {
     /// Print the OpenAPI document of the HTTP API, as kept in docs/openapi.json.
     Openapi,
     Render(Box<crate::render::RenderArgs>),
-    /// Run the HTTP API: it mints and redeems tokens. Any number of replicas.
+    /// Run the HTTP API: it issues and accepts tokens. Any number of replicas.
     Server(Box<crate::server::ServerArgs>),
 }
 

@@ -1,6 +1,6 @@
 //! Metrics in `OpenMetrics` text, and the port on which they and the probes are served.
 //!
-//! Names and labels are fixed at compile time: a label's value is the name of an enum's variant, never something that
+//! Names and labels are fixed at compile time: a label's value comes from an enum, never from something that
 //! came with a request. Each program registers what it counts; this module counts nothing itself.
 
 mod endpoint;
@@ -18,6 +18,19 @@ use prometheus_client::{
 pub use endpoint::{Endpoint, Readiness, serve};
 pub use mints::Mints;
 
+/// The value of a label for a name of the API: `AwaitingApproval` is `awaiting_approval`.
+#[must_use]
+pub fn label(name: &str) -> String {
+    let mut label = String::with_capacity(name.len() + 2);
+    for (at, character) in name.char_indices() {
+        if character.is_ascii_uppercase() && at > 0 {
+            label.push('_');
+        }
+        label.push(character.to_ascii_lowercase());
+    }
+    label
+}
+
 /// The content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -33,7 +46,7 @@ impl Metrics {
     pub fn new(program: &'static str) -> Self {
         let mut registry = Registry::with_prefix("certcourier");
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION")), ("program", program)]);
-        registry.register("build", "Which program and version this is", build);
+        registry.register("build", "Program and version", build);
         Self { registry: Arc::new(Mutex::new(registry)) }
     }
 
@@ -107,12 +120,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_name_of_the_api_becomes_a_label_in_lower_snake_case() {
+        for (name, expected) in
+            [("Delivered", "delivered"), ("AwaitingApproval", "awaiting_approval"), ("der-zip", "der-zip")]
+        {
+            assert_eq!(label(name), expected);
+        }
+    }
+
+    #[test]
     fn what_is_registered_is_in_the_text() {
         let metrics = Metrics::new("controller");
         let counter: Counter = metrics.register("mints", "Tokens that were minted", Counter::default());
         counter.inc();
         metrics.observe("clock_skew_seconds", "How far the API server is ahead", || 1.5);
-        metrics.observe_some("guard_intact", "Whether the policies stand", || None);
+        metrics.observe_some("guard_intact", "Whether the policies are in force", || None);
         let text = metrics.text();
         assert!(!text.contains("guard_intact"), "{text}");
         assert!(text.contains("certcourier_mints_total 1\n"), "{text}");

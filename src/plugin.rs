@@ -1,14 +1,14 @@
 //! `kubectl certcourier`: the plugin, for people.
 //!
-//! Whatever it does, it does with the rights of whoever runs it: through the Kubernetes API with the credentials of their
-//! kubeconfig, and through certcourier's HTTP API with their bearer token. It decides nothing; what it cannot do it says,
-//! with what to do instead.
+//! Whatever it does, it does with the rights of the user who runs it: through the Kubernetes API with the credentials
+//! of their kubeconfig, and through certcourier's HTTP API with their bearer token. It decides nothing; what it cannot
+//! do it says, with what to do instead.
 //!
 //! # Layout
 //! - [`cli`] is the table of commands, [`global`] the flags that each has, [`values`] checks what is typed; [`commands`] has a file for each: an `Args` struct and
 //!   `run(&Ctx, &Args)`. [`request`] is what several of them do with a request.
-//! - [`connect`] reads the kubeconfig; [`client`] reaches certcourier's HTTP API, wherever it is; [`context`] is what every
-//!   command has: clients, namespace, styles.
+//! - [`connect`] reads the kubeconfig; [`client`] reaches certcourier's HTTP API, wherever it is; [`context`] is what
+//!   every command has: clients, namespace, styles.
 //! - [`error`] is what a command ends with, and the exit code; [`print`] prints. [`complete`] completes in the shell.
 
 mod cli;

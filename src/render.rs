@@ -27,7 +27,7 @@ enum Error {
     NoKey(Format),
     #[error("format {0} is encrypted: give the passphrase with --passphrase-file FILE, or - to type or pipe it in")]
     NoPassphrase(Format),
-    #[error("format ca is made of the authority's certificates: give them with --ca FILE")]
+    #[error("format ca holds the CA's certificates: give them with --ca FILE")]
     NoCa,
     #[error("`{}`: {cause}", path.display())]
     File { path: PathBuf, cause: MaterialError },

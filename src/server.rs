@@ -1,13 +1,14 @@
-//! `certcourier server`: the HTTP API that mints and redeems tokens. Any number of replicas; each can be killed at any moment.
+//! `certcourier server`: the HTTP API that issues and uses tokens. Any number of replicas; each can be killed at any
+//! moment.
 //!
-//! Handlers read as: extract, decide, fetch, render, record, respond. A request's status is written in a claim alone, and
-//! the controller is never called: both meet at the API server.
+//! Handlers read as: extract, decide, fetch, render, record, respond. A request's status is written in a claim alone,
+//! and the controller is never called: both meet at the API server.
 //!
 //! # Layout
 //! - [`args`] the flags, [`run`](run()) the process, [`state`] what handlers share, `router` the routes.
 //! - [`net`] the way in; [`http`] what every route shares; `auth` who asks.
 //! - [`downloads`] from token to file; `api` what callers do with their own Kubernetes token.
-//! - [`guard`]: whether a key may leave, as far as the admission policies are concerned.
+//! - [`guard`]: whether a key may be released, as far as the admission policies are concerned.
 
 mod api;
 pub mod args;

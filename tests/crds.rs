@@ -292,8 +292,11 @@ fn manifests_begin_with_the_kinds_and_refuse_what_names_nobody() {
     assert_eq!(stream.matches("kind: MutatingAdmissionPolicy").count(), 2);
     assert_eq!(never.matches("kind: MutatingAdmissionPolicy").count(), 0);
     for (arguments, words) in [
-        (vec!["--namespace", "Certcourier", "--controller", user, "--server", user], "`Certcourier` is no namespace"),
-        (vec!["--namespace", "a", "--controller", "", "--server", user], "is no user name of the controller"),
+        (
+            vec!["--namespace", "Certcourier", "--controller", user, "--server", user],
+            "`Certcourier` is not a namespace",
+        ),
+        (vec!["--namespace", "a", "--controller", "", "--server", user], "is not a user name of the controller"),
         (
             vec!["--namespace", "a", "--controller", user, "--server", user, "--watch-namespaces", "a,,b"],
             "--watch-namespaces",

@@ -14,7 +14,7 @@ pub enum AuditMode {
     /// One line for each fact on standard output, and to the sink if there is one.
     #[default]
     Stdout,
-    /// The same, and the server lets no file with a key leave that the sink has not been told of first.
+    /// The same, and the server releases no file with a key before the sink has accepted the fact.
     Required,
 }
 
@@ -23,30 +23,31 @@ pub enum AuditMode {
 #[command(next_help_heading = "Audit")]
 pub struct AuditArgs {
     /// The audit record, one JSON line for each fact (`CloudEvents`): off; stdout; or required, where the server also
-    /// refuses files with a key (503 `audit_failed`) that --audit-sink has not been told of first. Logs go to stderr.
+    /// refuses files with a key (503 `audit_failed`) until --audit-sink has accepted the fact. Logs go to stderr.
     #[arg(long, env = "CERTCOURIER_AUDIT", value_enum, default_value_t, value_name = "MODE")]
     pub audit: AuditMode,
-    /// Where each fact is sent too, by POST (`CloudEvents`, structured mode): a collector, or a bridge to a chat. As an
-    /// environment variable it stays out of the process list, should its path hold a secret; logs name its host only.
+    /// Where each fact is also sent, by POST (`CloudEvents`, structured mode): a collector, or a bridge to a chat. As
+    /// an environment variable it stays out of the process list, in case its path holds a secret; logs name its host
+    /// only.
     #[arg(long, env = "CERTCOURIER_AUDIT_SINK", hide_env_values = true, value_name = "URL")]
     pub audit_sink: Option<SinkUrl>,
-    /// File with headers to send along, one `Name: value` a line, such as `Authorization: Bearer …`. Read again when it
+    /// File with extra headers, one `Name: value` per line, such as `Authorization: Bearer …`. Read again when it
     /// changes.
     #[arg(long, env = "CERTCOURIER_AUDIT_SINK_HEADERS", value_name = "FILE", requires = "audit_sink")]
     pub audit_sink_headers: Option<PathBuf>,
-    /// The certificates (PEM) by which the sink is known. Omitted: those that this machine trusts.
+    /// CA certificates (PEM) for the sink. Default: those that this machine trusts.
     #[arg(long, env = "CERTCOURIER_AUDIT_SINK_CA", value_name = "FILE", requires = "audit_sink")]
     pub audit_sink_ca: Option<PathBuf>,
-    /// How long the sink may take for one fact.
+    /// How long the sink may take to accept one fact.
     #[arg(long, env = "CERTCOURIER_AUDIT_SINK_TIMEOUT", default_value = "5s", value_name = "DURATION",
         value_parser = at_least_a_second)]
     pub audit_sink_timeout: Duration,
-    /// The longest pause before a fact that the sink did not take is sent again; the first one is 200 ms, and each is
-    /// twice the one before.
+    /// The longest delay before a fact that the sink did not accept is sent again; the first is 200 ms, and each is
+    /// twice the previous one.
     #[arg(long, env = "CERTCOURIER_AUDIT_SINK_RETRY", default_value = "30s", value_name = "DURATION",
         value_parser = at_least_a_second)]
     pub audit_sink_retry: Duration,
-    /// How many facts may wait for standard output, and for the sink. What is too many is dropped, counted and logged.
+    /// How many facts may wait for standard output, and for the sink. Any more are dropped, counted and logged.
     #[arg(long, env = "CERTCOURIER_AUDIT_QUEUE", default_value_t = 10_000, value_name = "FACTS",
         value_parser = clap::value_parser!(u16).range(1..))]
     pub audit_queue: u16,
@@ -55,11 +56,11 @@ pub struct AuditArgs {
 /// Why the audit record cannot be kept as the flags say.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
-    /// Nothing could be required of nobody.
-    #[error("--audit=required needs a sink that is told: --audit-sink URL")]
+    /// Nothing could be required of no one.
+    #[error("--audit=required needs a sink: set --audit-sink URL")]
     NoSink,
     /// One of the two is a mistake.
-    #[error("--audit=off tells nobody anything: leave out --audit-sink, or say --audit=stdout")]
+    #[error("--audit-sink has no effect with --audit=off: leave out --audit-sink, or use --audit=stdout")]
     OffWithSink,
     /// A file could not be read.
     #[error("read {flag} {}", path.display())]
@@ -130,7 +131,7 @@ impl FromStr for SinkUrl {
         let uri: Uri = text.parse().map_err(|_| wrong)?;
         match (uri.scheme_str(), uri.authority()) {
             (Some("https" | "http"), Some(host)) if host.as_str().contains('@') => {
-                Err("leave user and password out of it, and put a header Authorization into --audit-sink-headers")
+                Err("leave user and password out of it, and put an Authorization header into --audit-sink-headers")
             }
             (Some(scheme @ ("https" | "http")), Some(host)) => {
                 Ok(Self { text: text.to_owned(), host: format!("{scheme}://{host}") })

@@ -58,16 +58,16 @@ pub(super) struct Counters {
 impl Counters {
     pub(super) fn registered(metrics: &Metrics) -> Self {
         Self {
-            events: metrics.register("audit_events", "Facts told, by type", Family::default()),
+            events: metrics.register("audit_events", "Audit facts emitted, by type", Family::default()),
             dropped: metrics.register(
                 "audit_dropped",
-                "Lines that did not reach an outlet, and why",
+                "Lines that did not reach an outlet, by reason",
                 Family::default(),
             ),
             queue: metrics.register("audit_queue_length", "Lines that wait for an outlet", Family::default()),
             failures: metrics.register(
                 "audit_sink_failures",
-                "Attempts that the audit sink did not take; they are repeated",
+                "Attempts that the audit sink did not accept; they are retried",
                 Counter::default(),
             ),
         }

@@ -1,5 +1,5 @@
-//! One line for each fact on standard output, where collectors read. A thread of its own writes them: nobody waits for a
-//! reader that is slow.
+//! One line for each fact on standard output, where collectors read. A thread of its own writes them: no one waits for
+//! a reader that is slow.
 
 use std::{
     io,
@@ -58,7 +58,7 @@ impl Lines {
             shared.length.dec();
             shared.counters.dropped(Outlet::stdout, Why::queue_full, 1);
             if !was_full {
-                tracing::warn!("audit lines are dropped: whoever reads standard output is too slow");
+                tracing::warn!("audit lines are dropped: the reader of standard output is too slow");
             }
         }
     }
@@ -72,7 +72,7 @@ impl Lines {
         if tokio::time::timeout(grace, ended).await.is_err() {
             let left = u64::try_from(self.0.length.get()).unwrap_or_default();
             self.0.counters.dropped(Outlet::stdout, Why::shutdown, left);
-            tracing::warn!(left, "audit lines could not be written before the end");
+            tracing::warn!(left, "audit lines could not be written before shutdown");
         }
     }
 }

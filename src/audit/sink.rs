@@ -63,7 +63,7 @@ impl Sink {
         let (queue, items) = mpsc::channel(args.audit_queue.into());
         let (up, closing) = (Arc::new(AtomicBool::new(false)), CancellationToken::new());
         if url.host().starts_with("http://") {
-            tracing::warn!(sink = url.host(), "the audit sink is told over plain HTTP");
+            tracing::warn!(sink = url.host(), "facts are sent to the audit sink over plain HTTP");
         }
         let sender = Sender {
             client,
@@ -99,7 +99,7 @@ impl Sink {
             length.dec();
             self.0.counters.dropped(Outlet::sink, Why::queue_full, 1);
             if !was_full {
-                tracing::warn!(sink = self.0.host, "facts are dropped: the audit sink has not taken those before them");
+                tracing::warn!(sink = self.0.host, "facts are dropped: the audit sink has not accepted earlier ones");
             }
         }
     }
@@ -113,13 +113,13 @@ impl Sink {
             sender.abort();
             let left = u64::try_from(self.0.counters.queue(Outlet::sink).get()).unwrap_or_default();
             self.0.counters.dropped(Outlet::sink, Why::shutdown, left);
-            tracing::warn!(left, sink = self.0.host, "the audit sink did not take everything before the end");
+            tracing::warn!(left, sink = self.0.host, "the audit sink did not accept everything before shutdown");
         }
     }
 }
 
 fn client(args: &AuditArgs) -> Result<Client, AuditError> {
-    // Whoever came first has chosen the same.
+    // The first caller has chosen the same.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let builder = Client::builder()
         .redirect(redirect::Policy::none())
@@ -162,7 +162,7 @@ impl Sender {
                 () = closing.cancelled() => None,
             };
             let Some(Item { line, taken }) = next else { return };
-            // Nobody waits any more: what it announces has not come about.
+            // No one waits any more: what it announces has not happened.
             if taken.as_ref().is_none_or(|taken| !taken.is_closed()) {
                 let arrived = self.send(&line).await;
                 if let Some(taken) = taken.filter(|_| arrived) {
@@ -180,7 +180,7 @@ impl Sender {
             match self.attempt(line).await {
                 Attempt::Taken => {
                     if !self.up.swap(true, Ordering::AcqRel) {
-                        tracing::info!(sink = self.url.host(), "the audit sink takes what it is told");
+                        tracing::info!(sink = self.url.host(), "the audit sink accepts facts");
                     }
                     return true;
                 }
@@ -193,7 +193,7 @@ impl Sender {
                 Attempt::Failed(cause) => {
                     self.counters.sink_failed();
                     if self.up.swap(false, Ordering::AcqRel) || pause == FIRST_PAUSE {
-                        tracing::warn!(sink = self.url.host(), cause, "the audit sink does not take what it is told");
+                        tracing::warn!(sink = self.url.host(), cause, "the audit sink does not accept facts");
                     }
                     tokio::time::sleep(pause.min(self.longest_pause)).await;
                     pause = pause.saturating_mul(2).min(self.longest_pause);

@@ -1,7 +1,8 @@
 //! What a requester may do now, asked of the API server by `SubjectAccessReview`.
 //!
 //! The requester is the one stored in the request: name, uid and groups as they were authenticated then; or, in [`who`]
-//! and [`caller_may`], whoever holds the credentials of a call. Decides nothing: the answer is a fact for `policy::decide`.
+//! and [`caller_may`], the holder of the credentials of a call. Decides nothing: the answer is a fact for
+//! `policy::decide`.
 
 use k8s_openapi::api::{
     authentication::v1::SelfSubjectReview,
@@ -15,10 +16,10 @@ use kube::{Api, Client, Error, api::PostParams};
 use super::error::{ApiError, During as _};
 use crate::api::{GROUP, Requester};
 
-/// Who `client` calls as, as the API server knows them. No name means nobody.
+/// Who `client` calls as, as the API server knows them. No name means no one.
 ///
 /// # Errors
-/// That of the client, for the caller to say whom it asked about. Everybody may ask, so a refusal means that the
+/// That of the client, for the caller to say whom it asked about. Everyone may ask, so a refusal means that the
 /// credentials are no good.
 pub async fn who(client: &Client) -> Result<Requester, Error> {
     let review = Api::<SelfSubjectReview>::all(client.clone())
@@ -59,8 +60,8 @@ pub async fn may_get_secret(
     allowed(client, requester, attributes("", "secrets", namespace, secret, "get")).await
 }
 
-/// Whether whoever `caller` calls as may do this with resources of our own group, asked in their name. An empty `name`
-/// means every object.
+/// Whether the user that `caller` calls as may do this with resources of our own group, asked in their name. An empty
+/// `name` means every object.
 ///
 /// # Errors
 /// [`ApiError`] when the API server refuses, as it does for credentials that are no longer good, or does not answer.
@@ -72,8 +73,8 @@ pub async fn caller_may(
     self_review(caller, attributes(GROUP, resource, namespace, name, verb), resource).await
 }
 
-/// Whether whoever `caller` calls as may `get` a Secret, asked in their name: a refused attempt would be a line in the
-/// cluster's audit log that somebody has to look into.
+/// Whether the user that `caller` calls as may `get` a Secret, asked in their name: a refused attempt would be a line
+/// in the cluster's audit log that someone has to look into.
 ///
 /// # Errors
 /// [`ApiError`] when the API server refuses or does not answer.
@@ -110,7 +111,7 @@ fn attributes(group: &str, resource: &str, namespace: &str, name: &str, verb: &s
 }
 
 async fn allowed(client: &Client, requester: &Requester, resource: ResourceAttributes) -> Result<bool, ApiError> {
-    // Groups alone must not be enough: a request without a requester is nobody's.
+    // Groups alone must not be enough: a request without a requester is no one's.
     if requester.username.is_empty() {
         return Ok(false);
     }

@@ -1,7 +1,7 @@
 //! Connections to the API server: one pool for the operator, one for callers whose own credentials are passed through.
 //!
 //! Two clients for the operator, because kube retries every verb by itself unless told not to: [`Clients::reads`]
-//! retries, [`Clients::writes`] never does, so that whoever writes knows that it was tried exactly once. Every call is
+//! retries, [`Clients::writes`] never does, so that the writer knows that it was tried exactly once. Every call is
 //! bounded in time and in number, and teaches the [`ApiClock`]. Watches are bounded by the API server instead.
 
 mod failures;
@@ -33,16 +33,16 @@ const RETRIES: u32 = 4;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "API server")]
 pub struct ClientArgs {
-    /// The kubeconfig to use. Omitted: $KUBECONFIG, then ~/.kube/config, then the pod's own service account.
+    /// The kubeconfig to use. Default: $KUBECONFIG, then ~/.kube/config, then the pod's own service account.
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
-    /// The context of the kubeconfig. Omitted: its current one.
+    /// The context of the kubeconfig. Default: its current one.
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
-    /// How many calls to the API server may run at once; further ones wait. Watches do not count.
+    /// How many calls to the API server may run at the same time; others wait. Watches do not count.
     #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     pub api_concurrency: u16,
-    /// How long one call to the API server may take, answer included.
+    /// How long one call to the API server may take, including its response.
     #[arg(long, value_name = "DURATION", default_value = "10s")]
     pub api_timeout: api::Duration,
 }
@@ -201,7 +201,7 @@ impl Clients {
         &self.clock
     }
 
-    /// The bearer token that our own calls carry, as of now; `None` for whoever has a client certificate instead.
+    /// The bearer token that our own calls carry, as of now; `None` where a client certificate is used instead.
     ///
     /// # Errors
     /// When the exec plugin of the kubeconfig, asked again, fails.
@@ -220,14 +220,14 @@ impl Clients {
 
     /// Serves how often calls failed, and what is known of the API server's clock, with `metrics`.
     pub fn observe(&self, metrics: &Metrics) {
-        let help = "Calls to the API server that failed, attempts that are repeated included";
+        let help = "Failed calls to the API server, including those that are retried";
         let _ = metrics.register("api_client_errors", help, self.failures.metric());
         let clock = self.clock.clone();
         let skew = move || clock.skew().as_secs_f64();
         metrics.observe("clock_skew_seconds", "How far the API server's clock is ahead", skew);
     }
 
-    /// A client that calls with this bearer token and nothing else of anybody's, over pooled connections. Never
+    /// A client that calls with this bearer token and nothing else of anyone's, over pooled connections. Never
     /// retries. The token must be without line ends.
     ///
     /// # Errors
@@ -246,7 +246,7 @@ impl Clients {
 /// Whose calls they are.
 #[derive(Clone)]
 enum Authorization {
-    /// Nobody's, or those of a client certificate.
+    /// No one's, or those of a client certificate.
     None,
     /// A caller's.
     Given(HeaderValue),

@@ -1,9 +1,9 @@
-//! Who we are to the API server, where an `Authorization` header says it: a token, a file that holds one, or what the exec
-//! plugin of a kubeconfig prints.
+//! Who we are to the API server, where an `Authorization` header says it: a token, a file that holds one, or what the
+//! exec plugin of a kubeconfig prints.
 //!
-//! kube runs an exec plugin once for every pool of connections, and once more for the client certificate that it might
-//! print instead. Some open a browser. Here it runs once: all pools share one source, which asks again when what it has is
-//! about to end.
+//! kube runs an exec plugin once for every pool of connections, and again for the client certificate that it might
+//! print instead. Some open a browser. Here it runs once: all pools share one source, which asks again when what it has
+//! is about to end.
 
 use std::future::ready;
 

@@ -29,13 +29,13 @@ pub enum Failure {
     NotFound,
     /// It changed meanwhile, or it is there already: look again.
     Conflict,
-    /// The operator may not do that: its roles or an admission policy are in the way.
+    /// The operator is not allowed to do that: its roles or an admission policy are in the way.
     Forbidden,
     /// The API server refuses the object as it is; the same call will fail again.
     Invalid,
     /// Too many calls; the API server may say how long to wait.
     Throttled(Option<Duration>),
-    /// No answer, or one that says that the API server cannot answer now. The call may have been done all the same.
+    /// No answer, or one that says that the API server cannot answer now. The call may have been done anyway.
     Unavailable,
 }
 
@@ -125,7 +125,7 @@ pub fn failure(error: &kube::Error) -> Failure {
     }
 }
 
-/// What the status of an answer that is no success means.
+/// What the status of an answer that is not a success means.
 pub(super) fn of_status(status: StatusCode) -> Failure {
     match status {
         StatusCode::NOT_FOUND | StatusCode::GONE => Failure::NotFound,

@@ -2,7 +2,7 @@
 //!
 //! The name of an Event begins with the object's name and its time: `kubectl describe` lists Events without a
 //! lastTimestamp, and events.k8s.io has none, in the order of their names. The rest is made from what it says. What
-//! strangers can cause has the hour for its time, and is told once in it however many replicas see it. Events are a
+//! strangers can cause has the hour for its time, and is written once in it, however many replicas see it. Events are a
 //! courtesy: one that cannot be written is logged, and nothing fails for it.
 
 use jiff::Timestamp;
@@ -22,19 +22,19 @@ const LONGEST_NOTE: usize = 1024;
 const LONGEST_NAME: usize = 230;
 const HOUR: i64 = 3600;
 
-/// Whether something went as it should.
+/// The type of an Event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
-    /// It did.
+    /// All is well.
     Normal,
-    /// Somebody should look.
+    /// Needs attention.
     Warning,
 }
 
 /// What is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note<'a> {
-    /// Whether somebody should look.
+    /// Its type.
     pub mood: Mood,
     /// Why it is told.
     pub reason: EventReason,
@@ -116,7 +116,7 @@ impl Events {
     }
 }
 
-/// Behind everything else of the hour, so that it does not stand in front of what led to it.
+/// Behind everything else of the hour, so that it does not come before what led to it.
 fn end_of_hour(now: Timestamp) -> Timestamp {
     let end = (now.as_second().div_euclid(HOUR) + 1) * HOUR;
     Timestamp::from_second(end).unwrap_or(now)

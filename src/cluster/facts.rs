@@ -243,7 +243,7 @@ async fn materials(
     Ok(Found { environments: names, materials, material: lifecycle::Material::Usable { fingerprints } })
 }
 
-/// Material of which this file can be made, or what stands in the way.
+/// Material from which this file can be made, or what is in the way.
 fn usable(
     environment: &str,
     read: Result<Material, ReadError>,
@@ -258,7 +258,8 @@ fn usable(
         // Not an error: a request must be revocable, and must expire, though its Secret cannot be read.
         Err(ReadError::Api(error)) if error.failure() == Failure::Forbidden => {
             let message = format!(
-                "environment `{environment}`: the operator may not read its Secret ({}); bind its ClusterRoles in this namespace",
+                "environment `{environment}`: the operator is not allowed to read its Secret ({}); bind its \
+                 ClusterRoles in this namespace",
                 error.cause()
             );
             return Ok(Err(lifecycle::Material::Missing { problem: MaterialProblem::ApiForbidden, message }));

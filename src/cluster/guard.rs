@@ -35,7 +35,7 @@ use crate::{
     guard::{Evidence, Kind, Live, LiveObject, Outcome, Record},
 };
 
-/// Who we are, as the API server says. Everybody may ask.
+/// Who we are, as the API server says. Everyone may ask.
 ///
 /// # Errors
 /// [`ApiError`] when the API server refuses or does not answer.

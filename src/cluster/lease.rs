@@ -1,11 +1,12 @@
 //! Leader election: the holder of a Lease acts, everyone else waits.
 //!
-//! Every write carries the resourceVersion of the Lease it was decided on, so two replicas cannot both take it. A holder
-//! that cannot renew stops leading on its own, before anybody else may take the Lease: after two thirds of its duration.
-//! The correctness of what the leader does must not rest on this: an old leader's delayed write has to fail by itself.
+//! Every write carries the resourceVersion of the Lease it was decided on, so two replicas cannot both take it. A
+//! holder that cannot renew stops leading on its own, before anyone else may take the Lease: after two thirds of its
+//! duration. The correctness of what the leader does must not rest on this: an old leader's delayed write has to fail
+//! by itself.
 //!
-//! Not kube-lease-manager 0.13: it releases an expired Lease by an unguarded patch, which may erase a new holder, and it
-//! goes on saying "leader" while the API server does not answer.
+//! Not kube-lease-manager 0.13: it releases an expired Lease by an unguarded patch, which may erase a new holder, and
+//! it goes on saying "leader" while the API server does not answer.
 
 use std::{
     sync::{
@@ -46,12 +47,12 @@ pub struct Candidacy {
     pub duration: Duration,
 }
 
-/// Where a candidate stands.
+/// The state of a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It holds the Lease: it acts.
     Leading,
-    /// Somebody else does.
+    /// Someone else does.
     Following,
     /// The API server has not said for so long that nothing is known.
     Unknown,
@@ -106,7 +107,7 @@ impl Election {
         self.inherited.clone()
     }
 
-    /// Campaigns, renews, and says through `standing` where we stand. When cancelled it gives the Lease back.
+    /// Campaigns, renews, and reports through `standing` whether we lead. When cancelled it releases the Lease.
     pub async fn run(mut self, standing: watch::Sender<Standing>, cancelled: CancellationToken) {
         let pace = self.candidacy.duration / 3;
         let mut heard: Option<(Instant, bool)> = None;
@@ -213,7 +214,7 @@ impl Election {
         spec.renew_time = None;
         spec.lease_duration_seconds = None;
         if let Err(error) = self.api.replace(&self.candidacy.name, &PostParams::default(), &lease).await {
-            tracing::info!(error = in_one_line(&error), "the Lease could not be given back; it runs out by itself");
+            tracing::info!(error = in_one_line(&error), "the Lease could not be released; it will expire");
         }
     }
 }

@@ -49,7 +49,8 @@ pub enum Problem {
     },
     /// The Secret is of a type that is never read.
     #[error(
-        "environment `{environment}`: Secret `{secret}` is of type `{found}`; only kubernetes.io/tls is read, or Opaque where secretRef.keys says under which keys the parts are"
+        "environment `{environment}`: Secret `{secret}` is of type `{found}`; use type kubernetes.io/tls, or Opaque \
+         with the names of its keys in secretRef.keys"
     )]
     WrongType {
         /// The environment.

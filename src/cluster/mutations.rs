@@ -41,7 +41,7 @@ fn of_kind(client: Client, kind: Kind) -> BoxStream<'static, LiveObject> {
                 Ok(Event::Apply(object)) => Some(as_seen(kind, object)),
                 Ok(_) => None,
                 Err(error) => {
-                    tracing::debug!(%kind, error = in_one_line(&error), "a watch was interrupted; it is tried again");
+                    tracing::debug!(%kind, error = in_one_line(&error), "a watch was interrupted; retrying");
                     None
                 }
             })
@@ -62,7 +62,7 @@ async fn served(client: Client, kind: Kind) -> Option<Api<DynamicObject>> {
                 Err(error) => refused = Some(error),
             }
         }
-        tracing::debug!(%kind, error = in_one_line(&refused?), "a watch could not begin; it is tried again");
+        tracing::debug!(%kind, error = in_one_line(&refused?), "a watch could not start; retrying");
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -1,6 +1,7 @@
 //! Where policies come from: the namespace's `CertificatePolicy` objects, read live, and the cluster policy, from a file.
 //!
-//! A policy that cannot be read stops everything it might speak of: leaving it out would allow more than it allows.
+//! A policy that cannot be read stops everything that it might apply to: leaving it out would allow more than it
+//! allows.
 
 use std::{fmt::Display, fs, path::Path};
 
@@ -82,7 +83,7 @@ pub enum PolicyFileError {
         #[source]
         source: std::io::Error,
     },
-    /// It is no policy.
+    /// It is not a policy.
     #[error("--cluster-policy {path}: {problem}")]
     Invalid {
         /// Its path.
@@ -110,7 +111,7 @@ fn parse(text: &str) -> Result<CertificatePolicySpec, String> {
     let written = match &yaml {
         Value::Object(fields) if fields.contains_key("kind") => match fields.get("spec") {
             Some(spec) if fields["kind"] == "CertificatePolicy" => spec,
-            _ => return Err("write a CertificatePolicy, or what stands under its spec".to_owned()),
+            _ => return Err("write a CertificatePolicy, or only its spec".to_owned()),
         },
         Value::Object(_) => &yaml,
         Value::Null => return Err("the file is empty; leave --cluster-policy out if there is no policy".to_owned()),
@@ -171,7 +172,7 @@ fn senseless(spec: &CertificatePolicySpec) -> Option<String> {
         let wrong = entries?.iter().find(|entry| !can_match(entry))?;
         Some(format!(
             "{field}: `{}` matches no {what}: names are in lower-case letters, digits, - (and . in those of \
-             Certificates), begin and end with a letter or digit, and * stands for any characters",
+             Certificates), begin and end with a letter or digit, and * matches any characters",
             text::shown(wrong)
         ))
     };

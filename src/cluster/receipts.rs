@@ -1,7 +1,7 @@
 //! The receipt of a request: its name, and the three things that are ever done with it.
 //!
-//! The name is made from the request's uid, so one request has at most one receipt, whoever tries to create it and how
-//! often. That `create` is the only compare-and-set of a delivery.
+//! The name is made from the request's uid, so one request has at most one receipt, no matter who tries to create it
+//! and how often. That `create` is the only compare-and-set of a delivery.
 
 use kube::{
     Api, Client, ResourceExt as _,
@@ -18,7 +18,7 @@ use crate::{
     hex,
 };
 
-/// 160 bits of the hash: enough that nobody makes two uids meet, short enough to be read.
+/// 160 bits of the hash: enough that no one makes two uids meet, short enough to be read.
 const HASH_BYTES: usize = 20;
 
 /// The name of the receipt of the request with this uid.
@@ -52,7 +52,7 @@ pub async fn of(client: &Client, namespace: &str, request_uid: &str) -> Result<O
 /// Creates a receipt. `client` must be one that never retries by itself.
 ///
 /// # Errors
-/// [`ApiError`]; unless the API server refused, the receipt may have been created all the same.
+/// [`ApiError`]; unless the API server refused, the receipt may have been created anyway.
 pub async fn create(client: &Client, namespace: &str, receipt: &DownloadReceipt) -> Result<Created, ApiError> {
     let result = Api::namespaced(client.clone(), namespace)
         .create(&PostParams::default(), receipt)

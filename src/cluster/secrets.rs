@@ -260,7 +260,7 @@ fn status_of(head: &Response<()>, body: &[u8]) -> Result<(), Error> {
     Err(Error::Api(Box::new(Status { code: code.as_u16(), ..status })))
 }
 
-/// The error of a Secret that cannot be read says where, and nothing of what stands there.
+/// The error of a Secret that cannot be read says where, and nothing of what is in it.
 fn parse(body: &[u8], keys: &[&str]) -> Result<SecretObject, Error> {
     let unreadable = |what: &str| Error::Service(format!("the answer is not a readable Secret: {what}").into());
     let mut read: Read = serde_json::from_slice(body)

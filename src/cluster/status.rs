@@ -1,4 +1,4 @@
-//! Status writes that cannot undo what somebody else has written.
+//! Status writes that cannot undo what someone else has written.
 //!
 //! Every write is an update carrying the resourceVersion of the object that the decision was made on. If the object has
 //! changed since, nothing is written and the caller observes again.

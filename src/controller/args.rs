@@ -14,30 +14,31 @@ use crate::{
 /// Flags of `certcourier controller`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ControllerArgs {
-    /// The operator's own namespace: its Lease and the guard's state live here. Omitted: the pod's, or the kubeconfig's.
+    /// The operator's own namespace: its Lease and the guard's state live here. Default: the pod's, or the
+    /// kubeconfig's.
     #[arg(long, value_name = "NAMESPACE", env = "POD_NAMESPACE")]
     pub namespace: Option<String>,
-    /// The namespaces whose Certificates and requests are served, such as `payments,web`. Omitted: all of the cluster,
+    /// The namespaces whose Certificates and requests are served, such as `payments,web`. Default: all of the cluster,
     /// which needs the roles bound cluster-wide.
     #[arg(long, value_name = "NAMESPACES", value_delimiter = ',', value_parser = namespace)]
     pub watch_namespaces: Vec<String>,
-    /// The operator's own policy, a ceiling that no namespace can pass: YAML with the fields of `kubectl explain
-    /// ccpol.spec`. A mistake in it stops the start. Give the server the same file.
+    /// The cluster policy, a ceiling for every namespace: YAML with the fields of `kubectl explain
+    /// ccpol.spec`. An error in it prevents the start. Give the server the same file.
     #[arg(long, value_name = "FILE")]
     pub cluster_policy: Option<PathBuf>,
     /// Where people reach the server, such as `https://certs.example.com`. It begins the link in each token Secret.
-    /// Omitted: the Secret holds no link, and its token is used through the kubectl plugin.
+    /// Without it, the Secret holds no link, and its token is used through the kubectl plugin.
     #[arg(long, value_name = "URL", value_parser = external_url::parse)]
     pub external_url: Option<String>,
-    /// The certificates (PEM) by which clients know the server behind --external-url; they go into each token Secret as
-    /// ca.crt. Omitted: the server's certificate is one that clients know anyway.
+    /// CA certificates (PEM) with which clients verify the server behind --external-url; they go into each token Secret
+    /// as ca.crt. Leave it out if clients trust the server's certificate anyway.
     #[arg(long, value_name = "FILE")]
     pub external_ca: Option<PathBuf>,
-    /// Name of this cluster, for the audit record. Omitted: it names none. Give the server the same.
+    /// Name of this cluster, for the audit record. Default: none. Give the server the same.
     #[arg(long, env = "CERTCOURIER_CLUSTER_NAME", value_name = "NAME", value_parser = cluster_name)]
     pub cluster_name: Option<String>,
-    /// The same out of key ca.crt of a ConfigMap in the operator's own namespace: certcourier-serving-ca where the server
-    /// runs with --tls-self-signed.
+    /// The same, from key ca.crt of a ConfigMap in the operator's own namespace: certcourier-serving-ca where the
+    /// server runs with --tls-self-signed.
     #[arg(long, value_name = "NAME", conflicts_with = "external_ca")]
     pub external_ca_config_map: Option<String>,
     /// Where /healthz, /readyz and /metrics are served. Not for the open network.
@@ -63,7 +64,7 @@ pub struct ControllerArgs {
     pub logs: LogArgs,
 }
 
-/// How often, how long, how many.
+/// Intervals, timeouts and limits.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Intervals and limits")]
 pub struct Intervals {
@@ -74,57 +75,57 @@ pub struct Intervals {
     /// How long a new request waits for its Certificate and Secret to appear before it fails.
     #[arg(long, value_name = "DURATION", default_value = "30s")]
     pub certificate_wait: Duration,
-    /// The longest pause before something that failed is tried again; the first one is 200 ms, and each is twice the
-    /// one before.
+    /// The longest delay before a retry; the first is 200 ms, and each is twice the previous one.
     #[arg(long, value_name = "DURATION", default_value = "30s")]
     pub retry_interval: Duration,
-    /// How long a freshly made Role may take to let the requester read the token Secret before the token counts as
-    /// issued all the same.
+    /// How long a new Role may take to let the requester read the token Secret; after that the token counts as issued
+    /// anyway.
     #[arg(long, value_name = "DURATION", default_value = "2s")]
     pub reader_wait: Duration,
-    /// How long after its beginning a delivery whose end no server has reported counts as Unknown.
+    /// How long after its start a delivery whose outcome no server has reported counts as Unknown.
     #[arg(long, value_name = "DURATION", default_value = "90s")]
     pub outcome_wait: Duration,
-    /// How long a finished request that the HTTP API made stays, where no policy sets finishedRequestTTL.
+    /// How long a finished request that the HTTP API created is kept, where no policy sets finishedRequestTTL.
     #[arg(long, value_name = "DURATION", default_value = "24h")]
     pub api_request_ttl: Duration,
-    /// How many open requests one requester may have in a namespace; one more fails. Give the server the same.
+    /// How many open requests one requester may have in a namespace; another one fails. Give the server the same.
     #[arg(long, value_name = "REQUESTS", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_open_requests: u32,
-    /// How often Roles, RoleBindings and Secrets of tokens are looked for whose request is gone: a deletion with
+    /// How often to look for Roles, RoleBindings and Secrets of tokens whose request no longer exists: a deletion with
     /// --cascade=orphan, or a crash, leaves them behind.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = at_least_a_second)]
     pub sweep_interval: Duration,
-    /// How many objects are worked on at once.
+    /// How many objects are reconciled at the same time.
     #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub concurrency: u16,
-    /// How long work under way may take to end after SIGTERM.
+    /// How long running work may take to finish after SIGTERM.
     #[arg(long, value_name = "DURATION", default_value = "10s")]
     pub shutdown_timeout: Duration,
 }
 
-/// How the admission policies are watched over: without proof that they stand, no format with a key leaves.
+/// How the admission policies are verified: without proof that they are in force, no format with a key is released.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Guard")]
 pub struct GuardArgs {
-    /// User name of the server as the API server knows it, such as system:serviceaccount:certcourier-system:server. It
-    /// stands in the admission policies, which are compared. Omitted: the controller's own, as when both run in one pod.
+    /// User name of the server as the API server knows it, such as system:serviceaccount:certcourier-system:server. The
+    /// admission policies contain it, and the guard compares them. Default: the controller's own, as when both run in
+    /// one pod.
     #[arg(long, value_name = "USER")]
     pub server_user: Option<String>,
-    /// How often the leader looks at the admission policies and has them refuse a probe each.
+    /// How often the leader checks the admission policies and has each of them refuse a probe.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = at_least_a_second)]
     pub guard_interval: Duration,
-    /// How long a policy may take to bite in every API server after the first look that found it in place. Requests for
-    /// keys that were created before the end of it may be forged and are closed.
+    /// How long a policy may take to take effect in every API server after it was first found in place. Requests for
+    /// keys that were created before that may be forged and are closed.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = settle)]
     pub guard_settle: Duration,
-    /// How long the last proof holds while the API server does not answer. Longer than --guard-interval; give the server
-    /// the same.
+    /// How long the last proof is valid while the API server does not respond. Longer than --guard-interval; give the
+    /// server the same.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = at_least_a_second)]
     pub guard_max_age: Duration,
     /// What to do about mutating policies and webhooks that are not certcourier's and can change requests, votes or
-    /// receipts on their way: `report` them and begin a new epoch when one comes, goes or changes; or `refuse` keys as
-    /// long as there is one, which is for clusters where nothing mutates every kind.
+    /// receipts during admission: `report` them and start a new epoch when one is added, removed or changed; or
+    /// `refuse` keys while there is one, which is for clusters where nothing mutates every kind.
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub guard_mutators: Mutators,
 }
@@ -132,14 +133,14 @@ pub struct GuardArgs {
 /// See [`GuardArgs::guard_mutators`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Mutators {
-    /// Keys go on.
+    /// Keys are still released.
     #[default]
     Report,
-    /// No key leaves.
+    /// No key is released.
     Refuse,
 }
 
-/// Which replica acts.
+/// Which replica is active.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Leader election")]
 pub struct ElectionArgs {
@@ -150,7 +151,7 @@ pub struct ElectionArgs {
     /// that cannot renew stops acting after two thirds of it.
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = lease_duration)]
     pub lease_duration: Duration,
-    /// The name under which this replica holds the Lease; no other may have the same. Omitted: host name and a random
+    /// The name under which this replica holds the Lease; no other replica may use it. Default: host name and a random
     /// part.
     #[arg(long, value_name = "NAME")]
     pub identity: Option<String>,

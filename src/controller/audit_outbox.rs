@@ -1,9 +1,9 @@
-//! Sees to it that the audit record is told what a write of a request's status made true: once where that can be known,
-//! and again under the same id where it cannot.
+//! Emits the audit facts of each write of a request's status: once where the result of the write is known, and again
+//! under the same id where it is not.
 //!
-//! A fact is told when its write is answered. Where no answer came, the version before the write is kept, and compared
-//! with what the API server has at the next look. Where a leader went silent, whoever comes after it tells once more what
-//! came about shortly before.
+//! A fact is emitted when its write is answered. If no answer came, the version before the write is kept, and compared
+//! with what the API server has at the next reconcile. If a leader stopped responding, its successor emits again what
+//! happened shortly before.
 
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Untold {
     before: Mutex<HashMap<String, DownloadRequest>>,
-    /// From when on a new leader tells once more, because the one before went silent.
+    /// From when on a new leader emits again, because the previous one stopped responding.
     again_since: Mutex<Option<Timestamp>>,
 }
 
@@ -30,7 +30,7 @@ impl Untold {
     /// The status of this version is about to be written over.
     pub(crate) fn begin(&self, request: &DownloadRequest) {
         if let Some(uid) = &request.metadata.uid {
-            // What is there already is older, and so tells more.
+            // What is there already is older, so the difference is larger.
             self.change(|before| {
                 before.entry(uid.clone()).or_insert_with(|| request.clone());
             });
@@ -42,27 +42,27 @@ impl Untold {
         self.take(request);
     }
 
-    /// This is what the API server has now: tells what came about since, if that has not been told.
+    /// This is what the API server has now: emits what happened since, if that has not been emitted.
     pub(crate) fn settle(&self, audit: &Audit, now: &DownloadRequest, moment: Timestamp) {
         if let Some(before) = self.take(now) {
             audit.tell_all(request::between(&before, now, moment));
         }
     }
 
-    /// Whether something may not have been told.
+    /// Whether something might not have been emitted.
     pub(crate) fn holds(&self, request: &DownloadRequest) -> bool {
         self.change(|before| {
             !before.is_empty() && request.metadata.uid.as_ref().is_some_and(|uid| before.contains_key(uid))
         })
     }
 
-    /// This replica begins to lead. `silent`: the leader before it went silent, at most that long ago.
+    /// This replica starts to lead. `silent`: the previous leader stopped responding, at most that long ago.
     pub(crate) fn begin_to_lead(&self, now: Timestamp, silent: Option<Duration>) {
         let since = silent.map(|ago| now.saturating_sub(ago).unwrap_or(Timestamp::MIN));
         *self.again_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 
-    /// Tells once more what the leader before may not have lived to tell.
+    /// Emits again what the previous leader might not have emitted.
     pub(crate) fn tell_again<'a>(&self, audit: &Audit, requests: impl IntoIterator<Item = &'a DownloadRequest>) {
         let since = *self.again_since.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(since) = since else { return };

@@ -27,7 +27,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// So long work waits for the first look of the guard.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
 
-/// How many failing objects are told apart; beyond it all begin anew with the first pause.
+/// How many failing objects are told apart; beyond it all start again with the first delay.
 const MOST_FAILURES: usize = 10_000;
 
 /// Shared by all reconcilers of a process.
@@ -36,7 +36,7 @@ pub(super) struct Context {
     pub(super) events: Events,
     pub(super) counters: Counters,
     pub(super) audit: Audit,
-    /// What was written and may not have been told.
+    /// What was written and might not have been emitted.
     pub(super) untold: Untold,
     pub(super) inventory: Inventory,
     /// Who may read which token Secret.
@@ -93,8 +93,8 @@ impl Context {
         })
     }
 
-    /// Until the guard has looked once, but not for ever: a request that needs approval would be opened without an epoch,
-    /// and once more with it.
+    /// Until the guard has looked once, but not for ever: a request that needs approval would be opened without an
+    /// epoch, and again with it.
     pub(super) async fn first_look(&self) {
         let mut guard = self.guard.subscribe();
         let looked = guard.wait_for(|guard| *guard != not_looked());

@@ -1,4 +1,4 @@
-//! What there is, as metrics: requests by phase, and when certificates expire. Counted when somebody reads the metrics,
+//! What there is, as metrics: requests by phase, and when certificates expire. Counted when someone reads the metrics,
 //! from what the watches know anyway, so a series goes when its object does.
 
 use std::{
@@ -16,6 +16,7 @@ use prometheus_client::{
 
 use super::watch::stores::Stores;
 use crate::api::{Certificate, CertificateStatus, Phase, condition, words::ConditionType};
+use crate::metrics::label;
 
 /// The stores of all scopes that are worked on. Clones share it. Empty unless this replica leads.
 #[derive(Clone, Default)]
@@ -87,7 +88,7 @@ fn encode_requests(encoder: &mut DescriptorEncoder<'_>, stores: &[Stores]) -> Re
     let help = "DownloadRequests by phase; from the leader";
     let mut metric = encoder.encode_descriptor("requests", help, None, MetricType::Gauge)?;
     for (phase, count) in counts {
-        ConstGauge::new(count).encode(metric.encode_family(&[("phase", phase.name())])?)?;
+        ConstGauge::new(count).encode(metric.encode_family(&[("phase", label(phase.name()))])?)?;
     }
     Ok(())
 }

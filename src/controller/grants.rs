@@ -1,16 +1,16 @@
 //! Who may read a token Secret: the Roles and RoleBindings that the controller makes for requesters.
 //!
-//! # Why a grant reaches nobody but its requester
-//! - **A RoleBinding may refer to a Role that does not exist yet**, and Kubernetes asks what a binding grants when it is
-//!   written, not when its Role appears. So the Role of each mint has a random name that is recorded nowhere before it
-//!   exists. Once it exists, Kubernetes refuses a binding of it by a user who lacks the right, and policy `token-readers`
-//!   refuses every other.
-//! - **Any user can write a label and an owner reference.** So nothing that is found under a name is taken for our own: it is
-//!   compared whole ([`shape`]), and removed or left alone, never used.
-//! - **The name of the Secret is known in advance**, so a right to read it must not outlive the request that it was made
-//!   for. All such Roles are made by this process, or were there when it began to lead. It notes the ones that it makes
-//!   before it makes them, and lists the others once: that is what [`Grants`] knows. A mint removes what is known for its
-//!   Secret before it makes the Secret. That costs no call where nothing is known, which is nearly always.
+//! # Why a grant reaches no one but its requester
+//! - **A RoleBinding may refer to a Role that does not exist yet**, and Kubernetes asks what a binding grants when it
+//!   is written, not when its Role appears. So the Role of each mint has a random name that is recorded nowhere before
+//!   it exists. Once it exists, Kubernetes refuses a binding of it by a user who lacks the right, and policy
+//!   `token-readers` refuses every other.
+//! - **Any user can write a label and an owner reference.** So nothing that is found under a name is taken for our own:
+//!   it is compared whole ([`shape`]), and removed or left alone, never used.
+//! - **The name of the Secret is known in advance**, so a right to read it must not outlive the request that it was
+//!   made for. All such Roles are made by this process, or were there when it began to lead. It notes the ones that it
+//!   makes before it makes them, and lists the others once: that is what [`Grants`] knows. A mint removes what is known
+//!   for its Secret before it makes the Secret. That costs no call where nothing is known, which is nearly always.
 //!
 //! What is known is lost with the process, and listed again by the next leader. [`leftovers`] sweeps what has no living
 //! owner.
@@ -39,7 +39,7 @@ const PAGE: u32 = 500;
 /// A mint is over within this time, however slow the API server is; what it made is then in the status of its request.
 const LONGEST_MINT: Duration = Duration::from_mins(5);
 
-/// A Role that lets somebody read a token Secret.
+/// A Role that lets someone read a token Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reader {
     /// Its name, and that of its RoleBinding.

@@ -1,7 +1,8 @@
-//! Keeps watch over the admission policies while this replica leads: looks, probes, writes down what it found, and tells.
+//! Keeps watch over the admission policies while this replica leads: looks, probes, writes down what it found, and
+//! tells.
 //!
 //! What it found is announced only after it was written: the servers, and the next leader, must know no less than this
-//! one acts on. That the policies do not stand is announced at once.
+//! one acts on. That the policies are not in force is announced at once.
 
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
@@ -46,12 +47,12 @@ pub(super) struct Keeper<'a> {
     told: Told,
 }
 
-/// What the audit record was told last, by this leader or the one before.
+/// What was emitted last to the audit record, by this leader or the previous one.
 #[derive(PartialEq, Eq)]
 enum Told {
     NotKnown,
     Failed,
-    /// The policies of this epoch stand.
+    /// The policies of this epoch are in force.
     Intact(String),
 }
 
@@ -103,7 +104,7 @@ impl<'a> Keeper<'a> {
         let startled = self.passers.startle(object, &self.last);
         if startled {
             let passer = format!("{} `{}`", object.kind, object.name);
-            tracing::warn!(passer, "came or changed, and can change requests and votes on their way");
+            tracing::warn!(passer, "was added or changed, and can change requests and votes during admission");
             if self.passed.len() < MOST_PASSED && !self.passed.contains(&passer) {
                 self.passed.push(passer);
             }
@@ -118,7 +119,7 @@ impl<'a> Keeper<'a> {
         let guard = match self.found().await {
             Ok(guard) => guard,
             Err(error) => {
-                tracing::warn!(error = in_one_line(&error), "the admission policies could not be looked at");
+                tracing::warn!(error = in_one_line(&error), "the admission policies could not be checked");
                 let cause = in_one_line(&error);
                 self.without_evidence(&Reason::NoAnswer { cause }, None)
             }
@@ -145,10 +146,14 @@ impl<'a> Keeper<'a> {
             if changed {
                 match &guard {
                     Guard::Intact { epoch, since } => {
-                        tracing::info!(epoch, %since, "the admission policies stand");
+                        tracing::info!(epoch, %since, "the admission policies are in force");
                     }
                     Guard::Broken { reason } => {
-                        tracing::warn!(reason, "the admission policies are not proven to stand; no key leaves");
+                        tracing::warn!(
+                            reason,
+                            "the admission policies are not proven to be in force; no key is \
+                          released"
+                        );
                     }
                     Guard::Unwatched => {}
                 }
@@ -207,7 +212,7 @@ impl<'a> Keeper<'a> {
         let epoch = look.live.epoch();
         match verdict {
             Verdict::Unclear(reason) => {
-                tracing::warn!(%reason, "a look at the admission policies proved nothing");
+                tracing::warn!(%reason, "a check of the admission policies proved nothing");
                 Ok(self.without_evidence(&reason, Some(&epoch)))
             }
             Verdict::Broken(reason) => {
@@ -227,7 +232,9 @@ impl<'a> Keeper<'a> {
                     .naming(look.live.mutators());
                 if !self.write(&record, stored.as_ref()).await? {
                     let cause =
-                        "somebody else wrote the guard's ConfigMap meanwhile, or changes it on its way".to_owned();
+                        "another client wrote the guard's ConfigMap in the meantime, or something changes it during \
+                         admission"
+                            .to_owned();
                     return Ok(self.without_evidence(&Reason::NoAnswer { cause }, Some(&epoch)));
                 }
                 let since = record.intact_since(&epoch).unwrap_or(Timestamp::MAX);
@@ -238,8 +245,8 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    /// What was proven last stays proven for a while, of the same objects: an API server that is busy for a moment stops
-    /// nobody.
+    /// What was proven last stays proven for a while, of the same objects: an API server that is busy for a moment
+    /// stops no one.
     fn without_evidence(&self, reason: &Reason, epoch: Option<&str>) -> Guard {
         let longest = SignedDuration::try_from(self.args.guard_max_age.get()).unwrap_or(SignedDuration::MAX);
         match &self.seen {
@@ -288,7 +295,8 @@ impl<'a> Keeper<'a> {
         let (mood, reason, text) = match &record.state {
             State::Intact { since } => {
                 let text = format!(
-                    "the admission policies stand; requests for keys from before {since} are closed (seen at {at:.0})"
+                    "the admission policies are in force; requests for keys from before {since} are closed (seen at \
+                     {at:.0})"
                 );
                 (Mood::Normal, EventReason::GuardIntact, text)
             }
@@ -301,23 +309,25 @@ impl<'a> Keeper<'a> {
 
     async fn tell_mutators(&self, config_map: &ConfigMap, record: &Record) {
         let (at, named, passed) = (record.probed_at, record.mutators.join("; "), self.passed.join("; "));
-        let advice = "find out who made it, and exclude group certcourier.io from it";
+        let advice = "find out who created it, and exclude group certcourier.io from it";
         let (mood, text) = match (named.as_str(), passed.as_str()) {
             ("", "") => {
-                (Mood::Normal, format!("nothing else can change requests and votes on their way (seen at {at:.0})"))
+                (Mood::Normal, format!("nothing else can change requests and votes during admission (seen at {at:.0})"))
             }
             ("", _) => {
                 let text = format!(
-                    "came by before {at:.0}, and can have changed requests and votes on their way: {passed}; {advice}"
+                    "was there before {at:.0}, and could have changed requests and votes during admission: {passed}; \
+                     {advice}"
                 );
                 (Mood::Warning, text)
             }
             _ => {
                 tracing::warn!(
                     mutators = named,
-                    "what is not certcourier's can change requests and votes on their way"
+                    "something that is not certcourier's can change requests and votes during admission"
                 );
-                let text = format!("can change requests and votes on their way, seen at {at:.0}: {named}; {advice}");
+                let text =
+                    format!("can change requests and votes during admission, seen at {at:.0}: {named}; {advice}");
                 (Mood::Warning, text)
             }
         };

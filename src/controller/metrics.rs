@@ -1,19 +1,19 @@
 //! What the controller counts.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue},
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
 };
 
-use crate::metrics::{Metrics, Mints};
+use crate::metrics::{Metrics, Mints, label};
 
 /// From a cached look to a slow mint.
 const BUCKETS_SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0, 10.0];
 
 /// Which reconciler.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Certificate,
     DownloadRequest,
@@ -30,14 +30,26 @@ impl Kind {
     }
 }
 
-/// How a look at an object ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+/// How reconciling an object ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Ending {
     Done,
     Retry,
     Wait,
     Permanent,
     Unreadable,
+}
+
+impl EncodeLabelValue for Kind {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        label(self.name()).encode(encoder)
+    }
+}
+
+impl EncodeLabelValue for Ending {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        label(&format!("{self:?}")).encode(encoder)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -67,25 +79,21 @@ impl Counters {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         let seconds = Family::new_with_constructor((|| Histogram::new(BUCKETS_SECONDS)) as fn() -> Histogram);
         Self {
-            passes: metrics.register("reconciles", "Looks at an object, by how they ended", Family::default()),
-            seconds: metrics.register("reconcile_duration_seconds", "How long a look at an object took", seconds),
-            watch_errors: metrics.register(
-                "watch_errors",
-                "Watches that broke and were begun again",
-                Counter::default(),
-            ),
+            passes: metrics.register("reconciles", "Reconciliations of an object, by outcome", Family::default()),
+            seconds: metrics.register("reconcile_duration_seconds", "How long reconciling an object took", seconds),
+            watch_errors: metrics.register("watch_errors", "Watches that broke and were restarted", Counter::default()),
             mints: Mints::registered(metrics),
             outcomes_unknown: metrics.register(
                 "outcomes_unknown",
-                "Deliveries whose end no server reported",
+                "Deliveries whose outcome no server reported",
                 Counter::default(),
             ),
             conflicts: metrics.register(
                 "status_conflicts",
-                "Status writes not done because the object had changed meanwhile",
+                "Status writes skipped because the object had changed in the meantime",
                 Counter::default(),
             ),
-            leading: metrics.register("leader", "1 while this replica acts, else 0", Gauge::default()),
+            leading: metrics.register("leader", "1 while this replica leads, else 0", Gauge::default()),
         }
     }
 
@@ -96,5 +104,18 @@ impl Counters {
 
     pub(crate) fn watch_broke(&self) {
         self.watch_errors.inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_in_lower_snake_case() {
+        let metrics = Metrics::new("controller");
+        Counters::new(&metrics).pass(Kind::DownloadRequest, Ending::Done, Duration::ZERO);
+        let text = metrics.text();
+        assert!(text.contains("certcourier_reconciles_total{kind=\"download_request\",ending=\"done\"} 1"), "{text}");
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// Why a CA is given to nobody.
+/// Why a CA is given to no one.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CaError {
     #[error("read --external-ca {}", path.display())]
@@ -106,11 +106,11 @@ fn read(path: &Path) -> Result<String, CaError> {
     checked(text, &format!("--external-ca {}", path.display()))
 }
 
-/// It goes into Secrets that people read, so it is looked at first.
+/// It goes into Secrets that people read, so it is checked first.
 fn checked(text: String, place: &str) -> Result<String, CaError> {
     let wrong = |problem| Err(CaError::Content { place: place.to_owned(), problem });
     if text.contains("PRIVATE KEY-----") {
-        return wrong("it holds a private key, and would be given to everyone; name something with certificates only");
+        return wrong("it holds a private key, and would be given to everyone; name one with certificates only");
     }
     if !text.contains("-----BEGIN CERTIFICATE-----") {
         return wrong("it holds no certificate (PEM) under ca.crt; the server puts its own there when it starts");

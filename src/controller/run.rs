@@ -45,8 +45,8 @@ enum RunError {
     #[error(transparent)]
     Policy(#[from] PolicyFileError),
     #[error(
-        "--guard-interval {interval} is not shorter than --guard-max-age {max_age}: no probe would ever be young enough; \
-         shorten the one or lengthen the other"
+        "--guard-interval {interval} is not shorter than --guard-max-age {max_age}: no probe would ever be recent \
+         enough; shorten the one or lengthen the other"
     )]
     Guard { interval: api::Duration, max_age: api::Duration },
     #[error(transparent)]
@@ -114,7 +114,7 @@ async fn supervise(
     let watched = Arc::clone(&context);
     metrics.observe_some(
         "guard_intact",
-        "1 while the admission policies are proven to stand, else 0; from the leader",
+        "1 while the admission policies are proven to be in force, else 0; from the leader",
         move || {
             let intact = matches!(*watched.guard.borrow(), Guard::Intact { .. });
             (watched.counters.leading.get() == 1).then_some(f64::from(u8::from(intact)))
@@ -151,7 +151,7 @@ async fn supervise(
         return Err(RunError::Endpoint { address, source });
     }
     let _ = probes.await;
-    tracing::info!("the controller has ended");
+    tracing::info!("the controller has stopped");
     Ok(())
 }
 
@@ -179,7 +179,7 @@ async fn work_while_leading(
             let _ = standing.wait_for(|standing| *standing != Standing::Leading).await;
         };
         tokio::select! {
-            () = lost => tracing::warn!("this replica no longer leads; what was under way is dropped"),
+            () = lost => tracing::warn!("this replica no longer leads; its running work is dropped"),
             () = work(context, args, awaited, stop) => {}
         }
         context.counters.leading.set(0);
@@ -217,7 +217,7 @@ async fn work(context: &Arc<Context>, args: &ControllerArgs, awaited: &Awaited, 
     tokio::select! {
         () = keeper.run() => {}
         () = ended => {}
-        () = late => tracing::warn!("work under way did not end in time and is dropped"),
+        () = late => tracing::warn!("running work did not finish in time and is dropped"),
     }
 }
 
@@ -229,7 +229,7 @@ fn readiness(context: &Arc<Context>, standing: &watch::Receiver<Standing>, await
             Standing::Unknown => missing.push("the API server has not answered about the Lease".to_owned()),
             Standing::Following => {}
             Standing::Leading => {
-                missing.extend(awaited.list().into_iter().map(|kind| format!("the first list of {kind} is awaited")));
+                missing.extend(awaited.list().into_iter().map(|kind| format!("waiting for the first list of {kind}")));
             }
         }
         missing.extend(process::clock_is_off(context.clients.clock()));

@@ -1,4 +1,4 @@
-//! Facts in, report out. Pure: the same facts give the same report, whoever asks and whenever.
+//! Facts in, report out. Pure: the same facts give the same report, no matter who asks and when.
 
 mod admission;
 mod bindings;
@@ -67,7 +67,7 @@ struct Bench<'a> {
     identity: Option<&'a Identity>,
 }
 
-/// Why somebody's rights are a finding or not.
+/// Why someone's rights are a finding or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Standing {
     Ordinary,
@@ -77,7 +77,7 @@ enum Standing {
 }
 
 impl Bench<'_> {
-    /// How a subject stands with respect to one of its grants.
+    /// What one of a subject's grants means for the report.
     fn standing(&self, grant: &Grant<'_>) -> Standing {
         self.exemption(&grant.subject, grant.by_default).map_or(Standing::Ordinary, Standing::Exempt)
     }
@@ -98,7 +98,7 @@ impl Bench<'_> {
         self.identity.is_some_and(|identity| identity.users().iter().any(|user| Subject::user(user) == *subject))
     }
 
-    /// Whether a hit on Secrets is no more than what admission asks of somebody who writes Certificates there: `get`, of
+    /// Whether a hit on Secrets is no more than what admission asks of someone who writes Certificates there: `get`, of
     /// Secrets by name.
     fn is_needed_by_a_keeper(&self, grant: &Grant<'_>, hit: &who_holds::Hit) -> bool {
         const KEEP: Right = Right { verbs: &["create", "update", "patch"], group: GROUP, resources: &["certificates"] };
@@ -110,7 +110,7 @@ impl Bench<'_> {
     }
 }
 
-/// Nobody can take a key past those who run the API server, and nobody but they can be these users; what their
+/// No one can take a key past those who run the API server, and no one but they can be these users; what their
 /// `ServiceAccounts` may do counts as theirs only where Kubernetes itself has bound it.
 fn is_control_plane(subject: &Subject, by_default: bool) -> bool {
     const USERS: [&str; 3] = ["system:kube-controller-manager", "system:kube-scheduler", "system:apiserver"];
@@ -121,7 +121,7 @@ fn is_control_plane(subject: &Subject, by_default: bool) -> bool {
     }
 }
 
-/// Everybody, or every stranger: nobody hands out these groups, everyone is in them.
+/// Everyone, or every stranger: no one hands out these groups, everyone is in them.
 fn is_everybody(subject: &Subject) -> bool {
     const GROUPS: [&str; 3] = ["system:authenticated", "system:unauthenticated", "system:serviceaccounts"];
     match subject {

@@ -20,10 +20,10 @@ use crate::cluster::{
     error::{ApiError, in_one_line},
 };
 
-/// What stands before the flags in `--help`.
+/// What comes before the flags in `--help`.
 const ABOUT: &str = "List who could take a private key past certcourier, and check that the safeguards are in place.
 
-Looks with your own rights at roles and bindings, the admission policies, what the guard last wrote, and requests; it \
+Checks, with your own rights, roles and bindings, the admission policies, what the guard last wrote, and requests; it \
 reads no Secret and changes nothing. Each finding says why it matters and what to do, and has an id that \
 docs/troubleshooting.md explains.
 
@@ -31,8 +31,7 @@ Rights are computed from RBAC objects: what a binding gives to a group is listed
 authorizers (webhooks, the kubelet's) are not seen, nor kinds of other products that run pods or copy Secrets.";
 
 const AFTER: &str =
-    "Exit code: 0 nothing found (notes may be there) · 1 findings · 2 something could not be looked at \
-(the right that is missing is named, with the commands that grant it), or no answer from the API server.
+    "Exit code: 0 nothing found (notes may be there) · 1 findings · 2 something could not be checked (the missing right is named, with the commands that grant it), or no answer from the API server.
 
 Examples:
   certcourier doctor -A                      all namespaces with Certificates
@@ -45,18 +44,18 @@ Examples:
 #[command(about = "List who could take a private key past certcourier, and check that the safeguards are in place")]
 #[command(long_about = ABOUT, after_long_help = AFTER)]
 pub struct DoctorArgs {
-    /// The operator's own namespace (not the one to look at: that is -n). Omitted: what the live admission policies say,
-    /// else certcourier-system.
+    /// The operator's own namespace (not the one to check: that is -n). Default: what the live admission policies
+    /// say, else certcourier-system.
     #[arg(long, value_name = "NAMESPACE", value_parser = namespace)]
     namespace: Option<String>,
-    /// Look at the Certificates of this namespace. Omitted: the kubeconfig's.
+    /// Check the Certificates of this namespace. Default: the kubeconfig's.
     #[arg(short = 'n', value_name = "NAMESPACE", value_parser = namespace)]
     look_in: Option<String>,
-    /// Look at the Certificates of all namespaces.
+    /// Check the Certificates of all namespaces.
     #[arg(short = 'A', long, conflicts_with = "look_in")]
     all_namespaces: bool,
-    /// Who is meant to have all the rights they have: User/NAME, Group/NAME or ServiceAccount/NAMESPACE/NAME. Named in
-    /// the report, but no finding. May be given several times.
+    /// Subjects that are meant to have all their rights: User/NAME, Group/NAME or ServiceAccount/NAMESPACE/NAME. Listed
+    /// in the report, but not as findings. May be given several times.
     #[arg(long, value_name = "SUBJECT")]
     trust: Vec<Subject>,
     /// How to print.
@@ -104,7 +103,7 @@ pub fn run(args: &DoctorArgs) -> ExitCode {
         Ok(Verdict::Clean) => ExitCode::SUCCESS,
         Ok(Verdict::Findings) => ExitCode::from(1),
         Ok(Verdict::Incomplete) => ExitCode::from(2),
-        // `| head` has seen enough; what was found is unknown to whoever reads the exit code of a pipe.
+        // `| head` has seen enough; the reader of the exit code of a pipe does not know what was found.
         Err(DoctorError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(2),
         Err(error) => {
             // When standard error is closed too, the exit code alone must say it.

@@ -20,21 +20,21 @@ pub struct Facts {
     pub now: Timestamp,
     /// The operator's own namespace.
     pub operator_namespace: String,
-    /// The Certificates of the namespaces looked at.
+    /// The Certificates of the namespaces checked.
     pub certificates: Vec<Certificate>,
-    /// The requests of the namespaces looked at.
+    /// The requests of the namespaces checked.
     pub requests: Vec<DownloadRequest>,
     /// Roles and bindings, as far as they could be read.
     pub rbac: Rbac,
     /// The guard's ConfigMap.
     pub guard: Seen<BTreeMap<String, String>>,
-    /// The live admission policies and bindings of certcourier's names; `None`: not looked at.
+    /// The live admission policies and bindings of certcourier's names; `None`: not read.
     pub admission: Option<Vec<Object>>,
     /// Subjects that the user vouches for.
     pub trusted: Vec<Subject>,
     /// How many lists and objects were asked for.
     pub looks: Looks,
-    /// What could not be looked at.
+    /// What could not be checked.
     pub gaps: Vec<Gap>,
     /// Commands that would help against that.
     pub grant: Vec<String>,
@@ -43,7 +43,7 @@ pub struct Facts {
 /// One object that was looked for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Seen<T> {
-    /// Nobody could look.
+    /// No one could look.
     #[default]
     Unknown,
     /// It is not there.

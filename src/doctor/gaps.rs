@@ -21,7 +21,7 @@ pub(crate) struct Missing {
     pub(crate) looks: Looks,
     /// Resources whose list is forbidden, by namespace; `None`: in all of the cluster.
     lists: BTreeMap<Option<String>, BTreeSet<String>>,
-    /// `ConfigMaps` that may not be read: namespace and name.
+    /// `ConfigMaps` that cannot be read: namespace and name.
     objects: BTreeSet<(String, String)>,
 }
 

@@ -1,6 +1,6 @@
 //! Asks the API server for everything that findings are made from, with the user's own rights.
 //!
-//! What may not be read is a gap in the report and not the end of it. Never reads a Secret.
+//! What cannot be read is a gap in the report and not the end of it. Never reads a Secret.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -94,7 +94,7 @@ pub async fn facts(clients: &Clients, scope: Scope) -> Result<Facts, ApiError> {
     })
 }
 
-/// Who asks. Everybody may ask that, so a refusal means that the credentials are no good.
+/// Who asks. Everyone may ask that, so a refusal means that the credentials are no good.
 async fn caller(client: &Client) -> Result<Subject, ApiError> {
     let caller = access::who(client).await.during("ask the API server", || "who you are".to_owned())?;
     Ok(Subject::user(&caller.username))

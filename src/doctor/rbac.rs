@@ -15,16 +15,16 @@ const SERVICE_ACCOUNT_PREFIX: &str = "system:serviceaccount:";
 /// What kube-apiserver labels the roles and bindings with that it keeps by itself.
 const BOOTSTRAP_LABEL: (&str, &str) = ("kubernetes.io/bootstrapping", "rbac-defaults");
 
-/// Every role and binding that was looked at.
+/// Every role and binding that was read.
 #[derive(Clone, Debug, Default)]
 pub struct Rbac {
     /// All of the cluster.
     pub cluster_roles: Vec<ClusterRole>,
     /// All of the cluster.
     pub cluster_role_bindings: Vec<ClusterRoleBinding>,
-    /// Those of the namespaces looked at, of the operator's, and of kube-system.
+    /// Those of the namespaces checked, of the operator's, and of kube-system.
     pub roles: Vec<Role>,
-    /// Those of the namespaces looked at, of the operator's, and of kube-system.
+    /// Those of the namespaces checked, of the operator's, and of kube-system.
     pub role_bindings: Vec<RoleBinding>,
     /// Whether something of it could not be read: then a role that is not here may be there.
     pub has_gaps: bool,
@@ -35,7 +35,7 @@ pub struct Rbac {
 pub enum Subject {
     /// By user name.
     User(String),
-    /// Everybody in it.
+    /// Everyone in it.
     Group(String),
     /// A `ServiceAccount`, whichever way the binding spells it.
     ServiceAccount {
@@ -144,9 +144,9 @@ impl<'a> Binding<'a> {
         text(self.metadata.name.as_ref())
     }
 
-    /// Whether this is one of the bindings that kube-apiserver keeps by itself, for this subject. Anybody can write the
-    /// label: it counts where binding and role have one name that Kubernetes uses, and a ServiceAccount has that name too,
-    /// as in `system:controller:job-controller`.
+    /// Whether this is one of the bindings that kube-apiserver keeps by itself, for this subject. Anyone can write the
+    /// label: it counts where binding and role have one name that Kubernetes uses, and a ServiceAccount has that name
+    /// too, as in `system:controller:job-controller`.
     fn is_kubernetes_own(&self, subject: &Subject) -> bool {
         let name = self.name();
         let is_its = match subject {
@@ -168,7 +168,7 @@ pub struct Right {
     pub resources: &'static [&'static str],
 }
 
-/// The objects that a rule speaks of.
+/// The objects that a rule applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Names<'a> {
     /// All.
@@ -296,7 +296,7 @@ pub fn is_everything(rule: &PolicyRule) -> bool {
         && rule.resource_names.as_deref().unwrap_or_default().is_empty()
 }
 
-/// Whether a rule allows every verb, also those that nobody has thought of yet.
+/// Whether a rule allows every verb, also those that no one has thought of yet.
 #[must_use]
 pub fn has_every_verb(rule: &PolicyRule) -> bool {
     rule.verbs.iter().any(|verb| verb == "*")

@@ -12,34 +12,34 @@ pub struct Report {
     pub operator_namespace: String,
     /// Who the live admission policies take for the operator.
     pub operator: Vec<String>,
-    /// The namespaces with Certificates among those looked at.
+    /// The namespaces with Certificates among those checked.
     pub namespaces: Vec<Examined>,
-    /// What stands between a forged object and a key.
+    /// The safeguards between a forged object and a key.
     pub guard: GuardReport,
     /// Who holds what certcourier gives people. No finding by itself.
     pub holders: Vec<Holder>,
     /// Who holds more than that and is not listed as a finding: Kubernetes itself, the operator, `--trust`.
     pub set_aside: Vec<SetAside>,
-    /// What somebody should look at, the worst first.
+    /// What someone should look at, the worst first.
     pub findings: Vec<Finding>,
     /// Rights that reach past certcourier and that an installation needs. No findings.
     pub notes: Vec<Finding>,
-    /// How much was looked at.
+    /// How much was checked.
     pub looks: Looks,
-    /// What could not be looked at.
+    /// What could not be checked.
     pub not_looked_at: Vec<Gap>,
-    /// Commands that an administrator runs so that it can be looked at.
+    /// Commands that an administrator runs so that it can be checked.
     pub grant: Vec<String>,
 }
 
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Everything was looked at, and nothing was found.
+    /// Everything was checked, and nothing was found.
     Clean,
-    /// Everything was looked at, and something was found.
+    /// Everything was checked, and something was found.
     Findings,
-    /// Something could not be looked at, so there may be more than what was found.
+    /// Something could not be checked, so there may be more than what was found.
     Incomplete,
 }
 
@@ -165,10 +165,10 @@ pub struct Holder {
     pub via: Vec<String>,
 }
 
-/// Why somebody's rights are not a finding.
+/// Why someone's rights are not a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum SetAsideReason {
-    /// Kubernetes itself: nobody takes a key past those who run the API server.
+    /// Kubernetes itself: no one takes a key past those who run the API server.
     #[serde(rename = "control plane")]
     ControlPlane,
     /// certcourier's own programs.
@@ -218,7 +218,7 @@ impl Severity {
     }
 }
 
-/// Something that somebody should look at.
+/// Something that someone should look at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Finding {
     /// How bad it is.
@@ -242,7 +242,7 @@ pub struct Finding {
     pub via: Vec<String>,
 }
 
-/// Something that could not be looked at.
+/// Something that could not be checked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Gap {
     /// What would have been found there.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::report::{Finding, Gap, GuardReport, Holder, ObjectState, Report, SetAside, SetAsideReason};
 
-/// How wide a line may be; a word that is longer stands on a line of its own.
+/// How wide a line may be; a longer word is on a line of its own.
 const WIDTH: usize = 100;
 /// Where the text of the head begins.
 const HEAD: usize = 14;
@@ -109,7 +109,7 @@ fn findings(page: &mut Page, report: &Report) {
     page.line("");
     match (report.findings.as_slice(), report.not_looked_at.is_empty()) {
         ([], true) => page.line("No findings."),
-        ([], false) => page.line("Nothing was found in what could be looked at."),
+        ([], false) => page.line("Nothing was found in what could be checked."),
         (findings, _) => page.line(&counted(findings.len(), "finding")),
     }
     for finding in &report.findings {
@@ -149,7 +149,7 @@ fn gaps(page: &mut Page, report: &Report) {
         return;
     }
     page.line("");
-    page.line("Could not be looked at:");
+    page.line("Could not be checked:");
     for Gap { what, right, cause } in &report.not_looked_at {
         page.wrapped("  - ", 4, what);
         match right {

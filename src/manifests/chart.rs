@@ -1,7 +1,7 @@
 //! The generated part of the Helm chart: kinds, roles and admission policies as templates.
 //!
 //! The objects are made as for any installation, for an operator with placeholders for names; then each placeholder is
-//! replaced by the template expression that yields the real one. What people decide (which objects, which values) stands
+//! replaced by the template expression that yields the real one. What people decide (which objects, which values) is
 //! in the chart's hand-written helpers; what the objects say comes from here alone.
 
 use std::{fs, io, path::Path};
@@ -21,7 +21,7 @@ use crate::{
     api::crds,
 };
 
-/// Stand for what only an installation knows. Each is replaced in [`Template::text`].
+/// Placeholders for what only an installation knows. Each is replaced in [`Template::text`].
 const NAMESPACE: &str = "helm-release-namespace";
 const CONTROLLER: &str = "helm-controller-account";
 const SERVER: &str = "helm-server-account";
@@ -31,7 +31,7 @@ const LABELS: &str = "helm-labels";
 const ANNOTATIONS: &str = "helm-annotations";
 const SUBJECTS: &str = "helm-subjects";
 
-/// Wide enough that no expression is folded: a list of users must stand in one line to be found.
+/// Wide enough that no expression is folded: a list of users must be on one line to be found.
 const LINE_WIDTH: usize = 100_000;
 
 const HEAD: &str = "{{- /* Made by `make generate` from the Rust code; a change here is lost. */}}\n";

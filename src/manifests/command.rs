@@ -51,7 +51,7 @@ pub struct ManifestsArgs {
     /// User name of the server; the same one when both run in one pod.
     #[arg(long, value_name = "USER")]
     server: String,
-    /// The namespaces that the operator works in, separated by commas. Omitted: all of them.
+    /// The namespaces that the operator works in, separated by commas. Default: all of them.
     #[arg(long, value_name = "NAMESPACES", value_delimiter = ',')]
     watch_namespaces: Vec<String>,
     /// Whether to print the policy that writes spec.requestedBy, which needs Kubernetes 1.36 or later: with `never` clients
@@ -87,7 +87,9 @@ enum Output {
 enum CommandError {
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    #[error("`{0}` in --watch-namespaces is no namespace: write their names separated by commas, as in payments,shop")]
+    #[error(
+        "`{0}` in --watch-namespaces is not a namespace: write their names separated by commas, as in payments,shop"
+    )]
     WatchNamespace(String),
     #[error("write the objects as JSON")]
     Json(#[from] serde_json::Error),

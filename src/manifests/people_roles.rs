@@ -1,7 +1,7 @@
 //! ClusterRoles that an administrator binds to people, in a namespace or everywhere.
 //!
 //! None grants a Secret: the requester's right to read the token is made for each request. None aggregates to `edit` or
-//! `admin`, so nobody gains a right by installing certcourier. No rule says `*`: on certificates it would include the
+//! `admin`, so no one gains a right by installing certcourier. No rule says `*`: on certificates it would include the
 //! verbs `download`, `exportkey` and `approve`.
 
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
@@ -23,7 +23,7 @@ pub(super) fn people_roles() -> [ClusterRole; 6] {
     [viewer(), downloader(), operator(), approver(), admin(), auditor()]
 }
 
-/// Looks, and takes nothing. Whoever has Kubernetes' own role `view` has this one.
+/// Looks, and downloads nothing. Holders of Kubernetes' own role `view` have this one.
 fn viewer() -> ClusterRole {
     let mut role = cluster_role(
         "certcourier-viewer",
@@ -49,7 +49,7 @@ fn operator() -> ClusterRole {
 fn requests_with(verbs: &[&str]) -> Vec<PolicyRule> {
     vec![
         allow(GROUP, &CATALOGUE, &READ),
-        // patch: ask for another token, withdraw, re-apply; update: `kubectl replace`; delete: their own. Policy
+        // patch: ask for another token, revoke, re-apply; update: `kubectl replace`; delete: their own. Policy
         // `downloadrequests` keeps others' requests as they are, and there.
         allow(GROUP, &["downloadrequests"], &["get", "list", "watch", "create", "patch", "update", "delete"]),
         allow(GROUP, &["certificates"], verbs),
@@ -57,7 +57,7 @@ fn requests_with(verbs: &[&str]) -> Vec<PolicyRule> {
     ]
 }
 
-/// Votes on requests of others, and withdraws them.
+/// Votes on requests of others, and revokes them.
 fn approver() -> ClusterRole {
     cluster_role(
         "certcourier-approver",
@@ -73,7 +73,7 @@ fn approver() -> ClusterRole {
     )
 }
 
-/// Says which certificates there are and what of them may leave; takes nothing out.
+/// Sets which certificates there are and what of them may be released; downloads nothing.
 fn admin() -> ClusterRole {
     cluster_role(
         "certcourier-admin",

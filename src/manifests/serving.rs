@@ -1,5 +1,5 @@
-//! What the servers need to make a certificate for themselves (`--tls-self-signed`): the two objects that hold it, empty,
-//! and the rights to fill these two and no others. Nobody has to be allowed to create a Secret for it.
+//! What the servers need to make a certificate for themselves (`--tls-self-signed`): the two objects that hold it,
+//! empty, and the rights to fill these two and no others. No one has to be allowed to create a Secret for it.
 
 use k8s_openapi::{
     api::{

@@ -20,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 use super::{CONTENT_TYPE, Metrics};
 use crate::net::{limits::ConnectionLimits, listener};
 
-/// How long the text of the metrics is good. Making it counts all that there is, and anybody who reaches the port may ask.
+/// How long the text of the metrics is good. Making it counts all that there is, and anyone who reaches the port may
+/// ask.
 const FRESH: Duration = Duration::from_millis(200);
 
 /// Says why the program cannot do its work now: one sentence each, none when it can.
@@ -33,7 +34,7 @@ pub struct Endpoint {
     pub metrics: Metrics,
     /// For `/readyz`.
     pub readiness: Readiness,
-    /// What else `/readyz` says: what somebody should see to though the program does its work.
+    /// What else `/readyz` says: what someone should see to though the program does its work.
     pub remarks: Readiness,
 }
 
@@ -49,7 +50,7 @@ impl Endpoint {
     }
 }
 
-/// Serves until cancelled, with limits of its own: whoever reaches this port cannot use up what the program needs.
+/// Serves until cancelled, with limits of its own: a client of this port cannot use up what the program needs.
 ///
 /// # Errors
 /// When the port cannot be bound.
@@ -109,7 +110,7 @@ mod tests {
         let missing = Arc::new(Mutex::new(vec!["the caches are not filled".to_owned(), "no leader".to_owned()]));
         let asked = Arc::clone(&missing);
         let readiness: Readiness = Arc::new(move || asked.lock().unwrap().clone());
-        let remarks: Readiness = Arc::new(|| vec!["somebody should look".to_owned()]);
+        let remarks: Readiness = Arc::new(|| vec!["someone should look".to_owned()]);
         let router = Endpoint { metrics: Metrics::new("controller"), readiness, remarks }.router();
         assert_eq!(
             get_text(router.clone(), "/readyz").await,
@@ -119,7 +120,7 @@ mod tests {
         missing.lock().unwrap().clear();
         assert_eq!(
             get_text(router.clone(), "/readyz").await,
-            (StatusCode::OK, "ready\nbut somebody should look\n".to_owned())
+            (StatusCode::OK, "ready\nbut someone should look\n".to_owned())
         );
         assert!(get_text(router, "/metrics").await.1.contains("certcourier_build_info"));
     }

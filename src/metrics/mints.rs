@@ -1,20 +1,20 @@
-//! Tokens that were minted, counted alike by both programs.
+//! Tokens that were issued, counted alike by both programs.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family},
 };
 
-use super::Metrics;
+use super::{Metrics, label};
 use crate::api::{Delivery, Format};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Labels {
     format: &'static str,
-    delivery: &'static str,
+    delivery: String,
 }
 
-/// Counts minted tokens. Clones share it.
+/// Counts issued tokens. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Mints(Family<Labels, Counter>);
 
@@ -22,12 +22,12 @@ impl Mints {
     /// A counter that is served with `metrics`.
     #[must_use]
     pub fn registered(metrics: &Metrics) -> Self {
-        let help = "Tokens minted into a Secret by the controller, or claimed over HTTP from the server";
+        let help = "Tokens issued into a Secret by the controller, or claimed over HTTP from the server";
         Self(metrics.register("mints", help, Family::default()))
     }
 
-    /// A token was minted.
+    /// A token was issued.
     pub fn minted(&self, format: Format, delivery: Delivery) {
-        self.0.get_or_create(&Labels { format: format.name(), delivery: delivery.name() }).inc();
+        self.0.get_or_create(&Labels { format: format.name(), delivery: label(delivery.name()) }).inc();
     }
 }

@@ -12,9 +12,9 @@ use ipnet::{IpNet, Ipv6Net};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressBlock(Ipv6Net);
 
-/// Text that is no block of addresses.
+/// Text that is not a block of addresses.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is no block of addresses: write it as 10.0.0.0/8 or fd00::/8")]
+#[error("`{0}` is not a block of addresses: write it as 10.0.0.0/8 or fd00::/8")]
 pub struct AddressBlockError(String);
 
 /// Bits before an IPv4 address that is written as IPv6.

@@ -11,8 +11,8 @@ use governor::{
     clock::{Clock, DefaultClock},
 };
 
-/// Addresses, and people, are counted by a keyed hash of 16 bits, so at most 65,536 budgets exist (some 3 MB) and nothing
-/// has to be forgotten. Two addresses share a budget with probability 1/65,536, and nobody can choose whose.
+/// Addresses, and people, are counted by a keyed hash of 16 bits, so at most 65,536 budgets exist (some 3 MB) and
+/// nothing has to be forgotten. Two addresses share a budget with probability 1/65,536, and no one can choose whose.
 pub type Bucket = u16;
 
 /// One budget for each.
@@ -37,7 +37,7 @@ impl Buckets {
 }
 
 impl Budgets {
-    /// Budgets that nobody has used yet.
+    /// Budgets that no one has used yet.
     #[must_use]
     pub fn new(per_second: u32, burst: u32, buckets: Buckets) -> Self {
         Self { each: RateLimiter::keyed(quota(per_second, burst)), buckets, clock: DefaultClock::default() }

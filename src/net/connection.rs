@@ -42,7 +42,7 @@ use super::{address::network, limits::ConnectionLimits, shares::Shares};
 /// are bytes that have nearly left.
 const MAX_UNSENT_BYTES: usize = 32 * 1024;
 
-/// How much of a request's body a client may send ahead, on one stream and on all of a connection: what nobody has read
+/// How much of a request's body a client may send ahead, on one stream and on all of a connection: what no one has read
 /// yet is kept in memory. The smallest that HTTP/2 allows for a connection, and more than a body may have.
 const RECEIVE_WINDOW_BYTES: u32 = 64 * 1024 - 1;
 
@@ -65,7 +65,7 @@ pub struct Surroundings {
     pub limits: Arc<ConnectionLimits>,
     /// The exchanges that each address may have.
     pub streams: Arc<Shares>,
-    /// Cancelled when the server is about to end.
+    /// Cancelled when the server is shutting down.
     pub closing: CancellationToken,
 }
 
@@ -97,7 +97,7 @@ where
     let mut told_to_close = false;
     loop {
         tokio::select! {
-            // What a client does wrong on the wire ends its connection; there is nobody else to tell.
+            // What a client does wrong on the wire ends its connection; there is no one else to tell.
             _ = serving.as_mut() => return,
             () = connection.closed() => return,
             () = closing.cancelled(), if !told_to_close => {
@@ -124,7 +124,7 @@ fn tick(limits: &ConnectionLimits) -> Duration {
     (shortest / 4).clamp(Duration::from_millis(50), Duration::from_secs(1))
 }
 
-/// None when the address has as many exchanges as it may. Connections of proxies, and those on which somebody was
+/// None when the address has as many exchanges as it may. Connections of proxies, and those on which someone was
 /// authenticated, are not counted.
 fn begin(
     connection: &Arc<Connection>,

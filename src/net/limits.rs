@@ -13,14 +13,14 @@ const SHARE: usize = 8;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Limits on connections")]
 pub struct ConnectionLimits {
-    /// Connections at the same time. When all are taken, one gives way to a new one: one that is quiet, or whose client
-    /// does not take its answer, of the address that has most, the oldest first. Authenticated connections give way last.
-    /// If none can give way, the new one is closed.
+    /// Connections at the same time. When all are in use, one is closed for each new one: an idle one, or one whose
+    /// client does not read its response, of the address that has most, the oldest first. Authenticated connections are
+    /// closed last. If none can be closed, the new one is.
     #[arg(long, env = "CERTCOURIER_MAX_CONNECTIONS", default_value_t = 1024, value_name = "CONNECTIONS",
         value_parser = at_least_one)]
     pub max_connections: usize,
-    /// Of these, connections of one address; an IPv6 client counts by its /64. Beyond it one of its own gives way, or the
-    /// new one is closed. Trusted proxies are exempt. Omitted: an eighth of --max-connections.
+    /// Of these, connections of one address; an IPv6 client counts by its /64. Beyond it one of its own is closed, or
+    /// the new one is. Trusted proxies are exempt. Default: an eighth of --max-connections.
     #[arg(long, env = "CERTCOURIER_MAX_CONNECTIONS_PER_ADDRESS", value_name = "CONNECTIONS", value_parser = at_least_one)]
     pub max_connections_per_address: Option<usize>,
     /// New connections per second from one address, after a burst of as many as it may have. Beyond it: closed before
@@ -37,15 +37,15 @@ pub struct ConnectionLimits {
     #[arg(long, env = "CERTCOURIER_HEADER_TIMEOUT", default_value = "10s", value_name = "DURATION",
         value_parser = positive)]
     pub header_timeout: Duration,
-    /// How long a connection may be quiet between two requests. Keep it longer than a proxy in front keeps its own.
+    /// How long a connection may be idle between two requests. Keep it longer than a proxy in front keeps its own.
     #[arg(long, env = "CERTCOURIER_IDLE_TIMEOUT", default_value = "75s", value_name = "DURATION",
         value_parser = positive)]
     pub idle_timeout: Duration,
-    /// The longest from the end of a request's header until its answer has been taken; then the connection is closed.
+    /// The longest from the end of a request's header until its response has been read; then the connection is closed.
     #[arg(long, env = "CERTCOURIER_REQUEST_TIMEOUT", default_value = "90s", value_name = "DURATION",
         value_parser = positive)]
     pub request_timeout: Duration,
-    /// How long a client may take nothing of an answer; then the connection is closed. Downloads have --stall-timeout
+    /// How long a client may read nothing of a response; then the connection is closed. Downloads have --stall-timeout
     /// instead, trusted proxies --request-timeout.
     #[arg(long, env = "CERTCOURIER_ANSWER_TIMEOUT", default_value = "5s", value_name = "DURATION",
         value_parser = positive)]
@@ -58,8 +58,8 @@ pub struct ConnectionLimits {
     #[arg(long, env = "CERTCOURIER_MAX_HTTP2_STREAMS", default_value_t = 32, value_name = "STREAMS",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub max_http2_streams: u32,
-    /// Requests at the same time on all unauthenticated connections of one address, from their header until their answer
-    /// has been taken. Beyond it: 429 without a body. Trusted proxies are exempt.
+    /// Requests at the same time on all unauthenticated connections of one address, from their header until their
+    /// response has been read. Beyond it: 429 without a body. Trusted proxies are exempt.
     #[arg(long, env = "CERTCOURIER_MAX_STREAMS_PER_ADDRESS", default_value_t = 256, value_name = "REQUESTS",
         value_parser = at_least_one)]
     pub max_streams_per_address: usize,

@@ -178,7 +178,7 @@ async fn serve_one(stream: TcpStream, tls: Option<TlsAcceptor>, surroundings: Su
     }
 }
 
-/// Errors of `accept` that concern the connection that would have been accepted, and nobody else.
+/// Errors of `accept` that concern the connection that would have been accepted, and no one else.
 fn is_one_clients_fault(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)

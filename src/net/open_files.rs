@@ -1,8 +1,8 @@
 //! How many connections fit into what the operating system lets the process have open.
 //!
 //! Programs begin with a soft limit, 1,024 in many containers, which they may raise themselves. Without that, silent
-//! clients could take every descriptor before `--max-connections` makes them give way: then nobody else gets in, and the
-//! server cannot reach the API server either.
+//! clients could take every descriptor before `--max-connections` makes them give way: then no one else gets in, and
+//! the server cannot reach the API server either.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
@@ -21,7 +21,7 @@ pub fn places(wanted: usize) -> usize {
         warn!(
             places,
             limit,
-            "--max-connections {wanted} does not fit into the limit of open files, so fewer are taken; raise it (ulimit -n)"
+            "--max-connections {wanted} exceeds the limit of open files, so fewer are accepted; raise it (ulimit -n)"
         );
     }
     places

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Counts what each has taken. Whoever holds nothing costs no memory.
+/// Counts what each has taken. An address that holds nothing costs no memory.
 #[derive(Debug)]
 pub struct Shares {
     each: usize,
@@ -14,7 +14,7 @@ pub struct Shares {
     taken: Taken,
 }
 
-/// By a keyed hash, so that nobody can choose with whom they share.
+/// By a keyed hash, so that no one can choose with whom they share.
 type Taken = Arc<Mutex<HashMap<u64, usize>>>;
 
 impl Shares {

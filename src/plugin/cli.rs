@@ -5,10 +5,9 @@ use clap::{Parser, Subcommand};
 use super::{commands, global::GlobalArgs};
 
 const AFTER: &str =
-    "Exit codes: 0 done · 1 it did not work · 2 typed wrong · 130 Ctrl-C; of `wait` and `download` also \
-3 denied, 4 expired, 5 failed.
+    "Exit codes: 0 done · 1 error · 2 usage error · 130 Ctrl-C; `wait` and `download` also return 3 denied, 4 expired, 5 failed.
 
-Your rights are those of your kubeconfig: RBAC and the admission policies see you, and so does the record.";
+Your rights are those of your kubeconfig: RBAC and the admission policies apply to you, and the record names you.";
 
 /// Take certificates out of the cluster: under policy, with approval, on the record.
 #[derive(Debug, Parser)]
@@ -27,7 +26,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// One variant and one file in `commands` for each; `run::dispatch` joins them.
+/// One variant, and one file in `commands`, for each command; `run::dispatch` joins them.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Download(Box<commands::download::DownloadArgs>),

@@ -61,7 +61,7 @@ impl Server {
         let (builder, base, way, forward) = match route {
             Route::Url { url, .. } if route::is_readable_on_the_way(&url) => {
                 return Err(PluginError::new(format!(
-                    "{url} is plain HTTP: your token and the file would cross the network readable"
+                    "{url} is plain HTTP: your token and the file would cross the network unencrypted"
                 ))
                 .next("name an https:// address with --server, or go through the API server with --port-forward"));
             }
@@ -127,7 +127,6 @@ fn client(ca: Option<&str>, limit: Duration) -> Result<reqwest::ClientBuilder, P
         .read_timeout(limit);
     let Some(pem) = ca else { return Ok(builder) };
     let certificates = Certificate::from_pem_bundle(pem.as_bytes()).ok().filter(|found| !found.is_empty());
-    let wrong =
-        || PluginError::usage("the authority of the server (--server-ca, or ca.crt) holds no certificate in PEM");
+    let wrong = || PluginError::usage("the CA of the server (--server-ca, or ca.crt) holds no PEM certificate");
     Ok(builder.tls_certs_only(certificates.ok_or_else(wrong)?))
 }

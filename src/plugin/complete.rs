@@ -2,7 +2,7 @@
 //! `kubectl certcourier`, the last one unfinished, and prints candidates and a directive.
 //!
 //! That program is this one under another name (a link), or the two lines that `kubectl certcourier completion` prints.
-//! Whatever goes wrong is silence: nobody wants an error message between two keys.
+//! Errors are silent: no one wants an error message between two keystrokes.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -49,7 +49,7 @@ enum Names {
     Contexts,
 }
 
-/// Flags of the kubeconfig that stand on the line already.
+/// Flags of the kubeconfig that are on the line already.
 #[derive(Parser)]
 struct Globals {
     #[command(flatten)]

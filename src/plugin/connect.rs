@@ -31,11 +31,11 @@ pub struct Connection {
     pub clients: Clients,
     /// The namespace to work in: `-n`, else the context's.
     pub namespace: String,
-    /// Whether calls are made in somebody else's name.
+    /// Whether calls are made in someone else's name.
     pub impersonating: bool,
 }
 
-/// Reads the kubeconfig and prepares clients. Runs its exec plugin, if it names one; calls nobody else.
+/// Reads the kubeconfig and prepares clients. Runs its exec plugin, if it names one; calls no one else.
 pub async fn connect(args: &GlobalArgs) -> Result<Connection, PluginError> {
     let mut config = config(args).await?;
     impersonate(&mut config.auth_info, args);
@@ -61,7 +61,7 @@ async fn config(args: &GlobalArgs) -> Result<Config, PluginError> {
                 .next("set KUBECONFIG or --kubeconfig"));
         }
         return Config::incluster().map_err(|_| {
-            PluginError::new("there is no kubeconfig, and this is no pod").next("set KUBECONFIG or --kubeconfig")
+            PluginError::new("there is no kubeconfig, and this is not a pod").next("set KUBECONFIG or --kubeconfig")
         });
     };
     let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();

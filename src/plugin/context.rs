@@ -156,14 +156,14 @@ impl Ctx {
         ))
     }
 
-    /// Shows a whole text on standard error, unless `--quiet`; whoever made it has taken care of control characters.
+    /// Shows a whole text on standard error, unless `--quiet`; its author has taken care of control characters.
     pub fn show(&self, text: &str) {
         if !self.global.quiet {
             let _ = io::stderr().write_all(text.as_bytes());
         }
     }
 
-    /// What to tell whoever interrupts the command now: how to go on.
+    /// What to say when the command is interrupted now: how to go on.
     pub fn resume_by(&self, how: impl Into<String>) {
         if let Ok(mut resume) = self.resume.lock() {
             *resume = Some(how.into());

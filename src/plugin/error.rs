@@ -16,7 +16,7 @@ pub enum Exit {
     Failure = 1,
     /// It was typed wrong; nothing was tried.
     Usage = 2,
-    /// Somebody denied the request.
+    /// Someone denied the request.
     Denied = 3,
     /// The request expired.
     Expired = 4,
@@ -56,7 +56,7 @@ impl PluginError {
         Self { exit, words: words.into(), next: None }
     }
 
-    /// The output is closed: whoever reads it has seen enough, and needs no words.
+    /// The output is closed: its reader has seen enough, and needs no message.
     pub fn quiet() -> Self {
         Self::new("")
     }
@@ -106,10 +106,10 @@ impl From<ApiError> for PluginError {
         let plain = Self::new(format!("cannot {error}: {cause}"));
         match failure {
             _ if no_kind => plain.next("certcourier is not installed in this cluster: is --context the right one?"),
-            _ if unauthorized => plain.next("the API server does not know you any more: sign in again"),
+            _ if unauthorized => plain.next("the API server no longer accepts your credentials: sign in again"),
             Failure::Forbidden => plain.next(
-                "ask for a role in this namespace: ClusterRole certcourier-viewer looks, -downloader and -operator take \
-                 files out, -approver votes, -auditor reads receipts",
+                "ask for a role in this namespace: ClusterRole certcourier-viewer to read, -downloader and -operator \
+                 to download, -approver to vote, -auditor to read receipts",
             ),
             Failure::Throttled(_) => plain.next("the API server is busy: try again in a moment"),
             Failure::Unavailable => plain.next("does `kubectl version` answer? --request-timeout waits longer"),
@@ -140,7 +140,7 @@ impl From<&AuthError> for PluginError {
             }
             AuthError::AuthExecRun { out, .. } => {
                 let complaint = String::from_utf8_lossy(&out.stderr);
-                let last = complaint.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no word why");
+                let last = complaint.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no reason given");
                 format!("the credential plugin of the kubeconfig failed ({}): {last}", out.status)
             }
             AuthError::AuthExecParse(_) => {

@@ -127,7 +127,7 @@ async fn interrupted() {
 fn interruption(ctx: &Ctx) -> PluginError {
     match ctx.resume() {
         Some(how) => PluginError::with_exit(Exit::Interrupted, "interrupted").next(how),
-        None => PluginError::with_exit(Exit::Interrupted, "interrupted; nothing was begun"),
+        None => PluginError::with_exit(Exit::Interrupted, "interrupted; nothing was started"),
     }
 }
 

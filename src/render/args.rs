@@ -29,7 +29,7 @@ pub struct RenderArgs {
     /// The private key, PEM (`tls.key`): for key, pkcs12, combined and zip.
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(super) key: Option<PathBuf>,
-    /// The authority's certificates, PEM (`ca.crt`): for ca.
+    /// The CA's certificates, PEM (`ca.crt`): for ca.
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(super) ca: Option<PathBuf>,
     /// One environment of der-zip and its certificate file; give it once for each, instead of --cert.
@@ -44,7 +44,7 @@ pub struct RenderArgs {
     /// Rounds of the key derivation of PKCS#12.
     #[arg(long, value_name = "N", default_value_t = Pkcs12Options::default().iterations)]
     pub(super) iterations: u32,
-    /// What importers show for the key of PKCS#12. Omitted: --name.
+    /// What importers show for the key of PKCS#12. Default: --name.
     #[arg(long, value_name = "TEXT")]
     pub(super) friendly_name: Option<String>,
     /// The passphrase of pkcs12 and zip: the content of this file without its last line end; `-` reads standard input,

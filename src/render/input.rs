@@ -19,7 +19,7 @@ pub(super) enum InputError {
     Read { path: PathBuf, source: io::Error },
     #[error("standard input can be read once: give `-` to one option, and a file to the others")]
     SeveralFromStandardInput,
-    // There is nobody here who would generate one, as the common message offers.
+    // There is no one here who would generate one, as the common message offers.
     #[error("--passphrase-file: there is no passphrase in it: write one there, such as `openssl rand -hex 16` makes")]
     EmptyPassphrase,
     #[error("--passphrase-file: {0}")]
@@ -63,7 +63,7 @@ pub(super) fn passphrase(path: &Path) -> Result<Passphrase, InputError> {
 
 fn typed() -> io::Result<Result<Zeroizing<Vec<u8>>, InputError>> {
     let ask = |prompt| rpassword::prompt_password(prompt).map(|text| Zeroizing::new(text.into_bytes()));
-    let (first, again) = (ask("Passphrase of the file: ")?, ask("The same again: ")?);
+    let (first, again) = (ask("Passphrase of the file: ")?, ask("Repeat passphrase: ")?);
     Ok(if first == again { Ok(first) } else { Err(InputError::Differ) })
 }
 

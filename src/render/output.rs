@@ -44,7 +44,7 @@ pub(super) fn write(path: &Path, bytes: &[u8], holds_key: bool, force: bool) -> 
     })
 }
 
-/// The cause alone: tempfile adds the path of a file that nobody asked for.
+/// The cause alone: tempfile adds the path of a file that no one asked for.
 fn without_its_path(error: &io::Error) -> io::Error {
     match error.kind() {
         kind @ io::ErrorKind::NotFound => io::Error::new(kind, "there is no such folder; create it first"),

@@ -1,8 +1,9 @@
 //! What people and programs do with their own Kubernetes bearer token: mint, claim, approve, deny, revoke, look.
 //!
 //! The caller's token goes to the API server for everything that is done on the caller's behalf, so RBAC, admission and
-//! the cluster's audit log see the person. The operator's own rights are used for two things only, and only after the API
-//! server has said that this caller may have them done: to gather the facts of a decision, and to write a claimed token.
+//! the cluster's audit log see the person. The operator's own rights are used for two things only, and only after the
+//! API server has said that this caller may have them done: to gather the facts of a decision, and to write a claimed
+//! token.
 //!
 //! # Layout
 //! As the paths: [`certificates`], [`requests`] and [`receipts`] each say what is shown of one, and have a file for each

@@ -54,16 +54,16 @@ pub struct ServerArgs {
     #[arg(long, env = "CERTCOURIER_TLS_SELF_SIGNED", value_delimiter = ',', value_name = "NAMES",
         conflicts_with_all = ["tls_cert", "tls_key"])]
     pub tls_self_signed: Vec<Name>,
-    /// How long each certificate of --tls-self-signed is good, at most a year.
+    /// How long each certificate of --tls-self-signed is valid, at most a year.
     #[arg(long, env = "CERTCOURIER_TLS_SELF_SIGNED_LIFETIME", default_value = "2160h", value_name = "DURATION",
         value_parser = serving_lifetime)]
     pub tls_self_signed_lifetime: Duration,
-    /// How often both files, or the Secret, are looked at; a changed pair serves new connections, a broken one leaves the
-    /// old in use.
+    /// How often both files, or the Secret, are checked; a changed pair is used for new connections, a broken one
+    /// leaves the old one in use.
     #[arg(long, env = "CERTCOURIER_TLS_RELOAD_INTERVAL", default_value = "5s", value_name = "DURATION",
         value_parser = positive)]
     pub tls_reload_interval: Duration,
-    /// Serve plain HTTP: tokens, files and keys cross the network readable. Only where something in front of this
+    /// Serve plain HTTP: tokens, files and keys cross the network unencrypted. Only where something in front of this
     /// server does TLS.
     #[arg(long, env = "CERTCOURIER_INSECURE_HTTP", conflicts_with_all = ["tls_cert", "tls_key", "tls_self_signed"])]
     pub insecure_http: bool,
@@ -73,29 +73,29 @@ pub struct ServerArgs {
     #[arg(long, env = "CERTCOURIER_TRUSTED_PROXIES", value_delimiter = ',', value_name = "BLOCKS")]
     pub trusted_proxies: Vec<AddressBlock>,
     /// The one header in which the trusted proxies name the client. They must set it themselves: the other header may
-    /// come from anybody and is never read.
+    /// come from anyone and is never read.
     #[arg(long, env = "CERTCOURIER_CLIENT_ADDRESS_HEADER", value_enum, default_value_t, value_name = "HEADER")]
     pub client_address_header: ClientAddressHeader,
-    /// The operator's own namespace: the guard's state lives here. Omitted: the pod's, or the kubeconfig's.
+    /// The operator's own namespace: the guard's state lives here. Default: the pod's, or the kubeconfig's.
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
     pub namespace: Option<String>,
-    /// The namespaces whose requests are served, such as `payments,web`. Omitted: all of the cluster, which needs the
+    /// The namespaces whose requests are served, such as `payments,web`. Default: all of the cluster, which needs the
     /// roles bound cluster-wide.
     #[arg(long, env = "CERTCOURIER_WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACES")]
     pub watch_namespaces: Vec<String>,
-    /// The operator's own policy, a ceiling that no namespace can pass: YAML with the fields of `kubectl explain
-    /// ccpol.spec`. A mistake in it stops the start. Give the controller the same file.
+    /// The cluster policy, a ceiling for every namespace: YAML with the fields of `kubectl explain
+    /// ccpol.spec`. An error in it prevents the start. Give the controller the same file.
     #[arg(long, env = "CERTCOURIER_CLUSTER_POLICY", value_name = "FILE")]
     pub cluster_policy: Option<PathBuf>,
-    /// Where people reach this server, such as `https://certs.example.com`: it begins the links in answers. Omitted: the
-    /// host that the caller used, where the serving certificate names it; else links are paths. Give the controller the
-    /// same.
+    /// Where people reach this server, such as `https://certs.example.com`: it begins the links in answers. Default:
+    /// the host that the caller used, where the serving certificate names it; else links are paths. Give the controller
+    /// the same.
     #[arg(long, env = "CERTCOURIER_EXTERNAL_URL", value_name = "URL", value_parser = external_url::parse)]
     pub external_url: Option<String>,
-    /// Name of this cluster, for receipts and the audit record. Omitted: they name none. Give the controller the same.
+    /// Name of this cluster, for receipts and the audit record. Default: none. Give the controller the same.
     #[arg(long, env = "CERTCOURIER_CLUSTER_NAME", value_name = "NAME", value_parser = cluster_name)]
     pub cluster_name: Option<String>,
-    /// Name of this replica, for Events. Omitted: the host's.
+    /// Name of this replica, for Events. Default: the host's.
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pub instance: Option<String>,
     /// The guard over the admission policies.
@@ -146,17 +146,17 @@ impl ServerArgs {
     }
 }
 
-/// What is taken for proof that the admission policies stand. Without it no format with a key leaves.
+/// What counts as proof that the admission policies are in force. Without it no format with a key is released.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Guard")]
 pub struct GuardArgs {
     /// User name of the controller as the API server knows it, such as
-    /// system:serviceaccount:certcourier-system:controller. It stands in the admission policies, which are compared.
-    /// Omitted: the server's own, as when both run in one pod.
+    /// system:serviceaccount:certcourier-system:controller. The admission policies contain it, and the guard compares
+    /// them. Default: the server's own, as when both run in one pod.
     #[arg(long, env = "CERTCOURIER_CONTROLLER_USER", value_name = "USER")]
     pub controller_user: Option<String>,
     /// How old the controller's last probe of the admission policies may be. Beyond it: 503 for formats with a key, and
-    /// the token stays good.
+    /// the token stays valid.
     #[arg(long, env = "CERTCOURIER_GUARD_MAX_AGE", default_value = "60s", value_name = "DURATION",
         value_parser = positive)]
     pub guard_max_age: Duration,
@@ -193,22 +193,22 @@ pub struct RequestLimits {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Limits on deliveries")]
 pub struct DeliveryLimits {
-    /// Downloads under way at the same time, from the moment their token was found good. Beyond it: 503, and the token
-    /// stays good.
+    /// Downloads in progress at the same time, from the moment their token was found valid. Beyond it: 503, and the
+    /// token stays valid.
     #[arg(long, env = "CERTCOURIER_MAX_DELIVERIES", default_value_t = 256, value_name = "DOWNLOADS",
         value_parser = at_least_one)]
     pub max_deliveries: usize,
     /// Of these, downloads for one requester, and downloads to one client address. Beyond it: 503, and the token stays
-    /// good. Omitted: an eighth of --max-deliveries.
+    /// valid. Default: an eighth of --max-deliveries.
     #[arg(long, env = "CERTCOURIER_MAX_DELIVERIES_EACH", value_name = "DOWNLOADS", value_parser = at_least_one)]
     pub max_deliveries_each: Option<usize>,
     /// Files that are made at the same time. Default: one for each processor.
     #[arg(long, env = "CERTCOURIER_MAX_RENDERS", value_name = "FILES", value_parser = at_least_one)]
     pub max_renders: Option<usize>,
-    /// Files that may wait to be made. Beyond it: 503, and the token stays good.
+    /// Files that may wait to be made. Beyond it: 503, and the token stays valid.
     #[arg(long, env = "CERTCOURIER_MAX_WAITING_RENDERS", default_value_t = 256, value_name = "FILES")]
     pub max_waiting_renders: usize,
-    /// How old the facts may be on which a delivery was decided when it begins. Beyond it: 503, and the token stays good.
+    /// How old the facts behind a decision may be when the delivery begins. Beyond it: 503, and the token stays valid.
     #[arg(long, env = "CERTCOURIER_DECISION_TIMEOUT", default_value = "5s", value_name = "DURATION",
         value_parser = positive)]
     pub decision_timeout: Duration,
@@ -220,7 +220,7 @@ pub struct DeliveryLimits {
     #[arg(long, env = "CERTCOURIER_STREAM_TIMEOUT", default_value = "45s", value_name = "DURATION",
         value_parser = stream_timeout)]
     pub stream_timeout: Duration,
-    /// How long a client may take nothing of its file. Beyond it the delivery is Aborted, which is final.
+    /// How long a client may read nothing of its file. Beyond it the delivery is Aborted, which is final.
     #[arg(long, env = "CERTCOURIER_STALL_TIMEOUT", default_value = "10s", value_name = "DURATION",
         value_parser = positive)]
     pub stall_timeout: Duration,

@@ -1,6 +1,6 @@
 //! The download routes: a token in, a file out, once.
 //!
-//! Here is what HTTP adds to a redemption: where the token stands in a request, and the many ways in which browsers,
+//! Here is what HTTP adds to a redemption: where the token is in a request, and the many ways in which browsers,
 //! proxies and link previews ask without meaning to download. None of those that can be told consumes anything.
 
 mod intent;
@@ -68,7 +68,8 @@ struct DownloadBody {
             (Vec<u8> = "application/x-pem-file"), (Vec<u8> = "application/x-pkcs12"), (Vec<u8> = "application/zip"),
             (String = "text/html"),
         )),
-        (status = 400, description = "`bad_request`: a Range for less than the whole file, or prefetching; the token is still good"),
+        (status = 400, description = "`bad_request`: a Range for less than the whole file, or prefetching; the token \
+          is still valid"),
         (status = 401, description = "`unauthorized`: the token is bound to its requester, whose bearer token is missing"),
         (status = 403, description = "`forbidden`, `key_export_disabled`, `format_not_allowed`, `approval_required`"),
         (status = 404, description = "`token_unknown`"),
@@ -141,7 +142,7 @@ async fn download_by_body(
     tag = "downloads",
     params(("token" = String, Path, description = "The token, `ccd_…`")),
     responses(
-        (status = 200, description = "Where its request stands, and whether it can be used", body = TokenStatus),
+        (status = 200, description = "The phase of its request, and whether it can be used", body = TokenStatus),
         (status = 404, description = "`token_unknown`"),
     ),
 )]
@@ -182,6 +183,6 @@ impl<S: Sync> FromRequestParts<S> for Redeemer {
 
 fn token_of_path(path: Result<Path<String>, PathRejection>) -> Result<Token, ServerError> {
     let Path(text) =
-        path.map_err(|_| token_input::unknown("this path holds no token: copy the link whole").malformed())?;
+        path.map_err(|_| token_input::unknown("this path holds no token: copy the whole link").malformed())?;
     token_input::parse(&Zeroizing::new(text)).map_err(ServerError::malformed)
 }

@@ -1,4 +1,4 @@
-//! Whether a key may leave now, as far as the admission policies are concerned. Every server looks for itself.
+//! Whether a key may be released now, as far as the admission policies are concerned. Every server checks for itself.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Calls nobody before it is asked.
+    /// Calls no one before it is asked.
     #[must_use]
     pub fn new(clients: Clients, namespace: Option<&str>, args: &GuardArgs) -> Self {
         let namespace = namespace.unwrap_or_else(|| clients.default_namespace()).to_owned();

@@ -9,7 +9,7 @@ use prometheus_client::{
 
 use super::{http::error::ErrorCode, net::rate_limit::Limited};
 use crate::{
-    metrics::{Metrics, Mints},
+    metrics::{Metrics, Mints, label},
     net::counters::ConnectionCounters,
 };
 
@@ -24,7 +24,7 @@ struct ByCode {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByFormatAndOutcome {
     format: &'static str,
-    outcome: &'static str,
+    outcome: String,
 }
 
 /// How a redemption ended, as far as its answer's head says.
@@ -62,7 +62,7 @@ impl ServerMetrics {
             replays: metrics.register("token_replays", "Tokens presented after they were used", Counter::default()),
             redemptions: metrics.register(
                 "redemption_duration_seconds",
-                "From a presented token to the beginning of the answer",
+                "Time from a presented token to the start of the response",
                 redemptions,
             ),
             mints: Mints::registered(metrics),
@@ -72,7 +72,7 @@ impl ServerMetrics {
     /// Serves who had to wait, and which connections were turned away, with `metrics`.
     pub fn observe_limits(metrics: &Metrics, limited: Limited, connections: &ConnectionCounters) {
         let _ = metrics.register("rate_limited", "Requests that had to wait, by whose budget was used up", limited);
-        let help = "Connections turned away, or closed for want of movement or room, by why";
+        let help = "Connections refused, or closed because they were idle or room was needed, by reason";
         let _ = metrics.register("connections_ended", help, connections.metric());
     }
 
@@ -81,9 +81,9 @@ impl ServerMetrics {
         self.refusals.get_or_create(&ByCode { code: code.name() }).inc();
     }
 
-    /// A file was sent, or its sending was broken off.
+    /// A file was sent, or its sending was broken off. `outcome` is the API's name of it.
     pub fn downloaded(&self, format: &'static str, outcome: &'static str) {
-        self.downloads.get_or_create(&ByFormatAndOutcome { format, outcome }).inc();
+        self.downloads.get_or_create(&ByFormatAndOutcome { format, outcome: label(outcome) }).inc();
     }
 
     /// A used token was presented again.
@@ -113,7 +113,7 @@ mod tests {
         let text = metrics.text();
         for line in [
             "certcourier_refusals_total{code=\"token_used\"} 1",
-            "certcourier_downloads_total{format=\"fullchain\",outcome=\"Delivered\"} 1",
+            "certcourier_downloads_total{format=\"fullchain\",outcome=\"delivered\"} 1",
             "certcourier_token_replays_total 1",
             "certcourier_redemption_duration_seconds_count{result=\"delivered\"} 1",
         ] {

@@ -23,7 +23,7 @@ impl ApiServerSeen {
     /// Asks for ever.
     pub async fn keep_asking(&self, state: Arc<ServerState>) {
         loop {
-            // Everybody may ask for the version, so this needs no right of its own.
+            // Everyone may ask for the version, so this needs no right of its own.
             if state.clients.reads().apiserver_version().await.is_ok() {
                 self.saw(Instant::now());
             }

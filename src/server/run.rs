@@ -116,7 +116,7 @@ async fn supervise(args: &ServerArgs, state: Arc<ServerState>, metrics: Metrics)
     finish_outcomes(&state).await;
     state.audit.end(AUDIT_GRACE).await;
     quit.cancel();
-    info!("the server has ended");
+    info!("the server has stopped");
     ended
 }
 
@@ -133,13 +133,14 @@ async fn serve(
     let Some(source) = source(args, &state) else {
         let listener = bind()?;
         serving.cancel();
-        warn!(address = %shown(&listener), "the API is served over plain HTTP: whoever can listen can read keys");
+        warn!(address = %shown(&listener), "the API is served over plain HTTP: anyone who can read the traffic can \
+          read keys");
         accept(args, listener, None, app, stop).await;
         return Ok(());
     };
     let Some(certificate) = certificate(source, &stop).await? else { return Ok(()) };
     let tls = certificate.server_config()?;
-    // Set once: nobody is served before.
+    // Set once: no one is served before.
     let _ = state.own_names.set(certificate.names());
     let listener = bind()?;
     serving.cancel();
@@ -225,7 +226,7 @@ fn readiness(
             missing.push("the API is not served yet: the log says what the certificate lacks".to_owned());
         }
         if stop.is_cancelled() {
-            missing.push("the server is about to end".to_owned());
+            missing.push("the server is shutting down".to_owned());
         }
         missing.extend(seen.missing());
         missing.extend(process::clock_is_off(&clock));

@@ -74,7 +74,7 @@ pub struct DeliveryPlace {
 }
 
 impl ServerState {
-    /// The state of a server with these flags that tells nobody anything yet. Must be called within a tokio runtime.
+    /// The state of a server with these flags that tells no one anything yet. Must be called within a tokio runtime.
     #[must_use]
     pub fn new(args: &ServerArgs, clients: Clients, operator_policy: Option<NamedPolicy>, metrics: &Metrics) -> Self {
         let events = Events::new(clients.writes().clone(), "certcourier.io/server", args.instance_name());
@@ -118,7 +118,7 @@ impl ServerState {
     }
 
     /// The namespace in which a token's request is looked up. For one that is not served it is another one, so that the
-    /// lookup takes as long and fails as it would there; what it finds is then nobody's.
+    /// lookup takes as long and fails as it would there; what it finds is then no one's.
     pub(super) fn looked_up_in<'a>(&'a self, namespace: &'a str) -> &'a str {
         if self.serves(namespace) { namespace } else { self.namespaces.first().map_or(namespace, String::as_str) }
     }
@@ -134,8 +134,9 @@ impl ServerState {
         if self.serves(namespace) {
             return Ok(());
         }
-        let words =
-            format!("project {namespace} is not served here (--watch-namespaces): ask whoever runs this server");
+        let words = format!(
+            "project {namespace} is not served here (--watch-namespaces): ask the administrator of this server"
+        );
         Err(ServerError::new(ErrorCode::NotFound, words))
     }
 
@@ -151,8 +152,8 @@ impl ServerState {
         };
         place().ok_or_else(|| {
             self.rates.count(Tier::deliveries);
-            let words = "too many downloads are under way, altogether, to your address or for this requester; nothing \
-                         was delivered and the token is still good: try again";
+            let words = "too many downloads are in progress, altogether, to your address or for this requester; \
+                         nothing was delivered and the token is still valid: try again";
             ServerError::new(ErrorCode::Unavailable, words).retry_after(std::time::Duration::from_secs(1))
         })
     }

@@ -46,9 +46,9 @@ async fn whoever_names_a_secret_must_be_allowed_to_get_it() {
     let status = json!({"status": {"observedGeneration": 1}});
     let cases = vec![
         case("one's own Secret", person("dave"), place.create(own.clone()), Allowed),
-        case("another Secret", person("dave"), place.create(certificate("c2", &[("p", "root-ca")])), refused("environment p refers to Secret root-ca, which user dave may not get")),
+        case("another Secret", person("dave"), place.create(certificate("c2", &[("p", "root-ca")])), refused("environment p refers to Secret root-ca, which user dave is not allowed to get")),
         case("another Secret beside one's own", person("dave"), place.create(certificate("c2", &[("p", "dave-tls"), ("q", "root-ca")])), refused("environment q refers to Secret root-ca")),
-        case("one that may be read nowhere in this namespace", person("frank"), place.create(own.clone()), refused("user frank may not get")),
+        case("one that may be read nowhere in this namespace", person("frank"), place.create(own.clone()), refused("user frank is not allowed to get")),
         case("an update to another Secret", person("dave"), place.merge("c1", environments(json!([{"name": "p", "secretRef": {"name": "other"}}]))), refused("Secret other")),
         case("an update of the keys, without the right", person("frank"), place.merge("c1", environments(json!([{"name": "p", "secretRef": {"name": "dave-tls", "keys": {"certificate": "x"}}}]))), refused("Secret dave-tls")),
         case("another name for the environment, without the right", person("frank"), place.merge("c1", environments(json!([{"name": "harmless", "secretRef": {"name": "dave-tls"}}]))), refused("environment harmless refers to Secret dave-tls")),
@@ -67,7 +67,8 @@ async fn whoever_names_a_secret_must_be_allowed_to_get_it() {
         case("the probe label, added later", person("frank"), place.label("c1", "certcourier.io/guard-probe", "x"), refused("guard probe")),
         case("the controller writes the status", CONTROL, place.update("c1/status", status.clone()), Allowed),
         case("the server writes the status", SERVE, place.update("c1/status", status.clone()), Forbidden("cannot update resource")),
-        case("the administrator writes the status", Who::Admin, place.update("c1/status", status), refused("the status of a Certificate is written by the certcourier controller alone")),
+        case("the administrator writes the status", Who::Admin, place.update("c1/status", status), refused("only the \
+          certcourier controller writes the status of a Certificate")),
         case("the controller changes the spec", CONTROL, place.update("c1", environments(json!([]))), Forbidden("cannot update resource")),
         case("the garbage collector takes a finalizer away", kubernetes("generic-garbage-collector"), place.merge("c1", json!({"metadata": {"finalizers": null}})), Allowed),
         case("a default that is no environment", person("frank"), place.merge("c1", json!({"spec": {"defaultEnvironment": "x"}})), Invalid("defaultEnvironment must be the name of one of spec.environments")),

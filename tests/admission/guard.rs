@@ -93,7 +93,7 @@ async fn the_guards_state_is_the_controllers() {
     let home = Place::core(HOME, "configmaps");
     let elsewhere = Place::core(&ns, "configmaps");
     let state = |name: &str, value: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"state": value}});
-    let refused = || Refused(GUARD_STATE, "the guard's state is written by the certcourier controller alone");
+    let refused = || Refused(GUARD_STATE, "only the certcourier controller writes the guard's state");
     let guard = "certcourier-guard";
     let cases = vec![
         case("the administrator makes it up", Who::Admin, home.create(state(guard, "Intact")), refused()),

@@ -105,13 +105,13 @@ async fn a_request_says_only_what_has_a_meaning() {
             "a passphrase for a file that has none",
             person("alice"),
             ask(json!({"format": "cert", "passphraseSecretRef": {"name": "alice-p12", "key": "p"}})),
-            Invalid("passphraseSecretRef has a meaning for formats pkcs12 and zip only"),
+            Invalid("passphraseSecretRef applies to formats pkcs12 and zip only"),
         ),
         case(
             "PKCS#12 options for PEM",
             person("alice"),
             ask(json!({"format": "key", "pkcs12": {"profile": "Legacy"}})),
-            Invalid("pkcs12 has a meaning for formats pkcs12 and zip only"),
+            Invalid("pkcs12 applies to formats pkcs12 and zip only"),
         ),
         case(
             "an environment for all environments",
@@ -142,7 +142,7 @@ async fn a_request_says_only_what_has_a_meaning() {
             "a deadline beyond every calendar",
             person("alice"),
             ask(json!({"format": "cert", "deadline": "9999-12-31T23:59:59Z"})),
-            Invalid("deadline must lie before the year 9999"),
+            Invalid("deadline must be before the year 9999"),
         ),
         case(
             "a deadline whose offset is none",
@@ -309,7 +309,7 @@ async fn kubectl_shows_what_people_look_for() {
     assert!(!selected.contains("r1"), "{selected}");
     shows(&["-n", &ns, "get", "certcourier"], &["downloadrequest.certcourier.io/r1"]).await;
     shows(&["api-resources", "--api-group=certcourier.io"], &["ccert", "ccpol", "dlr", "dlrc"]).await;
-    shows(&["explain", "dlr.spec.tokenTTL"], &["How long a token shall live", "Omitted"]).await;
+    shows(&["explain", "dlr.spec.tokenTTL"], &["How long the token is valid", "Default"]).await;
     shows(&["explain", "ccpol.spec.approval.approvals"], &["How many distinct people must approve"]).await;
     let mut unknown = by(&alice, &ns, "r3", "cert");
     unknown.path.push_str("?fieldValidation=Strict");

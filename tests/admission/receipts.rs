@@ -50,7 +50,7 @@ async fn a_receipt_is_written_once_by_the_server_and_ended_by_the_controller() {
             "the administrator writes one",
             Who::Admin,
             place.create(receipt("x2", "a")),
-            refused("written by the certcourier server alone"),
+            refused("only the certcourier server creates receipts"),
         ),
         case(
             "the controller writes one",
@@ -100,7 +100,7 @@ async fn a_receipt_is_written_once_by_the_server_and_ended_by_the_controller() {
             "the administrator writes the outcome",
             Who::Admin,
             place.update("x1/status", outcome("Delivered")),
-            refused("the outcome of a delivery is written by certcourier alone"),
+            refused("only certcourier writes the outcome of a delivery"),
         ),
         case(
             "an auditor writes the outcome",
@@ -131,13 +131,13 @@ async fn a_receipt_is_written_once_by_the_server_and_ended_by_the_controller() {
             "the administrator deletes it",
             Who::Admin,
             place.delete("x1"),
-            refused("deleted by the certcourier controller alone"),
+            refused("only the certcourier controller deletes"),
         ),
         case(
             "the administrator deletes all of them",
             Who::Admin,
             place.delete_all(),
-            refused("deleted by the certcourier controller alone"),
+            refused("only the certcourier controller deletes"),
         ),
         case("the server deletes it", SERVE, place.delete("x1"), Forbidden("cannot delete resource")),
         case("an auditor deletes it", person("erin"), place.delete("x1"), Forbidden("cannot delete resource")),

@@ -116,7 +116,7 @@ async fn asking_needs_the_verb_of_the_format_and_the_right_to_what_is_named() {
             "a passphrase Secret that the requester may not get",
             person("alice"),
             with(&alice, &ns, "a3", secret("db")),
-            Refused(REQUESTS, "user alice may not get Secret db, which spec.passphraseSecretRef names"),
+            Refused(REQUESTS, "user alice is not allowed to get Secret db, which spec.passphraseSecretRef names"),
         ),
         case(
             "a passphrase Secret that the requester may get",
@@ -244,7 +244,7 @@ async fn only_the_requester_changes_metadata_and_anyone_with_patch_may_revoke() 
     let ns = session.namespace("metadata").await;
     let place = Place::of(&ns, "downloadrequests");
     let alice = session.identity(&person("alice")).await;
-    let only = "only the requester changes this request's metadata";
+    let only = "only the requester may change this request's metadata";
     let stays = "a revoked request stays revoked";
     let finalizers = |list: Value| place.merge("m1", json!({"metadata": {"finalizers": list}}));
     let owner = existing_owner(&session, &ns).await;
@@ -366,7 +366,7 @@ async fn a_request_that_is_being_deleted_can_go_and_nothing_more() {
             "somebody else asks for a token meanwhile",
             person("bob"),
             place.annotate("g1", MINT, "now"),
-            Refused(REQUESTS, "only the requester changes this request's metadata"),
+            Refused(REQUESTS, "only the requester may change this request's metadata"),
         ),
         case(
             "somebody else takes the finalizer away",

@@ -130,7 +130,7 @@ async fn a_vote_is_still_not_the_operators(sidecar: &Sidecar) {
     live["status"]["approvals"] = json!([{"username": OPERATOR, "digest": "d", "decision": "Approve", "reason": "x"}]);
     let voted = sidecar.operator(&Call::new(axum::http::Method::PUT, &path, live)).await;
     assert_eq!(voted.refused_by(), Some(VOTES), "{voted:?}");
-    assert!(voted.message().contains("the operator may not write status.approvals"), "{voted:?}");
+    assert!(voted.message().contains("the operator must not write status.approvals"), "{voted:?}");
 }
 
 /// Its own namespace is none of those it works in: the rights to probe are a Role there.

@@ -66,7 +66,7 @@ async fn a_request_is_deleted_by_its_requester_and_by_administrators_alone() {
             "or asks for another token",
             impersonated(CI, &[]),
             place.annotate("d7", MINT, "1"),
-            Refused(REQUESTS, "only the requester changes this request's metadata"),
+            Refused(REQUESTS, "only the requester may change this request's metadata"),
         ),
         case("its own ServiceAccount does", person(CI), place.annotate("d7", MINT, "1"), Allowed),
         case("and deletes it", person(CI), place.delete("d7"), Allowed),

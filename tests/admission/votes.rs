@@ -16,7 +16,7 @@ use crate::{
 
 const OWN: &str = "the vote must be your own, for what is under review now, and with a reason";
 const APPENDED: &str = "append exactly one vote to status.approvals and change none";
-const NOTHING_ELSE: &str = "a voter changes nothing of status but approvals";
+const NOTHING_ELSE: &str = "a voter must change nothing in status but approvals";
 
 fn vote(username: &str, digest: &str, decision: &str) -> Value {
     json!({"username": username, "digest": digest, "decision": decision, "reason": "looks right"})
@@ -226,13 +226,13 @@ async fn a_vote_is_ones_own_for_what_is_under_review_now() {
             "the controller approves",
             CONTROL,
             b.update_with_vote(vote("bob", "d1", "Approve")),
-            refused("the operator may not write status.approvals"),
+            refused("the operator must not write status.approvals"),
         ),
         case(
             "the server approves",
             SERVE,
             b.update_with_vote(vote("bob", "d1", "Approve")),
-            refused("the operator may not write status.approvals"),
+            refused("the operator must not write status.approvals"),
         ),
         case("a vote with one's own uid", person("bob"), with_field("uid", "uid-bob"), Allowed),
         case("the same vote again", person("bob"), b.append(vote("bob", "d1", "Approve")), Invalid("Duplicate value")),

@@ -138,7 +138,7 @@ async fn rights_that_are_missing_are_named_and_granted(stage: &Stage, world: &Wo
     let blind = doctor(&alice.kubeconfig, &arguments);
     assert_eq!(blind.code, 2, "{}", blind.stdout);
     for words in [
-        "Could not be looked at:",
+        "Could not be checked:",
         "missing right: list clusterrolebindings.rbac.authorization.k8s.io",
         "missing right: list validatingadmissionpolicies.admissionregistration.k8s.io",
         &format!("missing right: list rolebindings.rbac.authorization.k8s.io in namespace {}", world.namespace),
@@ -151,7 +151,7 @@ async fn rights_that_are_missing_are_named_and_granted(stage: &Stage, world: &Wo
     // What she could not look at comes first. Her own namespace's Certificates she may see.
     assert!(blind.stdout.starts_with("INCOMPLETE: 11 of 13 checks could not be made."), "{}", blind.stdout);
     assert!(!blind.stdout.contains("No findings."), "{}", blind.stdout);
-    for words in ["(1 Certificate)", "Nothing was found in what could be looked at."] {
+    for words in ["(1 Certificate)", "Nothing was found in what could be checked."] {
         assert!(blind.stdout.contains(words), "{words}: {}", blind.stdout);
     }
     let widest =

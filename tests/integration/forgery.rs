@@ -253,7 +253,7 @@ async fn so_is_the_record_while_nobody_leads(siege: &Siege<'_>) {
     siege.stage.servers[1].start_and_wait().await;
     let thief = Thief::with(world, vec![token.clone()], &["robbed"]);
     assert_eq!(certcourier::cluster::guard::live(&world.admin).await.unwrap().epoch(), epoch, "it was foretold");
-    siege.no_key_leaves(&token, "anybody may have made it up").await;
+    siege.no_key_leaves(&token, "anyone could have forged it").await;
 
     siege.stage.controller.start_and_wait().await;
     let after = siege.until_intact_again(&siege.stage.guard().await).await;

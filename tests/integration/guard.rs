@@ -181,7 +181,7 @@ async fn every_way_to_break_a_policy_is_seen(siege: &Siege<'_>) {
         ["certcourier_guard_intact 0.0"]
     );
     let told = siege.told().await;
-    assert!(told.iter().any(|event| event.starts_with("GuardBroken no key leaves")), "{told:#?}");
+    assert!(told.iter().any(|event| event.starts_with("GuardBroken no key is released")), "{told:#?}");
     let record = audited(siege);
     assert_eq!(record.last().unwrap()["type"], "guard.failed", "{record:#?}");
     assert!(record.last().unwrap()["data"]["message"].as_str().unwrap().contains(VOTES), "{record:#?}");
@@ -226,7 +226,7 @@ async fn every_way_to_break_a_policy_is_seen(siege: &Siege<'_>) {
     assert_eq!(world.redeem(&token).await.json("error"), "token_revoked");
     siege.a_key_leaves("after").await;
     let told = siege.told().await;
-    assert!(told.iter().any(|event| event.starts_with("GuardIntact the admission policies stand")), "{told:#?}");
+    assert!(told.iter().any(|event| event.starts_with("GuardIntact the admission policies are in force")), "{told:#?}");
 }
 
 /// Somebody tidied the operator's roles: RBAC refuses before any policy is asked.
@@ -262,10 +262,10 @@ async fn a_record_that_is_gone_begins_a_new_epoch(siege: &Siege<'_>) {
     let kubectl = siege.stage.plane.admin_kubectl();
     let delete = ["-n", SYSTEM, "delete", "configmap", names::GUARD];
     let refused = kubectl.run(delete).await.unwrap();
-    assert!(refused.stderr.contains("written by the certcourier controller alone"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("only the certcourier controller writes"), "{}", refused.stderr);
     let data = json!({"data": {"since": "2020-01-01T00:00:00Z"}}).to_string();
     let forged = kubectl.run(["-n", SYSTEM, "patch", "configmap", names::GUARD, "--type=merge", "-p", &data]).await;
-    assert!(forged.unwrap().stderr.contains("written by the certcourier controller alone"));
+    assert!(forged.unwrap().stderr.contains("only the certcourier controller writes"));
     let as_kubernetes = ["--as=system:serviceaccount:kube-system:namespace-controller"];
     kubectl.check(delete.into_iter().chain(as_kubernetes)).await.unwrap();
     let after = siege.until_intact_again(&before).await;

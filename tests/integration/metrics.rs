@@ -93,10 +93,10 @@ async fn an_independent_reader_understands_the_metrics_and_they_say_what_happene
         assert!(found >= 1.0, "{name}{labels} is {found}");
     };
     for (name, labels) in [
-        ("certcourier_downloads_total", json!({"format": "fullchain", "outcome": "Delivered"})),
+        ("certcourier_downloads_total", json!({"format": "fullchain", "outcome": "delivered"})),
         ("certcourier_refusals_total", json!({"code": "token_used"})),
         ("certcourier_token_replays_total", json!({})),
-        ("certcourier_mints_total", json!({"format": "der", "delivery": "Claim"})),
+        ("certcourier_mints_total", json!({"format": "der", "delivery": "claim"})),
         ("certcourier_redemption_duration_seconds_count", json!({"result": "delivered"})),
         ("certcourier_audit_events_total", json!({"type": "cert.downloaded"})),
         ("certcourier_build_info", json!({"program": "server", "version": env!("CARGO_PKG_VERSION")})),
@@ -106,9 +106,9 @@ async fn an_independent_reader_understands_the_metrics_and_they_say_what_happene
     for (name, labels) in [
         ("certcourier_leader", json!({})),
         ("certcourier_guard_intact", json!({})),
-        ("certcourier_mints_total", json!({"format": "fullchain", "delivery": "Secret"})),
-        ("certcourier_requests", json!({"phase": "Consumed"})),
-        ("certcourier_reconcile_duration_seconds_count", json!({"kind": "DownloadRequest"})),
+        ("certcourier_mints_total", json!({"format": "fullchain", "delivery": "secret"})),
+        ("certcourier_requests", json!({"phase": "consumed"})),
+        ("certcourier_reconcile_duration_seconds_count", json!({"kind": "download_request"})),
         ("certcourier_certificate_ready", json!({"namespace": world.namespace, "certificate": "short"})),
     ] {
         one_at_least(&controller, name, labels);

@@ -62,7 +62,7 @@ async fn two_thousand_silent_clients_keep_nobody_out_where_files_may_be_open_in_
     // The oldest gave way for the newest; none of it was an error.
     assert_eq!(silent[0].read(&mut [0; 1]).await.unwrap_or(0), 0);
     let log = server.program.output();
-    assert!(log.contains("does not fit into the limit of open files"), "{log}");
+    assert!(log.contains("exceeds the limit of open files"), "{log}");
     assert!(!log.contains("no connection can be accepted"), "{log}");
 }
 

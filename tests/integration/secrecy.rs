@@ -1,5 +1,5 @@
-//! A generated passphrase, and what is left of it while its token lives. That no secret is found anywhere after all tests
-//! is shown by `leaks`.
+//! A generated passphrase, and what is left of it while its token is valid. That no secret is found anywhere after all
+//! tests is shown by `leaks`.
 
 use certcourier::{
     api::{Phase, names},

@@ -124,7 +124,7 @@ async fn rights_that_are_missing_are_said_and_cost_nobody_else_theirs() {
     world.until("frank has his rights", dry).await;
     let some = frank.run(&["adopt", "-o", "name"]).await;
     let words = some.failed(1);
-    assert!(words.contains("Secret api-tls, which user frank may not get"), "{words}");
+    assert!(words.contains("Secret api-tls, which user frank is not allowed to get"), "{words}");
     assert!(words.contains("1 of 2 Certificates could not be written"), "{words}");
     assert_eq!(some.out(), "certificate.certcourier.io/web-tls\n");
     assert_eq!(certificates(&world).await, ["web-tls: default=web-tls"]);

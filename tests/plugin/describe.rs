@@ -27,19 +27,19 @@ async fn a_request_is_described_from_the_first_look_to_the_receipt_and_no_secret
         &frank,
         &[
             "Phase:         AwaitingApproval\n",
-            "Message:       1 of 2 approvals given for key of api to alice\n",
+            "Message:       1 of 2 approvals given for key of api, requested by alice\n",
             "Why:           F5 import\n",
             "Delivery:      Secret key-download-token, for the requester\n",
             "Approvals:     1 of 2 given (bob)\n",
             "  bob   Approve   yes      asked alice\n",
             "Token:         none yet\n",
-            "Next:          agree: kubectl certcourier approve key -n ",
+            "Next:          approve: kubectl certcourier approve key -n ",
         ],
     );
     holds(&described("bob").await, &["Next:          you have approved it; others vote"]);
     holds(
         &described("alice").await,
-        &["wait: kubectl certcourier wait key -n ", "withdraw it: kubectl certcourier revoke"],
+        &["wait: kubectl certcourier wait key -n ", "revoke it: kubectl certcourier revoke"],
     );
 
     vote(&world, "frank", "key", Decision::Approve).await;
@@ -67,7 +67,10 @@ async fn a_request_is_described_from_the_first_look_to_the_receipt_and_no_secret
     let carol = described("carol").await;
     holds(
         &carol,
-        &["Receipt:       you may not read it: ask for ClusterRole certcourier-auditor\n", "the request is over"],
+        &[
+            "Receipt:       you are not allowed to read it: ask for ClusterRole certcourier-auditor\n",
+            "the request is over",
+        ],
     );
     holds(&described("alice").await, &["Next:          nothing: the file was delivered\n"]);
     assert!([&alice, &erin, &carol].iter().all(|text| !text.contains(&token)));

@@ -31,7 +31,7 @@ async fn findings_and_what_may_not_be_looked_at_end_it_with_one() {
     assert!(!findings(&trusted.out()).contains(&mallory));
     let carol = Shell::of(&world, "carol").await.run(&["doctor", "-o", "yaml"]).await;
     assert!(
-        carol.failed(1).contains("not everything could be looked at\nnext:  an administrator runs"),
+        carol.failed(1).contains("not everything could be checked\nnext:  an administrator runs"),
         "{}",
         carol.stderr
     );

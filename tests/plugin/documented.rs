@@ -97,7 +97,7 @@ async fn every_command_on_the_page_does_what_it_says() {
     let denied = home(&world, "frank").await.bash(&format!("R=agreed\n{}", block(8))).await.ok();
     assert_eq!(denied, "downloadrequest.certcourier.io/agreed denied\n");
     let explained = alice.bash(block(9)).await.ok();
-    assert!(explained.contains("needs 2 approvals") && explained.contains("Key fits:"), "{explained}");
+    assert!(explained.contains("needs 2 approvals") && explained.contains("Key match:"), "{explained}");
     may_read_secrets(&world, "dave", "get, list").await;
     let dave = home(&world, "dave").await;
     world.until("dave may list Secrets", || async { dave.bash(block(10)).await.code == Some(0) }).await;

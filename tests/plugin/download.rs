@@ -56,7 +56,7 @@ async fn a_key_waits_for_people_and_comes_when_they_agree() {
     keys_with_two_approvals(&world).await;
     let alice = Shell::of(&world, "alice").await;
     let mut running = alice.start(&["download", "api", "--format", "key", "--reason", "INC-4211", "-o", "k.pem"]);
-    running.until_it_says("0 of 2 approvals given for key of api to alice").await;
+    running.until_it_says("0 of 2 approvals given for key of api, requested by alice").await;
     let request = only_request(&world).await;
     vote(&world, "bob", &request, Decision::Approve).await;
     running.until_it_says("1 of 2 approvals").await;

@@ -48,7 +48,7 @@ async fn what_is_explained_is_what_one_gets_in_every_format() {
         "\nkey         yes   needs 2 approvals   2 approvals of others, by policy two\n",
         "\nfullchain   no    refused             format `fullchain` is not allowed by policy some; allowed: cert, chain",
         "\napproval.approvals      2 ",
-        "a policy of the operator's own (--cluster-policy), if there is one, is not known here",
+        "the cluster policy (--cluster-policy), if there is one, is not known here",
     ] {
         assert!(table.contains(line), "{line}\n{table}");
     }
@@ -96,8 +96,8 @@ async fn it_is_explained_for_whoever_asks_and_what_they_may_not_see_is_said() {
         "{words}"
     );
     let table = blind.out();
-    assert!(table.contains("the policies are not known: you may not list them"), "{table}");
-    assert!(table.contains("you may not create DownloadRequests here"), "{table}");
+    assert!(table.contains("the policies are not known: you are not allowed to list them"), "{table}");
+    assert!(table.contains("you are not allowed to create DownloadRequests here"), "{table}");
     assert!(table.contains("\ncert        no    unknown"), "{table}");
     assert!(table.contains("\nkey         yes   refused   user `mallory` lacks verb `exportkey`"), "{table}");
     let unknown = mallory.run(&["policy", "explain", "api", "-e", "nowhere"]).await;

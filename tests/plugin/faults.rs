@@ -163,7 +163,7 @@ async fn a_full_disk_is_found_before_anything_is_asked_for() {
         world.namespace
     );
     let full = carol.bash(&line).await;
-    assert!(full.failed(1).contains("nothing was asked for"), "{}", full.stderr);
+    assert!(full.failed(1).contains("nothing was requested"), "{}", full.stderr);
     assert_eq!((request_count(&world).await, carol.files().len()), (0, 0));
     // A device that is full takes no room beforehand: the file is lost, and the words do not pretend otherwise.
     let full = carol.run(&["download", "api", "--format", "cert", "-o", "/dev/full"]).await;

@@ -110,8 +110,7 @@ async fn a_context_that_cannot_be_reached_is_named_and_hides_no_other() {
     let some = bob.run(&["inbox", "--contexts", "here,there"]).await;
     let words = some.failed(1);
     assert!(
-        words.contains("error: context there: cannot ")
-            && words.contains("1 of 2 contexts could not be looked at: there"),
+        words.contains("error: context there: cannot ") && words.contains("1 of 2 contexts could not be read: there"),
         "{words}"
     );
     let line: Vec<String> = some.out().lines().nth(1).unwrap().split_whitespace().map(str::to_owned).collect();

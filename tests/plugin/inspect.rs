@@ -25,10 +25,10 @@ async fn a_certificate_is_shown_as_the_operator_saw_it_or_as_the_secret_has_it()
     let seen = carol.run(&["inspect", "api"]).await.ok();
     for said in [
         "Environment:  production\n",
-        "Seen in:      the status that the operator wrote; you may not read the Secret\n",
+        "Source:       Certificate status (you cannot read the Secret)\n",
         "Subject:      CN=api.payments.example\n",
         "DNS names:    api.payments.example\n",
-        "Key fits:     yes: it belongs to the certificate\n",
+        "Key match:    yes: it matches the certificate\n",
         "Chain:        1 between leaf and root\n",
         "Warnings:     <none>\n",
     ] {
@@ -40,7 +40,7 @@ async fn a_certificate_is_shown_as_the_operator_saw_it_or_as_the_secret_has_it()
     assert!(secret.contains("  intermediate   CN=Test Intermediate "), "{secret}");
     assert!(!secret.contains("BEGIN") && !secret.contains(world.leaf.key.lines().nth(1).unwrap()), "{secret}");
     let unread = dave.run(&["inspect", "api", "--no-secret"]).await.ok();
-    assert!(unread.contains("Seen in:      the status that the operator wrote\n"), "{unread}");
+    assert!(unread.contains("Source:       Certificate status\n"), "{unread}");
     let report: Value = serde_json::from_str(&dave.run(&["inspect", "api", "-o", "json"]).await.ok()).unwrap();
     let environment = &report["environments"][0];
     assert_eq!((&environment["keyMatches"], &environment["chain"][0]["place"]), (&json!(true), &json!("leaf")));
@@ -69,7 +69,7 @@ async fn what_is_wrong_with_a_secret_is_a_warning_with_what_to_do() {
         .await;
     for shell in [&carol, &dave] {
         for (environment, said) in [
-            ("a", vec!["Key fits:     no: it belongs to another certificate\n", "store the two that belong together"]),
+            ("a", vec!["Key match:    no: it belongs to another certificate\n", "store the two that belong together"]),
             ("b", vec!["it expired at 2020-01-01T00:00:00Z, and can still be downloaded"]),
             ("c", vec!["Secret `missing` does not exist; create it"]),
         ] {

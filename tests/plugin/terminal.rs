@@ -27,7 +27,7 @@ async fn a_passphrase_is_asked_for_twice_and_never_shown() {
     let slip = typing(&alice, "*correct horse battery|*correct house battery", &asking).await;
     assert!(slip.code == Some(2) && slip.out().contains("not the same"), "{slip:?}");
     let stopped = typing(&alice, "*^C", &asking).await;
-    assert!(stopped.code == Some(130) && stopped.out().contains("nothing was begun"), "{stopped:?}");
+    assert!(stopped.code == Some(130) && stopped.out().contains("nothing was started"), "{stopped:?}");
     assert_eq!((alice.files(), request_count(&world).await), (vec!["a.p12".to_owned()], 1));
 }
 

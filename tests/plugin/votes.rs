@@ -87,7 +87,7 @@ async fn whose_vote_it_is_not_learns_why_before_anything_is_written() {
         Shell::of(&world, who).await.run(arguments).await.failed(code).to_owned()
     };
     for (who, arguments, code, said) in [
-        ("alice", vec!["approve", "key", "--reason", "mine", "--yes"], 1, "nobody votes on their own request\nnext:  "),
+        ("alice", vec!["approve", "key", "--reason", "mine", "--yes"], 1, "no one votes on their own request\nnext:  "),
         ("alice", vec!["deny", "key", "--reason", "mine", "--yes"], 1, "kubectl certcourier revoke key -n "),
         (
             "carol",
@@ -105,7 +105,7 @@ async fn whose_vote_it_is_not_learns_why_before_anything_is_written() {
             "bob",
             vec!["approve", "key", "--reason", "x", "--digest", "0000"],
             1,
-            "is not what you saw: nothing was written",
+            "is no longer what is under review: nothing was written",
         ),
     ] {
         let words = refused(who, &arguments, code).await;
@@ -127,7 +127,7 @@ async fn whose_vote_it_is_not_learns_why_before_anything_is_written() {
     world.request("carol", "free", json!({"format": "cert"})).await;
     world.wait_for_phase("free", Phase::TokenIssued).await;
     let words = refused("bob", &["approve", "free", "--reason", "x", "--yes"], 1).await;
-    assert!(words.contains("free is TokenIssued and waits for nobody: none required"), "{words}");
+    assert!(words.contains("free is TokenIssued and waits for no one: none required"), "{words}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,7 +162,7 @@ async fn at_a_terminal_one_is_asked_and_what_changed_meanwhile_is_not_agreed_to(
     let no = typing(&bob, "n", &["approve", "key", "--reason", "x"]).await;
     assert!(no.code == Some(1) && no.out().contains("not approved: nothing was written"), "{no:?}");
     let stopped = typing(&bob, "^C", &["approve", "key", "--reason", "x"]).await;
-    assert!(stopped.code == Some(130) && stopped.out().contains("nothing was begun"), "{stopped:?}");
+    assert!(stopped.code == Some(130) && stopped.out().contains("nothing was started"), "{stopped:?}");
     assert!(votes(&world).await.is_empty());
 
     let looked = bob.path("looked");
@@ -179,7 +179,10 @@ async fn at_a_terminal_one_is_asked_and_what_changed_meanwhile_is_not_agreed_to(
             fs::write(&looked, "").unwrap();
         }
     );
-    assert!(late.code == Some(1) && late.out().contains("is not what you saw: nothing was written"), "{late:?}");
+    assert!(
+        late.code == Some(1) && late.out().contains("is no longer what is under review: nothing was written"),
+        "{late:?}"
+    );
     assert!(votes(&world).await.is_empty());
 
     let frank = Shell::of(&world, "frank").await;
@@ -250,7 +253,7 @@ async fn a_vote_that_was_turned_round_on_its_way_is_noticed_by_the_voter() {
     let (name, denied) = world.until("the policy turns votes round", turned).await;
     let words = denied.failed(1);
     for said in [
-        "your vote was changed on its way: decision was sent as `Deny` and stored as `Approve`",
+        "your vote was changed during admission: decision was sent as `Deny` and stored as `Approve`",
         "next:  revoke it: kubectl certcourier revoke try-",
         "kubectl certcourier doctor",
     ] {

@@ -42,7 +42,8 @@ fn a_passphrase_that_is_typed_is_asked_for_twice_and_not_shown() {
     let (certificate, key) = (fixture("certificates/p256.pem"), fixture("keys/p256.sec1.pem"));
     let line = format!("render --format pkcs12 --cert {certificate} --key {key} --passphrase-file - -o typed.p12");
     let typing = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/render/typing.py");
-    for (again, code, words) in [("another one", 1, "the two passphrases differ"), (PASSPHRASE, 0, "The same again: ")]
+    for (again, code, words) in
+        [("another one", 1, "the two passphrases differ"), (PASSPHRASE, 0, "Repeat passphrase: ")]
     {
         let arguments = [typing, PASSPHRASE, again, "--", env!("CARGO_BIN_EXE_certcourier")];
         let output = folder.run("python3", &arguments.into_iter().chain(line.split(' ')).collect::<Vec<_>>());

@@ -209,7 +209,7 @@ async fn a_key_waits_for_a_sink_that_must_hear_of_it_and_other_files_do_not() {
     let stage = required(&sink).await;
     stage.audit.begin("server", "a", Timestamp::now());
     let refused = stage.download().await;
-    refused.assert_refused(503, "audit_failed", "the token is still good");
+    refused.assert_refused(503, "audit_failed", "the token is still valid");
     assert_eq!(refused.header("retry-after"), "1");
     assert!(stage.receipt().is_none());
     assert!(stage.audit.remark().unwrap().contains("formats with a key are refused"));
@@ -263,8 +263,8 @@ async fn a_required_sink_that_falls_silent_holds_the_key_back_before_the_receipt
     until("the sink is well", async || wanted(stage.audit.remark(), Option::is_none)).await;
     // Nobody knows yet that it is in trouble.
     sink.answers(StatusCode::INTERNAL_SERVER_ERROR);
-    stage.download().await.assert_refused(503, "audit_failed", "did not take the line in time");
-    assert!(stage.receipt().is_none(), "nothing was begun");
+    stage.download().await.assert_refused(503, "audit_failed", "did not accept the line in time");
+    assert!(stage.receipt().is_none(), "nothing was started");
     sink.answers(StatusCode::OK);
     until("the sink is well", async || wanted(stage.audit.remark(), Option::is_none)).await;
     assert_eq!(stage.download().await.status, StatusCode::OK, "and the token was good");

@@ -1,5 +1,5 @@
 //! Faults between the server and the API server: never two deliveries, never bytes without a receipt, and whoever gets
-//! nothing is told whether the token is still good.
+//! nothing is told whether the token is still valid.
 
 use std::{
     sync::{
@@ -110,7 +110,7 @@ async fn an_api_server_that_is_gone_is_a_503_and_never_a_500() {
     let stage = Stage::of_format("cert").await;
     stage.api.fail(|_, _| Some(Fault::DoneWithoutAnswer));
     for answer in [stage.download().await, stage.status().await] {
-        answer.assert_refused(503, "unavailable", "the token is still good");
+        answer.assert_refused(503, "unavailable", "the token is still valid");
     }
 }
 

@@ -1,5 +1,5 @@
-//! A key leaves only while the admission policies are proven to stand, at the moment of the download; other files do not
-//! ask.
+//! A key leaves only while the admission policies are proven to be in force, at the moment of the download; other files
+//! do not ask.
 
 use axum::http::StatusCode;
 use certcourier::{
@@ -47,14 +47,14 @@ async fn a_policy_that_does_not_stand_holds_keys_back_and_nothing_else() {
             api.edit(&votes, |object| object["spec"]["validations"][0]["expression"] = json!("true"));
         }),
         // As it was, and yet not the object that the probes met.
-        ("were not probed since", &|api| put_back(api, &votes, api.get(&votes).unwrap())),
+        ("have not been probed since", &|api| put_back(api, &votes, api.get(&votes).unwrap())),
         ("there is no CustomResourceDefinition", &|api| api.remove(&crd)),
         ("subresource status is off", &|api| {
             api.edit(&crd, |object| object["spec"]["versions"][0]["subresources"] = json!({}));
         }),
-        ("were not probed since", &|api| put_back(api, &crd, api.get(&crd).unwrap())),
+        ("have not been probed since", &|api| put_back(api, &crd, api.get(&crd).unwrap())),
         // Something that may turn votes round came after the last probe.
-        ("were not probed since", &|api| api.put(&hooks, webhooks.clone())),
+        ("have not been probed since", &|api| api.put(&hooks, webhooks.clone())),
     ];
     for (words, breaks) in broken {
         let stage = key().await;
@@ -99,7 +99,7 @@ async fn the_controllers_record_is_evidence_only_while_it_is_fresh_and_its_own()
     let stage = key().await;
     let guard_state = path(Kind::Policy, "guard-state.certcourier.io");
     stage.api.put(&guard_state, stage.api.get(&guard_state).unwrap());
-    stage.download().await.assert_refused(503, "guard_failed", "anybody may have made it up");
+    stage.download().await.assert_refused(503, "guard_failed", "anyone could have forged it");
     stage.api.put(RECORD, stage.api.get(RECORD).unwrap());
     assert_eq!(stage.download().await.status, StatusCode::OK, "the refusals left the token alive");
 }
@@ -117,7 +117,7 @@ async fn a_request_from_before_the_policies_stood_is_closed_to_its_token() {
 async fn an_api_server_that_does_not_answer_is_no_evidence() {
     let stage = key().await;
     stage.api.fail(|_, path| path.contains("admissionregistration").then_some(Fault::Refuse(403)));
-    stage.download().await.assert_refused(503, "guard_failed", "did not answer as it should");
+    stage.download().await.assert_refused(503, "guard_failed", "did not respond as expected");
     assert!(stage.receipt().is_none());
     let public = Stage::of_format("cert").await;
     public.api.fail(|_, path| path.contains("admissionregistration").then_some(Fault::Refuse(403)));

@@ -132,7 +132,7 @@ async fn a_part_of_the_file_is_refused_and_the_whole_one_kept_for_later() {
         for request in [link, form.body(Body::from(format!("token={}", token().expose()))).unwrap()] {
             let answer = stage.send(request).await;
             answer.assert_refused(400, "bad_request", "delete the partial file and ask without Range");
-            answer.assert_refused(400, "bad_request", "the token is still good");
+            answer.assert_refused(400, "bad_request", "the token is still valid");
         }
     }
     assert_eq!(stage.api.take_log(), Vec::<String>::new(), "nothing was even looked up");
@@ -319,7 +319,7 @@ async fn the_operators_own_policy_is_a_ceiling_at_the_download_too() {
 async fn a_policy_that_cannot_be_understood_stops_everything() {
     let stage = Stage::of_format("cert").await;
     stage.api.put(POLICY, policy(&json!({"allowKeyExport": "OnSundays"})));
-    stage.download().await.assert_refused(503, "unavailable", "cannot be understood");
+    stage.download().await.assert_refused(503, "unavailable", "cannot be read by this version");
 }
 
 #[tokio::test]
@@ -388,7 +388,7 @@ async fn a_bound_token_works_only_for_its_requester_in_person() {
     answer.assert_refused(401, "unauthorized", "bound to its requester");
     assert!(answer.headers.contains_key("www-authenticate"));
     stage.send(with("Bearer stolen")).await.assert_refused(401, "unauthorized", "does not accept");
-    stage.send(with("Bearer token-of-mallory")).await.assert_refused(403, "forbidden", "you are not they");
+    stage.send(with("Bearer token-of-mallory")).await.assert_refused(403, "forbidden", "you are not the requester");
     assert!(stage.receipt().is_none());
     assert_eq!(stage.send(with("Bearer token-of-carol")).await.status, 200);
     assert_eq!(stage.receipt().unwrap()["spec"]["consumedBy"]["username"], "carol");
@@ -423,7 +423,7 @@ async fn a_passphrase_in_a_secret_is_read_when_the_token_is_used() {
     answer.assert_refused(422, "passphrase_too_short", "12 characters");
     assert!(!String::from_utf8_lossy(&answer.body).contains("canary"));
     stage.api.put("/refused/get/p12", json!({}));
-    stage.download().await.assert_refused(403, "forbidden", "may not get Secret `p12`");
+    stage.download().await.assert_refused(403, "forbidden", "is not allowed to get Secret `p12`");
     stage.api.remove("/refused/get/p12");
     stage.api.put(path, passphrase("correct horse battery\n"));
     assert_eq!(stage.download().await.status, 200);

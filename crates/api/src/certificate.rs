@@ -24,7 +24,8 @@ use super::{
     derive = "PartialEq",
     shortname = "ccert",
     category = "certcourier",
-    doc = "One logical certificate that people may request: 1 to 16 named environments, each a Secret of the same namespace. A CertificatePolicy says what of it may leave; a DownloadRequest takes it out.",
+    doc = "One logical certificate that people may request: 1 to 16 named environments, each a Secret of the same \
+      namespace. A CertificatePolicy says which files of it may be released; a DownloadRequest asks for one.",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Subject", type_ = "string", json_path = ".status.environments[0].subject"),
     printcolumn(name = "Not After", type_ = "string", json_path = ".status.earliestNotAfter"),
@@ -43,7 +44,8 @@ pub struct CertificateSpec {
     /// The environments that this certificate exists in, such as `production` and `staging`. Required: 1 to 16, with distinct names.
     #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub environments: Vec<Environment>,
-    /// The environment that a DownloadRequest means when it names none. Omitted: the first of the list. At most 63 characters.
+    /// The environment that a DownloadRequest means when it names none. Default: the first of the list. At most 63
+    /// characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub default_environment: Option<String>,
@@ -67,7 +69,8 @@ pub struct Environment {
     /// Name of the environment: a DNS label of at most 63 characters, such as `production`.
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
-    /// The Secret of this namespace that holds certificate and key. Whoever names a Secret here must be allowed to get it.
+    /// The Secret of this namespace that holds certificate and key. Anyone who names a Secret here must be allowed to
+    /// get it.
     pub secret_ref: SecretReference,
 }
 
@@ -78,7 +81,8 @@ pub struct SecretReference {
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new(OBJECT_NAME).message(SECRET_NAME_MESSAGE))]
     pub name: String,
-    /// Where in the Secret the parts are. Omitted: `tls.crt`, `tls.key` and `ca.crt`, and the Secret must be of type `kubernetes.io/tls`.
+    /// Where in the Secret the parts are. Default: `tls.crt`, `tls.key` and `ca.crt`, and the Secret must be of type
+    /// `kubernetes.io/tls`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<SecretKeys>,
 }
@@ -87,17 +91,17 @@ pub struct SecretReference {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeys {
-    /// Key of the certificate, PEM, leaf first or in any order. Omitted: `tls.crt`. At most 253 characters.
+    /// Key of the certificate, PEM, leaf first or in any order. Default: `tls.crt`. At most 253 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new(SECRET_KEY).message(SECRET_KEY_MESSAGE))]
     pub certificate: Option<String>,
-    /// Key of the private key, PEM. Omitted: `tls.key`. At most 253 characters.
+    /// Key of the private key, PEM. Default: `tls.key`. At most 253 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new(SECRET_KEY).message(SECRET_KEY_MESSAGE))]
     pub private_key: Option<String>,
-    /// Key of the CA certificates, PEM. Omitted: `ca.crt`. At most 253 characters.
+    /// Key of the CA certificates, PEM. Default: `ca.crt`. At most 253 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new(SECRET_KEY).message(SECRET_KEY_MESSAGE))]
@@ -128,7 +132,7 @@ impl SecretKeys {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CertificateStatus {
-    /// The metadata.generation that this status speaks of.
+    /// The metadata.generation that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// The first moment at which the certificate of some environment is no longer valid (RFC 3339). `9999-12-31T23:59:59Z`: they never expire.
@@ -138,7 +142,8 @@ pub struct CertificateStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub environments: Vec<EnvironmentStatus>,
-    /// `Ready`: True when every environment can be delivered; otherwise its message names the environment and what to mend.
+    /// `Ready`: True when every environment can be delivered; otherwise its message names the environment and what to
+    /// fix.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "condition::schema")]
     pub conditions: Vec<Condition>,
@@ -173,7 +178,7 @@ pub struct EnvironmentStatus {
     /// The leaf is not valid after this moment. `9999-12-31T23:59:59Z`: it never expires. An expired certificate can still be downloaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_after: Option<ValidityTime>,
-    /// SHA-256 over the leaf's DER, lower-case hexadecimal.
+    /// SHA-256 of the leaf's DER, lower-case hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub sha256_fingerprint: Option<String>,
@@ -181,21 +186,22 @@ pub struct EnvironmentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub key_algorithm: Option<String>,
-    /// How many certificates stand between leaf and root in the Secret.
+    /// How many intermediate certificates the Secret holds between leaf and root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 64))]
     pub chain_length: Option<i32>,
-    /// True when the leaf may itself sign certificates. Its key leaves only where a policy sets allowCAKeyExport.
+    /// True when the leaf can itself sign certificates. Its key is released only where a policy sets allowCAKeyExport.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<bool>,
-    /// True when the private key belongs to the leaf, false when it does not. Omitted when there is no key or it cannot be checked.
+    /// True when the private key belongs to the leaf, false when it does not. Absent when there is no key or it cannot
+    /// be checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_matches: Option<bool>,
-    /// Why this environment cannot be delivered, one CamelCase word. Omitted when it can.
+    /// Why this environment cannot be delivered, one CamelCase word. Absent when it can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub reason: Option<String>,
-    /// The same in a sentence that says what to mend. At most 1,024 characters.
+    /// The message that goes with the reason: what is wrong and how to fix it. At most 1,024 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,

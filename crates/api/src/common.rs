@@ -36,7 +36,7 @@ impl Duration {
 
 /// A duration that is not of the form `1h30m15s`.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is no duration: write hours, minutes and seconds, such as 90s, 5m or 1h30m")]
+#[error("`{0}` is not a duration: write hours, minutes and seconds, such as 90s, 5m or 1h30m")]
 pub struct DurationError(String);
 
 impl FromStr for Duration {
@@ -127,10 +127,10 @@ pub(super) const OBJECT_NAME: &str =
 pub(super) const ENVIRONMENT_NAME: &str = "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')";
 /// The same of a key in a Secret's data.
 pub(super) const SECRET_KEY: &str = "self.matches('^[-._a-zA-Z0-9]+$')";
-/// What somebody is told who wrote another name of a Secret.
+/// What someone is told who wrote another name of a Secret.
 pub(super) const SECRET_NAME_MESSAGE: &str =
     "no Secret can have this name: write it as `kubectl get secrets` prints it, in lower-case letters, digits, - and .";
-/// What somebody is told who wrote another key of a Secret.
+/// What someone is told who wrote another key of a Secret.
 pub(super) const SECRET_KEY_MESSAGE: &str =
     "no Secret can have this key: write it as `kubectl describe secret` prints it, in letters, digits, -, _ and .";
 
@@ -168,7 +168,7 @@ pub enum Decision {
     Deny,
 }
 
-/// Who agreed to a delivery, and why.
+/// Who approved a delivery, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct Approver {
     /// User name of the approver. At most 512 characters.

@@ -48,7 +48,7 @@ pub fn find_true(conditions: &[Condition], kind: ConditionType) -> Option<&Condi
     find(conditions, kind).filter(|condition| condition.status == "True")
 }
 
-/// The longest message of a condition, in characters, as Kubernetes bounds it; whoever writes one cuts it to this.
+/// The longest message of a condition, in characters, as Kubernetes bounds it; the writer cuts it to this.
 pub const MAX_MESSAGE_CHARS: usize = 32_768;
 
 /// The schema of a list of conditions: as Kubernetes defines it, with bounds that every string needs and with words that
@@ -60,7 +60,7 @@ pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["type"],
         "items": {
-            "description": "One aspect of where the object stands.",
+            "description": "One aspect of the object's state.",
             "type": "object",
             "required": ["type", "status", "lastTransitionTime", "reason", "message"],
             "properties": {
@@ -77,7 +77,8 @@ pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
                     "type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z][A-Za-z0-9]*$"
                 },
                 "message": {
-                    "description": "The same in a sentence that says what to do, or an empty text. At most 32,768 characters.",
+                    "description": "The message that goes with the reason: what to do. May be empty. At most 32,768 \
+                      characters.",
                     "type": "string", "maxLength": MAX_MESSAGE_CHARS
                 },
                 "lastTransitionTime": {
@@ -85,7 +86,7 @@ pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
                     "type": "string", "format": "date-time"
                 },
                 "observedGeneration": {
-                    "description": "The metadata.generation that this condition speaks of.",
+                    "description": "The metadata.generation that this condition is about.",
                     "type": "integer", "format": "int64", "minimum": 0
                 }
             }

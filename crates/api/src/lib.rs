@@ -2,7 +2,7 @@
 //!
 //! The doc comment of a field is what `kubectl explain` prints; it gives the meaning, the default, what leaving the
 //! field out means, and the bounds. Rules about these objects live in `policy` and `lifecycle`; the rules that the API
-//! server itself enforces (CEL) stand here, on the field they speak of.
+//! server itself enforces (CEL) are here, on the field that they are about.
 
 #![deny(missing_docs)]
 #![expect(
@@ -63,9 +63,9 @@ pub mod names {
     ];
     /// Annotation on a `DownloadRequest`: a new value asks for a new token (delivery Secret).
     pub const MINT: &str = "certcourier.io/mint";
-    /// Annotation on a `DownloadRequest`: why it is withdrawn. Once set it stays.
+    /// Annotation on a `DownloadRequest`: why it is revoked. Once set it stays.
     pub const REVOKE: &str = "certcourier.io/revoke";
-    /// Annotation on a `DownloadRequest`: the user name of whoever set [`REVOKE`], in the same write.
+    /// Annotation on a `DownloadRequest`: the user name of the person who set [`REVOKE`], in the same write.
     pub const REVOKED_BY: &str = "certcourier.io/revoked-by";
     /// Label on a token Secret and on its Role and RoleBinding; its value is the token's generation.
     pub const TOKEN: &str = "certcourier.io/token";

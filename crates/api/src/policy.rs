@@ -20,15 +20,15 @@ pub const ENVIRONMENT_PATTERN: &str = "^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$";
 fn each_can_match(pattern: &str, what: &str, characters: &str) -> Rule {
     let wrong = format!("self.filter(entry, !entry.matches('{pattern}'))");
     Rule::new(format!("self.all(entry, entry.matches('{pattern}'))")).message(Message::Expression(format!(
-        "'`' + {wrong}[0] + '` matches no {what}: names are in lower-case letters, digits{characters}, begin and end with \
-         a letter or digit, and * stands for any characters'"
+        "'`' + {wrong}[0] + '` matches no {what}: names are in lower-case letters, digits{characters}, begin and end \
+         with a letter or digit, and * matches any characters'"
     )))
 }
 
-/// What may leave the cluster, who must agree, how long a token lives.
+/// Which files may be released, who must approve, how long a token is valid.
 ///
-/// All policies that match a request merge to the strictest value of each field, together with the operator's own
-/// (--cluster-policy). A field that is left out takes no part; what no policy says has the default given at the field.
+/// All policies that match a request merge to the strictest value of each field, together with the cluster policy
+/// (--cluster-policy). Unset fields are ignored; what no policy sets has the default given at the field.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "certcourier.io",
@@ -39,7 +39,9 @@ fn each_can_match(pattern: &str, what: &str, characters: &str) -> Rule {
     derive = "PartialEq",
     shortname = "ccpol",
     category = "certcourier",
-    doc = "Says what of this namespace's Certificates may leave the cluster, who must agree and how long a token lives. All policies that match a request merge to the strictest value of each field: adding a policy never allows more.",
+    doc = "Sets which files of this namespace's Certificates may be released, who must approve and how long a token \
+      is valid. All policies that match a request merge to the strictest value of each field: adding a policy never \
+      allows more.",
     printcolumn(name = "Key Export", type_ = "string", json_path = ".spec.allowKeyExport"),
     printcolumn(name = "Approval", type_ = "string", json_path = ".spec.approval.requiredFor"),
     printcolumn(name = "Approvals", type_ = "integer", json_path = ".spec.approval.approvals"),
@@ -48,55 +50,62 @@ fn each_can_match(pattern: &str, what: &str, characters: &str) -> Rule {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct CertificatePolicySpec {
-    /// Names of the Certificates that this policy speaks of, `*` standing for any characters: `prod-*`. Omitted: all of the namespace. 1 to 64 entries.
+    /// Names of the Certificates that this policy applies to; `*` matches any characters: `prod-*`. Default: all of the
+    /// namespace. 1 to 64 entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
     #[x_kube(validation = each_can_match(CERTIFICATE_PATTERN, "Certificate", ", - and ."))]
     pub certificates: Option<Vec<String>>,
-    /// Names of the environments that this policy speaks of, `*` as in certificates. Omitted: all. 1 to 64 entries.
+    /// Names of the environments that this policy applies to, `*` as in certificates. Default: all. 1 to 64 entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
     #[x_kube(validation = each_can_match(ENVIRONMENT_PATTERN, "environment", " and -"))]
     pub environments: Option<Vec<String>>,
-    /// Whether formats that hold the private key (key, pkcs12, combined, zip) may leave: `Never`, `WithApproval` (at least one approval), `Always`. When no policy says: Never.
+    /// Whether formats that hold the private key (key, pkcs12, combined, zip) may be released: `Never`, `WithApproval`
+    /// (at least one approval), `Always`. When no policy sets it: Never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_key_export: Option<KeyExport>,
-    /// Whether the private key of a certificate that may itself sign certificates may leave. When no policy says: false.
+    /// Whether the private key of a certificate that can itself sign certificates may be released. When no policy sets
+    /// it: false.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "allowCAKeyExport")]
     pub allow_ca_key_export: Option<bool>,
-    /// The formats that may leave. Several policies allow what all of them list. When no policy says: every format (those with a key still need allowKeyExport). 1 to 10 entries.
+    /// The formats that may be released. Several policies allow what all of them list. When no policy sets it: every
+    /// format (those with a key still need allowKeyExport). 1 to 10 entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 10), extend("x-kubernetes-list-type" = "set"))]
     pub allowed_formats: Option<Vec<Format>>,
-    /// Who must agree before a token is issued. Omitted: this policy takes no part in that.
+    /// Who must approve before a token is issued. If omitted, this policy sets nothing here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalRules>,
-    /// What ServiceAccounts, which act unattended, may have of the formats with a key. Omitted: this policy takes no part in that.
+    /// Which formats with a key ServiceAccounts, which act unattended, may have. If omitted, this policy sets nothing
+    /// here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unattended: Option<UnattendedRules>,
-    /// How long a token lives and who may use it. Omitted: this policy takes no part in that.
+    /// How long a token is valid and who may use it. If omitted, this policy sets nothing here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenRules>,
-    /// Rules for passphrases of pkcs12 and zip. Omitted: this policy takes no part in that.
+    /// Rules for passphrases of pkcs12 and zip. If omitted, this policy sets nothing here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passphrase: Option<PassphraseRules>,
-    /// Rules for PKCS#12 files. Omitted: this policy takes no part in that.
+    /// Rules for PKCS#12 files. If omitted, this policy sets nothing here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pkcs12: Option<Pkcs12Rules>,
-    /// Whether a request must carry spec.reason. Several policies: true wins. When no policy says: false.
+    /// Whether a request must carry spec.reason. Several policies: true wins. When no policy sets it: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason_required: Option<bool>,
-    /// How long a DownloadReceipt is kept after the delivery. Several policies: the longest. At least 24h, at most 87600h. When no policy says: 720h.
+    /// How long a DownloadReceipt is kept after the delivery. Several policies: the longest. At least 24h, at most
+    /// 87600h. When no policy sets it: 720h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('24h') && duration(self) <= duration('87600h')").message("receiptRetention must be between 24h and 87600h (10 years)"))]
     pub receipt_retention: Option<Duration>,
-    /// How long a finished DownloadRequest stays before it is deleted. Several policies: the longest; and when one of them leaves it out, finished requests stay (what GitOps wants). At most 87600h.
+    /// How long a finished DownloadRequest is kept before it is deleted. Several policies: the longest; if one of them
+    /// omits it, finished requests are kept (what GitOps needs). At most 87600h.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "finishedRequestTTL")]
     #[x_kube(validation = Rule::new("duration(self) <= duration('87600h')").message("finishedRequestTTL must be at most 87600h (10 years)"))]
     pub finished_request_ttl: Option<Duration>,
 }
 
-/// Whether formats that hold a key may leave; later is looser.
+/// Whether formats that hold a key may be released; later is looser.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 #[expect(missing_docs, reason = "explained at CertificatePolicySpec.allowKeyExport, where `kubectl explain` shows it")]
@@ -107,22 +116,26 @@ pub enum KeyExport {
     Always,
 }
 
-/// Who must agree.
+/// Who must approve.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApprovalRules {
-    /// Which requests need approval: `None`, `Keys` (formats with a private key) or `All`. Several policies: the widest. When no policy says: None.
+    /// Which requests need approval: `None`, `Keys` (formats with a private key) or `All`. Several policies: the
+    /// widest. When no policy sets it: None.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required_for: Option<ApprovalScope>,
-    /// How many distinct people must approve, 1 to 8; the requester is never one of them. Several policies: the largest. When no policy says: 1.
+    /// How many distinct people must approve, 1 to 8; the requester is never one of them. Several policies: the
+    /// largest. When no policy sets it: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 8))]
     pub approvals: Option<i32>,
-    /// How long a request waits for approval before it expires. Several policies: the shortest. 1s to 720h. When no policy says: 1h.
+    /// How long a request waits for approval before it expires. Several policies: the shortest. 1s to 720h. When no
+    /// policy sets it: 1h.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "pendingTTL")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('720h')").message("pendingTTL must be between 1s and 720h"))]
     pub pending_ttl: Option<Duration>,
-    /// How long after its approval (without one: after its creation) a request can be used. Several policies: the shortest. 1s to 720h. When no policy says: 24h.
+    /// How long after its approval (without one: after its creation) a request can be used. Several policies: the
+    /// shortest. 1s to 720h. When no policy sets it: 24h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('720h')").message("validity must be between 1s and 720h"))]
     pub validity: Option<Duration>,
@@ -143,10 +156,12 @@ pub enum ApprovalScope {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UnattendedRules {
-    /// Whether a ServiceAccount may have formats with a key: `Deny`, or `WithApproval` by at least `approvals` people. Several policies: Deny wins. When no policy says: Deny.
+    /// Whether a ServiceAccount may have formats with a key: `Deny`, or `WithApproval` by at least `approvals` people.
+    /// Several policies: Deny wins. When no policy sets it: Deny.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_formats: Option<UnattendedKeyFormats>,
-    /// How many distinct people must approve a key for a ServiceAccount, 2 to 8. Several policies: the largest. When no policy says: 2.
+    /// How many distinct people must approve a key for a ServiceAccount, 2 to 8. Several policies: the largest. When no
+    /// policy sets it: 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 2, max = 8))]
     pub approvals: Option<i32>,
@@ -162,20 +177,23 @@ pub enum UnattendedKeyFormats {
     WithApproval,
 }
 
-/// How long a token lives and who may use it.
+/// How long a token is valid and who may use it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.ttl) || !has(self.maxTTL) || duration(self.ttl) <= duration(self.maxTTL)").message("token.ttl must not be longer than token.maxTTL"))]
 pub struct TokenRules {
-    /// How long a token lives when the request does not say. Several policies: the shortest. 1s to 24h. When no policy says: 5m (and never longer than maxTTL).
+    /// Token lifetime for a request that does not set tokenTTL. Several policies: the shortest. 1s to 24h. When no
+    /// policy sets it: 5m (and never longer than maxTTL).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("token.ttl must be between 1s and 24h"))]
     pub ttl: Option<Duration>,
-    /// The longest tokenTTL that a request may ask for. Several policies: the shortest. 1s to 24h. When no policy says: 1h.
+    /// The longest tokenTTL that a request may ask for. Several policies: the shortest. 1s to 24h. When no policy sets
+    /// it: 1h.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "maxTTL")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("token.maxTTL must be between 1s and 24h"))]
     pub max_ttl: Option<Duration>,
-    /// Whether a token works only together with the requester's own bearer token. Several policies: true wins. When no policy says: false.
+    /// Whether a token works only together with the requester's own bearer token. Several policies: true wins. When no
+    /// policy sets it: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bind_to_requester: Option<bool>,
 }
@@ -184,7 +202,8 @@ pub struct TokenRules {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PassphraseRules {
-    /// The shortest passphrase that is accepted, in characters, 1 to 128. Several policies: the largest. When no policy says: 12.
+    /// The shortest passphrase that is accepted, in characters, 1 to 128. Several policies: the largest. When no policy
+    /// sets it: 12.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 128))]
     pub min_length: Option<i32>,
@@ -194,7 +213,8 @@ pub struct PassphraseRules {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pkcs12Rules {
-    /// Whether the Legacy profile (3DES and SHA-1, for Windows Server 2016 and older) may be asked for. Several policies: false wins. When no policy says: true.
+    /// Whether the Legacy profile (3DES and SHA-1, for Windows Server 2016 and older) may be requested. Several
+    /// policies: false wins. When no policy sets it: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_legacy: Option<bool>,
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Approver, CertificateReference, DateTime, Format, Pkcs12Profile, Requester};
 
-/// What was delivered, to whom, under which agreement. Immutable.
+/// What was delivered, to whom, with which approvals. Immutable.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "certcourier.io",
@@ -19,7 +19,8 @@ use super::{Approver, CertificateReference, DateTime, Format, Pkcs12Profile, Req
     derive = "PartialEq",
     shortname = "dlrc",
     category = "certcourier",
-    doc = "The record of one delivery, created before the first byte leaves: one DownloadRequest has at most one. Only the operator writes receipts, and deletes them when retainUntil is over.",
+    doc = "The record of one delivery, created before the first byte is sent: one DownloadRequest has at most one. \
+      Only the operator writes receipts, and deletes them after retainUntil.",
     printcolumn(name = "Certificate", type_ = "string", json_path = ".spec.certificateRef.name"),
     printcolumn(name = "Format", type_ = "string", json_path = ".spec.format"),
     printcolumn(name = "By", type_ = "string", json_path = ".spec.requestedBy.username"),
@@ -42,7 +43,7 @@ pub struct DownloadReceiptSpec {
     pub request_ref: RequestReference,
     /// The Certificate that was delivered.
     pub certificate_ref: CertificateReference,
-    /// The environment that was delivered. Omitted for der-zip, which holds all. At most 63 characters.
+    /// The environment that was delivered. Absent for der-zip, which holds all. At most 63 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub environment: Option<String>,
@@ -55,10 +56,10 @@ pub struct DownloadReceiptSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub reason: Option<String>,
-    /// Who asked, as the API server authenticated them.
+    /// The requester, as the API server authenticated them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<Requester>,
-    /// Who agreed, and why. At most 256.
+    /// Who approved, and why. At most 256.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     pub approvals: Vec<Approver>,
@@ -66,39 +67,39 @@ pub struct DownloadReceiptSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub review_digest: Option<String>,
-    /// The policies that took part. At most 256.
+    /// The policies that applied. At most 256.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), inner(length(max = 253)))]
     pub policies: Vec<String>,
-    /// Who redeemed the token, where that is known (tokens bound to the requester).
+    /// Who used the token, where that is known (tokens bound to the requester).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumed_by: Option<ConsumedBy>,
-    /// Address of the client that redeemed the token. At most 64 characters.
+    /// Address of the client that used the token. At most 64 characters.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "clientIP")]
     #[schemars(length(max = 64))]
     pub client_ip: Option<String>,
-    /// User-Agent of the client that redeemed the token, printable ASCII. At most 256 characters; longer ones are cut.
+    /// User-Agent of the client that used the token, printable ASCII. At most 256 characters; longer ones are cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub user_agent: Option<String>,
-    /// Random id of the attempt that won; by it the server knows its own receipt after a lost answer.
+    /// Random id of the attempt that won; the server recognises its own receipt by it after a lost response.
     #[schemars(length(min = 1, max = 64))]
     pub attempt_id: String,
-    /// The file that left.
+    /// The file that was delivered.
     pub artifact: Artifact,
     /// SHA-256 fingerprints of the leaves in the file. At most 16.
     #[serde(default)]
     #[schemars(length(max = 16), inner(length(max = 64)))]
     pub fingerprints: Vec<String>,
-    /// When the token was minted (RFC 3339).
+    /// When the token was issued (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_issued_at: Option<DateTime>,
     /// When the token would have expired (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_expires_at: Option<DateTime>,
-    /// When the token was redeemed (RFC 3339).
+    /// When the token was used (RFC 3339).
     pub consumed_at: DateTime,
-    /// Until this moment the receipt is kept; afterwards the operator deletes it (RFC 3339).
+    /// The receipt is kept until this time; then the operator deletes it (RFC 3339).
     pub retain_until: DateTime,
     /// Name of the cluster (--cluster-name). At most 253 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -112,12 +113,12 @@ pub struct RequestReference {
     /// Its name. At most 253 characters.
     #[schemars(length(max = 253))]
     pub name: String,
-    /// Its uid: a request made again under the same name is another one. At most 64 characters.
+    /// Its uid; a request created again under the same name has another. At most 64 characters.
     #[schemars(length(max = 64))]
     pub uid: String,
 }
 
-/// Who redeemed the token.
+/// Who used the token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct ConsumedBy {
     /// User name, as the API server authenticated it. At most 1,024 characters.
@@ -125,10 +126,10 @@ pub struct ConsumedBy {
     pub username: String,
 }
 
-/// The file that left.
+/// The file that was delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct Artifact {
-    /// SHA-256 over its bytes, lower-case hexadecimal.
+    /// SHA-256 of its bytes, lower-case hexadecimal.
     #[schemars(length(max = 64))]
     pub sha256: String,
     /// Its length in bytes.
@@ -141,7 +142,8 @@ pub struct Artifact {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(oldSelf.outcome) || self == oldSelf").message("the outcome of a delivery is written once"))]
 pub struct DownloadReceiptStatus {
-    /// `Delivered`: every byte was handed to the connection. `Aborted`: the client went away before. `Unknown`: the server ended before it could say.
+    /// `Delivered`: every byte was handed to the connection. `Aborted`: the client disconnected first. `Unknown`: the
+    /// server stopped before it could record the outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
     /// How many bytes were handed to the connection.

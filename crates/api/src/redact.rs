@@ -20,7 +20,7 @@ impl<T> Redacted<T> {
         &self.0
     }
 
-    /// The value itself, to be wrapped again by whoever takes it.
+    /// The value itself, to be wrapped again by the caller.
     pub fn into_exposed(self) -> T {
         self.0
     }

@@ -13,7 +13,7 @@ pub const HIDDEN: &str = r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]";
 /// The rule of a field, in CEL.
 pub const NO_HIDDEN: &str = r"!self.matches('[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]')";
 
-/// What somebody is told who wrote such a character.
+/// What someone is told who wrote such a character.
 pub const NO_HIDDEN_MESSAGE: &str = "this text is read by others: write it on one line, without control characters, \
                                      invisible characters and characters that change the direction of writing";
 
@@ -42,7 +42,7 @@ const FORMAT: [(char, char); 21] = [
     ('\u{e0020}', '\u{e007f}'),
 ];
 
-/// Whether nobody sees this character, or it changes how others are seen.
+/// Whether no one sees this character, or it changes how others are seen.
 #[must_use]
 pub fn is_hidden(c: char) -> bool {
     if c.is_ascii() {
@@ -51,8 +51,8 @@ pub fn is_hidden(c: char) -> bool {
     c.is_control() || FORMAT.iter().any(|(first, last)| (*first..=*last).contains(&c))
 }
 
-/// The text on one line, for people: a line break or another control character is a blank, and where a character was that
-/// nobody would see, something is seen.
+/// The text on one line, for people: a line break or another control character is a blank, and where a character was
+/// that no one would see, something is seen.
 #[must_use]
 pub fn shown(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_hidden) {

@@ -1,6 +1,6 @@
 //! Header values that describe a file to an HTTP client.
 //!
-//! Pure text: whoever answers the request sets the headers.
+//! Pure text: the handler of the request sets the headers.
 
 use std::fmt::Write as _;
 
@@ -35,7 +35,7 @@ fn quotable(character: char) -> char {
     }
 }
 
-/// `attr-char` of RFC 8187: may stand unencoded in `filename*`.
+/// `attr-char` of RFC 8187: may be unencoded in `filename*`.
 fn is_attribute_character(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte)
 }

@@ -43,7 +43,7 @@ pub struct RawMaterial<'a> {
     pub ca: Option<&'a [u8]>,
 }
 
-/// How much is read, so that nobody can make the server busy with one Secret.
+/// How much is read, so that no one can make the server busy with one Secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Largest size of each part. Default 1 MiB, which is also the limit of a Secret.

@@ -15,7 +15,7 @@ pub const LONGEST_PASSPHRASE: usize = 1024;
 /// Length of a generated passphrase: 24 of 56 characters are 139 bits.
 const GENERATED_LENGTH: usize = 24;
 
-/// Letters and digits that nobody mistakes for another one when copying by hand: no 0 O o, no 1 I l.
+/// Letters and digits that no one mistakes for another one when copying by hand: no 0 O o, no 1 I l.
 const ALPHABET: &[u8; 56] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 
 /// Bytes at or above this are thrown away, so that every character is equally likely: 224 = 4 × 56.
@@ -34,7 +34,7 @@ pub struct Passphrase(Zeroizing<String>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PassphraseError {
     /// There is nothing in it.
-    #[error("the passphrase is empty: give one, or none at all to have one generated")]
+    #[error("the passphrase is empty: give one, or leave it out to have one generated")]
     Empty,
     /// It has a character that is not ASCII.
     #[error("the passphrase has a character outside ASCII, which Java refuses: use letters, digits and punctuation")]

@@ -139,7 +139,7 @@ fn first_block(text: &[u8]) -> (&[u8], Option<Block<'_>>, &[u8]) {
     (text, None, b"")
 }
 
-/// Whether only indentation, or a byte order mark, stands between the start of the line and here.
+/// Whether only indentation, or a byte order mark, is between the start of the line and here.
 /// The empty text counts: it is the start of the file, or the end of the block before.
 fn starts_a_line(before: &[u8]) -> bool {
     let line = before[line_of(before, before.len())..].trim_ascii();

@@ -16,7 +16,7 @@ pub trait Randomness {
 
 /// The source of randomness failed.
 #[derive(Debug, thiserror::Error)]
-#[error("the source of random numbers failed: try again, and if it stays so look at the machine")]
+#[error("the source of random numbers failed: try again; if it keeps failing, check the machine")]
 pub struct RandomnessError {
     #[source]
     source: Option<Box<dyn Error + Send + Sync>>,

@@ -1,6 +1,6 @@
 //! Writes small ZIP files in memory: the same entries always give the same bytes.
 //!
-//! Our own, because the `zip` crate brings a clock and a random number generator. Sizes stand in
+//! Our own, because the `zip` crate brings a clock and a random number generator. Sizes are in
 //! front of each entry, not behind, so that streaming readers such as Java's accept stored ones.
 //! Source: PKWARE APPNOTE 6.3.10.
 

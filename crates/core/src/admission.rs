@@ -1,5 +1,5 @@
-//! The admission policies that hold where certcourier itself does not run: who asked, who agreed, and who may write the
-//! record, enforced by the API server on every path, kubectl and backups included.
+//! The admission policies that are in force where certcourier itself does not run: who asked, who approved, and who may
+//! write the record, enforced by the API server on every path, kubectl and backups included.
 //!
 //! Builds the objects, as functions of who the operator is; applies none of them. Called by `manifests`, which prints
 //! them, and by the guard, which compares the live ones with these.
@@ -36,11 +36,11 @@ pub const REVISION: u32 = 1;
 /// Annotation on every policy and binding: `<revision>-<digest of its spec>`.
 pub const REVISION_ANNOTATION: &str = "certcourier.io/revision";
 
-/// The digest that stands for what is under review when the guard probes [`name::VOTES`]; no real review has it.
+/// The digest in place of what is under review when the guard probes [`name::VOTES`]; no real review has it.
 pub const PROBE_DIGEST: &str = "guard-probe";
 
-/// What every policy says of a guard probe, whoever sends it.
-pub const PROBE_MESSAGE: &str = "guard probe: refused on purpose, whoever asks";
+/// What every policy says of a guard probe, no matter who sends it.
+pub const PROBE_MESSAGE: &str = "guard probe: always refused, on purpose";
 
 /// How admission begins to say that a request is over, where somebody votes. The HTTP API answers `request_closed`.
 pub const REQUEST_CLOSED: &str = "the request is closed";
@@ -102,8 +102,8 @@ impl Object {
         }
     }
 
-    /// [`spec_digest`] of its spec. Every field that the API server fills is filled here too, so that the live object has
-    /// the same digest as long as nobody changed it.
+    /// [`spec_digest`] of its spec. Every field that the API server fills is filled here too, so that the live object
+    /// has the same digest as long as no one changed it.
     #[must_use]
     pub fn digest(&self) -> String {
         match self {

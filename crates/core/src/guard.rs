@@ -1,11 +1,11 @@
-//! Whether the admission policies stand: what the live objects and the probes prove of them, and since when. The CRDs,
-//! which say what the policies speak of, are looked at with them.
+//! Whether the admission policies are in force: what the live objects and the probes prove of them, and since when. The
+//! CRDs, which define what the policies apply to, are checked with them.
 //!
 //! A forged requester or vote looks like a real one. While nothing proves that forgeries are refused, no format with a
 //! key leaves; and whatever was created before that proof stays worthless, because it may have been forged.
 //!
-//! Pure: `kube::guard` looks and probes. The leading controller keeps a [`Record`] of what it found; servers compare the
-//! live objects themselves and take from the record only what they cannot see: when the probes were last refused.
+//! Pure: `kube::guard` looks and probes. The leading controller keeps a [`Record`] of what it found; servers compare
+//! the live objects themselves and take from the record only what they cannot see: when the probes were last refused.
 //!
 //! # Layout
 //! - [`live`] the objects as they are, and what they should be; [`object`] one of them; [`kinds`] how a CRD may differ;

@@ -1,6 +1,6 @@
 //! Where a request goes next: the state table of the design as one pure function.
 //!
-//! Controller and server observe, call [`next`] (or [`redeem`], [`claim`], which stand on it), and act on what it says.
+//! Controller and server observe, call [`next`] (or [`redeem`], [`claim`], which build on it), and act on what it says.
 //! Nothing here reads the cluster, the clock or randomness.
 
 mod draft;
@@ -60,9 +60,9 @@ pub struct Observed<'a> {
     pub receipt: Option<ReceiptSeen>,
     /// Which of those who approved may still do so.
     pub approvers: Approvers,
-    /// Whether the admission policies are known to stand.
+    /// Whether the admission policies are known to be in force.
     pub guard: Guard,
-    /// How many open requests of the same requester in this namespace are older. 0 where nobody counts them.
+    /// How many open requests of the same requester in this namespace are older. 0 where no one counts them.
     pub ahead: usize,
     /// Intervals and names that the operator was started with.
     pub settings: Settings,
@@ -123,16 +123,16 @@ pub struct ReceiptSeen {
 /// What is known of the admission policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Guard {
-    /// Nobody watches them: nothing waits for the guard.
+    /// No one watches them: nothing waits for the guard.
     Unwatched,
-    /// They stand, and were proven to refuse.
+    /// They are in force, and were proven to refuse.
     Intact {
         /// Hash over the policies and bindings.
         epoch: String,
         /// The first intact look of this epoch, API-server time.
         since: Timestamp,
     },
-    /// They do not stand, or nothing proves that they do.
+    /// They are not in force, or nothing proves that they are.
     Broken {
         /// Why, in words.
         reason: String,
@@ -150,7 +150,7 @@ pub struct Step {
     pub sweep: bool,
     /// When to look again though nothing changed.
     pub wake_at: Option<Timestamp>,
-    /// What people should hear of.
+    /// What people should know: Events.
     pub notes: Vec<Note>,
 }
 
@@ -163,7 +163,7 @@ pub struct TokenPlan {
     pub round: i32,
     /// Now.
     pub issued_at: Timestamp,
-    /// After this moment it is refused.
+    /// It is refused after this time.
     pub expires_at: Timestamp,
     /// The value of the mint annotation that it answers.
     pub observed_mint: Option<String>,
@@ -173,7 +173,7 @@ pub struct TokenPlan {
     pub external_url: bool,
 }
 
-/// Something people should hear of: an Event.
+/// Something people should know: an Event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// Why.
@@ -187,7 +187,7 @@ pub struct Note {
 /// What a mint made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Minted {
-    /// SHA-256 over the whole token.
+    /// SHA-256 of the whole token.
     pub hash: String,
     /// The passphrase, sealed under the token, for formats that need one.
     pub sealed_passphrase: Option<String>,

@@ -37,7 +37,7 @@ const TAIL_CHARACTERS: usize = 49;
 /// `namespace/name` of at most 63 + 1 + 253 bytes, as base64.
 const MAX_CHARACTERS: usize = PREFIX.len() + 424 + 1 + TAIL_CHARACTERS;
 
-/// A token in plain text. It stands in the requester's Secret or in one HTTP answer, nowhere else.
+/// A token in plain text. It is in the requester's Secret or in one HTTP answer, nowhere else.
 #[derive(Clone)]
 pub struct Token {
     text: Zeroizing<String>,
@@ -45,17 +45,17 @@ pub struct Token {
     request: String,
 }
 
-/// Why a text is no token. The text itself is never repeated.
+/// Why a text is not a token. The text itself is never repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedToken {
     /// It does not begin with [`PREFIX`].
-    #[error("this is no certcourier token: one begins with ccd_")]
+    #[error("this is not a certcourier token: tokens begin with ccd_")]
     Prefix,
     /// It is cut off, too long, or has characters that no token has.
-    #[error("this token is incomplete or has characters that no token has: copy it whole")]
+    #[error("this token is incomplete or has characters that no token has: copy the whole token")]
     Shape,
     /// The checksum does not fit.
-    #[error("this token was altered (its checksum does not fit): copy it again, whole")]
+    #[error("this token was altered (its checksum does not match): copy the whole token again")]
     Checksum,
 }
 
@@ -111,19 +111,19 @@ impl Token {
         &self.text
     }
 
-    /// Namespace of the request that this token was minted for.
+    /// Namespace of the request that this token was issued for.
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// Name of the request that this token was minted for.
+    /// Name of the request that this token was issued for.
     #[must_use]
     pub fn request(&self) -> &str {
         &self.request
     }
 
-    /// SHA-256 over the whole text, lower-case hexadecimal: what status holds.
+    /// SHA-256 of the whole text, lower-case hexadecimal: what status holds.
     #[must_use]
     pub fn hash(&self) -> String {
         hex::encode(&Sha256::digest(self.text.as_bytes()))
@@ -144,7 +144,7 @@ pub fn same_hash(one: &str, other: &str) -> bool {
 
 /// A sealed passphrase that this token does not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the passphrase kept in status cannot be opened with this token: ask for another token")]
+#[error("the passphrase kept in status cannot be decrypted with this token: ask for another token")]
 pub struct SealError;
 
 /// Encrypts a passphrase under the token: AES-256-GCM, key = HKDF-SHA-256(token), bound to the request's uid and the

@@ -36,7 +36,7 @@ impl Headers {
                     self.map = map;
                     self.changed = now;
                 }
-                Err(error) => tracing::warn!(%error, "the headers for the audit sink stay as they were"),
+                Err(error) => tracing::warn!(%error, "the headers for the audit sink are unchanged"),
             }
         }
         &self.map
@@ -56,7 +56,7 @@ fn read(path: &Path) -> Result<HeaderMap, AuditError> {
     parse(&text).map_err(|line| AuditError::File {
         flag: FLAG,
         path: path.to_owned(),
-        problem: format!("line {line} is no header: write `Name: value`"),
+        problem: format!("line {line} is not a header: write `Name: value`"),
     })
 }
 
@@ -87,7 +87,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "Bearer canary").unwrap();
         let error = read(file.path()).unwrap_err().to_string();
-        assert!(error.contains("line 1 is no header") && !error.contains("canary"), "{error}");
+        assert!(error.contains("line 1 is not a header") && !error.contains("canary"), "{error}");
     }
 
     #[test]

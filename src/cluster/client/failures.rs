@@ -14,7 +14,7 @@ use crate::cluster::error::{Failure, of_status};
 pub(super) enum Caller {
     /// The operator's own.
     operator,
-    /// That of somebody whose bearer token was passed through.
+    /// That of someone whose bearer token was passed through.
     person,
 }
 

@@ -1,8 +1,9 @@
 //! Sweeps Roles, RoleBindings and Secrets of tokens whose request is gone, or that a mint which crashed left behind.
 //!
-//! Mostly the garbage collector does that. It does not where a request was deleted with `--cascade=orphan`, and a crashed
-//! mint's request may live on. The operator may not list Secrets: the Role names its Secret. A Secret that was orphaned
-//! without a Role is one that its requester could read anyway; the next mint under its name replaces it.
+//! Mostly the garbage collector does that. It does not where a request was deleted with `--cascade=orphan`, and a
+//! crashed mint's request may live on. The operator is not allowed to list Secrets: the Role names its Secret. A Secret
+//! that was orphaned without a Role is one that its requester could read anyway; the next mint under its name replaces
+//! it.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -52,7 +53,7 @@ pub(in crate::controller) async fn run(
     let sweeping = async {
         loop {
             if let Err(error) = pass(&context, namespace.as_deref(), &requests).await {
-                tracing::warn!(error = in_one_line(&error), "what deleted requests left behind could not be swept");
+                tracing::warn!(error = in_one_line(&error), "leftovers of deleted requests could not be removed");
             }
             tokio::time::sleep(context.intervals.sweep_interval.get()).await;
         }
@@ -173,7 +174,7 @@ async fn sweep(context: &Context, namespace: &str, name: &str, leftover: &Leftov
     tracing::info!(
         request.namespace = namespace,
         role = name,
-        "Role and RoleBinding `{name}` belonged to no living token and are removed"
+        "Role and RoleBinding `{name}` belong to no valid token and are removed"
     );
     Ok(())
 }

@@ -20,7 +20,8 @@ use crate::{
     },
 };
 
-/// Removes a Role and its RoleBinding where they are exactly ours and `theirs` agrees; whether no such Role is there now.
+/// Removes a Role and its RoleBinding where they are exactly ours and `theirs` confirms; whether no such Role is there
+/// now.
 ///
 /// # Errors
 /// [`ApiError`] when the API server refuses or does not answer.
@@ -40,7 +41,7 @@ pub(in crate::controller) async fn reader(
     Ok(gone)
 }
 
-/// Removes the token Secret of the request of this name where it is exactly ours and `theirs` agrees.
+/// Removes the token Secret of the request of this name where it is exactly ours and `theirs` confirms.
 ///
 /// # Errors
 /// [`ApiError`] when the API server refuses or does not answer.

@@ -1,8 +1,8 @@
 //! Certificates: what each environment's Secret holds, as status and condition Ready.
 //!
-//! Secrets are read by name and never watched, so every Certificate is looked at again after an interval; sooner where
-//! something is missing, because whoever mends it, or a tool that has just asked for the Secret, waits for Ready. The
-//! status is written only when it changes.
+//! Secrets are read by name and never watched, so every Certificate is reconciled again after an interval; sooner where
+//! something is missing, because the person who fixes it, or a tool that has just asked for the Secret, waits for
+//! Ready. The status is written only when it changes.
 
 mod findings;
 

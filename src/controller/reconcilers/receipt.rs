@@ -14,10 +14,10 @@ use crate::{
     lifecycle,
 };
 
-/// A receipt that is due, but whose request is not finished, is looked at again after this time.
+/// A receipt that is due, but whose request is not finished, is reconciled again after this time.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
 
-/// Writes outcome Unknown where nobody reports one, and deletes what is due.
+/// Writes outcome Unknown where no one reports one, and deletes what is due.
 pub(crate) async fn reconcile(context: &Context, cached: &DownloadReceipt) -> Result<Again, PassError> {
     if cached.metadata.deletion_timestamp.is_some() {
         return Ok(Again::OnChange);
@@ -29,7 +29,7 @@ pub(crate) async fn reconcile(context: &Context, cached: &DownloadReceipt) -> Re
         }
         let unknown =
             DownloadReceiptStatus { outcome: Some(Outcome::Unknown), bytes_sent: None, finished_at: Some(Time(now)) };
-        // Written onto the version that was looked at: a server that reports at last wins.
+        // Written onto the version that was read: a server that reports at last wins.
         return match receipts::record_outcome(context.clients.writes(), cached, unknown).await? {
             Written::Done(_) => {
                 context.counters.outcomes_unknown.inc();

@@ -1,8 +1,8 @@
 //! DownloadRequests: observe, decide with `lifecycle::next`, act.
 //!
-//! A look at what the watches know costs little and mostly finds that nothing is to be done. Whatever would be changed is
-//! decided again on the request, Certificate, policies and receipt as the API server has them at that moment, and written
-//! only onto the very version of the request that was looked at.
+//! A look at what the watches know costs little and mostly finds that nothing is to be done. Whatever would be changed
+//! is decided again on the request, Certificate, policies and receipt as the API server has them at that moment, and
+//! written only onto the very version of the request that was read.
 
 mod grant;
 mod mint;
@@ -72,7 +72,7 @@ fn begun(request: &DownloadRequest) -> bool {
     request.status.as_ref().is_some_and(|status| status.phase.is_some())
 }
 
-/// Decides on what the API server has now, acts, and writes; again if somebody else was faster.
+/// Decides on what the API server has now, acts, and writes; again if someone else was faster.
 async fn advance(context: &Context, stores: &Stores, cached: &DownloadRequest) -> Result<Again, PassError> {
     let mut made: Option<Made> = None;
     for _ in 0..ATTEMPTS {
@@ -85,7 +85,7 @@ async fn advance(context: &Context, stores: &Stores, cached: &DownloadRequest) -
         let now = context.clients.clock().second();
         let step = view.decide(context, stores, &request, now);
         if made.is_some() && step.mint.is_none() {
-            // What was minted on an older version of the request is nobody's token.
+            // What was issued on an older version of the request is no one's token.
             sweep::all_but_the_living(context, &request).await?;
         }
         match act(context, &request, step, &mut made, now).await? {
@@ -106,10 +106,10 @@ async fn current(context: &Context, cached: &DownloadRequest) -> Result<Option<D
     Ok(Some(found).filter(|found| found.metadata.deletion_timestamp.is_none()))
 }
 
-/// A token that this look has minted, and that is in no status yet: its number, and what was made.
+/// A token that this look has issued, and that is in no status yet: its number, and what was made.
 type Made = (i64, lifecycle::Minted);
 
-/// Sweeps, mints, writes, tells. `Conflict`: nothing was written, because the request has changed.
+/// Sweeps, issues, writes, tells. `Conflict`: nothing was written, because the request has changed.
 async fn act(
     context: &Context,
     request: &DownloadRequest,
@@ -243,14 +243,15 @@ async fn tell(context: &Context, request: &DownloadRequest, notes: &[lifecycle::
     }
 }
 
-/// What the operator may not do is said in the request, where people look.
+/// What the operator is not allowed to do is said in the request, where people look.
 async fn stall_if_forbidden(context: &Context, cached: &DownloadRequest, error: PassError) -> Result<Again, PassError> {
     let (PassError::Api(cause) | PassError::Policy(PolicyError::Api(cause))) = &error else { return Err(error) };
     // What goes with its namespace has no use for words about rights.
     if cause.failure() != Failure::Forbidden || cause.ending_namespace().is_some() || !cached.is_open() {
         return Err(error);
     }
-    let message = format!("the operator may not {cause}: {}; bind its ClusterRoles in this namespace", cause.cause());
+    let message =
+        format!("the operator is not allowed to {cause}: {}; bind its ClusterRoles in this namespace", cause.cause());
     // If this cannot be written either, the log says it, and the next look tries again.
     if let Some(request) = current(context, cached).await? {
         let now = context.clients.clock().second();

@@ -21,13 +21,13 @@ use crate::{
 
 /// Timers fire a little late rather than a little early, so that one look is enough.
 const LATENESS: Duration = Duration::from_millis(20);
-/// What changes only when somebody acts is looked at again this often all the same, should an event have been lost.
+/// What changes only when someone acts is reconciled this often anyway, in case an event was lost.
 const LONGEST_SLEEP: Duration = Duration::from_hours(1);
 
 /// After a write that lost against another one: the news of that other one are on their way.
 pub(crate) const AFTER_CONFLICT: Duration = Duration::from_millis(500);
 
-/// After somebody's right to read a Secret was removed: each API server learns of that from its own watch.
+/// After someone's right to read a Secret was removed: each API server learns of that from its own watch.
 const AFTER_REMOVAL: Duration = Duration::from_secs(1);
 
 /// When to look again.
@@ -56,7 +56,7 @@ pub(crate) enum PassError {
     Prepare(#[from] PrepareError),
     #[error("a right to read the token Secret of this name, made for a request that is gone, was removed a moment ago")]
     Lingering,
-    #[error("it changed each time before what was decided on it could be written")]
+    #[error("it changed each time before the decision could be written")]
     Restless,
 }
 
@@ -65,7 +65,7 @@ pub(crate) enum PassError {
 pub(crate) enum Class {
     /// Trying again will do, each time a little later.
     Retry,
-    /// Somebody else has to do something first, or the API server asks for time.
+    /// Someone else has to do something first, or the API server asks for time.
     Wait(Duration),
     /// Trying again changes nothing before the object changes.
     Permanent,

@@ -1,4 +1,4 @@
-//! What the watches keep of an object's metadata: what the controller uses, and nothing that only others use. Everybody
+//! What the watches keep of an object's metadata: what the controller uses, and nothing that only others use. Everyone
 //! who may write an object may write a quarter of a megabyte of annotations into it, and every object is kept.
 
 use std::collections::BTreeMap;

@@ -87,7 +87,7 @@ impl Stores {
 pub(crate) type Queue<K> = UnboundedSender<ObjectRef<Guarded<K>>>;
 pub(crate) type Queued<K> = UnboundedReceiver<ObjectRef<Guarded<K>>>;
 
-/// Where the names of objects to be looked at are put.
+/// Where the names of objects to reconcile are put.
 #[derive(Clone)]
 pub(crate) struct Queues {
     pub(crate) certificates: Queue<Certificate>,

@@ -81,7 +81,7 @@ enum Seen<'a, K> {
     There(&'a Guarded<K>),
     /// This one is gone.
     Gone(&'a Guarded<K>),
-    /// These are all there are: what is not among them went while nobody watched.
+    /// These are all there are: what is not among them went while no one watched.
     All(&'a [Arc<Guarded<K>>]),
 }
 
@@ -115,7 +115,7 @@ fn put<K: Resource<DynamicType = ()>>(queue: &Queue<K>, object: &Guarded<K>) {
     let _ = queue.unbounded_send(ObjectRef::from_obj(object));
 }
 
-/// When what is known of the admission policies changes, every request is looked at.
+/// When what is known of the admission policies changes, every request is reconciled.
 async fn on_guard(context: Arc<Context>, concerned: Concerned) {
     let mut guard = context.guard.subscribe();
     while guard.changed().await.is_ok() {
@@ -171,7 +171,7 @@ struct Watches {
 }
 
 impl Watches {
-    /// Keeps a store filled for ever. `touched` hears of each object, and when all of them are known.
+    /// Keeps a store filled for ever. `touched` is called for each object, and when all of them are known.
     fn run<K>(
         &self,
         mut writer: Writer<Guarded<K>>,
@@ -201,7 +201,7 @@ impl Watches {
                     Ok(event) => event,
                     Err(error) => {
                         context.counters.watch_broke();
-                        tracing::warn!(kind = label, error = in_one_line(&error), "a watch broke; it is begun again");
+                        tracing::warn!(kind = label, error = in_one_line(&error), "a watch broke; restarting it");
                         continue;
                     }
                 };

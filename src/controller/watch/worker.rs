@@ -44,7 +44,7 @@ pub(crate) async fn run(context: Arc<Context>, namespace: Option<String>, awaite
     context.untold.tell_again(&context.audit, requests.iter().filter_map(|request| request.0.as_ref().ok()));
     tokio::select! {
         () = all(workers(&context, namespace, &stores, waiting, &stop)) => {}
-        _ = watching.join_next() => tracing::error!("a watch ended, which none should; this is a defect"),
+        _ = watching.join_next() => tracing::error!("a watch ended unexpectedly; this is a bug"),
     }
 }
 
@@ -82,7 +82,7 @@ fn workers(
 pub(crate) async fn all(mut tasks: JoinSet<()>) {
     while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended {
-            tracing::error!(%error, "work ended by a defect and is begun anew");
+            tracing::error!(%error, "a worker ended because of a bug and is restarted");
             return;
         }
     }

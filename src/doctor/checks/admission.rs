@@ -1,6 +1,6 @@
 //! The live admission policies beside those that this version of certcourier would apply.
 //!
-//! Who the operator is stands in the policies themselves. All of them must name the same users: one that was changed to
+//! The policies themselves say who the operator is. All of them must name the same users: one that was changed to
 //! name another differs from what it should be.
 
 use std::collections::BTreeMap;
@@ -155,7 +155,7 @@ fn of_object(object: &GuardObject) -> Option<Finding> {
     let remedy = match object.state {
         ObjectState::OtherRevision => "run the doctor of the version that is installed, or finish the upgrade",
         ObjectState::Changed => {
-            "delete it (what was added by hand stays when it is only applied over), apply again what `certcourier \
+            "delete it (applying over it keeps what was added by hand), apply again what `certcourier \
              manifests` prints, and find out who changed it (the API server's audit log)"
         }
         _ => {

@@ -70,7 +70,7 @@ fn dangling(bench: &Bench<'_>, binding: &Binding<'_>, subject: &Subject) -> Opti
         why: "when this role is made, they have its rights at once, without a check: Kubernetes checks what a \
               binding grants when it is written"
             .to_owned(),
-        remedy: "delete the binding; after an installation bind who is meant again".to_owned(),
+        remedy: "delete the binding; after an installation, bind the intended subjects again".to_owned(),
         ..of_binding(binding, subject)
     })
 }
@@ -123,7 +123,7 @@ fn aggregated(role: &ClusterRole) -> Option<Finding> {
         what: format!("adds {} to ClusterRole {}", adds.join(", and "), to.join(", ")),
         why: "its label gives these rights to all who have that role, wherever they have it, and to those who get it later"
             .to_owned(),
-        remedy: "take the label away, and bind the role to those who are meant".to_owned(),
+        remedy: "remove the label, and bind the role to those who are meant".to_owned(),
         via: vec![format!("ClusterRole {name}")],
     })
 }

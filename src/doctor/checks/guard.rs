@@ -62,7 +62,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
                 let said: Vec<&str> = said.into_iter().filter(|words| !words.is_empty()).collect();
                 (
                     format!("the guard says {}", said.join(": ")),
-                    "apply again what `certcourier manifests` prints; the guard looks again by itself".to_owned(),
+                    "apply again what `certcourier manifests` prints; the guard checks again by itself".to_owned(),
                 )
             }
         },
@@ -74,15 +74,15 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         namespaces: Vec::new(),
         names: Vec::new(),
         what,
-        why: "nothing proves that forged requesters and approvals are refused, so no format with a key is minted or \
-              redeemed; public formats go on"
+        why: "nothing proves that forged requesters and approvals are refused, so no token for a format with a key is \
+          issued or accepted; public formats still work"
             .to_owned(),
         remedy,
         via: Vec::new(),
     }]
 }
 
-/// What the guard names as able to change requests and votes on their way, one finding each.
+/// What the guard names as able to change requests and votes during admission, one finding each.
 pub(super) fn mutators(facts: &Facts) -> Vec<Finding> {
     let Seen::There(content) = &facts.guard else { return Vec::new() };
     let named = content.get(MUTATORS).into_iter().flat_map(|all| all.lines());
@@ -93,12 +93,12 @@ pub(super) fn mutators(facts: &Facts) -> Vec<Finding> {
             subject: named.split_once(" (").map_or(named, |(object, _)| object).replace(" `", "/").replace('`', ""),
             namespaces: Vec::new(),
             names: Vec::new(),
-            what: format!("the guard names it as able to change certcourier's objects on their way: {named}"),
+            what: format!("the guard names it as able to change certcourier's objects during admission: {named}"),
             why: "it can turn a Deny into an Approve, and nothing in the stored vote shows it; the guard sees that it is \
                   there, not what it does"
                 .to_owned(),
-            remedy: "exclude group certcourier.io from it, or delete it and find out who made it (the API server's audit \
-                     log); --guard-mutators=refuse stops keys while there is one"
+            remedy: "exclude group certcourier.io from it, or delete it and find out who created it (the API server's \
+                     audit log); --guard-mutators=refuse stops keys while there is one"
                 .to_owned(),
             via: Vec::new(),
         })

@@ -26,7 +26,7 @@ const EDIT: Right = Right {
     resources: &["certificatepolicies"],
 };
 
-/// Everybody who holds one of them, those who may do everything left out.
+/// Everyone who holds one of them, those who may do everything left out.
 pub(super) fn list(bench: &Bench<'_>) -> Vec<Holder> {
     let mut list = Vec::new();
     for held_right in HeldRight::ALL {
@@ -51,7 +51,7 @@ pub(super) fn list(bench: &Bench<'_>) -> Vec<Holder> {
     list
 }
 
-/// Somebody who edits policies and takes part under them makes their own rules.
+/// Someone who edits policies and takes part under them makes their own rules.
 pub(super) fn findings(bench: &Bench<'_>) -> Vec<Finding> {
     let by_subject = |who: ByWhom| -> BTreeMap<Subject, _> {
         who.into_iter()
@@ -78,7 +78,7 @@ pub(super) fn findings(bench: &Bench<'_>) -> Vec<Finding> {
                 namespaces: edits.places(),
                 names: Vec::new(),
                 what: format!("edits CertificatePolicies and holds {}", verbs.join(", ")),
-                why: "they can loosen a policy, and take part under it in the same minute".to_owned(),
+                why: "they can loosen a policy, and use it in the same minute".to_owned(),
                 remedy: "give certcourier-admin to people who neither download nor approve; or set a ceiling with the \
                          controller's --cluster-policy"
                     .to_owned(),

@@ -1,4 +1,4 @@
-//! Rights that reach past certcourier, by the table of `rows`: who can read a key directly, be somebody else, or change
+//! Rights that reach past certcourier, by the table of `rows`: who can read a key directly, be someone else, or change
 //! the rules.
 
 use std::collections::BTreeSet;
@@ -29,7 +29,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// A finding, a note, or nothing, by how the subject stands.
+    /// A finding, a note, or nothing, depending on the subject.
     fn take(&mut self, standing: Standing, subject: &Subject, finding: Finding) {
         match standing {
             Standing::Ordinary => self.findings.push(finding),
@@ -86,7 +86,7 @@ fn of_a_keeper(finding: Finding) -> Finding {
               Certificate names: Certificates cannot be kept without it. They read these private keys themselves"
             .to_owned(),
         remedy: format!(
-            "nothing, if they are to keep these Certificates: --trust {} takes the note away; otherwise take both away",
+            "nothing, if they are to keep these Certificates: --trust {} removes the note; otherwise remove both rights",
             finding.subject
         ),
         ..finding
@@ -148,9 +148,10 @@ fn wildcards(bench: &Bench<'_>, found: &mut Found) {
             namespaces: held.places(),
             names: Vec::new(),
             what: "holds verb * on certificates.certcourier.io".to_owned(),
-            why: "* includes download, exportkey and approve, which may not be what was meant".to_owned(),
+            why: "* includes download, exportkey and approve, which may be more than was meant".to_owned(),
             remedy:
-                "list the verbs: get, list, watch to look; certcourier-downloader, -operator and -approver for more"
+                "list the verbs: get, list and watch for reading; certcourier-downloader, -operator and -approver for \
+                 more"
                     .to_owned(),
             via: held.via.into_iter().collect(),
         };

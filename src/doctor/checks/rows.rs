@@ -1,7 +1,7 @@
 //! The table of rights that reach past certcourier: verbs on resources, where they count, and what is said of them.
 //!
-//! A row is one consequence with its id. It lists the ways to it; a way is what somebody must hold all of, in one place.
-//! What is missing here, the doctor does not see: `tests/integration/attacks/doctor.rs` gives each right to somebody.
+//! A row is one consequence with its id. It lists the ways to it; a way is what someone must hold all of, in one place.
+//! What is missing here, the doctor does not see: `tests/integration/attacks/doctor.rs` gives each right to someone.
 
 mod certificates;
 mod cluster;
@@ -9,7 +9,7 @@ mod operator;
 
 use crate::doctor::{check::Check, rbac::Right, report::Severity};
 
-/// One thing that somebody may be able to do.
+/// One thing that someone may be able to do.
 pub(super) struct Row {
     pub(super) check: Check,
     pub(super) severity: Severity,
@@ -46,7 +46,7 @@ pub(super) enum Place {
     KubeSystem,
     /// For objects without a namespace: through a ClusterRoleBinding alone.
     Cluster,
-    /// In any namespace that was looked at.
+    /// In any namespace that was checked.
     Anywhere,
 }
 

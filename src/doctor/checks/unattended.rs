@@ -18,7 +18,7 @@ const LISTED: usize = 5;
 /// One finding for each requester.
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let mut by_requester: BTreeMap<&str, Vec<(String, String)>> = BTreeMap::new();
-    // The guard probes on one of its own, which nobody ever serves.
+    // The guard probes on one of its own, which no one ever serves.
     let of_guard = |request: &&DownloadRequest| names::is_guard_probe(request, &facts.operator_namespace);
     for request in facts.requests.iter().filter(|request| !of_guard(request)) {
         let requester = request.requester();

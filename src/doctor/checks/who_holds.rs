@@ -160,7 +160,7 @@ impl Bench<'_> {
     }
 }
 
-/// How a subject stands that has these hits, and what of it counts. One that needs an ordinary right for the way is
+/// How a subject with these hits is judged, and what of it counts. One that needs an ordinary right for the way is
 /// ordinary, whatever else it has from Kubernetes or for its work.
 fn judged(hits: &[PartHit<'_>], parts: usize) -> Vec<(Standing, Held)> {
     let of = |wanted: &dyn Fn(Standing) -> bool| {

@@ -45,10 +45,9 @@ fn report() -> Report {
             names: vec![],
             what: "may get, list secrets".to_owned(),
             why: "they read the private key itself: no policy, approval or receipt of certcourier sees it".to_owned(),
-            remedy:
-                "take the right away, or limit it by resourceNames to Secrets that no Certificate names; a download \
+            remedy: "remove the right, or limit it by resourceNames to Secrets that no Certificate names; a download \
                      needs no right on Secrets"
-                    .to_owned(),
+                .to_owned(),
             via: vec!["RoleBinding payments/m -> Role payments/reader".to_owned()],
         }],
         notes: vec![Finding {
@@ -92,8 +91,8 @@ exportkey  Group/operators  all namespaces
 high      User/mallory may get, list secrets in payments [ReadsSecrets]
           why  they read the private key itself: no policy, approval or receipt of certcourier sees
                it
-          do   take the right away, or limit it by resourceNames to Secrets that no Certificate
-               names; a download needs no right on Secrets
+          do   remove the right, or limit it by resourceNames to Secrets that no Certificate names;
+               a download needs no right on Secrets
           via  RoleBinding payments/m -> Role payments/reader
 
 1 note: no finding, and worth knowing
@@ -102,7 +101,7 @@ note      User/dave may get secrets named api-tls in payments [KeepsCertificates
           why  they write Certificates there
           do   nothing
 
-Could not be looked at:
+Could not be checked:
   - what Roles allow
     missing right: list roles.rbac.authorization.k8s.io in namespace shop
 An administrator grants what is missing with:
@@ -125,7 +124,7 @@ fn what_could_not_be_looked_at_comes_first_and_is_never_no_finding() {
     let blind = Report { findings: vec![], notes: vec![], looks: Looks { tried: 14, failed: 9 }, ..report() };
     let text = text(&blind);
     assert!(text.starts_with("INCOMPLETE: 9 of 14 checks could not be made."), "{text}");
-    assert!(text.contains("\nNothing was found in what could be looked at.\n"), "{text}");
+    assert!(text.contains("\nNothing was found in what could be checked.\n"), "{text}");
     assert!(!text.contains("No findings."), "{text}");
     let unread = Report { looks: Looks { tried: 14, failed: 0 }, ..blind };
     assert!(super::text(&unread).starts_with("INCOMPLETE: something could not be read."));

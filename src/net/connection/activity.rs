@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::net::{counters::Why, limits::ConnectionLimits, shares::Share};
 
-/// How long a client may leave an answer untaken, or a body unsent, before its connection counts as one that can give way
-/// to another. Where nobody else wants in, it has `--answer-timeout`.
+/// How long a client may leave an answer untaken, or a body unsent, before its connection counts as one that can give
+/// way to another. Where no one else wants in, it has `--answer-timeout`.
 const GIVES_WAY_AFTER: Duration = Duration::from_secs(1);
 
 /// One open connection, as the listener and the handlers see it.
@@ -32,7 +32,7 @@ struct Activity {
     header_since: Option<Instant>,
     served: bool,
     multiplexed: bool,
-    /// Whether somebody was authenticated on it.
+    /// Whether someone was authenticated on it.
     proven: bool,
     /// Requests that are being answered; the key only counts up.
     exchanges: BTreeMap<u64, Progress>,
@@ -104,12 +104,12 @@ impl Connection {
         self.end.cancelled().await;
     }
 
-    /// Somebody was authenticated on it, or presented a token that is good.
+    /// Someone was authenticated on it, or presented a token that is good.
     pub fn prove(&self) {
         self.activity().proven = true;
     }
 
-    /// Whether somebody was.
+    /// Whether someone was.
     #[must_use]
     pub fn is_proven(&self) -> bool {
         self.activity().proven

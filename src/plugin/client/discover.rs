@@ -1,4 +1,5 @@
-//! The ConfigMap by which the operator's namespace says where the server is. Whoever may not read it does without.
+//! The ConfigMap by which the operator's namespace says where the server is. Users who are not allowed to read it do
+//! without.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use crate::plugin::context::Ctx;
 /// Key of the name of another ConfigMap there, whose `ca.crt` vouches for the server: the one that the servers fill.
 const CA_CONFIG_MAP: &str = "caConfigMap";
 
-/// What the ConfigMap says; nothing where there is none, or it may not be read.
+/// What the ConfigMap says; nothing where there is none, or it cannot be read.
 pub async fn config_map(ctx: &Ctx) -> Option<Published> {
     let mut data = read(ctx, names::SERVER).await?;
     let named = take(&mut data, CA_CONFIG_MAP);

@@ -39,7 +39,7 @@ pub enum ServerError {
         /// What happened instead.
         cause: String,
     },
-    /// Whoever answered is no certcourier.
+    /// The other side is not certcourier.
     #[error("what answers at {base} is not certcourier's server")]
     Strange {
         /// Where it should be.
@@ -104,7 +104,7 @@ impl From<ServerError> for PluginError {
         match &error {
             ServerError::Refused { code, .. } => Self::new(format!("{error} ({code})")),
             ServerError::Unreachable { cause, .. } if cause.contains("certificate") || cause.contains("Issuer") => {
-                plain.next("name the authority behind its certificate with --server-ca FILE")
+                plain.next("name the CA of its certificate with --server-ca FILE")
             }
             ServerError::Unreachable { .. } => plain.next(
                 "say where it is with --server URL (or CERTCOURIER_SERVER), or go through the API server with --port-forward",

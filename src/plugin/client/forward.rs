@@ -23,8 +23,8 @@ use crate::cluster::error::During as _;
 use crate::plugin::{context::Ctx, error::PluginError};
 
 /// What to do instead.
-const INSTEAD: &str = "say where the server is with --server URL (or CERTCOURIER_SERVER), or ask whoever runs certcourier for \
-an external URL; --operator-namespace says where it runs";
+const INSTEAD: &str = "say where the server is with --server URL (or CERTCOURIER_SERVER), or ask your administrator \
+  for an external URL; --operator-namespace says where it runs";
 
 /// A port of this machine that leads to a pod. Ends when dropped.
 pub struct Forward {

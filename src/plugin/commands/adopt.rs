@@ -1,4 +1,4 @@
-//! `adopt`: Certificates for what is there already, written with the rights of whoever runs it.
+//! `adopt`: Certificates for what is there already, written with the rights of the user who runs it.
 //!
 //! It may be run again and again: what a Certificate has already is left alone, and nothing is ever overwritten.
 
@@ -59,7 +59,7 @@ pub struct AdoptArgs {
     /// What the one environment of each Certificate is called.
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = environment)]
     environment: String,
-    /// Names that differ in nothing but one of these words become one Certificate with these environments.
+    /// Names that differ only in one of these words become one Certificate with these environments.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = environment)]
     environments: Vec<String>,
     /// Write nothing: `client` prints what would be written, `server` also has the API server check it.
@@ -143,7 +143,7 @@ async fn one(ctx: &Ctx, dry_run: DryRun, certificate: Certificate) -> Done {
     let created = api.create(&params, &certificate).await;
     match created.during("create", || format!("Certificate {namespace}/{name}")) {
         Ok(created) => Done::Written(Box::new(created)),
-        // Somebody was faster.
+        // Someone was faster.
         Err(error) if error.failure() == Failure::Conflict => {
             let why = format!("there is a Certificate `{name}` already");
             Done::Skipped(Skipped { namespace, what: format!("Certificate {name}"), why })

@@ -1,4 +1,4 @@
-//! `approve`: agrees to a request of somebody else's.
+//! `approve`: approves another person's request.
 
 use crate::api::Decision;
 use crate::plugin::{
@@ -10,8 +10,7 @@ use crate::plugin::{
 };
 
 const EXAMPLES: &str = "\
-What you agree to is shown before; the vote counts for that and nothing else. On a terminal you \
-are asked once more; without one, --yes or --digest must say that you have looked.
+What you approve is shown first; the vote counts for that and nothing else. On a terminal you are asked to confirm; without one, add --yes or --digest.
 
 Examples:
   kubectl certcourier approve api-key-x7k2p --reason 'INC-4211, checked with alice'
@@ -24,10 +23,10 @@ pub struct ApproveArgs {
     /// The request.
     #[arg(value_name = "REQUEST", value_parser = object_name)]
     request: String,
-    /// Why; it goes on record. Omitted: you are asked on a terminal.
+    /// Why; it goes on record. Default: you are asked on a terminal.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Only if this is what is under review (status.review.digest). Omitted: what is shown.
+    /// Only if this is what is under review (status.review.digest). Default: what is shown.
     #[arg(long, value_name = "DIGEST")]
     digest: Option<String>,
     /// Do not ask.

@@ -1,4 +1,4 @@
-//! `claim`: the token of a request, for whoever takes the file with something else.
+//! `claim`: the token of a request, for downloading the file with another tool.
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
@@ -21,14 +21,13 @@ use crate::{
 };
 
 const EXAMPLES: &str = "\
-What is printed is a secret: whoever has it has the file. It works once. `download --request` \
-takes it and the file in one.
+What is printed is a secret: anyone who has it can download the file. It works once. `download --request` claims the token and downloads in one step.
 
 Examples:
   curl -fsS --cacert ca.crt \"$(kubectl certcourier claim api-cert-x7k2p)\" -o cert.pem
   kubectl certcourier claim api-pkcs12-9bqmz --generate -o json | jq -r .passphrase";
 
-/// Take the token of a request, and print its link.
+/// Claim a request's token and print the download link.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ClaimArgs {
@@ -110,11 +109,11 @@ async fn claim(ctx: &Ctx, args: &ClaimArgs, request: &DownloadRequest) -> Result
     }
     let server = Server::reach(ctx, Known::default()).await?;
     if server.is_forwarded() && args.output == Printed::Url {
-        return Err(PluginError::usage("the way through the API server ends with this command, and the link with it")
-            .next(format!(
-                "print the token with -o token, or: kubectl certcourier download --request {}",
-                args.request
-            )));
+        return Err(PluginError::usage(
+            "the way through the API server closes when this command ends, and the link \
+          with it",
+        )
+        .next(format!("print the token with -o token, or: kubectl certcourier download --request {}", args.request)));
     }
     let chosen = match request.spec.passphrase_secret_ref {
         Some(_) => Chosen::Secret,

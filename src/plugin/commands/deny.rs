@@ -1,4 +1,4 @@
-//! `deny`: ends a request of somebody else's, also when others have approved it and its token is out.
+//! `deny`: ends a request of someone else's, also when others have approved it and its token is out.
 
 use crate::api::Decision;
 use crate::plugin::{
@@ -10,8 +10,7 @@ use crate::plugin::{
 };
 
 const EXAMPLES: &str = "\
-One denial ends a request, also after others have approved it and while its token lives. Without a \
-terminal, --yes must say that you mean it.
+One denial ends a request, also after others have approved it and while its token is valid. Without a terminal, add --yes.
 
 Examples:
   kubectl certcourier deny api-key-x7k2p --reason 'no change request for this'

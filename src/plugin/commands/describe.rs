@@ -27,7 +27,7 @@ Examples:
   kubectl certcourier describe api-key-x7k2p
   kubectl certcourier describe api-key-x7k2p -o yaml";
 
-/// Show a request: where it stands and why, who agreed, its token and receipt, and what to do now.
+/// Show a request: its phase and why, who approved, its token and receipt, and what to do next.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DescribeArgs {
@@ -78,7 +78,7 @@ async fn receipt(ctx: &Ctx, request: &DownloadRequest) -> Result<Receipt, Plugin
         Ok(Some(receipt)) => Ok(Receipt::There(Box::new(receipt))),
         Ok(None) => Ok(Receipt::Unknown("it is not there any more: its retention may be over".to_owned())),
         Err(error) if error.failure() == Failure::Forbidden => {
-            Ok(Receipt::Unknown("you may not read it: ask for ClusterRole certcourier-auditor".to_owned()))
+            Ok(Receipt::Unknown("you are not allowed to read it: ask for ClusterRole certcourier-auditor".to_owned()))
         }
         Err(error) => Err(error.into()),
     }
@@ -150,12 +150,12 @@ fn state(token: &Token, now: Timestamp) -> Cell {
     let number = token.generation;
     let until = token.expires_at.as_ref().map(|until| until.0);
     match (&token.hash, until) {
-        (None, _) => Cell::toned(Tone::Faint, format!("none alive; {number} minted so far")),
+        (None, _) => Cell::toned(Tone::Faint, format!("no valid token; {number} issued so far")),
         (Some(_), Some(until)) if until <= now => Cell::toned(Tone::Bad, format!("expired at {}", ago(until, now))),
         (Some(_), until) => {
             let until = until.map(|until| format!(" until {}", ago(until, now))).unwrap_or_default();
             let place = token.secret_name.as_ref().map(|name| format!(", in Secret {name}")).unwrap_or_default();
-            Cell::toned(Tone::Good, format!("number {number}, alive{until}{place}"))
+            Cell::toned(Tone::Good, format!("number {number}, valid{until}{place}"))
         }
     }
 }
@@ -182,31 +182,31 @@ fn receipt_facts(page: &mut Page, receipt: &Receipt, now: Timestamp) {
     page.fact("Kept until", spec.retain_until.0.to_string());
 }
 
-/// What whoever looks can do now.
+/// What the user can do now.
 fn next(request: &DownloadRequest, me: &str, flags: &str) -> Vec<String> {
     let (name, spec) = (request.name_any(), &request.spec);
     let (phase, part) = (request.phase(), review::part(request, me));
     let download = format!("kubectl certcourier download --request {name} {flags}");
-    let revoke = format!("withdraw it: kubectl certcourier revoke {name} {flags} --reason …");
+    let revoke = format!("revoke it: kubectl certcourier revoke {name} {flags} --reason …");
     let certificate = &spec.certificate_ref.name;
     let again = format!(
         "ask again with another request: kubectl certcourier download {certificate} --format {} {flags}",
         spec.format
     );
-    let voters = "others vote: ClusterRole certcourier-approver is who may";
+    let voters = "waiting for approvers (ClusterRole certcourier-approver)";
     match (phase, part) {
         (Phase::Pending, Part::Asked) => vec![format!("wait: kubectl certcourier wait {name} {flags}"), revoke],
         (Phase::AwaitingApproval, Part::Asked) => {
             vec![voters.to_owned(), format!("wait: kubectl certcourier wait {name} {flags}"), revoke]
         }
         (Phase::AwaitingApproval, Part::None) => vec![
-            format!("agree: kubectl certcourier approve {name} {flags} --reason …"),
-            format!("or not: kubectl certcourier deny {name} {flags} --reason …"),
+            format!("approve: kubectl certcourier approve {name} {flags} --reason …"),
+            format!("deny: kubectl certcourier deny {name} {flags} --reason …"),
         ],
         (Phase::AwaitingApproval, Part::Approved) => vec![format!("you have approved it; {voters}")],
         (Phase::AwaitingApproval, Part::Denied) => vec!["you have denied it: its phase follows".to_owned()],
-        (Phase::Approved | Phase::TokenIssued, Part::Asked) => vec![format!("take the file: {download}"), revoke],
-        (Phase::Pending, _) => vec!["nothing yet: the message above says what is waited for".to_owned()],
+        (Phase::Approved | Phase::TokenIssued, Part::Asked) => vec![format!("download the file: {download}"), revoke],
+        (Phase::Pending, _) => vec!["nothing yet: the message above says what it is waiting for".to_owned()],
         (Phase::Approved | Phase::TokenIssued, _) => vec![
             format!("{} takes the file", request.requester()),
             format!("to stop it: kubectl certcourier deny {name} {flags} --reason … (or revoke)"),
@@ -270,7 +270,7 @@ mod tests {
         let now = "2026-11-22T12:04:00Z".parse().unwrap();
         let text = page(&issued, None, &Receipt::None, "alice", "-n payments", now).render(Style::default());
         for said in [
-            "number 2, alive until 2026-11-22T12:05:00Z (in 60s), in Secret key-download-token",
+            "number 2, valid until 2026-11-22T12:05:00Z (in 60s), in Secret key-download-token",
             "2026-11-22T12:00:00Z (4m ago)   it expired",
         ] {
             assert!(text.contains(said), "{said}\n{text}");

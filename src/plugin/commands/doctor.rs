@@ -11,9 +11,8 @@ use crate::{
 };
 
 const EXAMPLES: &str = "\
-Looks with your own rights at roles and bindings, the admission policies, what the guard last \
-wrote, and requests; reads no Secret and changes nothing. Exit code 1 for findings, and where \
-something could not be looked at.
+Checks, with your own rights, roles and bindings, the admission policies, what the guard last \
+wrote, and requests; reads no Secret and changes nothing. Exit code 1 for findings, and where something could not be checked.
 
 Examples:
   kubectl certcourier doctor -A
@@ -24,11 +23,11 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DoctorArgs {
-    /// Look at the Certificates of all namespaces.
+    /// Check the Certificates of all namespaces.
     #[arg(short = 'A', long)]
     all_namespaces: bool,
-    /// Who is meant to have all the rights they have: User/NAME, Group/NAME or ServiceAccount/NAMESPACE/NAME. Named in the
-    /// report, but no finding. May be given several times.
+    /// Subjects that are meant to have all their rights: User/NAME, Group/NAME or ServiceAccount/NAMESPACE/NAME. Listed
+    /// in the report, but not as findings. May be given several times.
     #[arg(long, value_name = "SUBJECT")]
     trust: Vec<Subject>,
     #[command(flatten)]
@@ -62,7 +61,7 @@ pub async fn run(ctx: &Ctx, args: &DoctorArgs) -> Result<(), PluginError> {
         (Verdict::Findings, count) => Err(PluginError::new(format!("{count} findings"))),
         (Verdict::Incomplete, count) => {
             let found = if count == 1 { "1 finding".to_owned() } else { format!("{count} findings") };
-            Err(PluginError::new(format!("{found}, and there may be more: not everything could be looked at"))
+            Err(PluginError::new(format!("{found}, and there may be more: not everything could be checked"))
                 .next("an administrator runs the commands at the end of the report, or runs the doctor"))
         }
     }

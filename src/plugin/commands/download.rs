@@ -28,11 +28,11 @@ use crate::{
 };
 
 const EXAMPLES: &str = "\
-The token is taken over HTTP with your own bearer token. Without one (a client certificate alone, \
+The token is claimed over HTTP with your own bearer token. Without one (a client certificate alone, \
 --as) the request goes through the Kubernetes API, and the token through a Secret that only you \
 may read.
 
-Exit codes: 0 the file is there, whole · 1 it is not · 2 typed wrong · 3 denied · 4 expired · \
+Exit codes: 0 the file is there, whole · 1 it is not · 2 usage error · 3 denied · 4 expired · \
 5 failed, revoked, or used already · 130 Ctrl-C: nothing is half done, and what is printed says \
 how to go on.
 
@@ -42,7 +42,7 @@ Examples:
   kubectl certcourier download api --format pkcs12 --generate -o api.p12 --passphrase-out pass.txt
   kubectl certcourier download --request api-key-x7k2p      goes on with a request";
 
-/// Download a file: ask, wait while people decide, take it, check it.
+/// Request a file, wait for approval, download and verify it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DownloadArgs {
@@ -54,16 +54,17 @@ pub struct DownloadArgs {
     request: Option<String>,
     #[command(flatten)]
     ask: AskArgs,
-    /// Where to write: a file, a folder, or `-` for standard output. Omitted: here, under the name that the server gives.
+    /// Where to write: a file, a folder, or `-` for standard output. Default: here, under the name that the server
+    /// gives.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace the file if it exists.
     #[arg(long)]
     force: bool,
-    /// How long to wait while people decide, such as 10m. Omitted, or 0: as long as the policy lets them.
+    /// How long to wait for approval, such as 10m. Default, or 0: as long as the policy allows.
     #[arg(long, value_name = "DURATION")]
     timeout: Option<Timeout>,
-    /// Where the token goes. Omitted: claim where your credentials are a bearer token, else secret.
+    /// Where the token goes. Default: claim where your credentials are a bearer token, else secret.
     #[arg(long, value_enum, conflicts_with = "request")]
     delivery: Option<DeliveryChoice>,
     #[command(flatten)]
@@ -128,7 +129,7 @@ async fn what(ctx: &Ctx, args: &DownloadArgs) -> Result<What, PluginError> {
         (Some(name), _) => {
             if !args.ask.is_empty() {
                 return Err(PluginError::usage(
-                    "what --request names says all of it already: leave --format and its like out",
+                    "--request settles all of that already: leave out --format and similar flags",
                 ));
             }
             Ok(What::Request(Box::new(ctx.one(name, "list requests").await?)))
@@ -245,7 +246,7 @@ async fn take(
         ctx.say(&format!("request {request} in namespace {}", ctx.namespace))?;
     }
     ctx.resume_by(format!(
-        "the request goes on by itself. Go on with: {} · or withdraw it: kubectl certcourier revoke {request} {} --reason …",
+        "the request stays open. Go on with: {} · or revoke it: kubectl certcourier revoke {request} {} --reason …",
         go_on(ctx, args, &request),
         ctx.flags()
     ));
@@ -257,7 +258,7 @@ async fn take(
     };
     let Some(timeout) = args.timeout else { return taking.await };
     tokio::time::timeout(timeout.limit(), taking).await.unwrap_or_else(|_| {
-        let words = format!("{request} has no token after {} s; it goes on by itself", timeout.limit().as_secs());
+        let words = format!("{request} has no token after {} s; the request stays open", timeout.limit().as_secs());
         Err(PluginError::new(words).next(format!("go on with: {}", go_on(ctx, args, &request))))
     })
 }
@@ -282,7 +283,7 @@ fn failed(ctx: &Ctx, args: &DownloadArgs, request: &str, error: ServerError) -> 
             format!("its token may be used: `{look}` says so; if it is not, go on with: {go_on}")
         }
         ServerError::Refused { status, .. } if *status == 422 || *status == 429 || *status >= 500 => {
-            format!("the token is not used; when that is mended, go on with: {go_on}")
+            format!("the token is not used; when that is fixed, go on with: {go_on}")
         }
         _ => return error.into(),
     };
@@ -297,7 +298,7 @@ fn check(ctx: &Ctx, file: &Artifact, request: &str) -> Result<(), PluginError> {
             "what arrived is not what the server sent (its Content-Digest is another); nothing was written. The token of \
              {request} is used"
         ))
-        .next("find out what changes files on the way, and ask again")),
+        .next("find out what changes files in transit, and request it again")),
         None => ctx.say("warning: no Content-Digest came along, so the file could not be checked"),
     }
 }

@@ -42,13 +42,13 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct InboxArgs {
-    /// In these contexts of the kubeconfig, separated by commas. Omitted: the current one.
+    /// In these contexts of the kubeconfig, separated by commas. Default: the current one.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = clap::builder::NonEmptyStringValueParser::new())]
     contexts: Vec<String>,
     /// In all namespaces.
     #[arg(short = 'A', long)]
     all_namespaces: bool,
-    /// Everything that waits for anybody's vote: column YOU says why it is not yours.
+    /// Everything that waits for a vote; column YOU says why you cannot vote.
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -71,7 +71,7 @@ struct Item {
 /// A context, and what was found in it, as of which moment.
 type Found = (String, Result<(Vec<Item>, Timestamp), PluginError>);
 
-/// What it has to do with whoever looks.
+/// What it has to do with the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum You {
     /// It waits for their vote.
@@ -122,8 +122,7 @@ pub async fn across(global: &GlobalArgs, args: &InboxArgs) -> Result<(), PluginE
     if unseen.is_empty() {
         return Ok(());
     }
-    let words =
-        format!("{} of {} contexts could not be looked at: {}", unseen.len(), contexts.len(), unseen.join(", "));
+    let words = format!("{} of {} contexts could not be read: {}", unseen.len(), contexts.len(), unseen.join(", "));
     Err(PluginError::new(words))
 }
 
@@ -199,7 +198,7 @@ fn you(request: &DownloadRequest, who: &str, may: bool) -> You {
     }
 }
 
-/// On which Certificates whoever looks may vote: asked once for a whole namespace, and once more for each Certificate
+/// On which Certificates the user may vote: asked once for a whole namespace, and again for each Certificate
 /// only where the answer was no.
 async fn rights(
     ctx: &Ctx,
@@ -267,7 +266,7 @@ fn marked(you: You) -> Cell {
         You::Vote => Cell::toned(Tone::Waiting, "vote"),
         You::Asked => Cell::toned(Tone::Faint, "asked"),
         You::Voted => Cell::toned(Tone::Faint, "voted"),
-        You::MayNot => Cell::toned(Tone::Faint, "may not vote"),
+        You::MayNot => Cell::toned(Tone::Faint, "cannot vote"),
     }
 }
 

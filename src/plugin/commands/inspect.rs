@@ -1,4 +1,4 @@
-//! `inspect`: what a certificate is made of, as the operator saw it and, for whoever may read the Secret, as it is.
+//! `inspect`: what a certificate is made of, as the operator saw it and, for those who may read the Secret, as it is.
 
 mod report;
 
@@ -34,14 +34,14 @@ Examples:
   kubectl certcourier inspect api --environment staging --no-secret
   kubectl certcourier inspect api -o json | jq '.environments[] | {name, daysLeft, warnings}'";
 
-/// Show a certificate: its chain, whether its key fits, the days left, and what to mind.
+/// Show a certificate: its chain, whether its key fits, the days left, and warnings.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct InspectArgs {
     /// The Certificate.
     #[arg(value_name = "CERTIFICATE", value_parser = object_name)]
     certificate: String,
-    /// One environment. Omitted: all of them.
+    /// One environment. Default: all of them.
     #[arg(short, long, value_name = "NAME")]
     environment: Option<String>,
     /// Show what the operator saw, and do not read the Secret though you may.
@@ -109,7 +109,7 @@ fn page(ctx: &Ctx, args: &InspectArgs, seen: &Seen) -> String {
     page.fact("Certificate", format!("{}/{}", ctx.namespace, args.certificate));
     page.fact("Environment", seen.name.as_str());
     page.fact("Secret", seen.secret.as_str());
-    page.fact("Seen in", seen.from);
+    page.fact("Source", seen.from);
     page.maybe("Subject", seen.subject.as_deref());
     page.maybe("Issuer", seen.issuer.as_deref());
     if !seen.dns_names.is_empty() {
@@ -118,9 +118,9 @@ fn page(ctx: &Ctx, args: &InspectArgs, seen: &Seen) -> String {
     page.maybe("Serial", seen.serial_number.as_deref());
     page.maybe("Key", seen.key_algorithm.as_deref());
     page.fact(
-        "Key fits",
+        "Key match",
         match (seen.key_matches, seen.subject.is_some()) {
-            (Some(true), _) => Cell::toned(Tone::Good, "yes: it belongs to the certificate"),
+            (Some(true), _) => Cell::toned(Tone::Good, "yes: it matches the certificate"),
             (Some(false), _) => Cell::toned(Tone::Bad, "no: it belongs to another certificate"),
             (None, _) => Cell::toned(Tone::Waiting, "not known"),
         },

@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 use crate::plugin::{context::Ctx, error::PluginError};
 
-/// Explain what the policies come to.
+/// Show what the policies allow you.
 #[derive(Debug, clap::Args)]
 pub struct PolicyArgs {
     #[command(subcommand)]

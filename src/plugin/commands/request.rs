@@ -18,7 +18,7 @@ Examples:
   kubectl certcourier download --request api-key-x7k2p
   kubectl certcourier request api --format der --name api-der --delivery secret --dry-run -o yaml";
 
-/// Ask for a file; its token is taken later, with `claim` or `download --request`.
+/// Request a file; claim its token later, with `claim` or `download --request`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct RequestArgs {
@@ -27,14 +27,14 @@ pub struct RequestArgs {
     certificate: String,
     #[command(flatten)]
     ask: AskArgs,
-    /// The request's name. Omitted: CERTIFICATE-FORMAT- and five characters.
+    /// The request's name. Default: CERTIFICATE-FORMAT- and five characters.
     #[arg(long, value_name = "NAME", value_parser = object_name)]
     name: Option<String>,
-    /// Where the token goes. Omitted: claim where your credentials are a bearer token, else secret.
+    /// Where the token goes. Default: claim where your credentials are a bearer token, else secret.
     #[arg(long, value_enum)]
     delivery: Option<DeliveryChoice>,
-    /// A Secret of the namespace with the passphrase of pkcs12 or zip, and its key. Omitted: the passphrase is given when
-    /// the token is claimed, or generated.
+    /// A Secret of the namespace with the passphrase of pkcs12 or zip, and its key. Default: the passphrase is given
+    /// when the token is claimed, or generated.
     #[arg(long, value_name = "SECRET/KEY", value_parser = secret_key)]
     passphrase_secret: Option<PassphraseReference>,
     /// Create nothing; print the object.

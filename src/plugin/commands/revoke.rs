@@ -1,4 +1,4 @@
-//! `revoke`: withdraws requests, whoever asked; a token that is out stops working.
+//! `revoke`: revokes requests, no matter who asked; an issued token stops working.
 
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
@@ -20,7 +20,7 @@ Examples:
   kubectl certcourier revoke api-key-x7k2p --reason 'not needed after all'
   kubectl certcourier revoke $(kubectl certcourier list requests --mine --open -o name) --reason 'wrong certificate'";
 
-/// Withdraw requests; their tokens stop working.
+/// Revoke requests; their tokens stop working.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct RevokeArgs {
@@ -32,9 +32,9 @@ pub struct RevokeArgs {
     reason: String,
 }
 
-/// Withdraws them, each for itself: one that cannot be withdrawn does not keep the others.
+/// Revokes them, each for itself: one that cannot be revoked does not keep the others.
 pub async fn run(ctx: &Ctx, args: &RevokeArgs) -> Result<(), PluginError> {
-    ctx.resume_by(format!("run it again: what is withdrawn stays so ({})", ctx.flags()));
+    ctx.resume_by(format!("run it again: what is revoked stays revoked ({})", ctx.flags()));
     let me = access::who(ctx.clients.reads()).await.during("ask", || "the API server who you are".to_owned())?.username;
     let mut failed = None;
     for request in &args.requests {
@@ -54,7 +54,7 @@ async fn revoke(ctx: &Ctx, name: &str, reason: &str, me: &str) -> Result<&'stati
     let request: DownloadRequest = ctx.one(name, "list requests").await?;
     let phase = request.phase();
     if !phase.is_open() {
-        return Err(PluginError::new(format!("{name} is {} already: there is nothing to withdraw", phase.name())));
+        return Err(PluginError::new(format!("{name} is {} already: there is nothing to revoke", phase.name())));
     }
     if request.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(names::REVOKE)) {
         return Ok("is being revoked already");

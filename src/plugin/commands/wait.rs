@@ -8,7 +8,7 @@ use crate::plugin::{
 };
 
 const AFTER: &str = "\
-Exit codes: 0 it is so · 1 not within --timeout, or it cannot be read · 3 denied · 4 expired · \
+Exit codes: 0 reached · 1 not within --timeout, or it cannot be read · 3 denied · 4 expired · \
 5 failed, revoked, or used already (with --for finished: not delivered whole).
 
 Examples:
@@ -25,17 +25,17 @@ pub struct WaitArgs {
     /// What to wait for.
     #[arg(long = "for", value_name = "WHAT", value_enum, default_value_t)]
     what: What,
-    /// How long, such as 30s or 1h. Omitted, or 0: until it is so or never will be; every request ends.
+    /// How long to wait, such as 30s or 1h. Default, or 0: until it is reached or can no longer be; every request ends.
     #[arg(long, value_name = "DURATION")]
     timeout: Option<Timeout>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum What {
-    /// A token that can be taken now.
+    /// A token that can be used now.
     #[default]
     Token,
-    /// That it is known how it ended.
+    /// The outcome is known.
     Finished,
 }
 
@@ -45,13 +45,13 @@ pub async fn run(ctx: &Ctx, args: &WaitArgs) -> Result<(), PluginError> {
         What::Token => Wanted::Token(None),
         What::Finished => Wanted::Finished,
     };
-    ctx.resume_by(format!("the request goes on by itself: kubectl certcourier wait {} {}", args.request, ctx.flags()));
+    ctx.resume_by(format!("the request stays open: kubectl certcourier wait {} {}", args.request, ctx.flags()));
     let following = follow(ctx, &args.request, &wanted);
     let Some(timeout) = args.timeout else { return following.await.map(drop) };
     tokio::time::timeout(timeout.limit(), following).await.map_or_else(
         |_| {
             let words = format!("{} is not there after {} s", args.request, timeout.limit().as_secs());
-            Err(PluginError::new(words).next("what is waited for is said above; it goes on by itself"))
+            Err(PluginError::new(words).next("the message above says what it is waiting for; the request stays open"))
         },
         |followed| followed.map(drop),
     )

@@ -1,10 +1,10 @@
-//! Asks whoever sits at the terminal. Nobody sits there where standard input or standard error is none.
+//! Asks the person at the terminal. There is no one where standard input or standard error is not a terminal.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use crate::plugin::error::PluginError;
 
-/// Whether somebody can be asked.
+/// Whether someone can be asked.
 pub fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }

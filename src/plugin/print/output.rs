@@ -22,7 +22,7 @@ pub enum Format {
     Json,
     /// The objects, as kubectl prints them.
     Yaml,
-    /// `kind.group/name`, one a line.
+    /// One `kind.group/name` per line.
     Name,
 }
 
@@ -32,7 +32,7 @@ pub struct OutputArgs {
     /// How to print.
     #[arg(id = "output_format", short = 'o', long = "output", value_name = "FORMAT", value_enum, default_value_t)]
     pub format: Format,
-    /// Leave out the head of the table.
+    /// Leave out the table header.
     #[arg(long)]
     pub no_headers: bool,
 }
@@ -120,7 +120,7 @@ pub fn complain(error: &PluginError) {
 /// Writes to standard output.
 ///
 /// # Errors
-/// [`PluginError::quiet`] where nobody reads any more.
+/// [`PluginError::quiet`] where no one reads any more.
 pub fn print(text: &str) -> Result<(), PluginError> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(PluginError::from)

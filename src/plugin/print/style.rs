@@ -10,7 +10,7 @@ pub enum Tone {
     Plain,
     /// All is well.
     Good,
-    /// Somebody has something to do.
+    /// Someone has something to do.
     Waiting,
     /// Something is wrong, or over.
     Bad,

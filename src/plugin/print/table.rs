@@ -97,7 +97,7 @@ impl Table {
     }
 }
 
-/// The text on one line; what would move the cursor, or nobody would see, is made visible.
+/// The text on one line; what would move the cursor, or no one would see, is made visible.
 pub fn plain(text: &str) -> String {
     text::shown(text).into_owned()
 }

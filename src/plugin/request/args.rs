@@ -31,22 +31,23 @@ pub struct AskArgs {
     /// cert, chain, fullchain, ca, der, der-zip; with the private key: key, pkcs12, combined, zip.
     #[arg(long, short, value_name = "FORMAT", value_parser = FORMATS, hide_possible_values = true)]
     format: Option<String>,
-    /// The environment. Omitted: the Certificate's default one.
+    /// The environment. Default: the Certificate's default one.
     #[arg(long, short, value_name = "NAME")]
     environment: Option<String>,
     /// Why, for approvers and the record. A policy may require it.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// How long the token lives, such as 90s or 5m. Omitted: what the policy says.
+    /// How long the token is valid, such as 90s or 5m. Default: what the policy says.
     #[arg(long, value_name = "DURATION")]
     token_ttl: Option<Duration>,
-    /// When all ends: a time such as 2026-11-22T18:00:00Z, or a duration from now such as 2h. Omitted: none.
+    /// When the request ends, whatever its phase: a time such as 2026-11-22T18:00:00Z, or a duration from now such as
+    /// 2h. Default: none.
     #[arg(long, value_name = "TIME")]
     deadline: Option<Deadline>,
     /// PKCS#12 of profile Legacy: 3DES and SHA-1, for importers that cannot read AES (Windows Server 2016 and older).
     #[arg(long)]
     legacy: bool,
-    /// What importers show for the key of PKCS#12. Omitted: the Certificate's name.
+    /// What importers show for the key of PKCS#12. Default: the Certificate's name.
     #[arg(long, value_name = "TEXT")]
     friendly_name: Option<String>,
     /// Order of the parts of combined.
@@ -166,7 +167,7 @@ pub fn secret_key(text: &str) -> Result<PassphraseReference, String> {
 }
 
 impl Ask {
-    /// The body of the call that mints.
+    /// The body of the call that issues.
     pub fn body(&self, passphrase: Option<&Passphrase>) -> Result<Zeroizing<Vec<u8>>, PluginError> {
         let body = MintBody {
             format: self.format.name().to_owned(),

@@ -57,7 +57,7 @@ pub async fn create(
     Ok(created)
 }
 
-/// What to do when nobody knows whether a request was made.
+/// What to do when no one knows whether a request was made.
 pub fn perhaps(ctx: &Ctx) -> String {
     format!("the request may be there all the same: `kubectl certcourier list requests --mine {}` says", ctx.flags())
 }

@@ -41,7 +41,7 @@ pub enum Target {
 pub struct Content {
     /// It is a text that a terminal may show.
     pub for_eyes: bool,
-    /// It is nobody else's business.
+    /// It is no one else's business.
     pub private: bool,
 }
 
@@ -151,13 +151,13 @@ fn exists(path: &Path) -> PluginError {
 }
 
 fn cannot(path: &Path, error: &io::Error) -> PluginError {
-    let words = format!("`{}` could not be written: {error}; nothing was asked for", path.display());
+    let words = format!("`{}` could not be written: {error}; nothing was requested", path.display());
     PluginError::new(words).next("choose another place with -o")
 }
 
 fn lost(place: &str, error: &io::Error) -> PluginError {
     PluginError::new(format!("the file arrived and cannot be written to {place}: {error}; its token is used"))
-        .next("mend that, and ask again with another request")
+        .next("fix that, and create another request")
 }
 
 #[cfg(test)]
@@ -221,9 +221,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("api.pem");
         let target = Target::prepare(Some(&path), "x", PRIVATE, false).unwrap();
-        fs::write(&path, "somebody else's").unwrap();
+        fs::write(&path, "someone else's").unwrap();
         let report = target.write(b"whole").unwrap_err().report();
-        assert_eq!(fs::read(&path).unwrap(), b"somebody else's");
+        assert_eq!(fs::read(&path).unwrap(), b"someone else's");
         let aside = names(folder.path()).into_iter().find(|name| name.starts_with(".certcourier-")).unwrap();
         assert!(report.contains(&aside), "{report}");
         assert_eq!(fs::read(folder.path().join(aside)).unwrap(), b"whole");
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn a_folder_that_is_not_there_is_said_before_anything_is_asked_for() {
         let Err(error) = Target::prepare(Some(Path::new("/does/not/exist/x")), "x", PRIVATE, false) else { panic!() };
-        assert!(error.report().contains("nothing was asked for"), "{}", error.report());
+        assert!(error.report().contains("nothing was requested"), "{}", error.report());
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Where the passphrase of pkcs12 and zip comes from: asked for without an echo, a file, an environment variable, or
-//! generated. Never an argument: those are for everybody on the machine to read.
+//! generated. Never an argument: those are for everyone on the machine to read.
 
 use std::{
     env, fs,
@@ -139,7 +139,7 @@ fn from_environment(name: &str) -> Result<Passphrase, PluginError> {
 async fn prompt() -> Result<Passphrase, PluginError> {
     let asked = tokio::task::spawn_blocking(|| {
         let first = Zeroizing::new(rpassword::prompt_password("Passphrase for the file: ")?);
-        let again = Zeroizing::new(rpassword::prompt_password("The same once more: ")?);
+        let again = Zeroizing::new(rpassword::prompt_password("Repeat passphrase: ")?);
         Ok::<_, io::Error>((first, again))
     });
     let (first, again) = match asked.await {

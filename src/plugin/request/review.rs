@@ -1,4 +1,4 @@
-//! What is under review of a request, in words: the same for whoever votes, looks, or asks what waits.
+//! What is under review of a request, in words: the same for those who vote, describe or list what waits.
 
 use jiff::Timestamp;
 
@@ -47,7 +47,7 @@ pub fn asked(page: &mut Page, request: &DownloadRequest) {
     let groups: Vec<&str> =
         by.groups.iter().map(String::as_str).filter(|group| *group != "system:authenticated").collect();
     let who = match (by.username.as_str(), groups.as_slice()) {
-        ("", _) => "nobody (the API server did not stamp it)".to_owned(),
+        ("", _) => "no one (the API server did not stamp it)".to_owned(),
         (name, []) => name.to_owned(),
         (name, groups) if groups.len() > 8 => format!("{name} (in {} groups)", groups.len()),
         (name, groups) => format!("{name} (groups: {})", groups.join(", ")),
@@ -57,7 +57,7 @@ pub fn asked(page: &mut Page, request: &DownloadRequest) {
     page.fact("Why", request.spec.reason.as_deref().unwrap_or("no reason is given"));
 }
 
-/// Adds what is agreed to, and who has agreed. `certificate` tells whose the fingerprints are.
+/// Adds what is to be approved, and who has approved it. `certificate` tells whose the fingerprints are.
 pub fn reviewed(page: &mut Page, request: &DownloadRequest, certificate: Option<&Certificate>, now: Timestamp) {
     let Some(review) = request.review() else { return };
     let seen = certificate.and_then(|certificate| certificate.status.as_ref());
@@ -126,7 +126,7 @@ pub mod fixtures {
 
     use super::*;
 
-    /// alice asks for the key of `api`; two people must agree to digest `d1`.
+    /// alice asks for the key of `api`; two people must approve digest `d1`.
     pub fn request(phase: &str, votes: &Value) -> DownloadRequest {
         serde_json::from_value(json!({
             "apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadRequest",

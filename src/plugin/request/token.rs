@@ -51,7 +51,7 @@ pub struct Taken {
     pub token: Secret,
     /// Its link, where one came along.
     pub url: Option<Secret>,
-    /// After this moment it is refused.
+    /// It is refused after this time.
     pub expires_at: Option<Time>,
     /// The passphrase, where it was generated.
     pub passphrase: Option<Secret>,
@@ -79,7 +79,7 @@ fn answered(answer: TokenAnswer, at: impl FnOnce(&str) -> String) -> Taken {
 pub enum Asked {
     /// The token is there.
     Token(Box<Taken>),
-    /// People must agree; the request's name.
+    /// People must approve; the request's name.
     Waits(String),
 }
 
@@ -155,7 +155,7 @@ pub async fn from_secret(ctx: &Ctx, request: &str) -> Result<Taken, PluginError>
         }
         // It expired between the two looks: the next one sees it.
     }
-    Err(PluginError::new(format!("the token of `{request}` is not to be had: it goes faster than it comes"))
+    Err(PluginError::new(format!("the token of `{request}` expired each time before it could be read"))
         .next("ask for a longer life with --token-ttl"))
 }
 

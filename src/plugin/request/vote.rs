@@ -1,8 +1,8 @@
-//! A vote: what is agreed to is shown, whoever votes is asked, and exactly one entry is appended, for what was shown and
+//! A vote: what is approved is shown, the voter is asked, and exactly one entry is appended, for what was shown and
 //! nothing else.
 //!
 //! It goes through the Kubernetes API with the voter's own rights; admission has the last word. What is refused here
-//! already is refused in plainer words, and before anybody is asked.
+//! already is refused in plainer words, and before anyone is asked.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub struct VoteCommand<'a> {
     pub request: &'a str,
     /// How.
     pub decision: Decision,
-    /// Why; asked for where it is missing and somebody sits there.
+    /// Why; asked for where it is missing and someone sits there.
     pub reason: Option<&'a str>,
     /// What they have seen, if they say so.
     pub digest: Option<&'a str>,
@@ -192,7 +192,8 @@ async fn right_and_certificate(
         tokio::join!(access::caller_may(ctx.clients.reads(), &ctx.namespace, right), certificates.get_opt(name));
     if !may? {
         let words = format!(
-            "you ({}) may not {} it: you lack verb approve on certificates.certcourier.io/{name} in namespace {}",
+            "you ({}) are not allowed to {} it: you lack verb approve on certificates.certcourier.io/{name} in \
+             namespace {}",
             who.username,
             command.verb(),
             ctx.namespace
@@ -225,7 +226,7 @@ async fn append(
     })
 }
 
-/// What happens now. The controller counts, so the object may not say yet.
+/// What happens now. The controller counts, so the object might not say yet.
 fn follows(request: &DownloadRequest, decision: Decision) -> String {
     let Some(tally) = Tally::shown(request) else { return String::new() };
     let (given, required) = (tally.given(), tally.required);
@@ -263,7 +264,7 @@ mod tests {
             ("AwaitingApproval", json!([vote("Approve", "d1")]), "bob", Approve, "already: 1 of 2 given (bob)"),
             ("AwaitingApproval", json!([vote("Deny", "x")]), "bob", Deny, "denied key already"),
             ("AwaitingApproval", json!([]), "system:serviceaccount:ci:robot", Approve, "approvers are people"),
-            ("Pending", json!([]), "bob", Approve, "nothing to agree to yet"),
+            ("Pending", json!([]), "bob", Approve, "nothing to approve yet"),
             ("TokenIssued", json!([]), "bob", Approve, "kubectl certcourier deny key -n payments"),
             ("Denied", json!([]), "bob", Approve, "closed (Denied"),
             ("Consumed", json!([]), "bob", Deny, "closed (Consumed"),
@@ -320,6 +321,6 @@ mod tests {
         let mut frank = vote("Approve", "d1");
         frank["username"] = "frank".into();
         let two = request("AwaitingApproval", &json!([vote("Approve", "d1"), frank]));
-        assert_eq!(follows(&two, Decision::Approve), "2 of 2 approvals are given: alice may take the file.");
+        assert_eq!(follows(&two, Decision::Approve), "Approved (2 of 2): alice can download the file now.");
     }
 }

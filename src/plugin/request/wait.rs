@@ -1,4 +1,4 @@
-//! Follows a request until it is where it should be, and says on the way what is waited for.
+//! Follows a request until it has reached the wanted state, and reports what it is waiting for.
 
 use std::{pin::pin, time::Duration};
 
@@ -19,35 +19,35 @@ use crate::{
     lifecycle,
 };
 
-/// How often whoever may not watch looks.
+/// How often the request is read where the user is not allowed to watch.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// What is waited for.
+/// What to wait for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// A token that can be taken now. After another one was asked for by this value of the mint annotation, that one.
+    /// A token that can be used now. With a value of the mint annotation: the token issued for it.
     Token(Option<String>),
-    /// That it is known how it ended.
+    /// The outcome is known.
     Finished,
 }
 
-/// Where a request stands, seen from what is waited for.
+/// The state of a request, compared with the wanted one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It is so.
+    /// The wanted state is reached.
     Reached,
-    /// Its token expired; another can be asked for.
+    /// Its token expired; another can be requested.
     TokenOver,
-    /// Not yet; what is waited for.
+    /// Not yet; what it is waiting for.
     Waiting(String),
-    /// It will never be so.
+    /// The wanted state can no longer be reached.
     Over(Exit, String),
 }
 
 /// Waits until the request is as wanted.
 ///
 /// # Errors
-/// When it never will be, with an exit code for how it ended, or when it cannot be read.
+/// When it can no longer be, with an exit code for how it ended, or when it cannot be read.
 pub async fn follow(ctx: &Ctx, name: &str, wanted: &Wanted) -> Result<(DownloadRequest, Standing), PluginError> {
     let mut told = Told { ctx, last: String::new() };
     let requests: Api<DownloadRequest> = Api::namespaced(ctx.raw().clone(), &ctx.namespace);
@@ -125,10 +125,10 @@ impl Told<'_> {
     }
 }
 
-/// Where the request stands. Pure.
+/// The phase of the request. Pure.
 pub fn standing(request: &DownloadRequest, wanted: &Wanted) -> Standing {
     let Some(status) = &request.status else {
-        return Standing::Waiting("the controller has not looked at the request yet".to_owned());
+        return Standing::Waiting("the controller has not picked up the request yet".to_owned());
     };
     let phase = status.phase();
     let finished = status.condition(ConditionType::Finished);
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(standing(&request("Claim", "Approved", &not_yet), &token), Standing::Reached);
         assert_eq!(
             standing(&request("Secret", "Approved", &not_yet), &token),
-            Standing::Waiting("no key leaves".into())
+            Standing::Waiting("no key is released".into())
         );
         assert_eq!(standing(&request("Secret", "TokenIssued", &[]), &token), Standing::Reached);
         let expired = [("TokenIssued", "False", "TokenExpired", "token expired")];

@@ -21,7 +21,7 @@ use crate::{
     hex,
 };
 
-/// Somebody whom the API server knows, and where they are.
+/// Someone whom the API server knows, and where they are.
 pub struct Witness<'a> {
     state: &'a Arc<ServerState>,
     caller: &'a Caller,
@@ -48,19 +48,19 @@ impl<'a> Witness<'a> {
         self.called(Action::Create, request, request.spec.reason.as_deref());
     }
 
-    /// Somebody voted.
+    /// Someone voted.
     pub fn voted(&self, request: &DownloadRequest, decision: Decision, reason: &str) {
         self.called(vote(decision), request, Some(reason));
     }
 
-    /// A vote or a withdrawal was refused.
+    /// A vote or a revocation was refused.
     pub fn refused_at(&self, place: &Place, action: Action, refusal: &ServerError) {
         let (namespace, request) = (place.project.as_str(), Some(place.name.as_str()));
         let asked = Asked { action, namespace, certificate: None, environment: None, format: None, request };
         self.refused(asked, refusal);
     }
 
-    /// Somebody withdrew a request.
+    /// Someone revoked a request.
     pub fn revoked(&self, request: &DownloadRequest, reason: &str) {
         self.called(Action::Revoke, request, Some(reason));
     }
@@ -69,7 +69,7 @@ impl<'a> Witness<'a> {
         self.state.audit.tell(&call::called(self.call(), action, request, reason, self.now()));
     }
 
-    /// Something was refused. Not told: how somebody asked, and trouble that passes.
+    /// Something was refused. Not told: how someone asked, and trouble that passes.
     pub fn refused(&self, asked: Asked<'_>, refusal: &ServerError) {
         if refusal.code().is_decision() {
             let why = (refusal.code().name(), refusal.description());
@@ -91,7 +91,7 @@ impl<'a> Witness<'a> {
         self.note(leaves.certificate.clone(), note);
     }
 
-    /// A token was minted for a caller.
+    /// A token was issued for a caller.
     pub fn minted(&self, claimed: &Claimed) {
         let request = &claimed.request;
         self.state.metrics.mints.minted(request.spec.format, Delivery::Claim);

@@ -37,7 +37,7 @@ pub struct CertificateView {
     environments: Vec<EnvironmentView>,
 }
 
-/// What one environment's Secret holds; null where the operator has not looked, or it is unusable.
+/// What one environment's Secret holds; null where the operator has not read it yet, or it is unusable.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Environment)]
 pub struct EnvironmentView {
@@ -59,13 +59,13 @@ pub struct EnvironmentView {
     /// Not valid after this moment.
     #[schema(value_type = Option<String>, format = DateTime)]
     not_after: Option<ValidityTime>,
-    /// SHA-256 over the certificate's DER, lower-case hexadecimal.
+    /// SHA-256 of the certificate's DER, lower-case hexadecimal.
     sha256_fingerprint: Option<String>,
     /// Algorithm and size of the public key.
     key_algorithm: Option<String>,
-    /// How many certificates stand between leaf and root.
+    /// How many intermediate certificates there are between leaf and root.
     chain_length: Option<i32>,
-    /// Whether it may itself sign certificates.
+    /// Whether it can itself sign certificates.
     ca: Option<bool>,
     /// Whether the private key belongs to it.
     key_matches: Option<bool>,

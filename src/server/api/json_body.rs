@@ -42,9 +42,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], example: &str) -> Result<T, ServerEr
         let about_fields = ["unknown field", "missing field", "duplicate field"];
         let what = match said.split(" at line ").next() {
             Some(words) if about_fields.iter().any(|about| words.starts_with(about)) => words.to_owned(),
-            _ => format!("it is not as expected at line {}, column {}", error.line(), error.column()),
+            _ => format!("unexpected content at line {}, column {}", error.line(), error.column()),
         };
-        bad_request(format!("the body cannot be understood: {what}; write it like {example}"))
+        bad_request(format!("the body cannot be parsed: {what}; write it like {example}"))
     })
 }
 

@@ -21,7 +21,7 @@ use crate::cluster::error::During as _;
 use crate::server::http::error::ServerError;
 use crate::server::http::refusal;
 
-/// Items of a page when nobody says how many, and at most.
+/// Items of a page when no one says how many, and at most.
 const USUAL_ITEMS: u32 = 100;
 const MOST_ITEMS: u32 = 500;
 /// How many of the API server's pages are read for one of ours.
@@ -60,7 +60,7 @@ pub struct Period {
 pub fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, ServerError> {
     match query {
         Ok(Query(query)) => Ok(query),
-        Err(rejection) => Err(bad_request(format!("the query cannot be understood: {}", rejection.body_text()))),
+        Err(rejection) => Err(bad_request(format!("the query cannot be parsed: {}", rejection.body_text()))),
     }
 }
 
@@ -68,10 +68,10 @@ impl Period {
     /// Of two RFC 3339 times.
     ///
     /// # Errors
-    /// [`crate::server::http::error::ErrorCode::BadRequest`] for what is no time.
+    /// [`crate::server::http::error::ErrorCode::BadRequest`] for what is not a time.
     pub fn new(since: Option<&str>, until: Option<&str>) -> Result<Self, ServerError> {
         let time = |name: &str, text: Option<&str>| {
-            let wrong = |_| bad_request(format!("{name} is no time: write it like 2026-11-22T18:00:00Z"));
+            let wrong = |_| bad_request(format!("{name} is not a time: write it like 2026-11-22T18:00:00Z"));
             text.map(|text| text.parse::<Timestamp>().map_err(wrong)).transpose()
         };
         Ok(Self { since: time("since", since)?, until: time("until", until)? })
@@ -155,7 +155,7 @@ where
         let listed = api.list(&params).await.during("list", || K::plural(&()).into_owned());
         let listed = listed.map_err(|error| match &error.source {
             Error::Api(status) if status.code == 410 => {
-                bad_request("this `continue` is too old: begin the list again without it")
+                bad_request("this `continue` is too old: start the list again without it")
             }
             _ => refusal::passed_through(error, hint),
         })?;
@@ -211,7 +211,7 @@ mod tests {
             assert!(limit(Some(wrong)).unwrap_err().description().contains("between 1 and 500"));
         }
         let refusal = Period::new(None, Some("yesterday")).unwrap_err();
-        assert!(refusal.description().starts_with("until is no time"), "{refusal}");
+        assert!(refusal.description().starts_with("until is not a time"), "{refusal}");
     }
 
     #[test]

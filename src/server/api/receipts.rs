@@ -34,25 +34,25 @@ pub struct ReceiptView {
     reason: Option<String>,
     /// Who asked.
     requested_by: String,
-    /// Who agreed, and why.
+    /// Who approved, and why.
     approvals: Vec<ApproverView>,
-    /// SHA-256 over what had been reviewed.
+    /// SHA-256 of what had been reviewed.
     review_digest: Option<String>,
-    /// The policies that took part.
+    /// The policies that applied.
     policies: Vec<String>,
-    /// Who redeemed the token, where that is known.
+    /// Who used the token, where that is known.
     consumed_by: Option<String>,
     /// Where it was downloaded from.
     client_ip: Option<String>,
     /// What the client called itself.
     user_agent: Option<String>,
-    /// SHA-256 over the file, lower-case hexadecimal.
+    /// SHA-256 of the file, lower-case hexadecimal.
     artifact_sha256: String,
     /// Length of the file.
     artifact_bytes: i64,
     /// SHA-256 fingerprints of the leaves in it.
     fingerprints: Vec<String>,
-    /// When the token was minted.
+    /// When the token was issued.
     #[schema(value_type = Option<String>, format = DateTime)]
     token_issued_at: Option<DateTime>,
     /// When it would have expired.
@@ -61,12 +61,12 @@ pub struct ReceiptView {
     /// When it was used.
     #[schema(value_type = String, format = DateTime)]
     consumed_at: DateTime,
-    /// Until then the receipt is kept.
+    /// The receipt is kept until then.
     #[schema(value_type = String, format = DateTime)]
     retain_until: DateTime,
     /// Name of the cluster.
     cluster: Option<String>,
-    /// `Delivered`, `Aborted` or `Unknown`; null while the delivery is under way.
+    /// `Delivered`, `Aborted` or `Unknown`; null while the delivery is in progress.
     outcome: Option<String>,
     /// How many bytes were handed to the connection.
     bytes_sent: Option<i64>,
@@ -75,7 +75,7 @@ pub struct ReceiptView {
     finished_at: Option<DateTime>,
 }
 
-/// Somebody who agreed.
+/// A person who approved.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Approver)]
 pub struct ApproverView {

@@ -47,7 +47,7 @@ pub struct RequestView {
     /// When it was created.
     #[schema(value_type = Option<String>, format = DateTime)]
     created_at: Option<DateTime>,
-    /// After this moment nothing is minted or redeemed.
+    /// No token is issued or accepted after this time.
     #[schema(value_type = Option<String>, format = DateTime)]
     deadline: Option<DateTime>,
     /// `Pending`, `AwaitingApproval`, `Approved` or `TokenIssued` while it is open; then `Consumed`, `Denied`, `Expired`,
@@ -56,17 +56,17 @@ pub struct RequestView {
     phase: &'static str,
     /// Why a Failed request failed: one word.
     failure: Option<String>,
-    /// How it stands and what to do, in a sentence.
+    /// Its state and what to do next, in a sentence.
     message: String,
-    /// What is under review; null before the controller's first look.
+    /// What is under review; null until the controller has picked it up.
     approval: Option<ReviewView>,
-    /// The token that was minted last; null before the first.
+    /// The token that was issued last; null before the first.
     token: Option<TokenView>,
     /// The receipt of its delivery.
     receipt: Option<String>,
 }
 
-/// What is under review, and who has agreed to it.
+/// What is under review, and who has approved it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Review)]
 pub struct ReviewView {
@@ -78,7 +78,7 @@ pub struct ReviewView {
     given: i32,
     /// Who has approved it and may no longer approve: their votes do not count.
     lapsed: Vec<String>,
-    /// SHA-256 over what is under review: name it in your vote, and it counts for nothing else.
+    /// SHA-256 of what is under review: name it in your vote, and it counts for nothing else.
     digest: String,
     /// Grows whenever what is under review changes; earlier votes are then void.
     round: i32,
@@ -90,7 +90,7 @@ pub struct ReviewView {
     approved_at: Option<DateTime>,
     /// SHA-256 fingerprints of the leaves under review.
     fingerprints: Vec<String>,
-    /// The policies that took part.
+    /// The policies that applied.
     policies: Vec<String>,
     /// Every vote of every round.
     votes: Vec<VoteView>,
@@ -110,7 +110,7 @@ pub struct VoteView {
     current: bool,
 }
 
-/// The token that was minted last; the token itself is nowhere.
+/// The token that was issued last; the token itself is nowhere.
 #[derive(Serialize, ToSchema)]
 #[schema(as = IssuedToken)]
 pub struct TokenView {
@@ -118,10 +118,10 @@ pub struct TokenView {
     generation: i64,
     /// Whether it can still be used.
     alive: bool,
-    /// When it was minted.
+    /// When it was issued.
     #[schema(value_type = Option<String>, format = DateTime)]
     issued_at: Option<DateTime>,
-    /// After this moment it is refused.
+    /// It is refused after this time.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<DateTime>,
     /// The Secret that holds it (delivery Secret).

@@ -29,7 +29,7 @@ use crate::{
 
 /// Someone with a bearer token. The API server says whose it is, and what they may.
 pub struct Caller {
-    /// Calls the API server with the caller's token and nothing else of anybody's.
+    /// Calls the API server with the caller's token and nothing else of anyone's.
     pub client: Client,
     /// Where the call comes from.
     pub address: ClientAddress,
@@ -66,8 +66,9 @@ impl FromRequestParts<Arc<ServerState>> for Caller {
     }
 }
 
-/// Somebody with a bearer token that nobody has seen lately: it costs one lookup as a stranger's, and then they are known.
-/// None where the API server does not say who they are, because nobody may ask it that; then they stay a stranger.
+/// Someone with a bearer token that no one has seen lately: it costs one lookup as a stranger's, and then they are
+/// known. None where the API server does not say who they are, because no one may ask it that; then they stay a
+/// stranger.
 async fn stranger(
     state: &ServerState,
     address: ClientAddress,
@@ -95,7 +96,7 @@ impl Caller {
     /// Who it is, as the API server says; counted against their own budget.
     ///
     /// # Errors
-    /// [`ErrorCode::Unauthorized`] when the token is nobody's, [`ErrorCode::RateLimited`] when they ask too often.
+    /// [`ErrorCode::Unauthorized`] when the token is no one's, [`ErrorCode::RateLimited`] when they ask too often.
     pub async fn identity(&self, state: &ServerState) -> Result<Requester, ServerError> {
         let who = match &self.asked {
             Some(who) => who.clone(),
@@ -148,7 +149,7 @@ fn base_url(state: &ServerState, parts: &Parts) -> String {
 }
 
 /// Whether a link may begin with this host: one that the serving certificate names, or this very machine. Any other was
-/// made up by whoever called, and a link with it would carry its token there.
+/// made up by the caller, and a link with it would carry its token there.
 fn is_own(host: &str, named: impl Fn(&str) -> bool) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let loopback = bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());

@@ -29,7 +29,7 @@ pub fn bearer(headers: &HeaderMap) -> Option<Redacted<String>> {
 /// Asks the API server who holds this bearer token; with a client that calls as they do.
 ///
 /// # Errors
-/// [`ErrorCode::Unauthorized`] when it is nobody's, or no longer.
+/// [`ErrorCode::Unauthorized`] when it is no one's, or no longer.
 pub async fn of_bearer(clients: &Clients, bearer: &Redacted<String>) -> Result<(Requester, Client), ServerError> {
     let client = clients.as_caller(bearer).map_err(|invalid| unauthorized().caused_by(invalid))?;
     let who = of_client(client.clone()).await.map_err(|error| match error.failure() {
@@ -39,7 +39,7 @@ pub async fn of_bearer(clients: &Clients, bearer: &Redacted<String>) -> Result<(
     Ok((who, client))
 }
 
-/// Asks the API server who `client` calls as. No name means nobody.
+/// Asks the API server who `client` calls as. No name means no one.
 ///
 /// # Errors
 /// [`ApiError`] when the API server refuses, as it does for credentials that are no longer good, or does not answer.
@@ -97,7 +97,7 @@ mod tests {
         for (recorded, same) in [("1", true), ("2", false), ("", false)] {
             assert_eq!(is_requester(&robot, Some(&person(&robot.username, recorded))), same, "{recorded}");
         }
-        assert!(!is_requester(&person("", ""), Some(&person("", ""))), "nobody is nobody's requester");
+        assert!(!is_requester(&person("", ""), Some(&person("", ""))), "no one is no one's requester");
         assert!(!is_requester(&asked, None));
     }
 }

@@ -1,14 +1,14 @@
-//! Whether somebody who asks for a file means to have it, as far as their headers tell.
+//! Whether someone who asks for a file means to have it, as far as their headers tell.
 
 use axum::http::{HeaderMap, HeaderName, header};
 
 use crate::server::http::error::{ErrorCode, ServerError};
 
-/// Where browsers and those who make previews say that nobody has asked for the file yet.
+/// Where browsers and those who make previews say that no one has asked for the file yet.
 const PURPOSES: [&str; 4] = ["sec-purpose", "purpose", "x-moz", "x-purpose"];
 const NOT_YET: [&str; 3] = ["prefetch", "prerender", "preview"];
 
-/// Refuses what would use the token up without a whole file for anybody.
+/// Refuses what would use the token up without a whole file for anyone.
 ///
 /// # Errors
 /// [`ErrorCode::BadRequest`]; the token is as good as before.
@@ -21,7 +21,7 @@ pub fn refuse_half_hearted(headers: &HeaderMap) -> Result<(), ServerError> {
     if !values(headers, &header::RANGE).all(is_everything) {
         return refuse(
             "this link gives the whole file, once, and no part of it (header Range): delete the partial file and ask \
-             without Range (curl without -C, wget without -c); the token is still good",
+             without Range (curl without -C, wget without -c); the token is still valid",
         );
     }
     Ok(())
@@ -43,11 +43,11 @@ fn is_everything(range: &str) -> bool {
     parts.next().is_some_and(|unit| unit.eq_ignore_ascii_case("bytes")) && parts.next() == Some("0-")
 }
 
-/// Whether a browser navigates here: it gets a page with a button, because it would also follow links that somebody
+/// Whether a browser navigates here: it gets a page with a button, because it would also follow links that someone
 /// else made it follow.
 ///
-/// `text/html` alone is no sign of one: every Java program sends it, with a wildcard behind, and would keep the page as
-/// its certificate. Browsers name XHTML beside it; what takes no other type has no use for a file.
+/// `text/html` alone is not a sign of one: every Java program sends it, with a wildcard behind, and would keep the page
+/// as its certificate. Browsers name XHTML beside it; what takes no other type has no use for a file.
 pub fn wants_a_page(headers: &HeaderMap) -> bool {
     let accepted: Vec<String> = values(headers, &header::ACCEPT)
         .flat_map(|value| value.split(','))
@@ -59,7 +59,7 @@ pub fn wants_a_page(headers: &HeaderMap) -> bool {
     navigates || (accepts("text/html") && (accepts("application/xhtml+xml") || !takes_anything))
 }
 
-/// A value that is not text counts as one that nobody understands.
+/// A value that is not text counts as one that no one understands.
 fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default())
 }

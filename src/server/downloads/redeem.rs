@@ -124,7 +124,7 @@ pub async fn find(state: &ServerState, token: &Token, redeemer: &Redeemer) -> Re
     Ok(found)
 }
 
-/// From whose budget the lookup is paid: of whose request a token is that was seen to be good, of the person who comes
+/// From whose budget the lookup is paid: of whose request a token is that was verified, of the person who comes
 /// along with it, else of strangers.
 fn admit(state: &ServerState, hash: &str, redeemer: &Redeemer) -> Result<(), ServerError> {
     if let Some(requester) = state.tokens.whose(hash, Instant::now()) {
@@ -153,7 +153,7 @@ pub fn present(found: &Found, now: jiff::Timestamp) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What stands against using the token, as far as its request and the receipt say; nothing is consumed. Between the
+/// What prevents using the token, as far as its request and the receipt say; nothing is consumed. Between the
 /// delivery and the controller's next look only the receipt knows that the token was used.
 ///
 /// # Errors
@@ -173,7 +173,7 @@ pub async fn look(
     Ok(receipt.as_ref().map(refusal::used))
 }
 
-/// A refusal in the words for whoever holds the token. Of a used one they may know when, so that a theft is noticed.
+/// A refusal in the words for the holder of the token. Of a used one they may know when, so that a theft is noticed.
 async fn explain(state: &ServerState, found: &Found, refusal: Refusal) -> ServerError {
     if refusal != Refusal::TokenUsed {
         return refusal::of_lifecycle(&refusal);
@@ -186,7 +186,7 @@ async fn explain(state: &ServerState, found: &Found, refusal: Refusal) -> Server
     }
 }
 
-/// In the words of a token whose request is there, so that nobody learns which requests exist.
+/// In the words of a token whose request is there, so that no one learns which requests exist.
 #[must_use]
 pub fn no_request() -> ServerError {
     token_input::unknown(Refusal::TokenUnknown.to_string())

@@ -1,4 +1,4 @@
-//! What `…/status` says of a token: where its request stands, and whether the token could be used. Nothing is consumed,
+//! What `…/status` says of a token: the phase of its request, and whether the token could be used. Nothing is consumed,
 //! and nothing is said that the holder of the token does not know or could not find out by using it.
 
 use serde::Serialize;
@@ -22,13 +22,13 @@ pub struct TokenStatus {
     /// The format of the file.
     #[schema(value_type = FormatName)]
     pub format: &'static str,
-    /// Where the request stands.
+    /// The phase of the request.
     pub phase: &'static str,
-    /// Until when this token can be used; null once it is not the living one.
+    /// When this token expires; null once it is no longer the current one.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<DateTime>,
-    /// Whether nothing is known that stands against using the token now. Policies, rights and material are looked at
-    /// only when it is used.
+    /// Whether nothing is known that prevents using the token now. Policies, rights and material are checked only when
+    /// it is used.
     pub usable: bool,
     /// Why it cannot be used: the code that using it would answer. Absent where it can.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,7 +41,7 @@ pub struct TokenStatus {
 }
 
 impl TokenStatus {
-    /// Of a token that belongs to the request, and what stands against using it.
+    /// Of a token that belongs to the request, and what prevents using it.
     #[must_use]
     pub fn of(found: &Found, refusal: Option<&ServerError>) -> Self {
         let DownloadRequest { metadata, spec, status } = &found.request;

@@ -157,7 +157,7 @@ impl HttpBody for Delivery {
 
 /// The time for taking the file is over.
 #[derive(Debug, thiserror::Error)]
-#[error("the file was not taken in time")]
+#[error("the file was not read in time")]
 pub struct Broken;
 
 /// hyper does not ask for the next piece while the client takes none, so the time is kept outside of the body.
@@ -250,7 +250,7 @@ impl Progress {
 
     fn note(&self, outcome: Outcome, sent: usize) -> Note<'static> {
         let spec = &self.receipt.spec;
-        let requester = spec.requested_by.as_ref().map_or("somebody", |by| by.username.as_str());
+        let requester = spec.requested_by.as_ref().map_or("someone", |by| by.username.as_str());
         let of = spec.environment.as_ref().map(|name| format!(" of environment {name}")).unwrap_or_default();
         let (format, client, total) = (spec.format, self.redeemer.client, self.total);
         let receipt = self.receipt.key().name;

@@ -44,7 +44,7 @@ pub fn token_of_body(body: &[u8]) -> Result<Token, ServerError> {
         // serde's error may repeat what it read; none of it is passed on.
         let json: JsonBody<'_> = serde_json::from_str(text).map_err(|_| no_token())?;
         if json.passphrase.is_some_and(|passphrase| !passphrase.is_empty()) {
-            let words = "a passphrase is taken only in the call that makes the token; leave it out here";
+            let words = "a passphrase is accepted only in the call that issues the token; leave it out here";
             return Err(ServerError::new(ErrorCode::BadRequest, words));
         }
         return parse(json.token.trim());

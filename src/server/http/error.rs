@@ -40,14 +40,14 @@ impl ServerError {
     /// No such route.
     #[must_use]
     pub fn no_route() -> Self {
-        Self::new(ErrorCode::NotFound, "there is nothing at this path; /openapi.json lists what there is").malformed()
+        Self::new(ErrorCode::NotFound, "there is no such path; /openapi.json lists all paths").malformed()
     }
 
     /// A method that the route does not have. `allow` lists those it has.
     #[must_use]
     pub fn method(allow: &'static str) -> Self {
         let mut refusal =
-            Self::new(ErrorCode::MethodNotAllowed, format!("this path does not take that method; use {allow}"));
+            Self::new(ErrorCode::MethodNotAllowed, format!("this path does not allow that method; use {allow}"));
         refusal.allow = Some(allow);
         refusal.malformed()
     }

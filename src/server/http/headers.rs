@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// What every answer carries unless it says otherwise: kept by nobody, guessed by nobody, framed by nobody.
+/// What every answer carries unless it says otherwise: kept by no one, guessed by no one, framed by no one.
 const EVERYWHERE: [(HeaderName, &str); 4] = [
     (header::CACHE_CONTROL, "no-store"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -81,7 +81,7 @@ pub async fn surround(State(state): State<Arc<ServerState>>, mut request: Reques
 /// The peer of a request that came over no connection: a test's.
 const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
 
-/// What is known of a caller before anybody is asked, and the place that their request takes.
+/// What is known of a caller before anyone is asked, and the place that their request takes.
 #[derive(Clone, Debug)]
 pub struct Known {
     /// Whose the bearer token was lately.
@@ -142,7 +142,7 @@ fn learn(
 fn acceptable(request: &Request, max_header_bytes: u32) -> Result<(), ServerError> {
     let size = header_bytes(request.uri(), request.headers());
     if size > max_header_bytes as usize {
-        let words = format!("the request's header has {size} bytes; at most {max_header_bytes} are taken");
+        let words = format!("the request's header has {size} bytes; at most {max_header_bytes} are accepted");
         return Err(ServerError::new(ErrorCode::HeadersTooLarge, words));
     }
     if request.uri().query().is_some_and(names_a_passphrase) {
@@ -163,7 +163,7 @@ fn names_a_passphrase(query: &str) -> bool {
     query.split('&').any(|pair| pair.split('=').next().unwrap_or_default().eq_ignore_ascii_case("passphrase"))
 }
 
-/// A panic costs its request a 500 and nobody else anything. The panic hook has logged where it was.
+/// A panic costs its request a 500 and no one else anything. The panic hook has logged where it was.
 async fn run(request: Request, next: Next) -> Response {
     match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(answer) => answer,
@@ -200,7 +200,7 @@ impl Line<'_> {
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let code = refusal.map_or("", |refusal| refusal.code().name());
         let cause = refusal.map(ServerError::causes).unwrap_or_default();
-        // Whoever asks too often does not fill the log, too.
+        // A caller who asks too often must not fill the log as well.
         if refusal.is_some_and(|refusal| refusal.code() == ErrorCode::RateLimited) {
             debug!(method, route, %client, status, duration_ms, code, cause, "{method} {route} answered {status} {code}");
         } else if *status >= 500 {

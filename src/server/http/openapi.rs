@@ -38,16 +38,16 @@ const NAME: &str = "^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$";
 /// Answers that any route may give.
 const ANY: [(&str, &str); 6] = [
     ("400", "`bad_request`: what was sent is wrong"),
-    ("404", "`not_found`: there is nothing at this path"),
-    ("429", "`rate_limited`: come again after Retry-After"),
+    ("404", "`not_found`: there is no such path"),
+    ("429", "`rate_limited`: try again after Retry-After"),
     ("431", "`headers_too_large`"),
     ("500", "`internal_error`"),
-    ("503", "`unavailable`: come again after Retry-After"),
+    ("503", "`unavailable`: try again after Retry-After"),
 ];
 /// Answers of a route that takes a bearer token.
 const WITH_BEARER: [(&str, &str); 2] = [
     ("401", "`unauthorized`: no bearer token, or one that the API server does not accept"),
-    ("403", "`forbidden`: the API server does not let you; its reason"),
+    ("403", "`forbidden`: the API server refuses it; its reason"),
 ];
 /// Answers of a route that takes a body.
 const WITH_BODY: [(&str, &str); 1] = [("413", "`too_large`: the body has more than 16 KiB")];
@@ -113,7 +113,7 @@ async fn openapi_document(
     Extension(client): Extension<ClientAddress>,
     Extension(Written(document)): Extension<Written>,
 ) -> Result<Response, ServerError> {
-    // It is large, and anybody may ask.
+    // It is large, and anyone may ask.
     state.rates.admit_malformed(client)?;
     Ok(([(header::CONTENT_TYPE, "application/json")], document).into_response())
 }
@@ -161,7 +161,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.post].into_iter().flatten()
 }
 
-/// What stands in a path becomes a name at the API server, and must be one.
+/// What is in a path becomes a name at the API server, and must be one.
 fn describe_names(operation: &mut Operation) {
     for parameter in operation.parameters.iter_mut().flatten() {
         let RefOr::T(parameter) = parameter else { continue };

@@ -1,6 +1,6 @@
 //! What a path names: a project, and perhaps one object in it.
 //!
-//! A name from a path becomes part of a path at the API server, so nothing gets through that is no Kubernetes name.
+//! A name from a path becomes part of a path at the API server, so nothing gets through that is not a Kubernetes name.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ impl FromRequestParts<Arc<ServerState>> for Place {
 }
 
 fn no_name() -> ServerError {
-    let words = "a part of this path is no name that Kubernetes has: lower-case letters, digits, `-` and `.`";
+    let words = "a path segment is not a valid Kubernetes name: lower-case letters, digits, `-` and `.`";
     ServerError::new(ErrorCode::NotFound, words)
 }
 

@@ -70,9 +70,10 @@ pub fn of_ending_namespace(error: ApiError) -> ServerError {
     ServerError::new(ErrorCode::CertificateGone, words).caused_by(error)
 }
 
-/// A review of the caller's own identity or rights went wrong. Everybody may ask for these, unless somebody took that away.
+/// A review of the caller's own identity or rights went wrong. Everyone may ask for these, unless someone took that
+/// away.
 pub fn of_review(error: ApiError) -> ServerError {
-    passed_through(error, "ask for ClusterRole system:basic-user, which Kubernetes gives to everybody")
+    passed_through(error, "ask for ClusterRole system:basic-user, which Kubernetes gives to everyone")
 }
 
 /// The API server's refusal of a call that was made as the caller. `hint` is what to ask for where a right is missing.
@@ -92,7 +93,7 @@ pub fn passed_through(error: ApiError, hint: &str) -> ServerError {
         (_, Failure::NotFound) => refuse(ErrorCode::NotFound, format!("{}; the lists say what there is", said.words)),
         (_, Failure::Invalid) => refuse(of_admission(said.words, ErrorCode::BadRequest), said.words.to_owned()),
         (_, Failure::Conflict) => {
-            let words = "somebody else changed this at the same time: try again";
+            let words = "another client changed this at the same time: try again";
             refuse(ErrorCode::Unavailable, words.to_owned()).retry_after(SOON).caused_by(error)
         }
         (_, Failure::Throttled(wait)) => {
@@ -171,7 +172,7 @@ pub fn of_claim(refusal: &ClaimRefusal) -> ServerError {
     ServerError::new(code, refusal.to_string())
 }
 
-/// The API server stored something else than the caller sent. Nobody may take it for what they wanted.
+/// The API server stored something else than the caller sent. No one may take it for what they wanted.
 pub fn of_altered(altered: &Altered, place: &Place) -> ServerError {
     let words = format!(
         "{altered}. Revoke the request (POST /api/v1/projects/{}/requests/{}/revoke) and tell a cluster administrator: \

@@ -38,7 +38,7 @@ pub fn watch(request: Request<Body>) -> (Request<Body>, Leftover) {
 impl Leftover {
     /// Reads what is left, within bounds.
     pub async fn drain(self) {
-        // A body that was read to its end, or that somebody still holds, does not come back.
+        // A body that was read to its end, or that someone still holds, does not come back.
         let Some(Ok(body)) = self.0.map(|mut leftover| leftover.try_recv()) else { return };
         // Whatever goes wrong with it is not worth a word: its request is refused.
         let _ = tokio::time::timeout(MOST_TIME, read(body)).await;

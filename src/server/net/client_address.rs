@@ -1,7 +1,7 @@
 //! Whose request it is, by address: the peer of the connection, or what a trusted proxy says of it.
 //!
 //! A header is believed only as far as an unbroken row of trusted proxies reported it; what lies beyond was written by
-//! whoever sent the request. Exactly one header is read, because a proxy that sets one passes the other through.
+//! the sender of the request. Exactly one header is read, because a proxy that sets one passes the other through.
 
 use std::{
     fmt,
@@ -45,7 +45,7 @@ impl TrustedProxies {
             if !self.trusts(client.0) {
                 break;
             }
-            // `unknown`, or a hidden name: nobody beyond the proxy that said so can be believed.
+            // `unknown`, or a hidden name: no one beyond the proxy that said so can be believed.
             let Some(address) = hop else { break };
             client = ClientAddress::of(address);
         }
@@ -129,7 +129,7 @@ mod tests {
     fn x_forwarded_for_is_believed_only_from_trusted_proxies() {
         use ClientAddressHeader::XForwardedFor;
         for (peer, lines, expected, why) in [
-            ("203.0.113.9:5", vec!["198.51.100.1"], "203.0.113.9", "a stranger speaks for nobody"),
+            ("203.0.113.9:5", vec!["198.51.100.1"], "203.0.113.9", "a stranger speaks for no one"),
             ("10.0.0.1:5", vec![], "10.0.0.1", "a proxy that reports nothing is the client"),
             ("10.0.0.1:5", vec!["198.51.100.1"], "198.51.100.1", "one proxy"),
             (

@@ -1,4 +1,4 @@
-//! How many requests are worked on at the same time: for each person, and for each address from which nobody is known.
+//! How many requests are worked on at the same time: for each person, and for each address from which no one is known.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -69,7 +69,7 @@ mod tests {
         assert!(in_flight.begin(Some("carol"), None, client).is_none(), "a person has a limit, too");
         drop(known);
         assert!(in_flight.begin(None, Some("carol"), client).is_some(), "the holder of a good token has one, too");
-        // Somebody becomes known while their request is worked on.
+        // Someone becomes known while their request is worked on.
         assert!(in_flight.is_of(&first, "carol"));
         assert!(in_flight.begin(None, None, client).is_some(), "the address has its place back");
         assert!(in_flight.begin(Some("carol"), None, client).is_none());

@@ -2,12 +2,14 @@
 //!
 //! | who asks | pays from |
 //! |---|---|
-//! | nobody, for nothing there is (unknown path, malformed token, no bearer token) | the address's budget for that |
-//! | somebody with a token that nobody has seen: a lookup | the address's budget, and one for all such lookups together, half of which is kept for addresses that have asked for nothing wrong lately |
-//! | somebody whom the API server knew lately, by their bearer token | their own budget, wherever they call from |
-//! | somebody with a download token that was seen to be good | the budget of whose request it is |
+//! | no one, for nothing there is (unknown path, malformed token, no bearer token) | the address's budget for that |
+//! | someone with a token that no one has seen: a lookup | the address's budget, and that of all lookups |
+//! | someone whom the API server knew lately, by their bearer token | their own budget, wherever they call from |
+//! | someone with a download token that was verified | the budget of whose request it is |
 //!
-//! Which tier a request is in depends on what it shows, never on what there is in the cluster: from a 429 nobody learns
+//! Half of the budget of all lookups is kept for addresses that have asked for nothing wrong lately.
+//!
+//! Which tier a request is in depends on what it shows, never on what there is in the cluster: from a 429 no one learns
 //! whether a request exists.
 
 use std::{
@@ -37,9 +39,9 @@ const SUSPECT_FOR: Duration = Duration::from_mins(10);
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Limits on requests")]
 pub struct RateLimits {
-    /// Requests per second that one client address may send with tokens that were not seen to be good lately; an IPv6
-    /// client counts by its /64. A person who was authenticated within 15 minutes, and the holder of a download token that
-    /// was seen to be good, have as much of their own wherever they call from. Beyond it: 429 with Retry-After.
+    /// Requests per second that one client address may send with tokens that were not verified recently; an IPv6
+    /// client counts by its /64. A person who was authenticated within 15 minutes, and the holder of a download token
+    /// that was verified, have as much of their own wherever they call from. Beyond it: 429 with Retry-After.
     #[arg(long, env = "CERTCOURIER_RATE_PER_ADDRESS", default_value_t = 20, value_name = "PER_SECOND",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_per_address: u32,
@@ -47,18 +49,18 @@ pub struct RateLimits {
     #[arg(long, env = "CERTCOURIER_RATE_BURST", default_value_t = 60, value_name = "REQUESTS",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_burst: u32,
-    /// Requests per second that one client address may send for nothing there is: unknown paths, malformed tokens, no
-    /// bearer token. They cost no call and use up nothing of --rate-per-address. Beyond it: 429 with Retry-After.
+    /// Requests per second that one client address may send for nothing that exists: unknown paths, malformed tokens,
+    /// no bearer token. They cost no call and use up nothing of --rate-per-address. Beyond it: 429 with Retry-After.
     #[arg(long, env = "CERTCOURIER_RATE_MALFORMED", default_value_t = 5, value_name = "PER_SECOND",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_malformed: u32,
-    /// Lookups per second at the API server that all callers may cause together with tokens that were not seen to be good
-    /// lately: a well-formed download token costs one, a bearer token another. Half of it is kept for addresses without
-    /// wrong tokens in the last 10 minutes. Beyond it: 429 with Retry-After.
+    /// Lookups per second at the API server that all callers may cause together with tokens that were not verified
+    /// recently: a well-formed download token costs one, a bearer token another. Half of it is kept for addresses
+    /// without wrong tokens in the last 10 minutes. Beyond it: 429 with Retry-After.
     #[arg(long, env = "CERTCOURIER_RATE_LOOKUPS", default_value_t = 500, value_name = "PER_SECOND",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_lookups: u32,
-    /// Requests per second with which one person may mint, claim, vote, revoke and export. Beyond it: 429 with
+    /// Requests per second with which one person may request, claim, vote, revoke and export. Beyond it: 429 with
     /// Retry-After.
     #[arg(long, env = "CERTCOURIER_RATE_PER_PERSON", default_value_t = 10, value_name = "PER_SECOND",
         value_parser = clap::value_parser!(u32).range(1..))]
@@ -75,7 +77,7 @@ pub struct RateLimits {
 pub enum Tier {
     /// Requests for nothing there is.
     malformed,
-    /// An address, with tokens that nobody has seen.
+    /// An address, with tokens that no one has seen.
     address,
     /// All strangers together.
     strangers,
@@ -95,7 +97,7 @@ pub struct ByTier {
     tier: Tier,
 }
 
-/// How often somebody had to wait.
+/// How often someone had to wait.
 pub type Limited = Family<ByTier, Counter>;
 
 /// The limiters of one server.
@@ -114,7 +116,7 @@ pub struct RateLimiters {
 }
 
 impl RateLimiters {
-    /// Limiters that nobody has used yet.
+    /// Limiters that no one has used yet.
     #[must_use]
     pub fn new(limits: &RateLimits) -> Self {
         let buckets = Buckets::default();
@@ -138,10 +140,10 @@ impl RateLimiters {
     /// [`ErrorCode::RateLimited`], as everywhere here with the time after which the next one is taken.
     pub fn admit_malformed(&self, client: ClientAddress) -> Result<(), ServerError> {
         let spent = self.malformed.spend(client.network());
-        spent.map_err(|wait| self.wait(Tier::malformed, "too many requests for nothing from your address", wait))
+        spent.map_err(|wait| self.wait(Tier::malformed, "too many invalid requests from your address", wait))
     }
 
-    /// Counts one request of an address from which nobody is known.
+    /// Counts one request of an address from which no one is known.
     ///
     /// # Errors
     /// [`ErrorCode::RateLimited`].
@@ -172,7 +174,7 @@ impl RateLimiters {
         spent.map_err(|wait| self.wait(Tier::person, "too many requests in your name", wait))
     }
 
-    /// Counts one request with a download token that was seen to be good, of this person's request.
+    /// Counts one request with a download token that was verified, of this person's request.
     ///
     /// # Errors
     /// [`ErrorCode::RateLimited`].
@@ -195,7 +197,7 @@ impl RateLimiters {
         self.suspects.add(client, Instant::now());
     }
 
-    /// Somebody has to wait.
+    /// Someone has to wait.
     #[must_use]
     pub fn wait(&self, tier: Tier, what: &str, wait: Duration) -> ServerError {
         self.count(tier);
@@ -203,7 +205,7 @@ impl RateLimiters {
             .retry_after(wait)
     }
 
-    /// Counts that somebody has to wait.
+    /// Counts that someone has to wait.
     pub fn count(&self, tier: Tier) {
         self.limited.get_or_create(&ByTier { tier }).inc();
     }

@@ -1,8 +1,8 @@
 //! What was seen to be good lately: bearer tokens that the API server accepted, and download tokens that belong to a
 //! request.
 //!
-//! It decides from whose budget a lookup is paid, and nothing else. Whether somebody may do something is asked of the API
-//! server each time, as if nothing were remembered.
+//! It decides from whose budget a lookup is paid, and nothing else. Whether someone may do something is asked of the
+//! API server each time, as if nothing were remembered.
 
 use std::{
     collections::HashMap,

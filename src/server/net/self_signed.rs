@@ -1,9 +1,9 @@
 //! The certificate that the servers make for themselves: one CA and one serving certificate in one Secret of the
 //! operator's namespace, the same for every replica, and the CA's public part in a ConfigMap.
 //!
-//! Both objects are made by the installation and filled here, so nobody needs the right to create Secrets. Every replica
-//! does the same: it reads the Secret, and where something is missing or old it writes a new pair over the very version
-//! that it read. Who comes second is told so by the API server (409), and reads again.
+//! Both objects are made by the installation and filled here, so no one needs the right to create Secrets. Every
+//! replica does the same: it reads the Secret, and where something is missing or old it writes a new pair over the very
+//! version that it read. Who comes second is told so by the API server (409), and reads again.
 
 mod pair;
 
@@ -140,7 +140,7 @@ impl SelfSigned {
         found.ok_or_else(|| self.missing("Secret", SERVING))
     }
 
-    /// Whether it was written; if not, somebody else was faster.
+    /// Whether it was written; if not, someone else was faster.
     async fn write(&self, found: &SecretObject, pair: &Pair) -> Result<bool, SelfSignedError> {
         let plain = |text: &str| Redacted::new(Zeroizing::new(text.to_owned()));
         let values = vec![

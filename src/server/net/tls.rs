@@ -34,7 +34,7 @@ pub struct CertificateFiles {
 /// Where the serving certificate comes from.
 #[derive(Clone, Debug)]
 pub enum CertificateSource {
-    /// Somebody puts it there.
+    /// Someone puts it there.
     Files(CertificateFiles),
     /// The servers make it.
     SelfSigned(Box<SelfSigned>),
@@ -113,7 +113,7 @@ pub struct ServingCertificate {
     source: CertificateSource,
     current: Arc<InUse>,
     provider: Arc<CryptoProvider>,
-    /// Digest of what was last looked at, usable or not, so that one mistake is logged once. None: unreadable.
+    /// Digest of what was last read, usable or not, so that one mistake is logged once. None: unreadable.
     last_seen: Option<[u8; 32]>,
 }
 

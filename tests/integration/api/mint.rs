@@ -62,7 +62,7 @@ async fn a_body_is_json_whatever_its_content_type_says() {
         (r#"["cert"]"#, "line 1"),
         (r#"{"format":"pkcs12","pkcs12":["Legacy","x"]}"#, "line 1"),
         // These the API server refuses, in its own words.
-        (r#"{"format":"cert","pem":{}}"#, "pem has a meaning for format combined only"),
+        (r#"{"format":"cert","pem":{}}"#, "pem applies to format combined only"),
     ] {
         let words = world.post("carol", DOWNLOADS, body).await.refused(400, "bad_request");
         assert!(words.contains(said), "{body}: {words}");

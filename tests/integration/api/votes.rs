@@ -35,7 +35,7 @@ async fn two_people_approve_by_curl_right_after_the_request_and_once_more_change
     let first = world.post("bob", &approve, &seen(&world, "bob", &name, "INC-1").await).await;
     assert_eq!(first.status, 200, "{}", first.text());
     // Counted from the votes, whether or not the controller has looked.
-    assert_eq!(first.json()["message"], "1 of 2 approvals given for key of api to alice");
+    assert_eq!(first.json()["message"], "1 of 2 approvals given for key of api, requested by alice");
     let approval = first.json()["approval"].clone();
     assert_eq!(
         (&approval["required"], &approval["given"], &approval["kind"]),
@@ -94,7 +94,7 @@ async fn what_admission_refuses_a_voter_is_answered_in_its_words() {
         // What nobody has looked at is not approved; what a null or an empty text says is nothing.
         ("bob", r#"{"reason":"x"}"#, 400, "bad_request", "approval.digest in the answer of GET /api/v1/projects/"),
         ("bob", r#"{"reason":"x","digest":""}"#, 400, "bad_request", "status.review.digest"),
-        ("bob", r#"{"reason":"x","digest":null}"#, 400, "bad_request", "Look at that first"),
+        ("bob", r#"{"reason":"x","digest":null}"#, 400, "bad_request", "Read that first"),
         ("bob", r#"{"reason":"x","vote":"yes"}"#, 400, "bad_request", "unknown field `vote`"),
     ] {
         let words = world.post(who, &approve, body).await.refused(status, code);

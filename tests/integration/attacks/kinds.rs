@@ -121,7 +121,7 @@ async fn votes_receipts_and_findings_are_forged_while_the_subresource_is_off(sie
     said.push((CERTIFICATES, refused(&dave, "api", &findings, is_found).await));
     for (policy, words) in said {
         assert_eq!(refused_by(&words), Some(policy), "{words}");
-        assert!(words.contains("status is written through the status subresource alone"), "{words}");
+        assert!(words.contains("status is written through the status subresource only"), "{words}");
     }
     siege.until_broken("CrdChanged", "subresource status is off").await;
 
@@ -162,7 +162,7 @@ async fn a_crd_that_turns_objects_round_on_reading_is_named(siege: &Siege<'_>) {
     let always =
         json!([{"op": "add", "path": format!("{schema}/spec/properties/allowKeyExport/default"), "value": "Always"}]);
     editor.edit("certificatepolicies.certcourier.io", &always.to_string()).await;
-    siege.until_broken("CrdChanged", "the schema has another `default` for spec.allowKeyExport").await;
+    siege.until_broken("CrdChanged", "the schema has a different `default` for spec.allowKeyExport").await;
     world.request("alice", "held", json!({"format": "key"})).await;
     siege.a_public_file_leaves("public").await;
 

@@ -190,5 +190,5 @@ async fn where_the_requester_is_there_in_person_the_groups_of_this_moment_count(
     world.wait_for_phase("p12", Phase::Approved).await;
     let claimed = world.post("user-18", "requests/p12/token", "").await;
     let said = claimed.refused(403, "forbidden");
-    assert!(said.contains("may not get Secret `p12`"), "{said}");
+    assert!(said.contains("is not allowed to get Secret `p12`"), "{said}");
 }

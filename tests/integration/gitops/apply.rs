@@ -54,7 +54,7 @@ async fn a_request_applied_again_by_anybody_differs_in_nothing_and_mints_nothing
     for (change, by, words) in [
         (("format: cert", "format: der"), &alice, "spec is immutable"),
         (("format: cert", "format: der"), &carol, "spec is immutable"),
-        (("app: api", "app: other"), &alice, "only the requester changes this request's metadata"),
+        (("app: api", "app: other"), &alice, "only the requester may change this request's metadata"),
     ] {
         let output = tries(&world, by, &forced, &text.replace(change.0, change.1)).await;
         assert!(!output.succeeded() && output.stderr.contains(words), "{change:?}: {}", output.stderr);
@@ -183,7 +183,7 @@ async fn a_copy_that_a_sync_makes_after_the_deadline_does_nothing() {
     let (phase, copy) = world.wait_finished("api-cert").await;
     let status = copy.status.as_ref().unwrap();
     assert_eq!((phase, status.reason.as_deref()), (Phase::Failed, Some("DeadlinePassed")));
-    assert!(message(status, "Finished").contains("was already over"), "{status:?}");
+    assert!(message(status, "Finished").contains("had already passed"), "{status:?}");
     assert_eq!(generation(&copy), 0);
     assert_eq!(world.receipts().await.len(), 1);
 }

@@ -49,7 +49,7 @@ impl Specimens {
             let mut said = said.peekable();
             let told = if verdict.kstatus == "Failed" { &verdict.kstatus_message } else { &verdict.health_message };
             let judged =
-                !verdict.health.is_empty() && said.peek().is_some() && told != "certcourier has not looked at it yet";
+                !verdict.health.is_empty() && said.peek().is_some() && told != "certcourier has not picked it up yet";
             assert!(!judged || said.any(|message| told.ends_with(message)), "{what}: {verdict:?} of {object:#}");
         }
         let line = |((what, _), verdict): (&(&'static str, Value), &super::judge::Verdict)| {

@@ -98,7 +98,7 @@ async fn a_restored_request_does_nothing_whatever_status_is_restored_with_it() {
     // A token Secret that was backed up all the same, and the record, are not written by anybody else.
     let as_velero: Api<Secret> = Api::namespaced(velero.client.clone(), &world.namespace);
     let refused = as_velero.create(&PostParams::default(), &restored(&token_secret)).await.unwrap_err();
-    assert!(words(&refused).contains("created by the certcourier controller alone"), "{refused}");
+    assert!(words(&refused).contains("only the certcourier controller creates"), "{refused}");
     remove_is_refused_and_so_is_a_restore(&world, &velero.client, &receipt).await;
 }
 
@@ -109,11 +109,11 @@ async fn remove_is_refused_and_so_is_a_restore(
 ) {
     let receipts: Api<certcourier::api::DownloadReceipt> = Api::namespaced(velero.clone(), &world.namespace);
     let refused = receipts.delete(&receipt.name_any(), &DeleteParams::default()).await.unwrap_err();
-    assert!(words(&refused).contains("deleted by the certcourier controller alone"), "{refused}");
+    assert!(words(&refused).contains("only the certcourier controller deletes"), "{refused}");
     let mut copy = restored(receipt);
     copy.metadata.name = Some("r-restored".to_owned());
     let refused = receipts.create(&PostParams::default(), &copy).await.unwrap_err();
-    assert!(words(&refused).contains("written by the certcourier server alone"), "{refused}");
+    assert!(words(&refused).contains("only the certcourier server creates receipts"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -39,7 +39,7 @@ pub struct LeafFacts {
     pub not_before_seconds: i64,
     /// End of validity, seconds since 1970; within the years 0 to 9999, whose last second means that there is no end.
     pub not_after_seconds: i64,
-    /// SHA-256 over the DER, lower-case hexadecimal without separators.
+    /// SHA-256 of the DER, lower-case hexadecimal without separators.
     pub sha256_fingerprint: String,
     /// `RSA 2048`, `ECDSA P-256`, `Ed25519`, …
     pub key_algorithm: String,

@@ -68,7 +68,7 @@ fn is_known_without(label: &str) -> bool {
     ["PRIVATE KEY", "PUBLIC KEY", "PARAMETERS", "CERTIFICATE REQUEST", "CRL"].iter().any(|end| label.ends_with(end))
 }
 
-/// Whether the label speaks of a certificate, or one is in it.
+/// Whether the label names a certificate, or one is in it.
 fn is_mislabelled(block: &Block<'_>) -> bool {
     let speaks_of_one = block.label.to_ascii_uppercase().contains("CERTIFICATE");
     speaks_of_one || block.decode().is_ok_and(|der| X509Certificate::from_der(&der).is_ok())
@@ -80,7 +80,8 @@ fn read(found: &Found<'_>, part: Part) -> Result<Certificate, CertificateError> 
         Found::Trusted(block) => {
             let mut der = decode(block)?;
             let (settings, _) = X509Certificate::from_der(&der).map_err(|_| CertificateError::NotX509)?;
-            // In a chain nobody asks whom the file trusts. An authority that is trusted for mail alone is another matter.
+            // In a chain no one asks whom the file trusts. An authority that is trusted for mail alone is another
+            // matter.
             if part == Part::Ca && !settings.is_empty() {
                 return Err(CertificateError::TrustSettings);
             }

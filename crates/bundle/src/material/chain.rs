@@ -1,13 +1,13 @@
 //! Puts the certificates of one file in the order of a chain.
 //!
 //! Looks only at names, key identifiers and signatures: whether the chain is trusted, in time or
-//! within its name constraints is for whoever uses the certificate.
+//! within its name constraints is for the user of the certificate.
 
 use super::certificate::Certificate;
 use super::error::ChainError;
 use super::signature::{Verdict, verify};
 
-/// A leaf and what stands between it and its root.
+/// A leaf and what is between it and its root.
 pub(super) struct Chain {
     pub(super) leaf: Certificate,
     /// In order, each signed by a later one; the root, and duplicates, left out.
@@ -94,7 +94,7 @@ impl Supplied {
         self.signed[issuer][child]
     }
 
-    /// The leaf is the first certificate that signed no other one; one that may not sign at all goes
+    /// The leaf is the first certificate that signed no other one; one that must not sign at all goes
     /// before authorities, and those before roots. The key is not asked, so that a file has the same
     /// leaf with and without it.
     fn leaf(&self) -> Option<usize> {

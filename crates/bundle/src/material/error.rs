@@ -144,7 +144,7 @@ pub enum CertificateError {
     #[error("is not an X.509 certificate: look at it with `openssl x509 -text`, and store it again")]
     NotX509,
     /// Something follows the certificate inside its block.
-    #[error("is followed by other bytes in its block: write it anew with `openssl x509`")]
+    #[error("is followed by other bytes in its block: write it again with `openssl x509`")]
     TrailingBytes,
 }
 
@@ -165,7 +165,7 @@ pub enum PrivateKeyError {
     )]
     BeginDamaged,
     /// There is more than one.
-    #[error("the private key file (tls.key) has several private keys: keep only the one of the leaf certificate")]
+    #[error("the private key file (tls.key) has several private keys: keep only that of the leaf certificate")]
     Several,
     /// The key is under a passphrase.
     #[error(
@@ -201,7 +201,8 @@ pub enum PrivateKeyError {
     OpenSsh,
     /// An elliptic curve key that names no curve, or spells one out.
     #[error(
-        "the private key (tls.key) does not name its curve: make it anew on P-256, P-384 or P-521 with `openssl genpkey`"
+        "the private key (tls.key) does not name its curve: create it again on P-256, P-384 or P-521 with `openssl \
+         genpkey`"
     )]
     UnnamedCurve,
 }
@@ -225,7 +226,8 @@ impl PrivateKeyError {
 /// Why the certificates of `tls.crt` are not one chain. The leaf can still be handed out alone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the chain in tls.crt is broken: certificate {number} (`{subject}`) does not link to the leaf, whose chain ends where `{missing_issuer}` is wanted: add the certificate that is missing, or remove the one that does not belong"
+    "the chain in tls.crt is broken: certificate {number} (`{subject}`) does not link to the leaf, whose chain ends \
+     where `{missing_issuer}` is expected: add the certificate that is missing, or remove the one that does not belong"
 )]
 pub struct ChainError {
     /// The subject of the certificate that does not link.

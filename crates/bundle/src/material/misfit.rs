@@ -19,7 +19,7 @@ pub enum Misfit {
     Pkcs7,
     /// UTF-16, as some Windows editors save text.
     Utf16,
-    /// PEM that was encoded once more.
+    /// PEM that was encoded again.
     Base64OfPem,
     /// PEM, but with other blocks only.
     OtherPem,

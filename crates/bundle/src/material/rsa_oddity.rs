@@ -45,10 +45,12 @@ impl fmt::Display for RsaOddity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Damaged => formatter.write_str(
-                "the numbers of the RSA key do not fit together, so the file is damaged: look at it with `openssl pkey -check`, and store the key again, or ask for a file without a key",
+                "the numbers of the RSA key are inconsistent, so the file is damaged: look at it with `openssl pkey \
+                 -check`, and store the key again, or ask for a file without a key",
             ),
             Self::Incomplete => formatter.write_str(
-                "the RSA key lacks its primes or what is computed from them, which other programs need: store the whole key again, or ask for a file without a key",
+                "the RSA key lacks its primes or the values computed from them, which other programs need: store the \
+                 whole key again, or ask for a file without a key",
             ),
             Self::LargeExponent(bits) => write!(
                 formatter,

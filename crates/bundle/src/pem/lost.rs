@@ -1,4 +1,5 @@
-//! Blocks that were meant to be there and cannot be read: their `BEGIN` line is damaged, or something stands before it.
+//! Blocks that were meant to be there and cannot be read: their `BEGIN` line is damaged, or something is in front of
+//! it.
 //!
 //! OpenSSL skips such blocks without a word, and a file then lacks a certificate that its owner believes is in it. What
 //! people write around blocks is harmless, also where it mentions `BEGIN` or `END`: a lost block is told by what only a
@@ -9,7 +10,7 @@ use super::{BEGIN, DASHES, END, find, label};
 /// Base64 of a DER sequence whose length needs a byte of its own begins so, whatever is in it.
 const DER: &[u8] = b"MI";
 
-/// So much base64 in one piece is no word of a text.
+/// So much base64 in one piece is not a word of a text.
 const SHORTEST_DATA: usize = 40;
 
 /// A block without a `BEGIN` line that can be read.
@@ -39,7 +40,7 @@ fn first_line(text: &[u8]) -> (&[u8], &[u8]) {
     (&text[..end], text.get(end + 1..).unwrap_or_default())
 }
 
-/// Whether somebody took the line out of use, or explains something.
+/// Whether someone took the line out of use, or explains something.
 fn is_comment(line: &[u8]) -> bool {
     let line = line.trim_ascii_start();
     line.starts_with(b"#") || line.starts_with(b";") || line.starts_with(b"//")

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Which algorithms protect the file. Text form: `Modern`, `Legacy`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Pkcs12Profile {
-    /// AES-256 for key and certificates, HMAC-SHA-256 over the file.
+    /// AES-256 for key and certificates, HMAC-SHA-256 of the file.
     #[default]
     Modern,
     /// Triple DES for key and certificates, HMAC-SHA-1 over the file, never RC2: for importers that

@@ -9,7 +9,7 @@ use crate::randomness::RandomnessError;
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
     /// A format for one environment was given none, or several.
-    #[error("format `{format}` is made of exactly one environment, {given} were given: choose one, or use `der-zip`")]
+    #[error("format `{format}` takes exactly one environment, but {given} were given: choose one, or use `der-zip`")]
     NotOneEnvironment {
         /// The format.
         format: Format,
@@ -37,7 +37,8 @@ pub enum RenderError {
     },
     /// The key is another certificate's.
     #[error(
-        "the private key (tls.key) is not the one of the certificate `{subject}`: store the two that belong together; files without a key can still be had"
+        "the private key (tls.key) does not belong to the certificate `{subject}`: store the two that belong \
+         together; files without a key can still be downloaded"
     )]
     KeyMismatch {
         /// The leaf's subject.
@@ -76,7 +77,7 @@ pub enum RenderError {
     #[error("the ZIP file would have more than 65535 entries or 4 GiB: ask for environments one by one")]
     TooLarge,
     /// The manifest cannot be written, which no input is known to cause.
-    #[error("write MANIFEST.json: report this as a defect, and ask for the files one by one")]
+    #[error("write MANIFEST.json: report this as a bug, and ask for the files one by one")]
     Manifest(#[source] serde_json::Error),
     /// There is no randomness.
     #[error(transparent)]

@@ -24,7 +24,7 @@ const NEXT_STEPS: [&str; 14] = [
     "shorten",
     "rename",
     "save",
-    "make it anew",
+    "create it again",
 ];
 
 #[track_caller]

@@ -1,4 +1,4 @@
-//! Policy `certificates`: whoever points a Certificate at a Secret must be allowed to read that Secret.
+//! Policy `certificates`: anyone who points a Certificate at a Secret must be allowed to read that Secret.
 //!
 //! Otherwise a person who may write Certificates but not read Secrets would read any Secret through certcourier.
 
@@ -30,18 +30,18 @@ pub(super) fn draft(identity: &Identity) -> Draft {
         .refuse_probes()
         .rule(right(
             format!("!variables.isStatus || {}", cel::caller_in([identity.controller()])),
-            "the status of a Certificate is written by the certcourier controller alone",
+            "only the certcourier controller writes the status of a Certificate",
         ))
         .rule(draft::status_stays())
         .rule(environments_fit());
     (0..MAX_ENVIRONMENTS).fold(draft, |draft, index| draft.rule(secret_is_readable(index)))
 }
 
-/// The CRD says so too, and first. Where a CRD was edited, what goes beyond would be looked at by no rule.
+/// The CRD says so too, and first. Where a CRD was edited, no rule would check what goes beyond.
 fn environments_fit() -> Validation {
     rule(
         format!("size(variables.added) <= {MAX_ENVIRONMENTS}"),
-        &format!("a Certificate has at most {MAX_ENVIRONMENTS} environments: make another one for the rest"),
+        &format!("a Certificate has at most {MAX_ENVIRONMENTS} environments: create another one for the rest"),
     )
 }
 
@@ -54,12 +54,12 @@ fn secret_is_readable(index: usize) -> Validation {
                  authorizer.group('').resource('secrets').namespace(request.namespace)
                    .name(variables.added[{index}].secretRef.name).check('get').allowed()"
             ),
-            "whoever names a Secret in a Certificate must be allowed to get it",
+            "you must be allowed to get each Secret that you name in a Certificate",
         ),
         format!(
             "'environment ' + variables.added[{index}].name + ' refers to Secret ' +
              variables.added[{index}].secretRef.name + ', which user ' + request.userInfo.username +
-             ' may not get: name a Secret that you may get, or let somebody who may get it write this'"
+             ' is not allowed to get: name a Secret that you may get, or have this written by someone who may get it'"
         ),
     )
 }

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Object, PROBE_MESSAGE, REVISION, REVISION_ANNOTATION, cel};
 use crate::hex;
 
-/// Enough to tell two specs apart by eye; nobody gains by a collision, which would have to be valid CEL too.
+/// Enough to tell two specs apart by eye; no one gains by a collision, which would have to be valid CEL too.
 const DIGEST_BYTES: usize = 16;
 
 /// One policy.
@@ -143,14 +143,14 @@ pub(super) fn right(expression: impl AsRef<str>, message: &str) -> Validation {
 /// Status is written through its subresource alone, where the policies about it look.
 ///
 /// The API server sees to that as long as the CRD has the subresource: it takes the status out of a creation, and puts
-/// the old one into an update, before this is asked. While a CRD lacks it, anybody who may update the object could write
+/// the old one into an update, before this is asked. While a CRD lacks it, anyone who may update the object could write
 /// votes, tokens and outcomes.
 pub(super) fn status_stays() -> Validation {
     right(
         "request.?subResource.orValue('') != '' ||
          (request.operation == 'CREATE' ? !has(object.status) :
           request.operation != 'UPDATE' || object.?status == oldObject.?status)",
-        "status is written through the status subresource alone, and the CRD lacks it: apply the CRDs that `certcourier \
+        "status is written through the status subresource only, and the CRD lacks it: apply the CRDs that `certcourier \
          crds` prints",
     )
 }
@@ -160,11 +160,11 @@ pub(super) fn saying(rule: Validation, message_expression: impl AsRef<str>) -> V
     Validation { message_expression: Some(cel::lines(message_expression.as_ref())), ..rule }
 }
 
-/// SHA-256 over the spec as JSON with sorted keys, the first 32 hexadecimal characters. Absent and null are the same.
+/// SHA-256 of the spec as JSON with sorted keys, the first 32 hexadecimal characters. Absent and null are the same.
 #[must_use]
 pub fn spec_digest(spec: &impl Serialize) -> String {
     let mut hash = Sha256::new();
-    // A type without a JSON form has an empty one, which is nobody's digest.
+    // A type without a JSON form has an empty one, which is no one's digest.
     feed(&mut hash, &serde_json::to_value(spec).unwrap_or_default());
     hex::encode(&hash.finalize()[..DIGEST_BYTES])
 }

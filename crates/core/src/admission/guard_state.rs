@@ -1,4 +1,4 @@
-//! Policy `guard-state`: the guard's findings are worth something only while nobody else can write them.
+//! Policy `guard-state`: the guard's findings are worth something only while no one else can write them.
 
 use k8s_openapi::{api::admissionregistration::v1::MatchCondition, apimachinery::pkg::apis::meta::v1::LabelSelector};
 
@@ -19,7 +19,7 @@ pub(super) fn draft(identity: &Identity) -> Draft {
                      (request.operation == 'UPDATE' && object.?data == oldObject.?data)))",
                 controller = cel::caller_in([identity.controller()])
             ),
-            "the guard's state is written by the certcourier controller alone",
+            "only the certcourier controller writes the guard's state",
         ));
     // The API server keeps this label true of every namespace.
     draft.namespaces = LabelSelector {

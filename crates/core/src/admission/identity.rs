@@ -19,11 +19,11 @@ pub struct Identity {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum IdentityError {
     /// Not the name of a namespace.
-    #[error("`{0}` is no namespace: write a DNS label of at most 63 characters, such as certcourier-system")]
+    #[error("`{0}` is not a namespace: write a DNS label of at most 63 characters, such as certcourier-system")]
     Namespace(String),
     /// Not the name of a user.
     #[error(
-        "`{0}` is no user name of the {1}: write what `kubectl auth whoami` prints for it, such as \
+        "`{0}` is not a user name of the {1}: write what `kubectl auth whoami` prints for it, such as \
          system:serviceaccount:certcourier-system:certcourier"
     )]
     User(String, &'static str),

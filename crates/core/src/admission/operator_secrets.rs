@@ -1,8 +1,8 @@
 //! Policy `operator-secrets`: which Secrets the operator may make and delete.
 //!
-//! It may create and get Secrets, so it could make one of type `kubernetes.io/service-account-token` and read from it the
-//! token of any `ServiceAccount`; and it may delete them, so it could delete anybody's. Neither is what it has the right
-//! for, and RBAC cannot say so.
+//! It may create and get Secrets, so it could make one of type `kubernetes.io/service-account-token` and read from it
+//! the token of any `ServiceAccount`; and it may delete them, so it could delete anyone's. Neither is what it has the
+//! right for, and RBAC cannot say so.
 
 use k8s_openapi::api::admissionregistration::v1::MatchCondition;
 
@@ -22,8 +22,8 @@ pub(super) fn draft(identity: &Identity) -> Draft {
                 "request.operation == 'DELETE' || object.?type.orValue('Opaque') in ['Opaque', 'kubernetes.io/tls']",
                 "the operator may only write Secrets of type Opaque and kubernetes.io/tls",
             ))
-            // The one Secret besides: the certificate that the servers make for themselves. It is there already, so that
-            // nobody needs the right to create others.
+            // The one Secret besides: the certificate that the servers make for themselves. It is there already, so
+            // that no one needs the right to create others.
             .rule(right(
                 format!(
                     "{token} in variables.it.metadata.?labels.orValue({{}}) ||

@@ -1,4 +1,4 @@
-//! Policy `downloadreceipts`: the server writes the record, the controller ends it, and nobody else touches it.
+//! Policy `downloadreceipts`: the server writes the record, the controller ends it, and no one else touches it.
 
 use super::{
     Identity, cel,
@@ -20,16 +20,16 @@ pub(super) fn draft(identity: &Identity) -> Draft {
         .refuse_probes()
         .rule(right(
             "request.operation != 'CREATE' || variables.server",
-            "receipts are written by the certcourier server alone, one for each delivery",
+            "only the certcourier server creates receipts, one for each delivery",
         ))
         .rule(right(
             "request.operation != 'DELETE' || variables.controller || variables.kubernetes",
-            "receipts are deleted by the certcourier controller alone, when spec.retainUntil is over",
+            "only the certcourier controller deletes receipts, after spec.retainUntil",
         ))
         .rule(right(
             "request.operation != 'UPDATE' || request.?subResource.orValue('') != 'status' ||
              variables.server || variables.controller",
-            "the outcome of a delivery is written by certcourier alone",
+            "only certcourier writes the outcome of a delivery",
         ))
         // Storage migration writes every object back as it is.
         .rule(right(

@@ -1,4 +1,5 @@
-//! Policy `downloadrequests`: a request names its caller, the caller holds the verb, and nobody else touches or deletes it.
+//! Policy `downloadrequests`: a request names its caller, the caller holds the verb, and no one else touches or deletes
+//! it.
 
 mod upkeep;
 
@@ -75,8 +76,8 @@ fn name_is_short() -> Validation {
     rule(
         format!("request.operation != 'CREATE' || size(object.metadata.name) <= {MAX_REQUEST_NAME}"),
         &format!(
-            "metadata.name must be at most {MAX_REQUEST_NAME} characters, since the token Secret's name is made from it: \
-             choose a shorter one"
+            "metadata.name must be at most {MAX_REQUEST_NAME} characters, because the token Secret's name is made from \
+             it: choose a shorter one"
         ),
     )
 }
@@ -88,8 +89,8 @@ fn groups_fit() -> Validation {
             &format!("the caller is in more than {MAX_GROUPS} groups, more than a request can record"),
         ),
         format!(
-            "'user ' + request.userInfo.username + ' is in ' + string(size(variables.groups)) + ' groups, and a request \
-             records at most {MAX_GROUPS}: let a user with fewer groups ask'"
+            "'user ' + request.userInfo.username + ' is in ' + string(size(variables.groups)) + ' groups, and a \
+             request records at most {MAX_GROUPS}: ask as a user with fewer groups'"
         ),
     )
 }
@@ -151,15 +152,15 @@ fn caller_may_get_passphrase() -> Validation {
             "request.operation != 'CREATE' || !has(object.spec.passphraseSecretRef) ||
              authorizer.group('').resource('secrets').namespace(request.namespace)
                .name(object.spec.passphraseSecretRef.name).check('get').allowed()",
-            "the caller may not get the Secret named in spec.passphraseSecretRef",
+            "the caller is not allowed to get the Secret named in spec.passphraseSecretRef",
         ),
-        "'user ' + request.userInfo.username + ' may not get Secret ' + object.spec.passphraseSecretRef.name +
-         ', which spec.passphraseSecretRef names: name one of your own, or leave the field out and a passphrase is made'",
+        "'user ' + request.userInfo.username + ' is not allowed to get Secret ' + object.spec.passphraseSecretRef.name +
+         ', which spec.passphraseSecretRef names: name one that you may get, or leave the field out to have a passphrase generated'",
     )
 }
 
-/// A stranger who withdraws a request, or re-applies it unchanged, harms nobody. Finalizers and owners of a request that
-/// is being deleted are free, so that it can go.
+/// A stranger who revokes a request, or re-applies it unchanged, harms no one. Finalizers and owners of a request
+/// that is being deleted are free, so that it can go.
 fn others_may_only_revoke() -> Validation {
     right(
         format!(
@@ -173,7 +174,8 @@ fn others_may_only_revoke() -> Validation {
             finalizers = cel::same_list("finalizers"),
             owners = cel::same_list("ownerReferences"),
         ),
-        "only the requester changes this request's metadata; anyone else may only annotate it with certcourier.io/revoke",
+        "only the requester may change this request's metadata; anyone else may only annotate it with \
+         certcourier.io/revoke",
     )
 }
 
@@ -207,8 +209,8 @@ fn revocation_says_why() -> Validation {
     )
 }
 
-/// An annotation that anybody may write does not say who wrote it, so it names the caller or is not there; and what was
-/// withdrawn without a name gets none later.
+/// An annotation that anyone may write does not say who wrote it, so it names the caller or is not there; and what was
+/// revoked without a name gets none later.
 fn revocation_names_the_caller() -> Validation {
     let (revoke, by) = (cel::text(REVOKE), cel::text(REVOKED_BY));
     saying(
@@ -258,8 +260,8 @@ fn deletion_takes_the_token_along() -> Validation {
               !dyn(request).?options.?orphanDependents.orValue(false) &&
               !({ORPHAN} in oldObject.metadata.?finalizers.orValue([])))",
         ),
-        "the token Secret and the right to read it go with their request: delete it without --cascade=orphan, and take \
-         finalizer orphan away first",
+        "the token Secret and the right to read it are deleted with their request: delete it without \
+         --cascade=orphan, and remove finalizer orphan first",
     )
 }
 

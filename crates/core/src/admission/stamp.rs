@@ -1,5 +1,5 @@
-//! The mutating policy that writes `spec.requestedBy` for the caller, and who withdraws a request. As JSON, because `k8s-openapi` with the oldest API
-//! that we support does not know the kind.
+//! The mutating policy that writes `spec.requestedBy` for the caller, and who revokes a request. As JSON, because
+//! `k8s-openapi` with the oldest API that we support does not know the kind.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ const ON_UPDATE: &str = r#"[JSONPatch{op: "add", path: "/spec/requestedBy", valu
     uid: oldObject.spec.requestedBy.?uid.orValue(""),
     groups: oldObject.spec.requestedBy.?groups.orValue([])}}]"#;
 
-/// Writes who withdraws beside the reason, when that is new.
+/// Writes who revokes beside the reason, when that is new.
 fn on_revocation() -> String {
     let (revoke, by) = (cel::text(REVOKE), cel::text(REVOKED_BY));
     format!(
@@ -33,7 +33,7 @@ fn on_revocation() -> String {
 }
 
 /// The `MutatingAdmissionPolicy` and its binding, for Kubernetes 1.36 and later. Without them clients write
-/// `spec.requestedBy` themselves, and who withdrew is told where they wrote it; [`name::REQUESTS`] checks it either way.
+/// `spec.requestedBy` themselves, and who revoked is told where they wrote it; [`name::REQUESTS`] checks it either way.
 #[must_use]
 pub fn stamp() -> [Value; 2] {
     let expression = cel::lines(&format!(

@@ -151,14 +151,14 @@ fn a_changed_policy_has_a_new_digest() {
     assert_eq!(
         digests,
         [
-            "1 downloadrequests.certcourier.io b22419d5db91bb3434450c7740514975",
-            "1 downloadrequests-status.certcourier.io f011b30158478dc5a5c97807aa1807e9",
-            "1 downloadreceipts.certcourier.io 6a6fa6e3469f7d2eab37b2c814cbea1a",
-            "1 tokens.certcourier.io 31a6f84f4fedc23d18ae5cae59b80406",
-            "1 token-readers.certcourier.io 681073acd29200627e7d9efb4d374869",
+            "1 downloadrequests.certcourier.io ff54b435750faecd3a413db666c17935",
+            "1 downloadrequests-status.certcourier.io caca342cb4a59dcaee9630627d0fce64",
+            "1 downloadreceipts.certcourier.io 0a58c679052844d93d022c9770f3d6e9",
+            "1 tokens.certcourier.io 85bd71c7785da0b2debe72a3bf7b1386",
+            "1 token-readers.certcourier.io fabf91ad074b843438da3622571c7b2c",
             "1 operator-secrets.certcourier.io f89fb9f5fa29b99325fb017cbdd8f49b",
-            "1 certificates.certcourier.io dd1fd904d62f957a715ac6dac7eda79e",
-            "1 guard-state.certcourier.io 466fbc6286603e7cf262a3e4b45aaaf0",
+            "1 certificates.certcourier.io da86c234da500be762fc69ebecfaf8ae",
+            "1 guard-state.certcourier.io 962da7000981dbd36c013c689546539e",
         ],
         "a policy has changed: write the new digests here, and raise REVISION if a release has the old ones"
     );

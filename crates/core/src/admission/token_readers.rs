@@ -160,7 +160,7 @@ fn others_delete_none() -> Validation {
              size(variables.old.metadata.?ownerReferences.orValue([])) == 0",
             is_reserved("variables.old")
         ),
-        "only the certcourier controller ends the right to read a token Secret: annotate the DownloadRequest with \
-         certcourier.io/revoke, and Role and RoleBinding go too",
+        "only the certcourier controller removes the right to read a token Secret: annotate the DownloadRequest with \
+         certcourier.io/revoke, and Role and RoleBinding are deleted too",
     )
 }

@@ -18,19 +18,19 @@ pub(super) fn draft(identity: &Identity) -> Draft {
         .refuse_probes()
         .rule(right(
             "request.operation != 'CREATE' || variables.controller",
-            "token Secrets are created by the certcourier controller alone: leave label certcourier.io/token out",
+            "only the certcourier controller creates token Secrets: leave label certcourier.io/token out",
         ))
         // Re-encryption writes every Secret back as it is.
         .rule(right(
             "request.operation != 'UPDATE' || variables.unchanged",
-            "a token Secret is never changed, and label certcourier.io/token neither added nor taken away",
+            "a token Secret must not be changed, and label certcourier.io/token must not be added or removed",
         ))
-        // Without an owner its request is gone, and the token with it: whoever may delete Secrets may tidy up.
+        // Without an owner its request is gone, and the token with it: anyone who may delete Secrets may tidy up.
         .rule(right(
             "request.operation != 'DELETE' || variables.controller || variables.kubernetes ||
              size(oldObject.metadata.?ownerReferences.orValue([])) == 0",
-            "token Secrets are deleted by the certcourier controller alone: annotate the DownloadRequest with \
-             certcourier.io/revoke, and the Secret goes too",
+            "only the certcourier controller deletes token Secrets: annotate the DownloadRequest with \
+             certcourier.io/revoke, and the Secret is deleted too",
         ));
     // Matches when the old object or the new one has the label: taking it away and adding it are both seen.
     draft.objects = LabelSelector {

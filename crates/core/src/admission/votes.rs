@@ -41,15 +41,15 @@ fn is_no_probe() -> Validation {
 fn operator_does_not_vote() -> Validation {
     right(
         "!variables.operator || variables.votes == variables.oldVotes",
-        "the operator may not write status.approvals: votes are people's",
+        "the operator must not write status.approvals: only people vote",
     )
 }
 
 fn voter_is_a_person() -> Validation {
     right(
         "variables.operator || !request.userInfo.username.startsWith('system:')",
-        "approvers must be people: a ServiceAccount or another system user cannot vote; to withdraw the request, annotate \
-         it with certcourier.io/revoke",
+        "approvers must be people: a ServiceAccount or another system user cannot vote; to revoke the request, \
+         annotate it with certcourier.io/revoke",
     )
 }
 
@@ -72,7 +72,7 @@ fn voter_is_not_the_requester() -> Validation {
     right(
         "variables.operator ||
          request.userInfo.username.lowerAscii() != object.spec.?requestedBy.?username.orValue('').lowerAscii()",
-        "no self-approval: somebody else must vote; to withdraw your own request, annotate it with certcourier.io/revoke",
+        "no self-approval: someone else must vote; to revoke your own request, annotate it with certcourier.io/revoke",
     )
 }
 
@@ -103,7 +103,7 @@ fn nothing_else_changes() -> Validation {
          (variables.status.all(k, k == 'approvals' ||
             (k in variables.oldStatus && variables.status[k] == variables.oldStatus[k])) &&
           variables.oldStatus.all(k, k == 'approvals' || k in variables.status))",
-        "a voter changes nothing of status but approvals",
+        "a voter must change nothing in status but approvals",
     )
 }
 

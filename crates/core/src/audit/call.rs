@@ -55,7 +55,7 @@ impl Action {
     }
 }
 
-/// Somebody did something to a request.
+/// Someone did something to a request.
 #[must_use]
 pub fn called(call: Call<'_>, action: Action, request: &DownloadRequest, reason: Option<&str>, now: Timestamp) -> Fact {
     let data = Data { action: Some(action.name()), reason: reason.map(cut), ..about(request) };
@@ -100,7 +100,7 @@ pub struct Asked<'a> {
     pub request: Option<&'a str>,
 }
 
-/// A file, a token, a vote or a withdrawal was refused.
+/// A file, a token, a vote or a revocation was refused.
 #[must_use]
 pub fn refused(call: Call<'_>, asked: Asked<'_>, (code, message): (&'static str, &str), now: Timestamp) -> Fact {
     let Asked { action, namespace, certificate, environment, format, request } = asked;

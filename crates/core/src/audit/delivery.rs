@@ -8,7 +8,7 @@ use super::{
 };
 use crate::api::{DownloadReceipt, DownloadRequest, Outcome};
 
-/// What is known of a request over HTTP that nobody needed to authenticate for.
+/// What is known of a request over HTTP that no one needed to authenticate for.
 #[derive(Clone, Copy, Debug)]
 pub struct Presented<'a> {
     /// Where it comes from.
@@ -17,7 +17,7 @@ pub struct Presented<'a> {
     pub request_id: &'a str,
 }
 
-/// The file is about to leave: everything is decided, nothing has happened.
+/// The file is about to be sent: everything is decided, nothing has happened.
 #[must_use]
 pub fn releasing(receipt: &DownloadReceipt, presented: Presented<'_>, now: Timestamp) -> Fact {
     let attempt = &receipt.spec.attempt_id;

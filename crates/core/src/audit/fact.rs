@@ -147,7 +147,7 @@ struct Line<'a> {
 }
 
 impl Fact {
-    /// The line, without its end. Without line breaks, and without a character that moves the cursor of whoever looks.
+    /// The line, without its end. Without line breaks, and without a character that moves the reader's cursor.
     #[must_use]
     pub fn line(&self, id: &str, source: &Source) -> String {
         let line = Line {

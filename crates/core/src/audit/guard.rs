@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{api::names, lifecycle::Guard};
 
-/// That the admission policies stand, or are not proven to. `None`: nobody watches them.
+/// That the admission policies are in force, or are not proven to. `None`: no one watches them.
 #[must_use]
 pub fn found(namespace: &str, guard: &Guard, now: Timestamp) -> Option<Fact> {
     let (kind, id, data) = match guard {

@@ -1,8 +1,8 @@
-//! What a request's status tells to whoever writes it: the controller. Pure.
+//! What a request's status tells its writer, the controller. Pure.
 //!
-//! Each fact stands in the status that makes it true, and has an id made from it. So a write tells exactly what stands in
-//! the status after it and did not before; whoever is not sure whether a write came through compares again; and a new
-//! leader that may have to tell again what the one before did not live to tell uses the same ids.
+//! Each fact is in the status that makes it true, and has an id made from it. So a write tells exactly what is in
+//! the status after it and did not before; a writer that is not sure whether a write came through compares again; and a
+//! new leader that may have to emit again what the previous one did not emit uses the same ids.
 
 use std::collections::BTreeSet;
 

@@ -19,8 +19,8 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Whether it was written after the policy that keeps others from writing it. A record of before may be anybody's:
-    /// whoever took the policy away for a moment could foretell the epoch that begins with its return.
+    /// Whether it was written after the policy that keeps others from writing it. A record of before may be anyone's:
+    /// anyone who removed the policy for a moment could predict the epoch that begins with its return.
     ///
     /// Compares versions of different kinds, which count the same writes as long as both lie in one etcd; where they
     /// are no numbers nothing is vouched for.
@@ -31,7 +31,7 @@ impl Evidence {
     }
 }
 
-/// That the policies stand.
+/// That the policies are in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuardProof {
     /// See [`Live::epoch`].
@@ -40,8 +40,8 @@ pub struct GuardProof {
     pub since: Timestamp,
 }
 
-/// Whether the policies stand, by the objects as they are and by a record that is fresh, of these very objects, and
-/// nobody's forgery.
+/// Whether the policies are in force, by the objects as they are and by a record that is fresh, of these very objects,
+/// and no one's forgery.
 ///
 /// # Errors
 /// [`Reason`] for anything less.
@@ -71,7 +71,7 @@ pub fn judge(
         return Err(Reason::Unvouched);
     }
     let age = now.duration_since(record.probed_at);
-    // A time to come is nobody's honest probe.
+    // A time to come is no one's honest probe.
     if age.unsigned_abs() > max_age || age < -CLOCK_TOLERANCE {
         return Err(Reason::Stale { age_seconds: age.as_secs() });
     }

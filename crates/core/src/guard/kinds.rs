@@ -1,12 +1,12 @@
 //! The four CRDs as the API server has them, beside those that this version of certcourier applies.
 //!
-//! Admission policies speak of requests and votes in the shape that the CRDs give them. Whoever edits a CRD changes that
+//! Admission policies refer to requests and votes in the shape that the CRDs give them. Editing a CRD changes that
 //! shape: without the status subresource votes are written through the main resource, a schema default or a conversion
 //! webhook changes objects while they are read, and a field that the schema lacks is dropped on the way in and out.
 //!
-//! So everything that decides what is stored and read must be as it is here. What later versions may add is let through,
-//! because they only grow: fields, values of an enum, and rules. Words, printer columns and selectable fields decide
-//! nothing. Every edit, also one that is let through or undone, begins an epoch; see [`super::Live::epoch`].
+//! So everything that decides what is stored and read must be as it is here. What later versions may add is let
+//! through, because they only grow: fields, values of an enum, and rules. Words, printer columns and selectable fields
+//! decide nothing. Every edit, also one that is let through or undone, begins an epoch; see [`super::Live::epoch`].
 
 use serde_json::{Map, Value};
 
@@ -28,7 +28,7 @@ pub(super) fn specs() -> impl Iterator<Item = (String, Value)> {
 pub(super) fn difference(ours: &Value, live: &Value) -> Option<String> {
     let strategy = live["conversion"]["strategy"].as_str().unwrap_or("None");
     if strategy != "None" {
-        return Some(format!("spec.conversion.strategy is {strategy}, so that something else changes objects"));
+        return Some(format!("spec.conversion.strategy is {strategy}, so something else converts objects"));
     }
     let versions = |spec: &Value| spec["versions"].as_array().cloned().unwrap_or_default();
     let (mut own, others): (Vec<_>, Vec<_>) = versions(live).into_iter().partition(|v| v["name"] == VERSION);
@@ -47,7 +47,7 @@ pub(super) fn difference(ours: &Value, live: &Value) -> Option<String> {
 fn subresources(ours: &Value, live: &Value) -> Option<String> {
     let has = |all: &Value, name: &str| all.get(name).is_some_and(|found| !found.is_null());
     ["status", "scale"].into_iter().find_map(|name| match (has(ours, name), has(live, name)) {
-        (true, false) => Some(format!("subresource {name} is off, so that anyone who can update the object writes it")),
+        (true, false) => Some(format!("subresource {name} is off, so anyone who can update the object can write it")),
         (false, true) => Some(format!("subresource {name} is on")),
         _ => None,
     })
@@ -69,7 +69,7 @@ fn in_schema(path: &str, ours: &Value, live: &Value) -> Option<String> {
                 Some(format!("{named} lacks the rule `{rule}`"))
             }
             "enum" if own.is_array() => missing(own, found, same).map(|value| format!("{named} cannot be {value}")),
-            _ => (!same(own, found)).then(|| format!("the schema has another `{key}` for {named}")),
+            _ => (!same(own, found)).then(|| format!("the schema has a different `{key}` for {named}")),
         }
     })
 }
@@ -78,7 +78,7 @@ fn in_fields(path: &str, ours: &Value, live: &Value) -> Option<String> {
     ours.as_object()?.iter().find_map(|(name, own)| {
         let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         match live.get(name) {
-            None => Some(format!("there is no field {path}, so that its content is dropped")),
+            None => Some(format!("there is no field {path}, so its content is dropped")),
             Some(found) => in_schema(&path, own, found),
         }
     })

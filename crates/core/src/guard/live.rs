@@ -45,7 +45,7 @@ impl Live {
         &self.mutators
     }
 
-    /// SHA-256 over the sorted uids and generations: another one as soon as any object is changed or made again, and
+    /// SHA-256 of the sorted uids and generations: another one as soon as any object is changed or made again, and
     /// never an earlier one. Mutators are in it as long as they are there.
     #[must_use]
     pub fn epoch(&self) -> String {
@@ -131,7 +131,7 @@ impl Wanted {
         wanted
     }
 
-    /// Whatever can change requests and votes on their way counts as a fault.
+    /// Whatever can change requests and votes during admission counts as a fault.
     #[must_use]
     pub fn without_mutators(self) -> Self {
         Self { no_mutators: true, ..self }

@@ -29,7 +29,7 @@ const WRITES: [(&str, &str, &[&str]); 7] = [
     ("downloadreceipts", "status", &["UPDATE"]),
 ];
 
-/// Somebody else's policy or webhook configuration that can change certcourier's objects.
+/// Someone else's policy or webhook configuration that can change certcourier's objects.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mutator {
     kind: Kind,
@@ -46,7 +46,7 @@ impl fmt::Display for Mutator {
     }
 }
 
-/// Those among somebody else's objects that may change ours, in an order of their own.
+/// Those among someone else's objects that may change ours, in an order of their own.
 pub(super) fn among(others: &[LiveObject]) -> Vec<Mutator> {
     let mut found: Vec<Mutator> = others
         .iter()

@@ -73,9 +73,9 @@ fn a_crd_that_changes_what_is_stored_or_read_is_broken_and_the_difference_is_nam
             Box::new(|spec| at(spec, "/versions/0")["storage"] = json!(false)),
         ),
         // A default is written into every object that is read.
-        ("another `default` for status.approvals", REQUESTS, Box::new(field("status.approvals", "default", vote))),
+        ("a different `default` for status.approvals", REQUESTS, Box::new(field("status.approvals", "default", vote))),
         (
-            "another `default` for spec.allowKeyExport",
+            "a different `default` for spec.allowKeyExport",
             POLICIES,
             Box::new(field("spec.allowKeyExport", "default", json!("Always"))),
         ),
@@ -88,7 +88,7 @@ fn a_crd_that_changes_what_is_stored_or_read_is_broken_and_the_difference_is_nam
             }),
         ),
         (
-            "another `x-kubernetes-preserve-unknown-fields` for spec",
+            "a different `x-kubernetes-preserve-unknown-fields` for spec",
             REQUESTS,
             Box::new(field("spec", "x-kubernetes-preserve-unknown-fields", json!(true))),
         ),
@@ -115,17 +115,17 @@ fn a_crd_that_changes_what_is_stored_or_read_is_broken_and_the_difference_is_nam
             Box::new(field("status.approvals", "x-kubernetes-validations", json!([]))),
         ),
         (
-            "another `maxItems` for spec.environments",
+            "a different `maxItems` for spec.environments",
             "certificates.certcourier.io",
             Box::new(field("spec.environments", "maxItems", json!(17))),
         ),
         (
-            "another `x-kubernetes-list-map-keys` for spec.environments",
+            "a different `x-kubernetes-list-map-keys` for spec.environments",
             "certificates.certcourier.io",
             Box::new(field("spec.environments", "x-kubernetes-list-map-keys", json!(["name", "x"]))),
         ),
         (
-            "another `type` for status.outcome",
+            "a different `type` for status.outcome",
             "downloadreceipts.certcourier.io",
             Box::new(field("status.outcome", "type", json!("object"))),
         ),

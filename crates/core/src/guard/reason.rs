@@ -3,10 +3,10 @@
 use super::Kind;
 use crate::api::words::GuardReason;
 
-/// So much of what somebody else said is repeated.
+/// So much of what someone else said is repeated.
 const LONGEST_QUOTE: usize = 300;
 
-/// Why the policies are not proven to stand.
+/// Why the policies are not proven to be in force.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// An object is not there.
@@ -19,9 +19,9 @@ pub enum Reason {
     },
     /// An object is not what it should be.
     #[error(
-        "{kind} `{name}` is not what this version of certcourier applies for its namespace and users; delete it (what was \
-         added by hand stays when it is only applied over) and apply again what `certcourier manifests` prints for the \
-         --namespace, --server-user and --controller-user that the programs have; the API server's audit log tells who \
+        "{kind} `{name}` is not what this version of certcourier applies for its namespace and users; delete it \
+         (applying over it keeps what was added by hand) and apply again what `certcourier manifests` prints for the \
+         --namespace, --server-user and --controller-user that the programs have; the API server's audit log shows who \
          changed it"
     )]
     Changed {
@@ -41,8 +41,9 @@ pub enum Reason {
     },
     /// A CRD is not what it should be.
     #[error(
-        "{kind} `{name}` is not what this version of certcourier needs: {difference}; put it back with `certcourier crds \
-         | kubectl replace -f -` of this version, or finish the upgrade; the API server's audit log tells who changed it",
+        "{kind} `{name}` is not what this version of certcourier needs: {difference}; restore it with `certcourier \
+         crds | kubectl replace -f -` of this version, or finish the upgrade; the API server's audit log shows who \
+         changed it",
         kind = Kind::Crd
     )]
     CrdChanged {
@@ -51,10 +52,10 @@ pub enum Reason {
         /// The first difference.
         difference: String,
     },
-    /// Something else can change requests and votes on their way, and the operator was told to bear with none.
+    /// Something else can change requests and votes during admission, and the operator was told to bear with none.
     #[error(
-        "{mutator} can change requests and votes on their way, and the controller runs with --guard-mutators=refuse; \
-         exclude group certcourier.io from it or delete it, and find out who made it"
+        "{mutator} can change requests and votes during admission, and the controller runs with \
+         --guard-mutators=refuse; exclude group certcourier.io from it or delete it, and find out who created it"
     )]
     Mutator {
         /// What it is, and what it may change.
@@ -62,7 +63,7 @@ pub enum Reason {
     },
     /// The API server let a probe through.
     #[error(
-        "the API server lets through what policy `{policy}` must refuse; if this lasts for more than a few seconds, see \
+        "the API server accepts what policy `{policy}` must refuse; if this lasts for more than a few seconds, check \
          whether its admission plugin ValidatingAdmissionPolicy is switched off"
     )]
     NotRefused {
@@ -72,7 +73,7 @@ pub enum Reason {
     /// Something else refused a probe, so that nothing is known of the policy.
     #[error(
         "the probe of policy `{policy}` was refused by something else, which proves nothing: {said}; exempt the \
-         operator's namespace and user from that, and see that its roles are those of `certcourier manifests`"
+         operator's namespace and user from that, and check that its roles are those of `certcourier manifests`"
     )]
     ForeignRefusal {
         /// The policy.
@@ -81,15 +82,15 @@ pub enum Reason {
         said: String,
     },
     /// The API server did not say.
-    #[error("the API server did not answer as it should: {cause}; this is tried again")]
+    #[error("the API server did not respond as expected: {cause}; this is retried")]
     NoAnswer {
         /// What was asked, and what came of it.
         cause: String,
     },
-    /// Nobody has looked yet.
-    #[error("the controller has not looked at the admission policies yet; it does so when it leads")]
+    /// No one has looked yet.
+    #[error("the controller has not checked the admission policies yet; it does so when it leads")]
     NotLooked,
-    /// The operator's own user name cannot stand in a policy.
+    /// The operator's own user name cannot be used in a policy.
     #[error("{said}")]
     Unidentified {
         /// Which one, and what to write.
@@ -97,8 +98,8 @@ pub enum Reason {
     },
     /// There is no record.
     #[error(
-        "nobody has probed the admission policies: there is no ConfigMap `{name}` in the operator's namespace; start the \
-         controller, and give both programs the same --namespace",
+        "the admission policies have not been probed: there is no ConfigMap `{name}` in the operator's namespace; \
+         start the controller, and give both programs the same --namespace",
         name = crate::api::names::GUARD
     )]
     NeverProbed,
@@ -117,15 +118,15 @@ pub enum Reason {
         /// How old.
         age_seconds: i64,
     },
-    /// The record speaks of other objects than those that are there now.
+    /// The record is about other objects than those that are there now.
     #[error(
-        "the admission policies, the CRDs or what else can change requests have changed and were not probed since; the \
-         controller does that within seconds"
+        "the admission policies, the CRDs or what else can change requests have changed and have not been probed \
+         since; the controller does that within seconds"
     )]
     OtherEpoch,
-    /// The record was written while somebody else may have been able to write it.
+    /// The record was written while someone else may have been able to write it.
     #[error(
-        "the policy that protects the guard's record was written after it, so anybody may have made it up; the \
+        "the policy that protects the guard's record was written after it, so anyone could have forged it; the \
          controller writes a new one within seconds"
     )]
     Unvouched,
@@ -173,7 +174,7 @@ impl Reason {
     }
 }
 
-/// The beginning of what somebody else said.
+/// The beginning of what someone else said.
 pub(super) fn quoted(text: &str) -> String {
     text[..text.floor_char_boundary(LONGEST_QUOTE)].to_owned()
 }

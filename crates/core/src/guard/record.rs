@@ -1,4 +1,4 @@
-//! What the leading controller keeps of its looks, in a `ConfigMap` that nobody else may write.
+//! What the leading controller keeps of its looks, in a `ConfigMap` that no one else may write.
 
 use std::collections::BTreeMap;
 
@@ -18,18 +18,18 @@ pub const MUTATORS: &str = "mutators";
 pub struct Record {
     /// What was found.
     pub state: State,
-    /// Which objects it speaks of; see [`super::Live::epoch`].
+    /// Which objects it is about; see [`super::Live::epoch`].
     pub epoch: String,
     /// When the look began, API-server time.
     pub probed_at: Timestamp,
-    /// What can change requests and votes on their way and is not certcourier's, for people to read.
+    /// What can change requests and votes during admission and is not certcourier's, for people to read.
     pub mutators: Vec<String>,
 }
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// The policies stand.
+    /// The policies are in force.
     Intact {
         /// Requests for keys that were created at or before this moment may be forged.
         since: Timestamp,
@@ -44,20 +44,20 @@ pub enum State {
 }
 
 impl Record {
-    /// That the policies do not stand.
+    /// That the policies are not in force.
     #[must_use]
     pub fn broken(reason: &Reason, epoch: String, probed_at: Timestamp) -> Self {
         let state = State::Broken { reason: reason.name().to_owned(), message: reason.to_string() };
         Self { state, epoch, probed_at, mutators: Vec::new() }
     }
 
-    /// The same, with what can change requests and votes on their way.
+    /// The same, with what can change requests and votes during admission.
     #[must_use]
     pub fn naming(self, mutators: &[Mutator]) -> Self {
         Self { mutators: mutators.iter().take(MOST_MUTATORS).map(ToString::to_string).collect(), ..self }
     }
 
-    /// As it stands in the `ConfigMap`.
+    /// As it is in the `ConfigMap`.
     #[must_use]
     pub fn data(&self) -> BTreeMap<String, String> {
         let mut data = BTreeMap::from([
@@ -83,7 +83,7 @@ impl Record {
         data
     }
 
-    /// Out of the `ConfigMap`. `None`: it is no record that this version understands.
+    /// Out of the `ConfigMap`. `None`: it is not a record that this version can read.
     #[must_use]
     pub fn read(data: &BTreeMap<String, String>) -> Option<Self> {
         let text = |key: &str| data.get(key).cloned();
@@ -100,7 +100,7 @@ impl Record {
         Some(Self { state, epoch, probed_at: time("probedAt")?, mutators })
     }
 
-    /// Since when the policies stand, if this record says so of these objects.
+    /// Since when the policies are in force, if this record says so of these objects.
     #[must_use]
     pub fn intact_since(&self, epoch: &str) -> Option<Timestamp> {
         match self.state {

@@ -357,10 +357,10 @@ fn every_reason_names_what_to_do() {
         let sentence = reason.to_string();
         let next_step = [
             "apply",
-            "see ",
+            "check ",
             "exempt",
-            "put it back",
-            "tried again",
+            "restore it",
+            "retried",
             "leads",
             "start",
             "writes",

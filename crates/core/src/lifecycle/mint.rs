@@ -74,15 +74,15 @@ pub(super) fn use_approval(draft: &mut Draft<'_>, grant: &Grant) {
     }
 }
 
-/// How many tokens were minted, where that is as many as there may be in one round.
+/// How many tokens were issued, where that is as many as there may be in one round.
 pub(super) fn all_minted(draft: &Draft<'_>) -> Option<i64> {
     let generation = draft.status.token.as_ref().map(|token| token.generation)?;
     (generation >= MOST_TOKENS && token_of_this_round(draft)).then_some(generation)
 }
 
-/// Why no other token is minted, and what to do.
+/// Why no other token is issued, and what to do.
 pub(super) fn enough(minted: i64) -> String {
-    format!("this request has had {minted} tokens, and no more are made for it: create another DownloadRequest")
+    format!("this request has had {minted} tokens, and no more are issued for it: create another DownloadRequest")
 }
 
 /// Another token was asked for, and there is none: said once, beside the token that is still alive.
@@ -149,7 +149,8 @@ pub(super) fn minted(status: &mut DownloadRequestStatus, request: &DownloadReque
         Some(secret) => (
             ConditionReason::NoExternalUrl,
             format!(
-                "the token is in Secret {secret}, until {until}; the operator knows no external URL, so use `kubectl certcourier claim` or ask for --external-url"
+                "the token is in Secret {secret}, until {until}; the operator knows no external URL, so use `kubectl \
+                 certcourier claim`, or have --external-url set"
             ),
         ),
         None => (ConditionReason::Minted, format!("claimed; the token works once, until {until}")),

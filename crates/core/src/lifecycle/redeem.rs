@@ -16,7 +16,7 @@ use crate::{
     token::same_hash,
 };
 
-/// Why a token is not redeemed. Each has an error code of its own; the texts name the next step.
+/// Why a token is not used. Each has an error code of its own; the texts name the next step.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// No such token; also a request made again under the same name.
@@ -44,17 +44,18 @@ pub enum Refusal {
     MaterialUnusable(String),
     /// What was reviewed is no longer what would be delivered.
     #[error(
-        "what was reviewed has changed since (round {0} is open): the token is void; wait for new approvals and take the new token"
+        "what was reviewed has changed since (round {0} is open): the token is void; wait for new approvals and use \
+         the new token"
     )]
     CertificateChanged(i32),
     /// The approvals are missing.
-    #[error("approvals are missing: {0}; wait for them and take the new token")]
+    #[error("approvals are missing: {0}; wait for them and use the new token")]
     ApprovalRequired(String),
     /// Policy or rights refuse, as of now.
     #[error("{}", in_words(.0).1)]
     Refused(Vec<Reason>),
-    /// The admission policies are not proven to stand.
-    #[error("no key leaves while the admission policies are not proven to stand: {0}; try again later")]
+    /// The admission policies are not proven to be in force.
+    #[error("no key is released while the admission policies are not proven to be in force: {0}; try again later")]
     GuardFailed(String),
 }
 
@@ -174,7 +175,7 @@ pub enum ClaimRefusal {
     /// Approvals are missing.
     #[error("{0}; claim again when they are given")]
     ApprovalRequired(String),
-    /// As many tokens were minted as there may be.
+    /// As many tokens were issued as there may be.
     #[error("{}", enough(*.0))]
     NoMoreTokens(i64),
     /// It waits for its Certificate, or its material cannot be delivered.
@@ -183,12 +184,12 @@ pub enum ClaimRefusal {
     /// Policy or rights refuse, as of now.
     #[error("{}", in_words(.0).1)]
     Refused(Vec<Reason>),
-    /// The admission policies are not proven to stand.
-    #[error("no key leaves while the admission policies are not proven to stand: {0}; try again later")]
+    /// The admission policies are not proven to be in force.
+    #[error("no key is released while the admission policies are not proven to be in force: {0}; try again later")]
     GuardFailed(String),
 }
 
-/// Plans the token of a claim: the status that it stands on, and the mint. One guarded update writes both.
+/// Plans the token of a claim: the status that it is based on, and the mint. One guarded update writes both.
 ///
 /// # Errors
 /// [`ClaimRefusal`], before anything was changed.
@@ -214,7 +215,7 @@ pub fn claim(seen: &Observed<'_>, now: Timestamp) -> Result<(DownloadRequestStat
             let lapsed = lapsed.map(|words| format!("; {words}")).unwrap_or_default();
             return Err(ClaimRefusal::ApprovalRequired(format!("{} approvals are given{lapsed}", count.summary)));
         }
-        Phase::Pending => return Err(ClaimRefusal::NotReady("the request waits for its Certificate".to_owned())),
+        Phase::Pending => return Err(ClaimRefusal::NotReady("the request is waiting for its Certificate".to_owned())),
         _ => return Err(ClaimRefusal::Closed(phase.name().to_owned())),
     }
     match &seen.material {

@@ -1,4 +1,4 @@
-//! When finished things go: requests, receipts, and deliveries nobody reported the end of.
+//! When finished things go: requests, receipts, and deliveries no one reported the end of.
 
 use jiff::Timestamp;
 

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{api::DownloadRequest, hex};
 
-/// SHA-256 over what people agree to: this very request, the round, the certificates, the policy values that grant, and
+/// SHA-256 of what people approve: this very request, the round, the certificates, the policy values that grant, and
 /// the guard's epoch. Lower-case hexadecimal. Each part is led by its length, so that no two lists read the same.
 #[must_use]
 pub fn digest(

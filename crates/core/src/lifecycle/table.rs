@@ -69,7 +69,8 @@ fn consume(draft: &mut Draft<'_>, receipt: &str, outcome: Option<Outcome>, bytes
         Some(Outcome::Unknown) => (
             True(ConditionReason::Unknown),
             format!(
-                "the server ended before it could say whether all arrived; receipt {receipt}. Create another request if the file is missing"
+                "the server stopped before it could say whether all of it arrived; receipt {receipt}. Create another \
+                 request if the file is missing"
             ),
         ),
     };
@@ -77,7 +78,7 @@ fn consume(draft: &mut Draft<'_>, receipt: &str, outcome: Option<Outcome>, bytes
     draft.clear_stall();
 }
 
-/// Revocation by whoever may, and any Deny whatever its digest.
+/// Revocation by anyone who may, and any Deny whatever its digest.
 fn ended_by_people(draft: &mut Draft<'_>) -> bool {
     if let Some(why) = draft.annotation(names::REVOKE) {
         let by = draft.annotation(names::REVOKED_BY).map(|who| format!(" by {who}")).unwrap_or_default();
@@ -101,7 +102,8 @@ fn ended_by_epoch(draft: &mut Draft<'_>) -> bool {
         && draft.created() <= *since
     {
         let message = format!(
-            "the admission policies changed or were not proven to stand until {since}, after this request was created; create it again"
+            "the admission policies changed or were not proven to be in force until {since}, after this request was \
+             created; create it again"
         );
         draft.fail(FailureReason::EpochChanged, &message);
         return true;
@@ -126,8 +128,8 @@ fn ended_by_number(draft: &mut Draft<'_>) -> bool {
 #[must_use]
 pub fn too_many_open(requester: &str, most: usize) -> String {
     format!(
-        "{requester} has {most} open requests in this namespace already, the most that one may have \
-         (--max-open-requests); use or revoke some (kubectl certcourier list requests --mine --open), then ask again"
+        "{requester} has {most} open requests in this namespace already, the maximum (--max-open-requests); use or \
+         revoke some (kubectl certcourier list requests --mine --open), then ask again"
     )
 }
 
@@ -220,10 +222,10 @@ fn expired(draft: &mut Draft<'_>, grant: Option<&Grant>) -> bool {
         let pending = pending_until(draft, grant);
         if draft.now >= pending {
             format!(
-                "not enough people agreed until {pending} (pendingTTL); create another request and tell the approvers"
+                "not enough people approved by {pending} (pendingTTL); create another request and tell the approvers"
             )
         } else if deadline {
-            "not enough people agreed before its deadline; create another request".to_owned()
+            "not enough people approved before its deadline; create another request".to_owned()
         } else {
             return false;
         }

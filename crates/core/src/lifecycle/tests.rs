@@ -377,7 +377,7 @@ fn another_token_is_made_sixteen_times_and_then_the_last_one_is_left_alone() {
     let message = world.message("TokenIssued");
     assert!(
         message
-            .ends_with("this request has had 16 tokens, and no more are made for it: create another DownloadRequest")
+            .ends_with("this request has had 16 tokens, and no more are issued for it: create another DownloadRequest")
     );
     assert!(message.starts_with("read the link from Secret"), "{message}");
     assert_eq!(redeem(&world.observed(), &hash(MOST_TOKENS), at(31)), Ok(()), "the last one is as good as before");

@@ -12,7 +12,7 @@ const SPARE: usize = 4;
 /// The schema's and the admission policy's bounds on what a vote records of the voter's groups.
 const MOST_GROUPS: usize = 512;
 const LONGEST_GROUP: usize = 256;
-/// Everybody who votes is in it, so a vote need not say so.
+/// Everyone who votes is in it, so a vote need not say so.
 pub const AUTHENTICATED: &str = "system:authenticated";
 
 /// What the API server says of people who approved: whether they hold verb `approve` on the Certificate now. An answer
@@ -54,8 +54,8 @@ pub fn votes_to_ask_about(request: &DownloadRequest) -> Vec<&Approval> {
     votes.split_off(votes.len().saturating_sub(most))
 }
 
-/// The first approval of each distinct person for this digest, in the order of the votes: never the requester's, never a
-/// program's, and upper case makes nobody a second person.
+/// The first approval of each distinct person for this digest, in the order of the votes: never the requester's, never
+/// a program's, and upper case makes no one a second person.
 fn approving<'a>(approvals: &'a [Approval], digest: &str, requester: &str) -> Vec<&'a Approval> {
     let mut votes: Vec<&Approval> = Vec::new();
     for vote in approvals {
@@ -133,19 +133,19 @@ impl<'a> Tally<'a> {
         i32::try_from(self.votes.len()).unwrap_or(i32::MAX)
     }
 
-    /// Whether enough people agree.
+    /// Whether enough people approve.
     #[must_use]
     pub fn is_enough(&self) -> bool {
         self.given() >= self.required
     }
 
-    /// Who agrees.
+    /// Who approves.
     #[must_use]
     pub fn by(&self) -> Vec<&'a str> {
         self.votes.iter().map(|vote| vote.username.as_str()).collect()
     }
 
-    /// `1/2`; empty where nobody has to agree.
+    /// `1/2`; empty where no one has to approve.
     #[must_use]
     pub fn summary(&self) -> String {
         if self.required == 0 { String::new() } else { format!("{}/{}", self.given(), self.required) }
@@ -168,7 +168,7 @@ impl<'a> Tally<'a> {
         let (given, required, by) = (self.given(), self.required, request.requester());
         let (format, certificate) = (request.spec.format, &request.spec.certificate_ref.name);
         let lapsed = lapsed(&self.lapsed, certificate).map(|words| format!("; {words}")).unwrap_or_default();
-        format!("{given} of {required} approvals given for {format} of {certificate} to {by}{lapsed}")
+        format!("{given} of {required} approvals given for {format} of {certificate}, requested by {by}{lapsed}")
     }
 }
 
@@ -180,8 +180,8 @@ pub(super) fn lapsed(people: &[&str], certificate: &str) -> Option<String> {
         many => format!("the votes of {} no longer count", many.join(", ")),
     };
     Some(format!(
-        "{whose}: an approver must hold verb approve on certificates.certcourier.io/{certificate}, by name or through a \
-         group that the vote lists; another person must approve, or that right must be given back"
+        "{whose}: an approver must hold verb approve on certificates.certcourier.io/{certificate}, by name or through \
+         a group that the vote lists; another person must approve, or that right must be restored"
     ))
 }
 
@@ -213,8 +213,8 @@ pub(super) fn groups_to_record(groups: &[String]) -> Vec<String> {
 /// The API server stored something else than what was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "your {what} was changed on its way: {how}. Something in this cluster changes what people send, such as a mutating \
-     admission policy or webhook"
+    "your {what} was changed during admission: {how}. Something in this cluster changes what people send, such as a \
+     mutating admission policy or webhook"
 )]
 pub struct Altered {
     what: &'static str,

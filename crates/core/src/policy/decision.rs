@@ -31,7 +31,7 @@ pub struct Facts<'a> {
     pub reason: Option<&'a str>,
     /// The token's life that was asked for.
     pub token_ttl: Option<Duration>,
-    /// After this moment nothing is minted or redeemed.
+    /// No token is issued or accepted after this time.
     pub deadline: Option<Timestamp>,
     /// The PKCS#12 profile that was asked for.
     pub profile: Pkcs12Profile,
@@ -39,7 +39,7 @@ pub struct Facts<'a> {
     pub passphrase: Passphrase,
     /// When the request was created; for one that does not exist yet: now.
     pub created: Timestamp,
-    /// Whether some leaf in the file may itself sign certificates. False while the material is not known.
+    /// Whether some leaf in the file can itself sign certificates. False while the material is not known.
     pub holds_ca_key: bool,
     /// What the API server's SubjectAccessReview says of the requester.
     pub access: Access,
@@ -65,23 +65,23 @@ pub enum Access {
     Allowed,
     /// The requester does not hold the verb on the Certificate.
     VerbRefused,
-    /// The requester may not get the Secret with the passphrase.
+    /// The requester is not allowed to get the Secret with the passphrase.
     PassphraseSecretRefused(String),
 }
 
 /// What is decided.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
-    /// It may leave, once enough people agree.
+    /// It may be released, once enough people approve.
     Grant(Box<Grant>),
-    /// It may not leave; every reason, sorted. Never empty.
+    /// It must not be released; every reason, sorted. Never empty.
     Refuse(Vec<Reason>),
 }
 
-/// On which terms it may leave.
+/// On which terms it may be released.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grant {
-    /// How many distinct people must approve; 0: nobody.
+    /// How many distinct people must approve; 0: no one.
     pub approvals: i32,
     /// How long a token lives.
     pub token_ttl: Duration,
@@ -89,29 +89,31 @@ pub struct Grant {
     pub effective: Effective,
 }
 
-/// Why something may not leave. Closed; its text names the rule and the next step.
+/// Why something must not be released. Closed; its text names the rule and the next step.
 #[expect(missing_docs, reason = "the fields are the words that the message is made of")]
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Reason {
-    /// Formats with a key may not leave at all.
+    /// Formats with a key must not be released at all.
     #[error(
-        "key export disabled: format `{format}` holds the private key, and allowKeyExport is Never by {by}; ask for cert or fullchain, or ask whoever keeps the policies to set allowKeyExport"
+        "key export disabled: format `{format}` holds the private key, and allowKeyExport is Never by {by}; ask for \
+         cert or fullchain, or ask your policy administrator to set allowKeyExport"
     )]
     KeyExportDisabled { format: Format, by: String },
     /// The leaf is a CA.
     #[error(
-        "this certificate may itself sign certificates, and its key does not leave: allowCAKeyExport is false by {by}"
+        "this certificate can itself sign certificates, and its key is not released: allowCAKeyExport is false by {by}"
     )]
     CaKeyExportDisabled { by: String },
     /// The format is not among those allowed.
     #[error("format `{format}` is not allowed by {by}; allowed: {allowed}")]
     FormatNotAllowed { format: Format, by: String, allowed: String },
     /// The lists of several policies have no format in common.
-    #[error("no format is allowed: the allowedFormats of {by} have none in common; ask whoever keeps the policies")]
+    #[error("no format is allowed: the allowedFormats of {by} have none in common; ask your policy administrator")]
     NoFormatInCommon { by: String },
     /// A `ServiceAccount` asks for a key.
     #[error(
-        "ServiceAccounts may not have format `{format}`, which holds the private key: unattended.keyFormats is Deny by {by}"
+        "ServiceAccounts cannot have format `{format}`, which holds the private key: unattended.keyFormats is Deny by \
+         {by}; ask for a format without a key, or ask your policy administrator"
     )]
     UnattendedKeyDenied { format: Format, by: String },
     /// A `ServiceAccount` gave no deadline.
@@ -121,11 +123,14 @@ pub enum Reason {
     DeadlineRequired,
     /// The deadline of a `ServiceAccount` is too far ahead.
     #[error(
-        "the deadline {deadline} of a ServiceAccount's request is more than 24h after its creation; choose one until {latest}"
+        "the deadline {deadline} of a ServiceAccount's request is more than 24h after its creation; choose one no \
+         later than {latest}"
     )]
     DeadlineTooFar { deadline: Timestamp, latest: Timestamp },
     /// The deadline was over when the request was created.
-    #[error("the deadline {deadline} was already over when the request was created; create one with a later deadline")]
+    #[error(
+        "the deadline {deadline} had already passed when the request was created; create one with a later deadline"
+    )]
     DeadlinePassed { deadline: Timestamp },
     /// The token's life is too long.
     #[error(
@@ -140,7 +145,8 @@ pub enum Reason {
     ReasonRequired { by: String },
     /// The passphrase is too short.
     #[error(
-        "the passphrase is shorter than {least} characters (passphrase.minLength by {by}); use a longer one, or none and one is generated"
+        "the passphrase is shorter than {least} characters (passphrase.minLength by {by}); use a longer one, or leave \
+         it out to have one generated"
     )]
     PassphraseTooShort { least: i32, by: String },
     /// The requester lacks the verb.
@@ -148,9 +154,10 @@ pub enum Reason {
         "user `{requester}` lacks verb `{verb}` on certificates.certcourier.io/{certificate}; ask for ClusterRole certcourier-downloader (or certcourier-operator for keys) in this namespace"
     )]
     AccessRefused { requester: String, verb: &'static str, certificate: String },
-    /// The requester may not get the passphrase Secret.
+    /// The requester is not allowed to get the passphrase Secret.
     #[error(
-        "user `{requester}` may not get Secret `{secret}` that spec.passphraseSecretRef names; name one that they may read, or leave it out and a passphrase is generated"
+        "user `{requester}` is not allowed to get Secret `{secret}` that spec.passphraseSecretRef names; name one that \
+         they may read, or leave it out to have one generated"
     )]
     PassphraseSecretRefused { requester: String, secret: String },
 }
@@ -178,7 +185,7 @@ impl Reason {
     }
 }
 
-/// `ServiceAccounts` act unattended: nobody sits before them who could be asked.
+/// `ServiceAccounts` act unattended: no one sits before them who could be asked.
 #[must_use]
 pub fn is_unattended(username: &str) -> bool {
     username.starts_with("system:serviceaccount:")

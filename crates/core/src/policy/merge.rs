@@ -66,9 +66,9 @@ pub(super) fn said_by(sources: &[Source]) -> String {
 pub struct Effective {
     /// The policies that matched, sorted.
     pub policies: Vec<Source>,
-    /// Whether formats with a key may leave.
+    /// Whether formats with a key may be released.
     pub key_export: Sourced<KeyExport>,
-    /// Whether the key of a CA may leave.
+    /// Whether the key of a CA may be released.
     pub ca_key_export: Sourced<bool>,
     /// The formats that every policy allows.
     pub formats: Sourced<BTreeSet<Format>>,

@@ -18,7 +18,7 @@ pub fn can_match_environment(pattern: &str) -> bool {
     pattern.len() <= LONGEST_LABEL && is_label(pattern)
 }
 
-/// A DNS label, in which `*` may stand for any characters: with a letter in its place it is one.
+/// A DNS label, in which `*` matches any characters: with a letter in its place it is one.
 fn is_label(text: &str) -> bool {
     let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'*' || byte == b'-';
     !text.is_empty() && text.bytes().all(inside) && !text.starts_with('-') && !text.ends_with('-')

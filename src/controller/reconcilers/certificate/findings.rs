@@ -75,7 +75,8 @@ fn status(name: &str, finding: &Finding) -> EnvironmentStatus {
         },
         Finding::Forbidden(why) => {
             let message = format!(
-                "environment `{name}`: the operator may not read its Secret; bind ClusterRole certcourier-controller in this namespace ({why})"
+                "environment `{name}`: the operator is not allowed to read its Secret; bind ClusterRole \
+                 certcourier-controller in this namespace ({why})"
             );
             EnvironmentStatus {
                 name,
@@ -123,11 +124,12 @@ fn flaw(environment: &str, material: &Material) -> Option<(MaterialReason, Strin
     if *material.key_match() == KeyMatch::Mismatch {
         let subject = &material.leaf().subject;
         // Without its leaf, a file's first authority is taken for the leaf.
-        let perhaps = if material.leaf().is_ca { ", which is an authority: is the leaf missing in it?" } else { "" };
+        let perhaps = if material.leaf().is_ca { ", which is a CA: is the leaf missing?" } else { "" };
         return Some((
             MaterialReason::KeyMismatch,
             format!(
-                "environment `{environment}`: the private key is not the one of the certificate `{subject}`{perhaps}; store the two that belong together"
+                "environment `{environment}`: the private key does not belong to the certificate \
+                 `{subject}`{perhaps}; store the two that belong together"
             ),
         ));
     }

@@ -1,6 +1,6 @@
 //! Lets the requester read the Secret that holds the token, and only this Secret: a Role and a RoleBinding.
 //!
-//! Nothing is granted to somebody who may read it anyway. An admission policy keeps the operator from granting anything
+//! Nothing is granted to someone who may read it anyway. An admission policy keeps the operator from granting anything
 //! else.
 
 use std::{fmt::Debug, time::Duration};
@@ -71,7 +71,7 @@ pub(crate) async fn let_read(
     let name = names::token_reader(&random);
     let (namespace, nobody) = (request.namespace().unwrap_or_default(), Requester::default());
     let requester = request.spec.requested_by.as_ref().unwrap_or(&nobody);
-    // Known before it is there, so that no answer that is lost leaves a grant that nobody knows of.
+    // Known before it is there, so that no answer that is lost leaves a grant that no one knows of.
     context.grants.note(&namespace, secret, &name, request.uid());
     let metadata = shape::metadata(&name, request, generation);
     // The Role first: the API server refuses a RoleBinding whose Role it cannot look into.

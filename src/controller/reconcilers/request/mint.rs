@@ -1,9 +1,9 @@
-//! Mints a token into the requester's Secret.
+//! Issues a token into the requester's Secret.
 //!
-//! The order survives a crash at every point: first every older right to read a Secret of this name goes, then comes the
-//! Secret, which only the controller can read, then the right to read it, then the status that makes the token live.
-//! What an earlier attempt left is removed and never used: that it looks like ours does not say who made it, or who has
-//! read it meanwhile.
+//! The order survives a crash at every point: first every older right to read a Secret of this name goes, then comes
+//! the Secret, which only the controller can read, then the right to read it, then the status that makes the token
+//! live. What an earlier attempt left is removed and never used: that it looks like ours does not say who made it, or
+//! who has read it meanwhile.
 
 use kube::ResourceExt as _;
 use zeroize::Zeroizing;
@@ -33,14 +33,14 @@ use crate::{
     token::{self, Prepared},
 };
 
-/// How often somebody may put something else in place of the Secret while it is made.
+/// How often someone may put something else in place of the Secret while it is made.
 const ATTEMPTS: usize = 4;
 
 /// How a mint ended.
 pub(crate) enum Mint {
     /// Secret and right to read it are there; the token lives once the status says so.
     Minted(lifecycle::Minted),
-    /// Something of this name is somebody else's.
+    /// Something of this name is someone else's.
     Taken {
         /// Why the request is stalled.
         why: StallReason,

@@ -36,7 +36,7 @@ fn known_policies(context: &Context, stores: &Stores, namespace: &str) -> Result
     Ok(policies)
 }
 
-/// Whether the request itself says how it ends, so that only a receipt could say otherwise. What people withdraw must
+/// Whether the request itself says how it ends, so that only a receipt could say otherwise. What people revoke must
 /// end also while Secrets, policies or reviews cannot be read.
 fn is_settled(request: &DownloadRequest) -> bool {
     let revoked = request.annotations().contains_key(names::REVOKE);
@@ -70,7 +70,7 @@ impl View {
         Ok(Self::Receipt(Box::new(Known { receipt, ..Known::default() })))
     }
 
-    /// Asks about the votes that came in since the surroundings were looked at.
+    /// Asks about the votes that came in since the surroundings were read.
     pub(crate) async fn ask_about_new_votes(
         &mut self,
         context: &Context,
@@ -98,7 +98,7 @@ impl View {
                 gathered.decision(request, facts::passphrase_of(request), now),
                 gathered.approvers.clone(),
             ),
-            // Not looked at for a request that is closed or has a receipt.
+            // Not read for a request that is closed or has a receipt.
             Self::Receipt(_) => (Material::Usable { fingerprints: Vec::new() }, None, Approvers::default()),
         };
         let observed = Observed {

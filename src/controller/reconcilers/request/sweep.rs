@@ -18,13 +18,13 @@ use crate::{
     token,
 };
 
-/// What stands in the way of a Secret that is about to be made.
+/// What is in the way of a Secret that is about to be created.
 pub(crate) enum Earlier {
     /// Nothing ever did.
     None,
     /// What earlier tokens of this request left is removed.
     Own,
-    /// A right that somebody else had under this name was there a moment ago; the API server may still know it.
+    /// A right that someone else had under this name was there a moment ago; the API server may still know it.
     Others,
     /// A Role that is not certcourier's lets read it.
     Foreign {
@@ -54,7 +54,7 @@ pub(crate) async fn before_mint(context: &Context, request: &DownloadRequest) ->
 
 /// Removes Secret, Role and RoleBinding of a request.
 pub(crate) async fn all(context: &Context, request: &DownloadRequest) -> Result<(), ApiError> {
-    // What is withdrawn must go also while Roles cannot be listed.
+    // What is revoked must go also while Roles cannot be listed.
     let learned = context.grants.learn(context.clients.reads(), &place(request).0).await;
     let theirs = |owner: &Owner| owner.is(request);
     let (namespace, name) = (request.namespace().unwrap_or_default(), request.name_any());
@@ -66,7 +66,7 @@ pub(crate) async fn all(context: &Context, request: &DownloadRequest) -> Result<
 }
 
 /// Removes what is not of the living token: a mint was decided on an older version of the request. If the Secret holds
-/// another token than the status, all goes, since nobody has the one in the status.
+/// another token than the status, all goes, since no one has the one in the status.
 pub(crate) async fn all_but_the_living(context: &Context, request: &DownloadRequest) -> Result<(), ApiError> {
     let (namespace, secret) = place(request);
     let token = request.token();

@@ -43,7 +43,7 @@ pub(crate) async fn reconcile(
         Some(moment) if moment > now => return Ok(Again::At(moment)),
         Some(_) => {}
     }
-    // A deletion is final: what it rests on is read anew.
+    // A deletion is final: what it is based on is read again.
     let Some(request) = current(context, cached).await? else { return Ok(Again::OnChange) };
     let namespace = request.namespace().unwrap_or_default();
     let policies = policies::live(context.clients.reads(), &namespace, context.ceiling.as_ref()).await?;

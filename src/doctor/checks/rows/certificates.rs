@@ -18,7 +18,7 @@ pub(super) const ROWS: [Row; 6] = [
         ways: &[&[part(READ_SECRETS, HERE, Target::Secret)]],
         why: "they read the private key itself, past every policy, approval and receipt of certcourier. A dry run of a \
               patch or a deletion answers with the whole Secret, so patch, delete and deletecollection read it too",
-        remedy: "take the right away, or limit it by resourceNames to Secrets that no Certificate names; a download needs \
+        remedy: "remove the right, or limit it by resourceNames to Secrets that no Certificate names; a download needs \
                  no right on Secrets",
         keepers_need_it: true,
         adds_nothing_to: &[],
@@ -44,7 +44,7 @@ pub(super) const ROWS: [Row; 6] = [
             &[part(CREATE_SECRETS, HERE, Target::Any), part(READ_SECRETS, HERE, Target::Any)],
         ],
         why: "they can act as any ServiceAccount of the namespace, and have what it may download",
-        remedy: "take the right away, or limit it by resourceNames to ServiceAccounts without rights on Certificates and \
+        remedy: "remove the right, or limit it by resourceNames to ServiceAccounts without rights on Certificates and \
                  Secrets (`create secrets` cannot be limited)",
         keepers_need_it: false,
         adds_nothing_to: &[],
@@ -61,8 +61,8 @@ pub(super) const ROWS: [Row; 6] = [
                 part(&[right(WRITE, RBAC, &["clusterrolebindings"])], &[Place::Cluster], Target::Any),
             ],
         ],
-        why: "they can hand on every right that they have, and bind a subject to a role that is not there yet: Kubernetes \
-              checks what a binding grants when it is written, not when its role appears",
+        why: "they can pass on every right that they have, and bind a subject to a role that is not there yet: \
+              Kubernetes checks what a binding grants when it is written, not when its role appears",
         remedy: "leave roles and bindings where Certificates are to the tools that keep them, and name these with --trust",
         keepers_need_it: false,
         adds_nothing_to: &[Check::WidensRoles],
@@ -91,7 +91,7 @@ pub(super) const ROWS: [Row; 6] = [
             HERE,
             Target::Certificate,
         )]],
-        why: "everybody is in this group, so everybody may ask or approve",
+        why: "everyone is in this group, so everyone may ask or approve",
         remedy: "bind certcourier's roles to people or to groups with an owner",
         keepers_need_it: false,
         adds_nothing_to: &[],

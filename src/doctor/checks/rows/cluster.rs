@@ -50,7 +50,7 @@ pub(super) const ROWS: [Row; 10] = [
             &[part(BE_SERVICE_ACCOUNTS, &[Place::Certificates, Place::Cluster], Target::Any)],
         ],
         why: "they can ask as one person and approve as another; for certcourier both are real",
-        remedy: "take the right away, or limit it by resourceNames to subjects without rights on Certificates",
+        remedy: "remove the right, or limit it by resourceNames to subjects without rights on Certificates",
         keepers_need_it: false,
         adds_nothing_to: &[],
     },
@@ -78,7 +78,7 @@ pub(super) const ROWS: [Row; 10] = [
         ],
         why: "a certificate of this signer lets its holder act as any person or node: who approves decides in whose name it is, \
               and who signs holds the cluster's CA",
-        remedy: "take the right away, or limit it by resourceNames to signers of other certificates, such as \
+        remedy: "remove the right, or limit it by resourceNames to signers of other certificates, such as \
                  kubernetes.io/kubelet-serving",
         keepers_need_it: false,
         adds_nothing_to: &[],
@@ -112,8 +112,8 @@ pub(super) const ROWS: [Row; 10] = [
                 Target::Any,
             )],
         ],
-        why: "they can take the rules away by which forged requesters and approvals are refused, change what people write \
-              on its way, or have Secrets sent to a webhook. The guard stops keys while one of \
+        why: "they can remove the rules that refuse forged requesters and approvals, change what people write during \
+              admission, or have Secrets sent to a webhook. The guard stops keys while one of \
               certcourier's own policies differs; a Certificate that was written meanwhile stays",
         remedy: "leave admission policies and webhooks to cluster administrators and the tools that install them, and \
                  name those with --trust",
@@ -146,8 +146,8 @@ pub(super) const ROWS: [Row; 10] = [
         ways: &[&[part(&[right(WRITE, "apiregistration.k8s.io", &["apiservices"])], HERE, APIS)]],
         why: "they can point v1alpha1.certcourier.io at a server of their own: requests, policies, votes and receipts are \
               then whatever it answers",
-        remedy: "take the right away, or limit it by resourceNames to APIs that are served outside of the API server, such \
-                 as v1beta1.metrics.k8s.io (`create` cannot be limited)",
+        remedy: "remove the right, or limit it by resourceNames to APIs that are served outside of the API server, \
+                 such as v1beta1.metrics.k8s.io (`create` cannot be limited)",
         keepers_need_it: false,
         adds_nothing_to: &[],
     },
@@ -165,7 +165,7 @@ pub(super) const ROWS: [Row; 10] = [
         ],
         why: "they get into every pod of a node, the operator's included, past the API server: nodes/proxy is the kubelet \
               with all that it can do, and a PersistentVolume of type hostPath mounts the node's own files",
-        remedy: "take the right away; to look at metrics, nodes/metrics is enough",
+        remedy: "remove the right; for metrics, nodes/metrics is enough",
         keepers_need_it: false,
         adds_nothing_to: &[],
     },
@@ -203,7 +203,7 @@ pub(super) const ROWS: [Row; 10] = [
         limited: Severity::Low,
         ways: &[&[part(READ_SECRETS, KUBE_SYSTEM, Target::Local(&[]))]],
         why: "tokens of ServiceAccounts that are kept in Secrets, and those by which nodes join the cluster, lie there",
-        remedy: "take the right away, or limit it by resourceNames",
+        remedy: "remove the right, or limit it by resourceNames",
         keepers_need_it: false,
         adds_nothing_to: &[Check::BecomesControlPlane],
     },
@@ -217,7 +217,7 @@ pub(super) const ROWS: [Row; 10] = [
             Target::Any,
         )]],
         why: "they can give themselves any right, the reading of Secrets included",
-        remedy: "take escalate away, and limit bind by resourceNames to roles that anybody may have",
+        remedy: "remove escalate, and limit bind by resourceNames to roles that anyone may have",
         keepers_need_it: false,
         adds_nothing_to: &[],
     },

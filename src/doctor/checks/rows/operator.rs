@@ -38,7 +38,7 @@ pub(super) const ROWS: [Row; 4] = [
         ways: &[&[part(READ_SECRETS, HERE, Target::Local(&[SERVING]))]],
         why: "the key of the server's certificate lies there: with it they answer in the server's place and collect \
               people's tokens. So do tokens of ServiceAccounts that are kept in Secrets",
-        remedy: "take the right away: only the operator needs it; cluster-wide rights on Secrets count here too",
+        remedy: "remove the right: only the operator needs it; cluster-wide rights on Secrets count here too",
         keepers_need_it: false,
         adds_nothing_to: &[Check::BecomesOperator],
     },
@@ -49,7 +49,7 @@ pub(super) const ROWS: [Row; 4] = [
         ways: &[&[part(&[right(WRITE, "", &["configmaps"])], HERE, Target::Named(&[SERVER, SERVING_CA]))]],
         why: "the kubectl plugin sends people's Kubernetes tokens where ConfigMap certcourier-server says that the server \
               is, and trusts the CA that is named there",
-        remedy: "take the right away, or limit it by resourceNames to other ConfigMaps (`create` cannot be limited); \
+        remedy: "remove the right, or limit it by resourceNames to other ConfigMaps (`create` cannot be limited); \
                  people who set CERTCOURIER_SERVER never look there",
         keepers_need_it: false,
         adds_nothing_to: &[Check::BecomesOperator],
@@ -68,9 +68,9 @@ pub(super) const ROWS: [Row; 4] = [
             HERE,
             Target::Any,
         )]],
-        why: "they can lead the calls of people to a program of their own: it sees tokens and links where TLS ends before \
-              the server, and people cannot download at all where it does not",
-        remedy: "take the right away; use TLS to the server itself, so that the network decides nothing",
+        why: "they can redirect people's calls to a program of their own: it sees tokens and links where TLS ends \
+              before the server, and people cannot download at all where it does not",
+        remedy: "remove the right; use TLS to the server itself, so that the network decides nothing",
         keepers_need_it: false,
         adds_nothing_to: &[Check::BecomesOperator],
     },

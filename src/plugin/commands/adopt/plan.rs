@@ -122,7 +122,7 @@ fn holders(existing: &[Certificate]) -> BTreeMap<(String, String), String> {
     holders
 }
 
-/// The Certificate and the environment that a name stands for: a word of it that is an environment's is left out.
+/// The Certificate and the environment that a name means: a word of it that is an environment's is left out.
 fn place(name: &str, words: &Words<'_>) -> (String, String) {
     let parts: Vec<&str> = name.split('-').collect();
     let found = parts.iter().position(|part| words.several.iter().any(|word| word == part));

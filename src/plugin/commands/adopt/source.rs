@@ -38,7 +38,8 @@ async fn secrets(ctx: &Ctx, everywhere: bool, place: &str) -> Result<Vec<Found>,
         let page = api.list_metadata(&params).await.during("list", || format!("Secrets of {place}"));
         let page = page.map_err(|error| match error.failure() {
             Failure::Forbidden => PluginError::new(format!("cannot {error}: {}", error.cause())).next(
-                "whoever adopts Secrets lists and gets them; adopt what cert-manager knows with --from certificates.cert-manager.io",
+                "to adopt Secrets you must be allowed to list and get them; adopt cert-manager's Certificates with \
+                 --from certificates.cert-manager.io",
             ),
             _ => error.into(),
         })?;
@@ -117,7 +118,7 @@ fn not_ready(data: &Value) -> Option<String> {
             let why = ready["message"].as_str().or(ready["reason"].as_str()).unwrap_or("no reason is given");
             Some(format!("it is not Ready ({why}); run this again when it is"))
         }
-        None => Some("cert-manager has not looked at it yet; run this again".to_owned()),
+        None => Some("cert-manager has not processed it yet; run this again".to_owned()),
     }
 }
 
@@ -150,6 +151,6 @@ mod tests {
         let waiting =
             of(json!({"conditions": [{"type": "Ready", "status": "False", "message": "Issuing certificate"}]}));
         assert!(waiting.unfit.unwrap().contains("not Ready (Issuing certificate)"));
-        assert!(of(json!(null)).unfit.unwrap().contains("not looked at it yet"));
+        assert!(of(json!(null)).unfit.unwrap().contains("not processed it yet"));
     }
 }

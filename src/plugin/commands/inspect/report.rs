@@ -13,9 +13,9 @@ const DAY: i64 = 24 * 3600;
 
 /// What a look into the Secret brought.
 pub enum Look {
-    /// Nobody wanted it.
+    /// No one wanted it.
     NotWanted,
-    /// It may not be read.
+    /// The user is not allowed to read it.
     MayNot,
     /// It is not there, or cannot be read as what it should be.
     Problem(String),
@@ -51,9 +51,9 @@ pub struct Seen {
     pub not_after: Option<ValidityTime>,
     /// Whole days until then; negative when it is over.
     pub days_left: Option<i64>,
-    /// SHA-256 over the leaf.
+    /// SHA-256 of the leaf.
     pub sha256_fingerprint: Option<String>,
-    /// How many stand between leaf and root.
+    /// How many there are between leaf and root.
     pub chain_length: Option<i32>,
     /// Leaf and intermediates; known from the Secret alone.
     pub chain: Vec<Link>,
@@ -75,7 +75,7 @@ pub struct Link {
     pub key_algorithm: String,
     /// When its validity ends.
     pub not_after: Option<ValidityTime>,
-    /// SHA-256 over it.
+    /// SHA-256 of it.
     pub sha256_fingerprint: String,
 }
 
@@ -95,7 +95,7 @@ pub fn seen(certificate: &Certificate, environment: &Environment, look: &Look, n
     let mut seen = Seen {
         name: environment.name.clone(),
         secret: environment.secret_ref.name.clone(),
-        from: "the status that the operator wrote",
+        from: "Certificate status",
         ..Seen::default()
     };
     if let Some(known) = known {
@@ -117,12 +117,13 @@ pub fn seen(certificate: &Certificate, environment: &Environment, look: &Look, n
         (_, None) => {}
     }
     if known.is_none() {
-        warnings.push("the operator has not looked at it: does it run, and does it watch this namespace?".to_owned());
+        warnings.push("the operator has not processed it: does it run, and does it watch this namespace?".to_owned());
     }
     let speaks_of = status.and_then(|status| status.observed_generation);
     if known.is_some() && speaks_of < certificate.metadata.generation {
         warnings.push(
-            "its status is of an earlier version of the Certificate: the operator has not looked since".to_owned(),
+            "its status is of an earlier version of the Certificate: the operator has not processed the change yet"
+                .to_owned(),
         );
     }
     let ca = match look {
@@ -131,11 +132,11 @@ pub fn seen(certificate: &Certificate, environment: &Environment, look: &Look, n
     };
     if ca {
         warnings.push(
-            "it may itself sign certificates: its key leaves only where a policy sets allowCAKeyExport".to_owned(),
+            "it can itself sign certificates: its key is released only where a policy sets allowCAKeyExport".to_owned(),
         );
     }
     if matches!(look, Look::MayNot) {
-        seen.from = "the status that the operator wrote; you may not read the Secret";
+        seen.from = "Certificate status (you cannot read the Secret)";
     }
     seen.days_left = seen.not_after.map(|end| end.duration_since(now).as_secs().div_euclid(DAY));
     warnings.extend(of_time(&seen, now));
@@ -205,7 +206,7 @@ fn of_secret(seen: &Seen, material: &Material) -> Vec<String> {
     warnings.extend(material.ca_error().map(ToString::to_string));
     let leaf = material.leaf();
     if leaf.subject == leaf.issuer && material.chain_length() == 0 {
-        warnings.push("it is self-signed: nobody knows it who was not given it".to_owned());
+        warnings.push("it is self-signed: clients trust it only if it is given to them".to_owned());
     }
     let earlier = |link: &&Link| link.place != "leaf" && link.not_after < seen.not_after;
     warnings.extend(seen.chain.iter().filter(earlier).map(|link| {
@@ -228,7 +229,7 @@ fn of_time(seen: &Seen, now: Timestamp) -> Vec<String> {
         warnings.push(format!("it is not valid before {begin}"));
     }
     if seen.subject.is_some() && seen.dns_names.is_empty() {
-        warnings.push("it has no DNS name: browsers and most clients take it for no server".to_owned());
+        warnings.push("it has no DNS name: browsers and most clients will reject it".to_owned());
     }
     warnings
 }
@@ -284,7 +285,7 @@ mod tests {
     #[test]
     fn what_the_operator_has_not_seen_is_said() {
         let never = look(&json!(null), &Look::MayNot);
-        assert!(never.warnings[0].contains("has not looked at it"), "{:?}", never.warnings);
+        assert!(never.warnings[0].contains("has not processed it"), "{:?}", never.warnings);
         let mut before = environment("2027-11-22T12:00:00Z");
         before["observedGeneration"] = json!(1);
         assert!(look(&before, &Look::MayNot).warnings[0].contains("earlier version"));

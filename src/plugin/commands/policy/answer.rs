@@ -47,11 +47,11 @@ pub struct Answer {
     /// In one word.
     #[serde(rename = "answer")]
     pub verdict: Verdict,
-    /// How many people must agree.
+    /// How many people must approve.
     pub approvals: i32,
     /// Why not.
     pub refused_because: Vec<Because>,
-    /// What the request needs, or what stands in the way besides policy.
+    /// What the request needs, or what is in the way besides policy.
     pub notes: Vec<String>,
 }
 
@@ -60,7 +60,7 @@ pub struct Answer {
 pub enum Verdict {
     /// At once.
     Allowed,
-    /// When enough people agree.
+    /// When enough people approve.
     NeedsApproval,
     /// Not at all.
     Refused,
@@ -114,7 +114,7 @@ fn answer(known: &Known<'_>, format: Format) -> Answer {
         environments: environments(known, format),
         format,
         requester: known.who,
-        // What whoever asks can still add is a note here, and no refusal.
+        // What the user can still add is a note here, and not a refusal.
         reason: Some("asked"),
         token_ttl: None,
         deadline: is_unattended(known.who)
@@ -138,7 +138,7 @@ fn answer(known: &Known<'_>, format: Format) -> Answer {
     match decision {
         Decision::Grant(grant) if known.policies.is_some() => granted(&mut answer, &grant, known, format),
         Decision::Refuse(reasons) => {
-            // What no policy can mend is known without them.
+            // What no policy can change is known without them.
             let counts = |reason: &Reason| known.policies.is_some() || matches!(reason, Reason::AccessRefused { .. });
             answer.refused_because = reasons
                 .iter()
@@ -185,7 +185,7 @@ fn granted(answer: &mut Answer, grant: &Grant, known: &Known<'_>, format: Format
     }
     if format.needs_passphrase() {
         let least = passphrase_min_length.value;
-        answer.notes.push(format!("a passphrase of your own has at least {least} characters"));
+        answer.notes.push(format!("your own passphrase must have at least {least} characters"));
         if !allow_legacy.value {
             answer.notes.push(format!("not with profile Legacy, by {}", allow_legacy.said_by()));
         }
@@ -203,7 +203,7 @@ fn who_asks_for_approval(effective: &Effective, format: Format, who: &str) -> St
     }
 }
 
-/// What stands in the way besides policy, as far as the status of the Certificate tells.
+/// What is in the way besides policy, as far as the status of the Certificate tells.
 fn obstacles(seen: &[&EnvironmentStatus], format: Format) -> Vec<String> {
     let cannot = |why: String| format!("but the file cannot be made now: {why}");
     seen.iter().filter_map(|environment| Some(cannot(obstacle(environment, format)?))).collect()
@@ -231,7 +231,7 @@ fn obstacle(seen: &EnvironmentStatus, format: Format) -> Option<String> {
     }
 }
 
-/// Whether nobody has looked at the material yet, or is not allowed to.
+/// Whether the material has not been read yet, or is not allowed to.
 pub fn unseen(known: &Known<'_>) -> bool {
     let status = known.certificate.status.as_ref();
     !status.is_some_and(|status| status.environments.iter().any(|environment| environment.name == known.environment))

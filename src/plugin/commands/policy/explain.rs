@@ -27,8 +27,7 @@ use crate::{
 };
 
 const EXAMPLES: &str = "\
-Decides as the operator does, on the policies that you may list, for you or for --as. Nothing is \
-asked for.
+Decides as the operator does, on the policies that you may list, for you or for --as. Nothing is requested.
 
 Examples:
   kubectl certcourier policy explain api
@@ -36,17 +35,17 @@ Examples:
   kubectl certcourier policy explain api --as alice --as-group operators
   kubectl certcourier policy explain api -o json | jq '.formats[] | {format, answer}'";
 
-/// Say what you would get of a certificate in each format, under whose approval, and why not.
+/// Show which formats of a certificate you would get, with whose approval, and why not.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ExplainArgs {
     /// The Certificate.
     #[arg(value_name = "CERTIFICATE", value_parser = object_name)]
     certificate: String,
-    /// The environment. Omitted: the Certificate's default one.
+    /// The environment. Default: the Certificate's default one.
     #[arg(short, long, value_name = "NAME")]
     environment: Option<String>,
-    /// The operator's own policy, if you have its file (--cluster-policy of the operator).
+    /// The cluster policy, if you have its file (--cluster-policy of the operator).
     #[arg(long, value_name = "FILE")]
     cluster_policy: Option<PathBuf>,
     #[command(flatten)]
@@ -86,11 +85,14 @@ pub async fn run(ctx: &Ctx, args: &ExplainArgs) -> Result<(), PluginError> {
     let mut notes = Vec::new();
     notes.extend(why_not.as_ref().map(|why| format!("the policies are not known: {why}")));
     if !create? {
-        notes.push("you may not create DownloadRequests here: ask for ClusterRole certcourier-downloader".to_owned());
+        notes.push(
+            "you are not allowed to create DownloadRequests here: ask for ClusterRole certcourier-downloader"
+                .to_owned(),
+        );
     }
     if own.is_none() {
         notes.push(
-            "a policy of the operator's own (--cluster-policy), if there is one, is not known here and can only refuse more; \
+            "the cluster policy (--cluster-policy), if there is one, is not known here and can only refuse more; \
              if you have the file: --cluster-policy FILE"
                 .to_owned(),
         );
@@ -118,12 +120,12 @@ fn environment(certificate: &Certificate, args: &ExplainArgs) -> Result<String, 
         .next(format!("it has {}", names.join(", "))))
 }
 
-/// The policies, or why they may not be listed.
+/// The policies, or why they cannot be listed.
 async fn listed(ctx: &Ctx, own: Option<&NamedPolicy>) -> Result<Result<Vec<NamedPolicy>, String>, PluginError> {
     match policies::live(ctx.clients.reads(), &ctx.namespace, own).await {
         Ok(policies) => Ok(Ok(policies)),
         Err(PolicyError::Api(error)) if error.failure() == Failure::Forbidden => {
-            Ok(Err(format!("you may not list them ({})", error.cause())))
+            Ok(Err(format!("you are not allowed to list them ({})", error.cause())))
         }
         Err(PolicyError::Api(error)) => Err(error.into()),
         Err(unreadable) => Err(PluginError::new(unreadable.to_string())
@@ -160,7 +162,7 @@ fn print(ctx: &Ctx, args: &ExplainArgs, known: &Known<'_>, notes: &[String]) -> 
 }
 
 fn table(answers: &[Answer]) -> Table {
-    let mut table = Table::new(["FORMAT", "KEY", "ANSWER", "WHY, AND WHAT IT NEEDS"]);
+    let mut table = Table::new(["FORMAT", "KEY", "ANSWER", "REASON, REQUIREMENTS"]);
     for answer in answers {
         let said = match answer.verdict {
             Verdict::Allowed => Cell::toned(Tone::Good, "allowed"),

@@ -98,7 +98,7 @@ async fn make(state: &ServerState, place: &Place, who: &Requester) -> Result<(Le
     Ok((leaves, file))
 }
 
-/// The leaves of all environments, if policy lets them go to this caller now.
+/// The leaves of all environments, if policy releases them to this caller now.
 async fn leaves(state: &ServerState, place: &Place, who: &Requester) -> Result<Leaves, ServerError> {
     let now = state.clients.clock().second();
     let spec = DownloadRequestSpec {
@@ -143,7 +143,7 @@ fn not_found(place: &Place) -> ServerError {
 
 fn needs_people(place: &Place) -> ServerError {
     let words = format!(
-        "policy asks for an approval before this certificate leaves, and an export cannot wait for people: \
+        "policy requires approval for this certificate, and an export cannot wait for it: \
          POST /api/v1/projects/{}/certificates/{}/downloads with format der-zip",
         place.project, place.name
     );

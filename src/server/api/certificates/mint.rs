@@ -1,4 +1,4 @@
-//! `POST …/certificates/{certificate}/downloads`: a caller asks for a file and, where nobody's approval is missing, has
+//! `POST …/certificates/{certificate}/downloads`: a caller requests a file and, where no approval is missing, has
 //! its token in the same answer.
 //!
 //! The order: who calls and what they may; the facts, and the decision on a request that does not exist yet, so that a
@@ -54,8 +54,8 @@ pub fn approval_kind(format: Format) -> &'static str {
 
 /// Ask for a file.
 ///
-/// Where the policies need nobody's approval, the answer is its single-use token (201). Where they do, the request waits
-/// for people (202); claim its token later. A refusal creates nothing. Key formats need verb `exportkey` on the
+/// If the policies require no approval, the answer is its single-use token (201). If they do, the request waits for
+/// approval (202); claim its token later. A refusal creates nothing. Key formats need verb `exportkey` on the
 /// Certificate instead of `download`.
 #[utoipa::path(
     post,
@@ -70,7 +70,8 @@ pub fn approval_kind(format: Format) -> &'static str {
         (status = 201, description = "The token", body = TokenAnswer),
         (status = 202, description = "People must approve first", body = Awaiting),
         (status = 403, description = "`forbidden`, `key_export_disabled`, `format_not_allowed`"),
-        (status = 409, description = "`too_many_open`; `claim_conflict`, `request_closed`: the request was created, and its token claimed otherwise or withdrawn"),
+        (status = 409, description = "`too_many_open`; `claim_conflict`, `request_closed`: the request was created, \
+          and its token claimed by another call or revoked"),
         (status = 422, description = "`material_unusable`, `unknown_environment`, `reason_required`, `passphrase_too_short`"),
         (status = 503, description = "`guard_failed`, `audit_failed`, `unavailable`"),
     ),
@@ -163,7 +164,8 @@ fn default_deadline(state: &ServerState, draft: &DownloadRequest, gathered: &Gat
     draft::deadline(requester, draft.spec.token_ttl, &effective, now).map(Time)
 }
 
-/// The terms on which the file may leave: what a claim would say if the request existed and everybody had agreed.
+/// The terms on which the file may be released: what a claim would say if the request existed and everyone had
+/// approved.
 async fn judge(
     state: &ServerState,
     draft: &DownloadRequest,

@@ -55,7 +55,7 @@ pub struct Timeline {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct TimelineQuery {
-    /// Items of a page, 1 to 500. Omitted: 100.
+    /// Items of a page, 1 to 500. Default: 100.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
     /// `continue` of the page before.
@@ -123,7 +123,7 @@ async fn requests(caller: &Caller, place: &Place) -> Result<Found<DownloadReques
     }
 }
 
-/// `None`: the caller may not list receipts.
+/// `None`: the caller is not allowed to list receipts.
 async fn receipts(caller: &Caller, place: &Place) -> Result<Option<Found<DownloadReceipt>>, ServerError> {
     let api: Api<DeserializeGuard<DownloadReceipt>> = Api::namespaced(caller.client.clone(), &place.project);
     let (mut found, mut next) = (Vec::new(), None);
@@ -150,7 +150,7 @@ fn encoded(key: &Key) -> String {
 }
 
 fn cursor(text: &str) -> Result<Key, ServerError> {
-    let wrong = || bad_request("this `continue` is none of this list: begin again without it");
+    let wrong = || bad_request("invalid `continue` value for this list: start again without it");
     let bytes = Base64UrlUnpadded::decode_vec(text).map_err(|_| wrong())?;
     serde_json::from_slice(&bytes).map_err(|_| wrong())
 }

@@ -54,7 +54,7 @@ pub fn answer(caller: &Caller, claimed: &Claimed) -> (StatusCode, Json<TokenAnsw
 
 /// Claim the token of a request.
 ///
-/// Only the requester can, while they hold the verb that the format needs, and once nobody's approval is missing. An
+/// Only the requester can, while they hold the verb that the format needs, and once no approval is missing. An
 /// earlier token of the request stops working.
 #[utoipa::path(
     post,
@@ -129,7 +129,7 @@ async fn claim(
 }
 
 fn not_the_requester(request: &DownloadRequest) -> ServerError {
-    let requester = request.spec.requested_by.as_ref().map_or("nobody", |by: &Requester| by.username.as_str());
+    let requester = request.spec.requested_by.as_ref().map_or("no one", |by: &Requester| by.username.as_str());
     let words = format!(
         "only `{requester}`, who asked, can claim this token; ask yourself: POST …/certificates/{}/downloads",
         request.spec.certificate_ref.name

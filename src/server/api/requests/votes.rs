@@ -152,6 +152,6 @@ pub fn given(reason: Option<&str>, example: &str) -> Result<GivenReason, ServerE
 }
 
 fn not_looked_at() -> ServerError {
-    let words = "the controller has not looked at this request yet, so there is nothing to vote on: try again";
+    let words = "the controller has not picked up this request yet, so there is nothing to vote on: try again";
     ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON)
 }

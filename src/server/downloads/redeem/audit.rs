@@ -35,7 +35,7 @@ impl Presented {
     }
 }
 
-/// A token of this request was refused. Not told: tokens of nothing, how somebody asked, and trouble that passes.
+/// A token of this request was refused. Not told: tokens of nothing, how someone asked, and trouble that passes.
 pub fn refused(state: &Arc<ServerState>, request: &DownloadRequest, presented: &Presented, refusal: &ServerError) {
     let used = refusal.code() == ErrorCode::TokenUsed;
     if used {
@@ -57,8 +57,8 @@ fn note_replay(state: Arc<ServerState>, request: DownloadRequest, address: Strin
     let tasks = state.tasks.clone();
     tasks.spawn(async move {
         let text = format!(
-            "its token was presented again after it was used, from {address}; if that was no retry of the requester, \
-             somebody else has the link (further attempts: audit record, token.reused)"
+            "its token was presented again after it was used, from {address}; if that was not a retry by the \
+             requester, someone else has the link (further attempts: audit record, token.reused)"
         );
         let note = Note { mood: Mood::Warning, reason: EventReason::TokenReused, action: "Redeem", text };
         let now = state.clients.clock().now();
@@ -66,10 +66,10 @@ fn note_replay(state: Arc<ServerState>, request: DownloadRequest, address: Strin
     });
 }
 
-/// That the audit record is heard, where it must be before a key leaves; looked at first, because it costs nothing.
+/// That the audit sink accepts facts, where it must before a key is released; checked first, because it costs nothing.
 ///
 /// # Errors
-/// [`ErrorCode::AuditFailed`] while it is not; the token stays good.
+/// [`ErrorCode::AuditFailed`] while it is not; the token stays valid.
 pub fn can_be_heard(state: &ServerState, request: &DownloadRequest) -> Result<(), ServerError> {
     if request.spec.format.holds_key() {
         state.audit.lets_keys_leave().map_err(|error| unheard(&error))
@@ -79,14 +79,15 @@ pub fn can_be_heard(state: &ServerState, request: &DownloadRequest) -> Result<()
 }
 
 fn unheard(unheard: &Unheard) -> ServerError {
-    let words = format!("{unheard}; nothing was delivered and the token is still good: try again later");
+    let words = format!("{unheard}; nothing was delivered and the token is still valid: try again later");
     ServerError::new(ErrorCode::AuditFailed, words).retry_after(SOON)
 }
 
-/// Where the audit record must be heard before a key leaves: tells it, and waits until it is.
+/// Where the audit sink must have a fact before a key is released: emits it, and waits until the sink has accepted it.
 ///
 /// # Errors
-/// [`ErrorCode::AuditFailed`] when it was not, [`ErrorCode::Unavailable`] when that took too long; the token stays good.
+/// [`ErrorCode::AuditFailed`] when it was not, [`ErrorCode::Unavailable`] when that took too long; the token stays
+/// valid.
 pub async fn announce(
     state: &ServerState,
     found: &Found,

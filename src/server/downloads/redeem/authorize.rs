@@ -34,16 +34,16 @@ pub struct Decided {
     pub fingerprints: Vec<String>,
     /// The terms.
     pub grant: Grant,
-    /// Who agreed, and why.
+    /// Who approved, and why.
     pub approvals: Vec<Approver>,
-    /// Who redeems, where the token is bound to its requester.
+    /// Who uses, where the token is bound to its requester.
     pub consumed_by: Option<ConsumedBy>,
 }
 
 /// Gathers and decides.
 ///
 /// # Errors
-/// [`ServerError`] with the code of what stands against it, or that it could not be found out in time.
+/// [`ServerError`] with the code of what prevents it, or that it could not be found out in time.
 pub async fn decide(state: &Arc<ServerState>, found: &Found, redeemer: &Redeemer) -> Result<Decided, ServerError> {
     let request = &found.request;
     let time_left = || state.deliveries.decision_timeout.get().saturating_sub(found.looked_at.elapsed());
@@ -94,7 +94,7 @@ fn judge(found: &Found, gathered: &Gathered, guard: Guard, now: Timestamp) -> Re
     }
 }
 
-/// Who agreed to what is delivered, and why.
+/// Who approved what is delivered, and why.
 fn agreed(request: &DownloadRequest, approvers: &Approvers) -> Vec<Approver> {
     let counted = Tally::of(request, approvers).map(|tally| tally.votes).unwrap_or_default();
     let named = |vote: &Approval| Approver { username: vote.username.clone(), reason: vote.reason.clone() };
@@ -130,8 +130,8 @@ async fn requester_in_person(
     };
     let (caller, client) = identity::of_bearer(&state.clients, bearer).await?;
     if !identity::is_requester(&caller, request.spec.requested_by.as_ref()) {
-        let words = "this token is bound to its requester by policy (token.bindToRequester), and you are not they; \
-                     create a DownloadRequest of your own";
+        let words = "this token is bound to its requester by policy (token.bindToRequester), and you are not the \
+                     requester; create a DownloadRequest of your own";
         return Err(ServerError::new(ErrorCode::Forbidden, words));
     }
     let access = facts::access_in_person(&client, request).await.map_err(of_api_error)?;

@@ -1,4 +1,4 @@
-//! The receipt: written before the first byte leaves, and by its creation the only thing that decides who delivers.
+//! The receipt: written before the first byte is sent; creating it is the only thing that decides who delivers.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ const LONGEST_USER_AGENT: usize = 256;
 /// How long to wait before reading again what became of a receipt.
 const READ_AGAIN: Duration = Duration::from_millis(100);
 
-/// The receipt as it shall be created: what leaves, to whom, under which agreement.
+/// The receipt to be created: what is delivered, to whom, with which approvals.
 pub fn draft(
     state: &ServerState,
     request: &DownloadRequest,
@@ -83,7 +83,7 @@ fn printable(text: &str) -> String {
     text.chars().filter(|c| matches!(c, ' '..='~')).take(LONGEST_USER_AGENT).collect()
 }
 
-/// Creates the receipt, once. Only an answer that it is ours lets a byte leave.
+/// Creates the receipt, once. No byte is sent without an answer that it is ours.
 ///
 /// # Errors
 /// [`ErrorCode::TokenUsed`] when it is another's, [`ErrorCode::Unavailable`] when that cannot be found out in time.
@@ -95,7 +95,7 @@ pub async fn commit(
     match receipts::create(state.clients.writes(), namespace, &receipt).await {
         Ok(Created::New(ours)) => Ok(*ours),
         Ok(Created::Exists) => settle(state, namespace, &receipt).await,
-        // No answer, or one of a server in trouble: it may have been created all the same.
+        // No answer, or one of a server in trouble: it may have been created anyway.
         Err(error) if error.failure() == Failure::Unavailable => {
             settle(state, namespace, &receipt).await.map_err(|refusal| match refusal.code() {
                 ErrorCode::Unavailable => refusal.caused_by(error),

@@ -1,4 +1,4 @@
-//! What `lifecycle` and the API server refuse, as codes and words for whoever holds the token.
+//! What `lifecycle` and the API server refuse, as codes and messages for the holder of the token.
 
 use crate::server::http::{
     error::{ErrorCode, ServerError},
@@ -33,7 +33,7 @@ pub fn used(receipt: &DownloadReceipt) -> ServerError {
     let outcome = outcome.map_or_else(|| "under way".to_owned(), |outcome| format!("{outcome:?}"));
     let words = format!(
         "this token was already used at {when:.0} ({outcome}; receipt {name}): one request delivers once. \
-         If that was not you, tell whoever watches the receipts; for the file create another DownloadRequest"
+         If that was not you, tell your security team; for the file create another DownloadRequest"
     );
     ServerError::new(ErrorCode::TokenUsed, words)
 }

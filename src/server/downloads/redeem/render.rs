@@ -53,7 +53,7 @@ fn pem_order(request: &DownloadRequest) -> PemOrder {
     request.spec.pem.as_ref().and_then(|pem| pem.order).unwrap_or_default()
 }
 
-/// The passphrase: from the Secret that the request names, else as it was sealed when the token was minted.
+/// The passphrase: from the Secret that the request names, else as it was sealed when the token was issued.
 async fn passphrase(
     state: &ServerState,
     token: &Token,
@@ -97,7 +97,7 @@ fn sealed_passphrase(token: &Token, request: &DownloadRequest) -> Result<Passphr
     let refuse = |words: String| ServerError::new(ErrorCode::PassphraseRequired, words);
     let minted = request.token();
     let Some((minted, sealed)) = minted.and_then(|minted| Some((minted, minted.sealed_passphrase.as_deref()?))) else {
-        return Err(refuse("this token was minted without a passphrase; ask for another token".to_owned()));
+        return Err(refuse("this token was issued without a passphrase; ask for another token".to_owned()));
     };
     let uid = request.uid_text();
     let text: Zeroizing<String> =

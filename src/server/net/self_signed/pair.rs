@@ -13,7 +13,8 @@ use zeroize::Zeroizing;
 use crate::api::name::{is_label, is_object_name};
 use crate::{hex, redact::Redacted};
 
-/// How long a CA is good, and how long before its end a new one takes over: whoever was given the old one has a year.
+/// How long a CA is valid, and how long before its end a new one takes over: anyone who was given the old one has a
+/// year.
 const CA_LIFETIME: Duration = Duration::from_hours(24 * 3650);
 const CA_OVERLAP: Duration = Duration::from_hours(24 * 365);
 /// Certificates begin a little in the past, for clients whose clock is behind.
@@ -102,7 +103,7 @@ impl Why {
             Self::Missing => "there was none",
             Self::Unusable => "what was there could not be used",
             Self::OtherAuthority => "another CA had signed it",
-            Self::Old => "the one before comes to its end",
+            Self::Old => "the previous one is about to expire",
             Self::NameMissing => "a name was missing in it",
         }
     }
@@ -227,7 +228,7 @@ fn names(wanted: &Wanted, leaf: Option<Facts>, verdict: Verdict) -> Vec<Name> {
     names.into_iter().collect()
 }
 
-/// What is looked at in a certificate.
+/// What is checked in a certificate.
 struct Facts {
     subject: Vec<u8>,
     issuer: Vec<u8>,

@@ -18,7 +18,7 @@ const MAX_LABELS: usize = 4096;
 /// An owner or two, and the finalizers of a few tools.
 const MAX_LISTS: usize = 4096;
 
-/// Nobody else asks for an annotation, so what a tool adds must fit beside it. What is there already does not keep an
+/// No one else asks for an annotation, so what a tool adds must fit beside it. What is there already does not keep an
 /// object from being changed, as long as it does not grow.
 pub(super) fn annotations_fit() -> Validation {
     let last = cel::text(LAST_APPLIED);
@@ -36,8 +36,8 @@ pub(super) fn annotations_fit() -> Validation {
               ({kept} <= {MAX_LAST_APPLIED} || {kept} <= {old_kept}))"
         ),
         &format!(
-            "metadata.annotations of a request hold at most {MAX_ANNOTATIONS} characters together, and \
-             {LAST_APPLIED} {MAX_LAST_APPLIED}: take some away"
+            "metadata.annotations of a request hold at most {MAX_ANNOTATIONS} characters together, and {LAST_APPLIED} \
+             {MAX_LAST_APPLIED}: remove some"
         ),
     )
 }
@@ -47,11 +47,11 @@ pub(super) fn labels_fit() -> Validation {
     let before = cel::characters("oldObject.metadata.?labels.orValue({})");
     rule(
         format!("request.operation == 'DELETE' || {now} <= {MAX_LABELS} || (oldObject != null && {now} <= {before})"),
-        &format!("metadata.labels of a request hold at most {MAX_LABELS} characters together: take some away"),
+        &format!("metadata.labels of a request hold at most {MAX_LABELS} characters together: remove some"),
     )
 }
 
-/// Finalizers and owners are bounded by nobody else, and are kept twice: managedFields repeats them.
+/// Finalizers and owners are bounded by no one else, and are kept twice: managedFields repeats them.
 pub(super) fn lists_fit() -> Validation {
     let finalizers = |object: &str| format!("{object}.metadata.?finalizers.orValue([]).map(f, size(f)).sum()");
     let owners = |object: &str| {
@@ -72,13 +72,13 @@ pub(super) fn lists_fit() -> Validation {
             old_owners = owners(before),
         ),
         &format!(
-            "metadata.finalizers and metadata.ownerReferences of a request hold at most {MAX_LISTS} characters together: \
-             take some away"
+            "metadata.finalizers and metadata.ownerReferences of a request hold at most {MAX_LISTS} characters \
+             together: remove some"
         ),
     )
 }
 
-/// With a request go its votes, its token and the answer to who denied it and why. RBAC's `delete` is held by everybody
+/// With a request go its votes, its token and the answer to who denied it and why. RBAC's `delete` is held by everyone
 /// who asks, for their own; who may delete others' is another verb.
 pub(super) fn others_do_not_delete(identity: &Identity) -> Validation {
     saying(
@@ -90,7 +90,7 @@ pub(super) fn others_do_not_delete(identity: &Identity) -> Validation {
                 controller = cel::caller_in([identity.controller()])
             ),
             &format!(
-                "only the requester and certcourier-admin delete a request: to revoke it, annotate it with {REVOKE}"
+                "only the requester and certcourier-admin may delete a request: to revoke it, annotate it with {REVOKE}"
             ),
         ),
         format!(
@@ -101,7 +101,7 @@ pub(super) fn others_do_not_delete(identity: &Identity) -> Validation {
     )
 }
 
-/// In the operator's namespace a request of this name is never looked at, so nobody else must take it.
+/// In the operator's namespace a request of this name is never reconciled, so no one else must take it.
 pub(super) fn guards_request_is_the_controllers(identity: &Identity) -> Validation {
     right(
         format!(

@@ -52,7 +52,10 @@ fn people_are_shown_the_votes_as_they_are_and_not_the_controllers_number() {
     let tally = Tally::shown(&world.request).unwrap();
     assert_eq!((tally.given(), tally.by(), tally.summary().as_str()), (1, vec!["bob"], "1/2"));
     assert_eq!(world.status().review.as_ref().unwrap().approvals.given, 0, "the controller has yet to look");
-    assert_eq!(awaiting_approval(&world.request).as_deref(), Some("1 of 2 approvals given for key of api to alice"));
+    assert_eq!(
+        awaiting_approval(&world.request).as_deref(),
+        Some("1 of 2 approvals given for key of api, requested by alice")
+    );
     world.lapsed.insert("bob");
     world.step(1);
     world.vote("frank", Vote::Approve);
@@ -98,7 +101,7 @@ fn a_vote_that_was_changed_on_its_way_is_noticed_and_told_field_by_field() {
     ];
     for (change, said) in changes {
         let words = stored(change).unwrap_err();
-        assert!(words.starts_with("your vote was changed on its way: ") && words.contains(said), "{words}");
+        assert!(words.starts_with("your vote was changed during admission: ") && words.contains(said), "{words}");
     }
     let dropped = reviewed(2, &["bob"]);
     let before = dropped.status().approvals.clone().unwrap();
@@ -121,5 +124,5 @@ fn a_withdrawal_and_a_request_that_were_changed_on_their_way_are_noticed() {
     assert_eq!(created_as_asked(&stamped, &asked), Ok(()));
     stamped.spec.format = Format::Key;
     let words = created_as_asked(&stamped, &asked).unwrap_err().to_string();
-    assert!(words.starts_with("your request was changed on its way: spec was sent as"), "{words}");
+    assert!(words.starts_with("your request was changed during admission: spec was sent as"), "{words}");
 }

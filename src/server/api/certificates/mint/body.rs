@@ -1,4 +1,4 @@
-//! What is asked for in the call that mints.
+//! What is asked for in the call that issues.
 
 use certcourier_bundle::Passphrase;
 use jiff::Timestamp;

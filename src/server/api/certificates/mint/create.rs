@@ -49,7 +49,8 @@ pub async fn is_allowed(caller: &Caller, place: &Place, format: Format) -> Resul
     Ok(create && hold)
 }
 
-/// Why they may not: in the API server's words, which it finds when it is asked to create and change nothing.
+/// Why they are not allowed to: in the API server's words, which it finds when it is asked to create and change
+/// nothing.
 pub async fn refusal(caller: &Caller, place: &Place, draft: &DownloadRequest) -> ServerError {
     let api: Api<DownloadRequest> = Api::namespaced(caller.client.clone(), &place.project);
     let tried = api.create(&PostParams { dry_run: true, ..PostParams::default() }, draft).await;
@@ -61,8 +62,8 @@ pub async fn refusal(caller: &Caller, place: &Place, draft: &DownloadRequest) ->
         _ => {
             let (verb, name) = (policy::verb(draft.spec.format), &place.name);
             let words = format!(
-                "you may not create downloadrequests.certcourier.io in namespace {}, or lack verb `{verb}` on \
-                 certificates.certcourier.io/{name} there: {HINT}",
+                "you are not allowed to create downloadrequests.certcourier.io in namespace {}, or lack verb `{verb}` \
+                 on certificates.certcourier.io/{name} there: {HINT}",
                 place.project
             );
             ServerError::new(ErrorCode::Forbidden, words)
@@ -133,7 +134,7 @@ pub async fn create(
                 let (certificate, format) = (&draft.spec.certificate_ref.name, draft.spec.format.name());
                 draft.metadata.name = Some(draft::name(certificate, format, random()?));
             }
-            // No answer, or one of a server in trouble: it may have been created all the same.
+            // No answer, or one of a server in trouble: it may have been created anyway.
             Err(error) if error.failure() == Failure::Unavailable => return settle(state, &draft, error).await,
             Err(error) => return Err(refusal::passed_through(error, HINT)),
         }

@@ -55,8 +55,8 @@ pub fn name(certificate: &str, format: &str, random: [u8; RANDOM_CHARACTERS]) ->
     format!("{certificate}-{format}-{}", String::from_iter(random))
 }
 
-/// The deadline of a request whose caller gave none: for `ServiceAccounts`, which must have one, as long as approval and
-/// token may take; nobody else needs one.
+/// The deadline of a request whose caller gave none: for `ServiceAccounts`, which must have one, as long as approval
+/// and token may take; no one else needs one.
 pub fn deadline(
     requester: &Requester,
     token_ttl: Option<Duration>,

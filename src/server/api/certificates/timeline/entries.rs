@@ -46,19 +46,19 @@ pub struct Entry {
 pub enum Kind {
     /// A request was created.
     Requested,
-    /// The last missing person agreed.
+    /// The last missing approval was given.
     Approved,
-    /// A token was minted.
+    /// A token was issued.
     Minted,
     /// The file was delivered, or its delivery broke off.
     Downloaded,
     /// Policy, or a person, said no.
     Refused,
-    /// A token's or a request's time was over.
+    /// A token or a request expired.
     Expired,
-    /// What had been reviewed changed, and with it votes and token became void.
+    /// What was under review changed, which made votes and token void.
     Voided,
-    /// Somebody withdrew the request.
+    /// The request was revoked.
     Revoked,
 }
 
@@ -139,7 +139,7 @@ fn of_request(request: &DownloadRequest, has_receipt: bool, all: &mut Vec<Entry>
     if let Some(token) = &status.token {
         for ended in &token.previous {
             let (kind, message) = match ended.why {
-                TokenEnd::Expired => (Kind::Expired, "an unused token's time was over"),
+                TokenEnd::Expired => (Kind::Expired, "an unused token expired"),
                 TokenEnd::ApprovalMissing => {
                     (Kind::Voided, "an approver has lost the right to approve; the token is void")
                 }

@@ -30,14 +30,14 @@ use crate::{
     token::{self, Prepared, Token},
 };
 
-/// How often somebody else may change the request in between.
+/// How often someone else may change the request in between.
 const ATTEMPTS: usize = 3;
 
 /// A token that was claimed. Not shown by `Debug`: there is none.
 pub struct Claimed {
     /// The token.
     pub token: Token,
-    /// After this moment it is refused.
+    /// It is refused after this time.
     pub expires_at: DateTime,
     /// The passphrase, where it was generated.
     pub generated_passphrase: Option<Passphrase>,
@@ -67,7 +67,7 @@ pub fn decision(
 /// Makes the token of a request on facts that were gathered `since` then, and writes it.
 ///
 /// # Errors
-/// What stands against it; [`ErrorCode::ClaimConflict`] when another claim was faster; [`ErrorCode::Unavailable`] when
+/// What prevents it; [`ErrorCode::ClaimConflict`] when another claim was faster; [`ErrorCode::Unavailable`] when
 /// it cannot be found out in time whether it was written. Unless it was, nothing has changed.
 pub async fn take(
     state: &Arc<ServerState>,
@@ -149,13 +149,13 @@ impl Attempt {
                     .map_err(|error| refusal::unavailable(error, Aftermath::Unsaid))?;
                 found.map(Box::new).map(Ended::Changed).ok_or_else(gone)
             }
-            // No answer, or one of a server in trouble: it may have been written all the same.
+            // No answer, or one of a server in trouble: it may have been written anyway.
             Err(error) if error.failure() == Failure::Unavailable => self.settle(state, request, error).await,
             Err(error) => Err(refusal::unavailable(error, Aftermath::Unsaid)),
         }
     }
 
-    /// Tells what this write made true besides the token: the controller may not have looked at the request before.
+    /// Tells what this write made true besides the token: the controller might not have reconciled the request before.
     fn tell(&self, state: &ServerState, before: &DownloadRequest) {
         let after = DownloadRequest { status: Some(self.status.clone()), ..before.clone() };
         state.audit.tell_all(audit::request::between(before, &after, state.clients.clock().now()));
@@ -198,14 +198,14 @@ fn overtaken() -> ServerError {
     ServerError::new(ErrorCode::ClaimConflict, words)
 }
 
-/// Nobody was faster: it was written to for other reasons, a vote for example.
+/// No one was faster: it was written to for other reasons, a vote for example.
 fn kept_changing() -> ServerError {
     let words = "the request kept changing while its token was made, so none was: claim it again";
     ServerError::new(ErrorCode::ClaimConflict, words).retry_after(SOON)
 }
 
 fn gone() -> ServerError {
-    ServerError::new(ErrorCode::RequestClosed, "the request was deleted meanwhile; create another one")
+    ServerError::new(ErrorCode::RequestClosed, "the request was deleted in the meantime; create another one")
 }
 
 fn unknown() -> ServerError {
