@@ -17,9 +17,8 @@ use utoipa::{
     openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
 };
 
-use super::certificates::mint::approval_kind;
 use crate::{
-    api::{DateTime, Decision, DownloadRequest, DownloadRequestStatus, Phase, http::FormatName},
+    api::{DateTime, Decision, DownloadRequest, DownloadRequestStatus, Format, Phase, http::FormatName},
     lifecycle::{self, Tally},
 };
 
@@ -211,4 +210,9 @@ impl PartialSchema for PhaseName {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Phase::ALL.map(Phase::name))).into()
     }
+}
+
+/// What approvers are asked to agree to.
+pub fn approval_kind(format: Format) -> &'static str {
+    if format.holds_key() { "download_key" } else { "download_certificate" }
 }

@@ -26,7 +26,10 @@ use crate::server::{
     api::{
         audit::{self, Witness},
         certificates, json_body,
-        requests::claim::{self, decision, guard, write_token},
+        requests::{
+            approval_kind,
+            claim::{self, decision, guard, write_token},
+        },
     },
     auth::caller::Caller,
     http::{
@@ -38,7 +41,7 @@ use crate::server::{
 };
 use crate::{
     api::{
-        DownloadRequest, Format, Requester,
+        DownloadRequest, Requester,
         http::{ApprovalNeeded, Awaiting, MintBody, TokenAnswer},
     },
     audit::call,
@@ -46,11 +49,6 @@ use crate::{
     lifecycle::{self, Approvers, ClaimRefusal, Guard, Material, Observed, Settings},
     policy::{self, Decision, Grant},
 };
-
-/// What approvers are asked to agree to.
-pub fn approval_kind(format: Format) -> &'static str {
-    if format.holds_key() { "download_key" } else { "download_certificate" }
-}
 
 /// Ask for a file.
 ///
