@@ -13,6 +13,7 @@ use kube::{
     core::{DeserializeGuard, NamespaceResourceScope, error_boundary::InvalidObject},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::Semaphore;
 use tracing::warn;
 use utoipa::ToSchema;
 
@@ -24,8 +25,12 @@ use crate::server::http::refusal;
 /// Items of a page when no one says how many, and at most.
 const USUAL_ITEMS: u32 = 100;
 const MOST_ITEMS: u32 = 500;
-/// How many of the API server's pages are read for one of ours.
-const MOST_PAGES: usize = 10;
+/// How many objects are asked for at a time: one may be as large as a megabyte, and is in memory twice while it is read.
+const CHUNK: u32 = 100;
+/// How many of the API server's pages are read for each hundred of ours.
+const MOST_PAGES: u32 = 10;
+/// How many of them this process reads at a time, for all callers together: so much memory do lists take at most.
+static READS: Semaphore = Semaphore::const_new(4);
 
 /// A page of a list.
 #[derive(Serialize, ToSchema)]
@@ -126,32 +131,35 @@ fn escaped(value: &str) -> String {
     value.chars().flat_map(|c| matches!(c, '\\' | ',' | '=').then_some('\\').into_iter().chain([c])).collect()
 }
 
-/// Reads a page as the caller. `when` tells the time of an object; `hint` is what to ask for where a right is missing.
+/// Reads a page as the caller. `when` tells the time of an object; `hint` is what to ask for where a right is missing;
+/// `view` is what is kept of each object.
 ///
 /// # Errors
 /// What the API server refuses the caller.
-pub async fn list<K>(
+pub async fn list<K, View>(
     api: &Api<DeserializeGuard<K>>,
     listing: Listing,
     when: fn(&K) -> Timestamp,
     hint: &str,
-) -> Result<Page<K>, ServerError>
+    view: impl Fn(&K) -> View,
+) -> Result<Page<View>, ServerError>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
     let Listing { limit, mut next, selector, period } = listing;
     let selector = selector.join(",");
-    let mut items: Vec<K> = Vec::new();
-    for _ in 0..MOST_PAGES {
+    let mut items: Vec<View> = Vec::new();
+    for _ in 0..MOST_PAGES * limit.div_ceil(CHUNK) {
         let missing = limit - u32::try_from(items.len()).unwrap_or(limit).min(limit);
         if missing == 0 {
             break;
         }
-        let mut params = ListParams::default().limit(missing);
+        let mut params = ListParams::default().limit(missing.min(CHUNK));
         if !selector.is_empty() {
             params = params.fields(&selector);
         }
         params.continue_token = next.take();
+        let _reading = READS.acquire().await;
         let listed = api.list(&params).await.during("list", || K::plural(&()).into_owned());
         let listed = listed.map_err(|error| match &error.source {
             Error::Api(status) if status.code == 410 => {
@@ -160,7 +168,8 @@ where
             _ => refusal::passed_through(error, hint),
         })?;
         next = listed.metadata.continue_.filter(|next| !next.is_empty());
-        items.extend(listed.items.into_iter().filter_map(readable).filter(|item| period.holds(when(item))));
+        let found = listed.items.into_iter().filter_map(readable).filter(|item| period.holds(when(item)));
+        items.extend(found.map(|item| view(&item)));
         if next.is_none() {
             break;
         }
@@ -180,13 +189,6 @@ fn readable<K: Resource<DynamicType = ()>>(item: DeserializeGuard<K>) -> Option<
 /// When an object was created.
 pub fn created<K: Resource>(object: &K) -> Timestamp {
     object.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
-}
-
-impl<T> Page<T> {
-    /// The same page of something else.
-    pub fn map<U>(self, view: impl Fn(&T) -> U) -> Page<U> {
-        Page { items: self.items.iter().map(view).collect(), next: self.next }
-    }
 }
 
 #[cfg(test)]

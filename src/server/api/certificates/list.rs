@@ -49,6 +49,5 @@ pub async fn list_certificates(
     let query = pagination::query(query)?;
     let api: Api<DeserializeGuard<Certificate>> = Api::namespaced(caller.client, &place.project);
     let listing = Listing::new(query.limit, query.r#continue)?;
-    let page = pagination::list(&api, listing, pagination::created, HINT).await?;
-    Ok(Json(page.map(CertificateView::of)))
+    Ok(Json(pagination::list(&api, listing, pagination::created, HINT, CertificateView::of).await?))
 }

@@ -16,7 +16,7 @@ use kube::{Api, core::DeserializeGuard};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use self::entries::{Entry, entries};
+use self::entries::{Delivered, Entry, Moments};
 use super::get::{certificate_as, no_certificate};
 use crate::api::{DownloadReceipt, DownloadRequest};
 use crate::server::{
@@ -35,6 +35,9 @@ use crate::server::{
 
 /// As many of the newest-named requests, and receipts, as one answer is made from.
 const MOST_OBJECTS: usize = 5000;
+
+/// Read at a time.
+const PAGE: u32 = 100;
 
 /// A page of the timeline.
 #[derive(Serialize, ToSchema)]
@@ -91,53 +94,68 @@ pub async fn get_timeline(
     let limit = pagination::limit(query.limit)? as usize;
     let period = Period::new(query.since.as_deref(), query.until.as_deref())?;
     let after = query.r#continue.as_deref().filter(|next| !next.is_empty()).map(cursor).transpose()?;
-    let (certificate, requests, receipts) =
-        tokio::try_join!(certificate_as(&caller, &place), requests(&caller, &place), receipts(&caller, &place))?;
-    let (requests, more_requests) = requests;
-    let mut sources = vec!["requests"];
-    let (receipts, more_receipts) = receipts.inspect(|_| sources.push("receipts")).unwrap_or_default();
-    if certificate.is_none() && requests.is_empty() && receipts.is_empty() {
+    let (certificate, may_list_receipts) = (certificate_as(&caller, &place).await?, &mut true);
+    let mut moments = Moments::default();
+    let more_receipts = receipts(&caller, &place, &mut moments, may_list_receipts).await?;
+    let keep = |entry: &Entry| period.holds(entry.time()) && after.as_ref().is_none_or(|after| entry.key() > *after);
+    let more_requests = requests(&caller, &place, &mut moments, |moments| moments.keep_newest(limit + 1, keep)).await?;
+    if certificate.is_none() && moments.is_empty() {
         return Err(no_certificate(&place));
     }
-    let mut all = entries(&requests, &receipts);
-    all.retain(|entry| period.holds(entry.time()) && after.as_ref().is_none_or(|after| entry.key() > *after));
+    let mut sources = vec!["requests"];
+    sources.extend(may_list_receipts.then_some("receipts"));
+    let mut all = moments.newest(limit + 1, keep);
     let next = if all.len() > limit { Some(encoded(&all[limit - 1].key())) } else { None };
     all.truncate(limit);
     Ok(Json(Timeline { items: all, next, sources, truncated: more_requests || more_receipts }))
 }
 
-/// Everything of one kind, and whether there was more.
-type Found<K> = (Vec<K>, bool);
-
-async fn requests(caller: &Caller, place: &Place) -> Result<Found<DownloadRequest>, ServerError> {
+/// Reads the requests of the Certificate, a page at a time; whether there are more than one answer is made from.
+async fn requests(
+    caller: &Caller,
+    place: &Place,
+    moments: &mut Moments,
+    after_page: impl Fn(&mut Moments),
+) -> Result<bool, ServerError> {
     let api: Api<DeserializeGuard<DownloadRequest>> = Api::namespaced(caller.client.clone(), &place.project);
-    let (mut found, mut next) = (Vec::new(), None);
+    let (mut read, mut next) = (0, None);
     loop {
-        let listing = Listing::new(Some(500), next)?.field("spec.certificateRef.name", Some(&place.name));
-        let page = pagination::list(&api, listing, pagination::created, REQUEST_HINT).await?;
-        found.extend(page.items);
+        let listing = Listing::new(Some(PAGE), next)?.field("spec.certificateRef.name", Some(&place.name));
+        let page = pagination::list(&api, listing, pagination::created, REQUEST_HINT, DownloadRequest::clone).await?;
+        read += page.items.len();
+        moments.add_requests(&page.items);
+        after_page(moments);
         next = page.next;
-        if next.is_none() || found.len() >= MOST_OBJECTS {
-            return Ok((found, next.is_some()));
+        if next.is_none() || read >= MOST_OBJECTS {
+            return Ok(next.is_some());
         }
     }
 }
 
-/// `None`: the caller is not allowed to list receipts.
-async fn receipts(caller: &Caller, place: &Place) -> Result<Option<Found<DownloadReceipt>>, ServerError> {
+/// The same of the receipts. They are left out where the caller is not allowed to list them.
+async fn receipts(
+    caller: &Caller,
+    place: &Place,
+    moments: &mut Moments,
+    allowed: &mut bool,
+) -> Result<bool, ServerError> {
     let api: Api<DeserializeGuard<DownloadReceipt>> = Api::namespaced(caller.client.clone(), &place.project);
-    let (mut found, mut next) = (Vec::new(), None);
+    let (mut read, mut next) = (0, None);
     loop {
-        let listing = Listing::new(Some(500), next)?.field("spec.certificateRef.name", Some(&place.name));
-        let page = match pagination::list(&api, listing, pagination::created, "").await {
+        let listing = Listing::new(Some(PAGE), next)?.field("spec.certificateRef.name", Some(&place.name));
+        let page = match pagination::list(&api, listing, pagination::created, "", Delivered::of).await {
             Ok(page) => page,
-            Err(refusal) if refusal.code() == ErrorCode::Forbidden => return Ok(None),
+            Err(refusal) if refusal.code() == ErrorCode::Forbidden => {
+                *allowed = false;
+                return Ok(false);
+            }
             Err(refusal) => return Err(refusal),
         };
-        found.extend(page.items);
+        read += page.items.len();
+        moments.add_receipts(page.items);
         next = page.next;
-        if next.is_none() || found.len() >= MOST_OBJECTS {
-            return Ok(Some((found, next.is_some())));
+        if next.is_none() || read >= MOST_OBJECTS {
+            return Ok(next.is_some());
         }
     }
 }

@@ -69,9 +69,9 @@ pub async fn list_requests(
         .field("status.phase", query.phase.as_deref().map(known_phase).transpose()?)
         .period(Period::new(query.since.as_deref(), query.until.as_deref())?);
     let api: Api<DeserializeGuard<DownloadRequest>> = Api::namespaced(caller.client, &place.project);
-    let page = pagination::list(&api, listing, pagination::created, HINT).await?;
     let now = state.clients.clock().now();
-    Ok(Json(page.map(|request| RequestView::of(request, now))))
+    let view = |request: &DownloadRequest| RequestView::of(request, now);
+    Ok(Json(pagination::list(&api, listing, pagination::created, HINT, view).await?))
 }
 
 fn known_phase(text: &str) -> Result<&str, ServerError> {

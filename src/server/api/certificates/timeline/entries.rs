@@ -94,21 +94,66 @@ impl Entry {
     }
 }
 
-/// Everything that these objects tell, newest first.
-pub fn entries(requests: &[DownloadRequest], receipts: &[DownloadReceipt]) -> Vec<Entry> {
-    let mut by_uid: BTreeMap<&str, &DownloadReceipt> =
-        receipts.iter().map(|receipt| (receipt.spec.request_ref.uid.as_str(), receipt)).collect();
-    let mut all = Vec::new();
-    for request in requests {
-        let receipt = by_uid.remove(request.uid_text());
-        of_request(request, receipt.is_some(), &mut all);
-        all.extend(receipt.map(delivery));
+/// What a receipt tells: beside its request, and alone where the request is gone.
+pub struct Delivered {
+    request_uid: String,
+    beside: Entry,
+    alone: Vec<Entry>,
+}
+
+impl Delivered {
+    /// Of a receipt.
+    pub fn of(receipt: &DownloadReceipt) -> Self {
+        let mut alone = Vec::new();
+        of_receipt(receipt, &mut alone);
+        Self { request_uid: receipt.spec.request_ref.uid.clone(), beside: delivery(receipt), alone }
     }
-    for receipt in by_uid.into_values() {
-        of_receipt(receipt, &mut all);
+}
+
+/// What the objects tell that have been read so far: receipts first, then requests, and none of the objects is kept.
+#[derive(Default)]
+pub struct Moments {
+    deliveries: BTreeMap<String, Delivered>,
+    entries: Vec<Entry>,
+    any: bool,
+}
+
+impl Moments {
+    /// Takes receipts in.
+    pub fn add_receipts(&mut self, receipts: Vec<Delivered>) {
+        self.any |= !receipts.is_empty();
+        self.deliveries.extend(receipts.into_iter().map(|receipt| (receipt.request_uid.clone(), receipt)));
     }
-    all.sort_by_cached_key(Entry::key);
-    all
+
+    /// Takes requests in, each with its receipt.
+    pub fn add_requests(&mut self, requests: &[DownloadRequest]) {
+        self.any |= !requests.is_empty();
+        for request in requests {
+            let delivered = self.deliveries.remove(request.uid_text());
+            of_request(request, delivered.is_some(), &mut self.entries);
+            self.entries.extend(delivered.map(|delivered| delivered.beside));
+        }
+    }
+
+    /// Whether no object was read.
+    pub fn is_empty(&self) -> bool {
+        !self.any
+    }
+
+    /// Lets go of what will not be shown: all but so many of the newest that pass.
+    pub fn keep_newest(&mut self, most: usize, passes: impl Fn(&Entry) -> bool) {
+        self.entries.retain(passes);
+        self.entries.sort_by_cached_key(Entry::key);
+        self.entries.truncate(most);
+    }
+
+    /// So many of the newest that pass, newest first.
+    pub fn newest(mut self, most: usize, passes: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+        let alone = std::mem::take(&mut self.deliveries).into_values().flat_map(|delivered| delivered.alone);
+        self.entries.extend(alone);
+        self.keep_newest(most, passes);
+        self.entries
+    }
 }
 
 fn of_request(request: &DownloadRequest, has_receipt: bool, all: &mut Vec<Entry>) {

@@ -2,6 +2,14 @@ use serde_json::{Value, json};
 
 use super::*;
 
+/// Everything that these objects tell.
+fn entries(requests: &[DownloadRequest], receipts: &[DownloadReceipt]) -> Vec<Entry> {
+    let mut moments = Moments::default();
+    moments.add_receipts(receipts.iter().map(Delivered::of).collect());
+    moments.add_requests(requests);
+    moments.newest(usize::MAX, |_| true)
+}
+
 fn request(status: &Value) -> DownloadRequest {
     serde_json::from_value(json!({
         "apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadRequest",
