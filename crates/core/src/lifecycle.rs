@@ -196,7 +196,7 @@ pub struct Minted {
 }
 
 impl TokenPlan {
-    /// The status that says the token was minted: the old one is dead from this write on.
+    /// The status that says the token was issued: the old one is dead from this write on.
     #[must_use]
     pub fn complete(
         &self,

@@ -148,7 +148,7 @@ impl RequestView {
             failure: status.reason.clone(),
             // Counted here, because what the controller wrote is a moment behind.
             message: lifecycle::summary(request)
-                .unwrap_or_else(|| "the controller has not looked at it yet".to_owned()),
+                .unwrap_or_else(|| "the controller has not picked it up yet".to_owned()),
             approval: ReviewView::of(request, &status),
             token: status.token.as_ref().map(|token| TokenView {
                 generation: token.generation,

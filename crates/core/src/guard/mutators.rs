@@ -87,7 +87,7 @@ fn policy(policy: &LiveObject, others: &[LiveObject]) -> Option<Mutator> {
 
 /// Of a configuration only those of its webhooks count that meet our kinds, and of these what decides on what meets them
 /// and who answers. Certificates of webhooks are renewed all the time (and each time the generation grows), and tools add
-/// rules for kinds of their own: neither may close everybody's requests.
+/// rules for kinds of their own: neither may close everyone's requests.
 pub(super) fn webhooks(configuration: &LiveObject) -> Option<Mutator> {
     let mut reached = Vec::new();
     let mut deciding = Vec::new();

@@ -60,11 +60,11 @@ fn consume(draft: &mut Draft<'_>, receipt: &str, outcome: Option<Outcome>, bytes
     draft.condition(TokenIssued, False(ConditionReason::Closed), "the token was used");
     let bytes = bytes_sent.map(|bytes| format!(" ({bytes} bytes sent)")).unwrap_or_default();
     let finished = match outcome {
-        None => (False(ConditionReason::Open), format!("the delivery is under way; receipt {receipt}")),
+        None => (False(ConditionReason::Open), format!("the delivery is in progress; receipt {receipt}")),
         Some(Outcome::Delivered) => (True(ConditionReason::Delivered), format!("delivered{bytes}; receipt {receipt}")),
         Some(Outcome::Aborted) => (
             True(ConditionReason::Aborted),
-            format!("the client went away before the end{bytes}; receipt {receipt}. Create another request"),
+            format!("the client disconnected before the end{bytes}; receipt {receipt}. Create another request"),
         ),
         Some(Outcome::Unknown) => (
             True(ConditionReason::Unknown),

@@ -94,7 +94,7 @@ pub(crate) async fn let_read(
 
 /// Creates an object. One of this random name that is there already was made by this very call, which something on the
 /// way sent twice; whatever differs from it is not ours, and the next look chooses another name. A mutating policy or
-/// webhook may have changed what was stored: nobody must read by that, so it is removed at once.
+/// webhook may have changed what was stored: no one must read by that, so it is removed at once.
 async fn make<K>(clients: &Clients, object: &K) -> Result<Option<Altered>, PassError>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,

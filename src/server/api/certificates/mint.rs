@@ -47,7 +47,7 @@ use crate::{
     policy::{self, Decision, Grant},
 };
 
-/// What approvers are asked to agree to.
+/// What approvers are asked to approve.
 pub fn approval_kind(format: Format) -> &'static str {
     if format.holds_key() { "download_key" } else { "download_certificate" }
 }
@@ -193,7 +193,7 @@ async fn judge(
     match lifecycle::claim(&seen, state.clients.clock().second()) {
         Ok(_) => {}
         Err(ClaimRefusal::ApprovalRequired(_)) => match guard {
-            // Nobody should be asked to agree to what would be void.
+            // No one should be asked to approve what would be void.
             Guard::Broken { reason } if asked.format.holds_key() => {
                 return Err(refusal::of_claim(&ClaimRefusal::GuardFailed(reason)));
             }

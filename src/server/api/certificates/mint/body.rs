@@ -54,7 +54,7 @@ pub fn understand(body: MintBody) -> Result<Asked, ServerError> {
     }
     let deadline = body.deadline.map(|text| {
         let wrong =
-            |_| bad_request("deadline is no time, or not before the year 9999: write it like 2026-11-22T18:00:00Z");
+            |_| bad_request("deadline is not a time, or not before the year 9999: write it like 2026-11-22T18:00:00Z");
         text.parse::<Timestamp>().map_err(wrong)
     });
     Ok(Asked {
