@@ -1,7 +1,7 @@
-//! What else can change a request, a vote or a receipt on its way into the cluster: mutating policies and webhooks that
+//! What else can change a request, a vote or a receipt during admission: mutating policies and webhooks that
 //! are not certcourier's.
 //!
-//! A vote that is turned round on its way looks like the voter's own. Nothing in the object tells, so what can be seen
+//! A vote that is turned round during admission looks like the voter's own. Nothing in the object tells, so what can be seen
 //! from outside counts: that such a thing is there, whom it belongs to, and that it came, went or changed.
 
 use std::{collections::BTreeMap, fmt};

@@ -42,11 +42,11 @@ pub(crate) enum Granted {
     MayRead(String),
     /// They are there, and the API server does not say so in time.
     NotYet(String),
-    /// One of them was stored otherwise than it was sent, so that it may let others read the Secret. That one is gone again.
+    /// One of them was not stored as it was sent, so that it may let others read the Secret. That one is gone again.
     Altered(Altered),
 }
 
-/// A Role or RoleBinding that was stored otherwise than it was sent.
+/// A Role or RoleBinding that was not stored as it was sent.
 pub(crate) struct Altered {
     pub(crate) kind: String,
     pub(crate) name: String,

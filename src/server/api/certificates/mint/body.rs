@@ -15,7 +15,7 @@ use crate::server::{
 /// A body that can be copied.
 pub const EXAMPLE: &str = r#"{"format":"fullchain"}, with environment, passphrase, reason, token_ttl, deadline, pkcs12, pem where you need them"#;
 
-/// No policy allows a token a longer life.
+/// No policy allows a token a longer lifetime.
 const LONGEST_TTL: Duration = Duration::from_seconds(24 * 3600);
 
 /// What is asked for, understood.
@@ -29,7 +29,7 @@ pub struct Asked {
     pub passphrase: Option<Passphrase>,
     /// Why.
     pub reason: Option<String>,
-    /// How long the token shall live.
+    /// How long the token is valid.
     pub token_ttl: Option<Duration>,
     /// When all ends.
     pub deadline: Option<Timestamp>,
