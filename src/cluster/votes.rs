@@ -88,7 +88,7 @@ pub async fn append(
                     let found = current(voter.reads, &request).await.map_err(VoteError::Api)?;
                     found.map_or(Update::Gone, Update::Changed)
                 }
-                // No answer, or one of a server in trouble: the vote may have been cast all the same.
+                // No answer, or one of a server in trouble: the vote may have been cast anyway.
                 Failure::Unavailable => settle(voter, &request).await.ok_or(VoteError::Unknown(error))?,
                 _ => return Err(VoteError::Api(error)),
             },

@@ -167,7 +167,7 @@ pub struct TokenPlan {
     pub expires_at: Timestamp,
     /// The value of the mint annotation that it answers.
     pub observed_mint: Option<String>,
-    /// The Secret that shall hold it; `None` for delivery Claim.
+    /// The Secret to hold it; `None` for delivery Claim.
     pub secret_name: Option<String>,
     /// Whether the Secret can hold a link.
     pub external_url: bool,

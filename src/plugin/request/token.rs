@@ -33,7 +33,7 @@ use crate::{
     redact::Redacted,
 };
 
-/// How long the right to read a Secret may take to bite, after the controller saw that it does.
+/// How long the right to read a Secret may take to be in force everywhere, after the controller saw it work.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(200);
 /// How often a token may expire while it is being taken.

@@ -38,7 +38,7 @@ pub struct RequestView {
     /// The file's format.
     #[schema(value_type = FormatName)]
     format: &'static str,
-    /// Why it is asked for.
+    /// Why the file is needed.
     reason: Option<String>,
     /// Who asks.
     requested_by: String,

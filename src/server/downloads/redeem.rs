@@ -44,7 +44,7 @@ pub struct Found {
     pub looked_at: Instant,
 }
 
-/// Redeems a token. An answer with the file in it has used the token up, whether or not it arrives.
+/// Uses a token. An answer with the file in it has used the token up, whether or not it arrives.
 ///
 /// # Errors
 /// [`ServerError`]; unless it says that the token was used, the token stays valid.

@@ -1,4 +1,4 @@
-//! What is asked for.
+//! What is requested.
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

@@ -16,7 +16,7 @@ pub struct Intact<'a> {
     pub began: Timestamp,
     /// When it ended.
     pub ended: Timestamp,
-    /// How long a policy may take to bite.
+    /// How long a policy may take to be in force.
     pub settle: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! A status in the making: what was, what shall be, and what else is to be done.
+//! A status in the making: what was, what will be, and what else to do.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};

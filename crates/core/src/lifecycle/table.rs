@@ -95,7 +95,7 @@ fn ended_by_people(draft: &mut Draft<'_>) -> bool {
     false
 }
 
-/// A request for a key that was created before the guard stood may be forged.
+/// A request for a key that was created before the admission policies were proven to be in force may be forged.
 fn ended_by_epoch(draft: &mut Draft<'_>) -> bool {
     if let Guard::Intact { since, .. } = &draft.seen.guard
         && draft.request().spec.format.holds_key()
