@@ -34,8 +34,8 @@ pub struct GlobalArgs {
     /// How long one answer may take, such as 5s or 1m; 0 for as long as it takes.
     #[arg(long, global = true, value_name = "DURATION", default_value = "30s", help_heading = CONNECTION)]
     pub request_timeout: Timeout,
-    /// Where certcourier's HTTP API is, such as `https://certs.example.com`. Default: what ConfigMap certcourier-server in
-    /// the operator's namespace says, else its Service, through the API server.
+    /// Where certcourier's HTTP API is, such as `https://certs.example.com`. Default: what ConfigMap certcourier-server
+    /// in the operator's namespace says, else its Service, through the API server.
     #[arg(
         long,
         global = true,

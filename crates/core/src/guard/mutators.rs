@@ -1,8 +1,8 @@
 //! What else can change a request, a vote or a receipt during admission: mutating policies and webhooks that are not
 //! certcourier's.
 //!
-//! A vote that is turned round during admission looks like the voter's own. Nothing in the object shows it, so what can be
-//! seen from outside counts: that such a thing is there, whom it belongs to, and that it came, went or changed.
+//! A vote that is turned round during admission looks like the voter's own. Nothing in the object shows it, so what can
+//! be seen from outside counts: that such a thing is there, whom it belongs to, and that it came, went or changed.
 
 use std::{collections::BTreeMap, fmt};
 

@@ -1,4 +1,4 @@
-//! What is seen of one environment, and warnings. Pure.
+//! What is seen of one environment, and the warnings about it. Pure.
 
 use certcourier_bundle::{KeyMatch, LeafFacts, Material};
 use jiff::Timestamp;
