@@ -147,7 +147,7 @@ pub fn must_be_heard(state: &ServerState, format: Format) -> Result<(), ServerEr
         return Ok(());
     }
     state.audit.lets_keys_leave().map_err(|unheard| {
-        ServerError::new(ErrorCode::AuditFailed, format!("{unheard}; nothing was made: try again later"))
+        ServerError::new(ErrorCode::AuditFailed, format!("{unheard}; no token was issued: try again later"))
             .retry_after(crate::server::http::refusal::SOON)
     })
 }
