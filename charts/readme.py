@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes charts/certcourier/README.md: each value with the comment that stands above it in values.yaml.
+"""Writes charts/certcourier/README.md: each value with the comment above it in values.yaml.
 
 Reads the file line by line rather than as YAML, because it is the comments that are wanted; needs nothing but Python.
 A key without a comment takes its meaning from its name, and is listed all the same. A parent is listed for its comment.

@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn what_is_registered_is_in_the_text() {
         let metrics = Metrics::new("controller");
-        let counter: Counter = metrics.register("mints", "Tokens that were minted", Counter::default());
+        let counter: Counter = metrics.register("mints", "Tokens that were issued", Counter::default());
         counter.inc();
         metrics.observe("clock_skew_seconds", "How far the API server is ahead", || 1.5);
         metrics.observe_some("guard_intact", "Whether the policies are in force", || None);

@@ -45,7 +45,7 @@ pub(crate) fn stop_signal(first: &'static str) -> io::Result<CancellationToken> 
             if again {
                 std::process::exit(130);
             }
-            tracing::info!("asked to end: {first} finished first");
+            tracing::info!("shutting down: {first} finished first");
             cancelled.cancel();
         }
     });

@@ -20,7 +20,7 @@ use crate::api::{GROUP, Requester};
 ///
 /// # Errors
 /// That of the client, for the caller to say whom it asked about. Everyone may ask, so a refusal means that the
-/// credentials are no good.
+/// credentials are not valid.
 pub async fn who(client: &Client) -> Result<Requester, Error> {
     let review = Api::<SelfSubjectReview>::all(client.clone())
         .create(&PostParams::default(), &SelfSubjectReview::default())

@@ -86,7 +86,7 @@ pub enum ConnectError {
         #[source]
         source: Box<kube::config::KubeconfigError>,
     },
-    /// There is no kubeconfig, and this is no pod.
+    /// There is no kubeconfig, and this is not a pod.
     #[error("find the API server: set KUBECONFIG or --kubeconfig, or run in a pod with a service account")]
     Infer(#[source] Box<kube::config::InferConfigError>),
     /// The kubeconfig's credentials or certificates cannot be used.

@@ -52,7 +52,7 @@ pub struct Gathered {
 /// Gathers all facts about a request, live.
 ///
 /// # Errors
-/// [`PolicyError`] when the API server refuses or does not answer, or a policy cannot be understood.
+/// [`PolicyError`] when the API server refuses or does not answer, or a policy cannot be read.
 pub async fn live(
     client: &Client,
     request: &DownloadRequest,

@@ -40,7 +40,7 @@ pub enum PolicyError {
 /// Every policy of a namespace, as of now, and the cluster policy.
 ///
 /// # Errors
-/// [`PolicyError`] when they cannot be read, or one of them cannot be understood.
+/// [`PolicyError`] when they cannot be listed, or one of them cannot be read.
 pub async fn live(
     client: &Client,
     namespace: &str,
@@ -93,7 +93,7 @@ pub enum PolicyFileError {
     },
 }
 
-/// Reads the cluster policy: YAML, what stands under `spec` of a `CertificatePolicy`, or a whole one.
+/// Reads the cluster policy: YAML, what is under `spec` of a `CertificatePolicy`, or a whole one.
 ///
 /// # Errors
 /// [`PolicyFileError`]; a field that is not known, or a value out of its bounds, is one.

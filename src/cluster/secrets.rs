@@ -103,7 +103,7 @@ pub async fn read(
 pub struct Created {
     /// Its metadata.
     pub metadata: ObjectMeta,
-    /// Whether its content is what was sent: a mutating admission policy or webhook may change it on its way.
+    /// Whether its content is what was sent: a mutating admission policy or webhook may change it during admission.
     pub as_sent: bool,
 }
 

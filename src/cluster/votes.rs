@@ -88,7 +88,7 @@ pub async fn append(
                     let found = current(voter.reads, &request).await.map_err(VoteError::Api)?;
                     found.map_or(Update::Gone, Update::Changed)
                 }
-                // No answer, or one of a server in trouble: the vote may have been cast all the same.
+                // No answer, or one of a server in trouble: the vote may have been cast anyway.
                 Failure::Unavailable => settle(voter, &request).await.ok_or(VoteError::Unknown(error))?,
                 _ => return Err(VoteError::Api(error)),
             },
@@ -105,7 +105,7 @@ pub async fn append(
     Err(VoteError::Restless)
 }
 
-/// A vote of the voter's that was not there before is ours, even one that was changed on its way.
+/// A vote of the voter's that was not there before is ours, even one that was changed during admission.
 async fn settle(voter: Voter<'_>, before: &DownloadRequest) -> Option<Update<DownloadRequest>> {
     let known = lifecycle::cast(before);
     let is_ours = |found: &DownloadRequest| {
@@ -141,7 +141,7 @@ async fn patch(
     api.patch_status(&name, params, &Patch::<DownloadRequest>::Json(operations)).await.during("vote on", what)
 }
 
-/// The request once there is something to vote on, or it has ended. `None`: the controller has not looked at it within
+/// The request once there is something to vote on, or it has ended. `None`: the controller has not picked it up within
 /// `limit`.
 ///
 /// # Errors

@@ -44,7 +44,7 @@ pub(super) struct Context {
     pub(super) intervals: Intervals,
     /// The operator's own namespace.
     pub(super) namespace: String,
-    /// The operator's own policy.
+    /// The cluster policy.
     pub(super) ceiling: Option<NamedPolicy>,
     /// Where people reach the server.
     pub(super) external: public_endpoint::Source,

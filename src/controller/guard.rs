@@ -300,9 +300,11 @@ impl<'a> Keeper<'a> {
                 );
                 (Mood::Normal, EventReason::GuardIntact, text)
             }
-            State::Broken { reason: why, message } => {
-                (Mood::Warning, EventReason::GuardBroken, format!("no key leaves, seen at {at:.0}: {why}: {message}"))
-            }
+            State::Broken { reason: why, message } => (
+                Mood::Warning,
+                EventReason::GuardBroken,
+                format!("no key is released, seen at {at:.0}: {why}: {message}"),
+            ),
         };
         self.context.events.tell(config_map, Note { mood, reason, action: "Probe", text }, self.now()).await;
     }

@@ -83,7 +83,7 @@ impl Source {
     /// As of now.
     ///
     /// # Errors
-    /// [`CaError`] when the CA cannot be read or is not there yet; then nothing is minted, because the requester could
+    /// [`CaError`] when the CA cannot be read or is not there yet; then nothing is issued, because the requester could
     /// not use it.
     pub(crate) async fn now(&self, clients: &Clients) -> Result<External, CaError> {
         let ca = match &self.ca {

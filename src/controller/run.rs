@@ -107,8 +107,7 @@ async fn supervise(
     metrics: Metrics,
     identity: String,
 ) -> Result<(), RunError> {
-    let (stop, quit) =
-        (process::stop_signal("work under way is").map_err(RunError::Signals)?, CancellationToken::new());
+    let (stop, quit) = (process::stop_signal("running work is").map_err(RunError::Signals)?, CancellationToken::new());
     let (standing_out, standing) = watch::channel(Standing::Unknown);
     let awaited = Awaited::default();
     let watched = Arc::clone(&context);

@@ -12,7 +12,7 @@ words! {
         Guard,
         /// The live admission policies beside those that should be there.
         AdmissionPolicy,
-        /// Something that is not certcourier's can change requests and votes on their way.
+        /// Something that is not certcourier's can change requests and votes during admission.
         MutatesRequests,
         /// Who the admission policies take for the operator.
         OperatorIdentity,
@@ -62,13 +62,13 @@ words! {
         AggregatesRights,
         /// A subject may delete the record with its namespace.
         DeletesNamespaces,
-        /// A subject edits policies and takes part under them.
+        /// A subject edits policies and has rights under them.
         LoosensPolicies,
-        /// A group that everybody is in may take part.
+        /// A group that everyone is in has rights.
         EverybodyHolds,
         /// A role with every verb on Certificates.
         WildcardRole,
-        /// Requests that are refused for want of a deadline.
+        /// Requests that are refused for lack of a deadline.
         UnattendedWithoutDeadline,
         /// A subject keeps Certificates and reads the Secrets that they name, as they must.
         KeepsCertificates,

@@ -94,7 +94,7 @@ pub async fn facts(clients: &Clients, scope: Scope) -> Result<Facts, ApiError> {
     })
 }
 
-/// Who asks. Everyone may ask that, so a refusal means that the credentials are no good.
+/// Who asks. Everyone may ask that, so a refusal means that the credentials are not valid.
 async fn caller(client: &Client) -> Result<Subject, ApiError> {
     let caller = access::who(client).await.during("ask the API server", || "who you are".to_owned())?;
     Ok(Subject::user(&caller.username))

@@ -21,7 +21,7 @@ pub struct AddressBlockError(String);
 const IPV4_OFFSET_BITS: u8 = 96;
 
 impl AddressBlock {
-    /// Whether the address lies in the block.
+    /// Whether the address is in the block.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&as_ipv6(address))

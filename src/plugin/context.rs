@@ -170,7 +170,7 @@ impl Ctx {
         }
     }
 
-    /// How to go on after an interruption; nothing was begun without it.
+    /// How to go on after an interruption; nothing was started without it.
     pub fn resume(&self) -> Option<String> {
         self.resume.lock().ok().and_then(|resume| resume.clone())
     }

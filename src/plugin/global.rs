@@ -7,19 +7,19 @@ use super::values::{Timeout, namespace};
 /// Flags that every command has.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct GlobalArgs {
-    /// The kubeconfig to use. Omitted: $KUBECONFIG, then ~/.kube/config, then the pod's own ServiceAccount.
+    /// The kubeconfig to use. Default: $KUBECONFIG, then ~/.kube/config, then the pod's own ServiceAccount.
     #[arg(long, global = true, value_name = "FILE", help_heading = CONNECTION)]
     pub kubeconfig: Option<PathBuf>,
-    /// The context of the kubeconfig. Omitted: its current one.
+    /// The context of the kubeconfig. Default: its current one.
     #[arg(long, global = true, value_name = "NAME", help_heading = CONNECTION)]
     pub context: Option<String>,
-    /// The cluster of the kubeconfig. Omitted: the context's.
+    /// The cluster of the kubeconfig. Default: the context's.
     #[arg(long, global = true, value_name = "NAME", help_heading = CONNECTION)]
     pub cluster: Option<String>,
-    /// The user of the kubeconfig. Omitted: the context's.
+    /// The user of the kubeconfig. Default: the context's.
     #[arg(long, global = true, value_name = "NAME", help_heading = CONNECTION)]
     pub user: Option<String>,
-    /// The namespace. Omitted: the context's.
+    /// The namespace. Default: the context's.
     #[arg(short, long, global = true, value_name = "NAME", value_parser = namespace, help_heading = CONNECTION)]
     pub namespace: Option<String>,
     /// Act as this user.
@@ -34,8 +34,8 @@ pub struct GlobalArgs {
     /// How long one answer may take, such as 5s or 1m; 0 for as long as it takes.
     #[arg(long, global = true, value_name = "DURATION", default_value = "30s", help_heading = CONNECTION)]
     pub request_timeout: Timeout,
-    /// Where certcourier's HTTP API is, such as `https://certs.example.com`. Omitted: what ConfigMap certcourier-server in
-    /// the operator's namespace says, else its Service, through the API server.
+    /// Where certcourier's HTTP API is, such as `https://certs.example.com`. Default: what ConfigMap certcourier-server
+    /// in the operator's namespace says, else its Service, through the API server.
     #[arg(
         long,
         global = true,
@@ -46,8 +46,7 @@ pub struct GlobalArgs {
         help_heading = SERVER
     )]
     pub server: Option<String>,
-    /// The certificates, PEM, of the authority behind the server's own. Omitted: what comes with its address, else those of
-    /// this machine.
+    /// CA certificates, PEM, for the server. Default: what comes with its address, else those that this machine trusts.
     #[arg(long, global = true, value_name = "FILE", env = "CERTCOURIER_SERVER_CA", hide_env_values = true, help_heading = SERVER)]
     pub server_ca: Option<PathBuf>,
     /// Reach the server through the API server, as `kubectl port-forward` does, wherever else it may be.
@@ -65,7 +64,7 @@ pub struct GlobalArgs {
         help_heading = SERVER
     )]
     pub operator_namespace: String,
-    /// Say less on standard error: errors alone.
+    /// Print errors only.
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// Log what is done, on standard error: 1 to 5 for certcourier, 6 and more for every call. Never a secret.
@@ -73,7 +72,7 @@ pub struct GlobalArgs {
     pub verbosity: u8,
 }
 
-/// Where the operator lives unless somebody says otherwise.
+/// Where the operator lives unless set otherwise.
 const OPERATOR_NAMESPACE: &str = "certcourier-system";
 const CONNECTION: &str = "Connection, as for kubectl";
 const SERVER: &str = "certcourier's HTTP API";

@@ -24,7 +24,7 @@ pub fn object_name(text: &str) -> Result<String, NameError> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeout(Duration);
 
-/// What stands for no limit at all: longer than anybody waits for one answer.
+/// Stands for no limit at all: longer than anyone waits for one answer.
 const UNLIMITED: Duration = Duration::from_hours(24);
 
 impl Timeout {

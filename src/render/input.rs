@@ -48,7 +48,7 @@ pub(super) fn read(path: &Path, longest: u64) -> Result<Zeroizing<Vec<u8>>, Inpu
     Ok(content)
 }
 
-/// The passphrase in a file; on a terminal it is asked for twice and not shown.
+/// The passphrase in a file; on a terminal the program asks for it twice and does not show it.
 pub(super) fn passphrase(path: &Path) -> Result<Passphrase, InputError> {
     let content = if is_standard_input(path) && io::stdin().is_terminal() {
         typed().map_err(|source| InputError::Read { path: path.to_owned(), source })??

@@ -133,7 +133,7 @@ async fn download_by_body(
     pace::evenly(redeem::redeem(&state, &token, redeemer)).await
 }
 
-/// Look at a token.
+/// Inspect a token.
 ///
 /// Consumes nothing, and says nothing that using the token would not.
 #[utoipa::path(

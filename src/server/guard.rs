@@ -50,7 +50,7 @@ impl Watcher {
         match Box::pin(self.look()).await {
             Ok(GuardProof { epoch, since }) => Guard::Intact { epoch, since },
             Err(reason) => {
-                tracing::warn!(%reason, word = reason.name(), "the admission policies are not proven to stand");
+                tracing::warn!(%reason, word = reason.name(), "the admission policies are not proven to be in force");
                 Guard::Broken { reason: reason.to_string() }
             }
         }

@@ -62,7 +62,7 @@ impl Renders {
 }
 
 fn busy() -> ServerError {
-    let words = "too many files are being made at the moment; nothing was delivered and the token is still good: \
+    let words = "too many files are being made at the moment; nothing was delivered and the token is still valid: \
                  try again";
     ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON)
 }

@@ -98,7 +98,7 @@ fn log_panics() {
 }
 
 async fn supervise(args: &ServerArgs, state: Arc<ServerState>, metrics: Metrics) -> Result<(), RunError> {
-    let stop = process::stop_signal("downloads under way are").map_err(RunError::Signals)?;
+    let stop = process::stop_signal("running downloads are").map_err(RunError::Signals)?;
     let quit = CancellationToken::new();
     let seen = ApiServerSeen::default();
     let serving = CancellationToken::new();

@@ -148,7 +148,7 @@ async fn without_an_external_url_the_secret_has_no_link_and_the_condition_says_w
     assert_eq!(condition(&issued, "TokenIssued"), "True/NoExternalURL", "{}", message(&issued, "TokenIssued"));
     assert_eq!(world.token_secret("full", "url").await, None);
 
-    // The operator's own policy is in force.
+    // The cluster policy is in force.
     world.request("chain", "chain", json!({})).await;
     let failed = world.wait_for_phase("chain", Phase::Failed).await;
     assert!(message(&failed, "Finished").contains("policy (operator)"), "{}", condition(&failed, "Finished"));

@@ -281,7 +281,8 @@ async fn a_binding_that_is_changed_on_its_way_lets_nobody_read_and_is_reported()
         world.wait("full", "stalled", |status| condition(status, "Stalled") == "True/TokenReadableByOthers").await;
     let message = message(&stalled, "Stalled");
     assert!(
-        message.starts_with("RoleBinding `certcourier-token-") && message.contains("stored otherwise"),
+        message.starts_with("RoleBinding `certcourier-token-")
+            && message.contains("was not stored as certcourier sent it"),
         "{message}"
     );
     assert_eq!(stalled.status.unwrap().token, None);

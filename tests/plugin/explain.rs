@@ -52,7 +52,7 @@ async fn what_is_explained_is_what_one_gets_in_every_format() {
     ] {
         assert!(table.contains(line), "{line}\n{table}");
     }
-    // The operator's own policy is the ceiling, for whoever has it.
+    // The cluster policy is the ceiling, for anyone who has its file.
     fs::write(alice.path("own.yaml"), "allowKeyExport: Never\n").unwrap();
     let with_own = explained(&alice, &["--cluster-policy", "own.yaml"]).await;
     let why = answer(&with_own, "key")["refusedBecause"][0]["message"].as_str().unwrap();

@@ -248,7 +248,7 @@ async fn a_vote_that_was_turned_round_on_its_way_is_noticed_by_the_voter() {
         world.request("alice", &name, json!({"format": "cert"})).await;
         world.wait_for_phase(&name, Phase::AwaitingApproval).await;
         let denied = frank.run(&["deny", &name, "--reason", "NO", "--yes"]).await;
-        if denied.stderr.contains("changed on its way") { Ok((name, denied)) } else { Err(denied.stderr) }
+        if denied.stderr.contains("changed during admission") { Ok((name, denied)) } else { Err(denied.stderr) }
     };
     let (name, denied) = world.until("the policy turns votes round", turned).await;
     let words = denied.failed(1);

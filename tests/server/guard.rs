@@ -79,7 +79,7 @@ async fn the_controllers_record_is_evidence_only_while_it_is_fresh_and_its_own()
         ("s old", json!({"probedAt": to_come})),
         ("no record of a probe", json!({"probedAt": "soon"})),
         ("no record of a probe", json!({"state": "Fine"})),
-        ("were not probed since", json!({"epoch": "0".repeat(64)})),
+        ("have not been probed since", json!({"epoch": "0".repeat(64)})),
         ("lets through", json!({"state": "Broken", "reason": reason.name(), "message": reason.to_string()})),
     ] {
         let stage = key().await;

@@ -27,7 +27,7 @@ pub struct MintBody {
     /// The file. `key`, `pkcs12`, `combined` and `zip` hold the private key and need verb `exportkey`.
     #[schema(value_type = FormatName)]
     pub format: String,
-    /// The environment. Omitted: the Certificate's default one.
+    /// The environment. Default: the Certificate's default one.
     #[serde(default, deserialize_with = "text")]
     pub environment: Option<String>,
     /// Passphrase of pkcs12 and zip, printable ASCII. Omitted or empty: one is generated and answered with the token.
@@ -39,11 +39,11 @@ pub struct MintBody {
     #[serde(default, deserialize_with = "text")]
     #[schema(max_length = 1024)]
     pub reason: Option<String>,
-    /// How long the token shall live, such as `90s` or `5m`. Omitted: what the policy says.
+    /// How long the token is valid, such as `90s` or `5m`. Default: what the policy says.
     #[serde(default, deserialize_with = "text")]
     #[schema(example = "5m", pattern = "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$")]
     pub token_ttl: Option<String>,
-    /// After this moment nothing is minted or redeemed. Omitted: none; for a ServiceAccount the time that approval and
+    /// No token is issued or accepted after this time. Default: none; for a ServiceAccount the time that approval and
     /// token may take.
     #[serde(default, deserialize_with = "text")]
     #[schema(example = "2026-11-22T18:00:00Z", pattern = "^(|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ].+)$")]
@@ -60,12 +60,12 @@ pub struct MintBody {
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pkcs12Body {
-    /// `Modern` (AES-256) or `Legacy` (3DES: Windows Server 2016 and older). Omitted: Modern.
+    /// `Modern` (AES-256) or `Legacy` (3DES: Windows Server 2016 and older). Default: Modern.
     #[serde(default, deserialize_with = "text")]
     #[schema(pattern = "^(Modern|Legacy)$")]
     pub profile: Option<String>,
     /// The name under which importers show key and certificate: any characters up to U+FFFF but control characters and
-    /// invisible ones. Omitted: the Certificate's name.
+    /// invisible ones. Default: the Certificate's name.
     #[serde(default, deserialize_with = "text")]
     #[schema(max_length = 128)]
     pub friendly_name: Option<String>,
@@ -75,7 +75,7 @@ pub struct Pkcs12Body {
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PemBody {
-    /// `LeafChainKey` or `KeyLeafChain`. Omitted: `LeafChainKey`.
+    /// `LeafChainKey` or `KeyLeafChain`. Default: `LeafChainKey`.
     #[serde(default, deserialize_with = "text")]
     #[schema(pattern = "^(LeafChainKey|KeyLeafChain)$")]
     pub order: Option<String>,
@@ -99,7 +99,7 @@ pub struct TokenAnswer {
     /// The token, for one download: `GET /api/v1/downloads/{token}`.
     #[schema(value_type = String)]
     pub token: SecretText,
-    /// After this moment it is refused.
+    /// It is refused after this time.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: DateTime,
     /// The download's link: the token is in it. A path alone where the server has no `--external-url` and was called by
@@ -114,14 +114,14 @@ pub struct TokenAnswer {
     pub passphrase: Option<SecretText>,
 }
 
-/// A request that waits for people.
+/// A request that waits for approval.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Awaiting {
-    /// Name of the request; claim its token at `POST …/requests/{request}/token` once people have agreed.
+    /// Name of the request; claim its token at `POST …/requests/{request}/token` once people have approved.
     pub request: String,
     /// `awaiting_approval`.
     pub status: String,
-    /// What is waited for.
+    /// What to wait for.
     pub approval: ApprovalNeeded,
 }
 
@@ -166,7 +166,7 @@ pub struct DenyBody {
     pub digest: Option<String>,
 }
 
-/// A withdrawal.
+/// A revocation.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"reason": "laptop stolen"}))]

@@ -1,9 +1,9 @@
 //! Which characters people may write where others read it: the one owner of that rule. Pure.
 //!
 //! A reason is read by an approver at a terminal (`kubectl describe`), in a chat, in a log. A control character moves the
-//! cursor or hides what stood there; a format character turns the order of the letters round, or is not seen at all. The
+//! cursor or hides what was there; a format character turns the order of the letters round, or is not seen at all. The
 //! API server refuses them in what is written ([`NO_HIDDEN`], [`HIDDEN`]); what was there before, or came in while a
-//! policy did not hold, is made visible where it is shown ([`shown`], [`escaped`]).
+//! policy was not in force, is made visible where it is shown ([`shown`], [`escaped`]).
 
 use std::{borrow::Cow, fmt::Write as _};
 

@@ -91,7 +91,7 @@ pub enum MaterialProblem {
     CertificateNotFound,
     /// The Certificate has no such environment.
     UnknownEnvironment,
-    /// The operator may not read the Secret.
+    /// The operator is not allowed to read the Secret.
     ApiForbidden,
     /// There is no such Secret.
     SecretMissing,

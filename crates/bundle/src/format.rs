@@ -1,6 +1,6 @@
 //! The closed list of formats: what each is called and what it holds.
 //!
-//! Does not render. Everyone who decides what may leave the cluster asks here: policy, admission, server and plugin.
+//! Does not render. Everyone who decides what may be released asks here: policy, admission, server and plugin.
 
 use std::fmt;
 use std::str::FromStr;

@@ -2,7 +2,7 @@
 
 /// Makes an enum of words: each variant is one word, its own name unless `= "…"` says how it is written.
 ///
-/// `ALL` lists the variants in the order in which they stand, `name` gives the word and `of_name` the variant. A word
+/// `ALL` lists the variants in the order of the declaration, `name` gives the word and `of_name` the variant. A word
 /// compares with the text that an object holds (`condition.reason == ConditionReason::Minted`).
 #[macro_export]
 macro_rules! words {

@@ -42,7 +42,7 @@ pub const PROBE_DIGEST: &str = "guard-probe";
 /// What every policy says of a guard probe, no matter who sends it.
 pub const PROBE_MESSAGE: &str = "guard probe: always refused, on purpose";
 
-/// How admission begins to say that a request is over, where somebody votes. The HTTP API answers `request_closed`.
+/// How admission begins to say that a request is over, when someone votes. The HTTP API answers `request_closed`.
 pub const REQUEST_CLOSED: &str = "the request is closed";
 
 /// The same of a revocation that stays as it is.

@@ -2,7 +2,7 @@
 //! CRDs, which define what the policies apply to, are checked with them.
 //!
 //! A forged requester or vote looks like a real one. While nothing proves that forgeries are refused, no format with a
-//! key leaves; and whatever was created before that proof stays worthless, because it may have been forged.
+//! key is released; and whatever was created before that proof stays worthless, because it may have been forged.
 //!
 //! Pure: `kube::guard` looks and probes. The leading controller keeps a [`Record`] of what it found; servers compare
 //! the live objects themselves and take from the record only what they cannot see: when the probes were last refused.

@@ -167,7 +167,7 @@ pub struct TokenPlan {
     pub expires_at: Timestamp,
     /// The value of the mint annotation that it answers.
     pub observed_mint: Option<String>,
-    /// The Secret that shall hold it; `None` for delivery Claim.
+    /// The Secret to hold it; `None` for delivery Claim.
     pub secret_name: Option<String>,
     /// Whether the Secret can hold a link.
     pub external_url: bool,
@@ -196,7 +196,7 @@ pub struct Minted {
 }
 
 impl TokenPlan {
-    /// The status that says the token was minted: the old one is dead from this write on.
+    /// The status that says the token was issued: the old one is dead from this write on.
     #[must_use]
     pub fn complete(
         &self,

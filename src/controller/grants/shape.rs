@@ -213,7 +213,7 @@ pub(in crate::controller) fn of_secret(found: &SecretObject, namespace: &str, re
     (token.namespace() == namespace && token.request() == request).then_some((token, owner))
 }
 
-/// The token Secrets that a Role lets read, whoever made it.
+/// The token Secrets that a Role lets read, no matter who created it.
 pub(in crate::controller) fn secrets_read(role: &Role) -> impl Iterator<Item = &str> {
     let named = role.rules.iter().flatten().flat_map(|rule| rule.resource_names.iter().flatten());
     named.map(String::as_str).filter(|name| name.ends_with(names::TOKEN_SECRET_SUFFIX))

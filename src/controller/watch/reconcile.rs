@@ -54,7 +54,9 @@ pub(crate) enum PassError {
     Randomness(#[from] certcourier_bundle::RandomnessError),
     #[error("prepare the token")]
     Prepare(#[from] PrepareError),
-    #[error("a right to read the token Secret of this name, made for a request that is gone, was removed a moment ago")]
+    #[error(
+        "a right to read the token Secret of this name, left over from a deleted request, was removed a moment ago"
+    )]
     Lingering,
     #[error("it changed each time before the decision could be written")]
     Restless,

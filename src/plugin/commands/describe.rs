@@ -169,8 +169,8 @@ fn receipt_facts(page: &mut Page, receipt: &Receipt, now: Timestamp) {
     let (spec, status) = (&receipt.spec, receipt.status.clone().unwrap_or_default());
     let outcome = match status.outcome {
         Some(Outcome::Delivered) => Cell::toned(Tone::Good, Outcome::Delivered.name()),
-        Some(Outcome::Aborted) => Cell::toned(Tone::Bad, "Aborted: the client went away before the end"),
-        Some(Outcome::Unknown) => Cell::toned(Tone::Bad, "Unknown: the server ended before it could say"),
+        Some(Outcome::Aborted) => Cell::toned(Tone::Bad, "Aborted: the client disconnected before the end"),
+        Some(Outcome::Unknown) => Cell::toned(Tone::Bad, "Unknown: the server stopped before it could say"),
         None => Cell::toned(Tone::Waiting, "under way"),
     };
     page.fact("Receipt", receipt.name_any());
@@ -208,11 +208,13 @@ fn next(request: &DownloadRequest, me: &str, flags: &str) -> Vec<String> {
         (Phase::Approved | Phase::TokenIssued, Part::Asked) => vec![format!("download the file: {download}"), revoke],
         (Phase::Pending, _) => vec!["nothing yet: the message above says what it is waiting for".to_owned()],
         (Phase::Approved | Phase::TokenIssued, _) => vec![
-            format!("{} takes the file", request.requester()),
+            format!("{} downloads the file", request.requester()),
             format!("to stop it: kubectl certcourier deny {name} {flags} --reason … (or revoke)"),
         ],
         (Phase::Consumed, Part::Asked) => match ended(request) {
-            None => vec![format!("the delivery is under way: kubectl certcourier wait {name} --for finished {flags}")],
+            None => {
+                vec![format!("the delivery is in progress: kubectl certcourier wait {name} --for finished {flags}")]
+            }
             Some(reason) if *reason == ConditionReason::Delivered => vec!["nothing: the file was delivered".to_owned()],
             Some(_) => vec![again],
         },

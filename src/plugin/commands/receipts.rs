@@ -1,4 +1,4 @@
-//! `receipts`: what was delivered, to whom, under which agreement.
+//! `receipts`: what was delivered, to whom, with which approvals.
 
 use std::str::FromStr;
 

@@ -104,7 +104,7 @@ pub struct Ask {
 }
 
 impl AskArgs {
-    /// Checks the flags against each other, so that a slip is seen before anything is asked for.
+    /// Checks the flags against each other, so that a slip is seen before the plugin asks for anything.
     pub fn check(
         &self,
         certificate: &str,

@@ -59,7 +59,7 @@ pub async fn create(
 
 /// What to do when no one knows whether a request was made.
 pub fn perhaps(ctx: &Ctx) -> String {
-    format!("the request may be there all the same: `kubectl certcourier list requests --mine {}` says", ctx.flags())
+    format!("the request may exist anyway: `kubectl certcourier list requests --mine {}` says", ctx.flags())
 }
 
 /// What is printed of a request that was created.

@@ -1,8 +1,8 @@
 //! Where a file goes: whole or not at all, never over another one unasked; what is private closed to others from its first
 //! byte, what is public as open as the umask says.
 //!
-//! Everything that can fail without the file is tried before it is asked for, because a token works once: the folder, the
-//! name, and room on the disk.
+//! Everything that can fail without the file is tried before the plugin asks for it, because a token works once: the
+//! folder, the name, and room on the disk.
 
 use std::{
     fs::{self, OpenOptions, Permissions},

@@ -33,7 +33,7 @@ use crate::{
     redact::Redacted,
 };
 
-/// How long the right to read a Secret may take to bite, after the controller saw that it does.
+/// How long the right to read a Secret may take to be in force everywhere, after the controller saw it work.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(200);
 /// How often a token may expire while it is being taken.
@@ -129,7 +129,7 @@ pub async fn claim(
         follow(ctx, request, &Wanted::Token(None)).await?;
         match server.post::<TokenAnswer>(&path, &body).await {
             Ok((_, answer)) => return Ok(answered(answer, |path| server.at(path))),
-            // What was agreed to changed in between: wait for new agreement.
+            // What was approved changed in between: wait for new approvals.
             Err(error) if error.code() == Some(ErrorCode::ApprovalRequired.name()) && attempt < ATTEMPTS => {}
             Err(error) => return Err(error.into()),
         }
@@ -156,7 +156,7 @@ pub async fn from_secret(ctx: &Ctx, request: &str) -> Result<Taken, PluginError>
         // It expired between the two looks: the next one sees it.
     }
     Err(PluginError::new(format!("the token of `{request}` expired each time before it could be read"))
-        .next("ask for a longer life with --token-ttl"))
+        .next("ask for a longer lifetime with --token-ttl"))
 }
 
 async fn ask_for_another(ctx: &Ctx, request: &str) -> Result<String, PluginError> {
@@ -213,7 +213,7 @@ fn text(bytes: &SecretBytes) -> Option<Secret> {
 /// A claim needs a bearer token.
 pub fn no_bearer(ctx: &Ctx) -> PluginError {
     let why = if ctx.impersonating {
-        "with --as your bearer token is not that of whom you act as"
+        "with --as, your bearer token is not that of the user you act as"
     } else {
         "your kubeconfig holds no bearer token, only a client certificate"
     };

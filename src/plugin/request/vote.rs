@@ -45,7 +45,7 @@ pub struct VoteCommand<'a> {
 }
 
 impl VoteCommand<'_> {
-    /// The ballot for what is shown or was seen. Nobody is asked for an approval that no one waits for.
+    /// The ballot for what is shown or was seen. No one is asked for an approval that no one waits for.
     const fn ballot<'b>(&self, digest: Option<&'b str>) -> Ballot<'b> {
         Ballot { decision: self.decision, digest, spare: false }
     }
@@ -107,7 +107,7 @@ pub async fn cast(ctx: &Ctx, command: &VoteCommand<'_>, output: &OutputArgs) -> 
     ctx.say(&follows(&voted, command.decision))
 }
 
-/// Nobody votes on what they were not asked about: where nobody can be, the command line says that it was looked at.
+/// No one votes on what they were not asked about: where no one can be, the command line says that it was read.
 fn confirmable(command: &VoteCommand<'_>, can_ask: bool) -> Result<(), PluginError> {
     if can_ask || command.yes || command.digest.is_some() {
         return Ok(());
@@ -128,12 +128,12 @@ fn checked(reason: &str) -> Result<GivenReason, PluginError> {
     })
 }
 
-/// The request once the controller has looked at it.
+/// The request once the controller has picked it up.
 async fn under_review(ctx: &Ctx, command: &VoteCommand<'_>) -> Result<DownloadRequest, PluginError> {
     let found = votes::under_review(FIRST_LOOK, || ctx.one(command.request, "list requests")).await?;
     found.ok_or_else(|| {
         PluginError::new(format!(
-            "the controller has not looked at {} yet: there is nothing to vote on",
+            "the controller has not picked up {} yet: there is nothing to vote on",
             command.request
         ))
         .next("try again; if it stays so, does the operator run, and does it watch this namespace?")
@@ -149,15 +149,15 @@ fn in_words(request: &DownloadRequest, me: &str, refusal: VoteRefusal, flags: &s
     let (name, why) = (request.name_any(), lifecycle::summary(request).unwrap_or_default());
     match refusal {
         VoteRefusal::Closed(phase) => {
-            PluginError::new(format!("{name} is closed ({}: {why}): a vote changes nothing any more", phase.name()))
+            PluginError::new(format!("{name} is closed ({}: {why}): it takes no more votes", phase.name()))
         }
         VoteRefusal::SystemUser => PluginError::new(format!("approvers are people, and you are `{me}`"))
-            .next(format!("withdraw it: kubectl certcourier revoke {name} {flags} --reason …")),
+            .next(format!("revoke it: kubectl certcourier revoke {name} {flags} --reason …")),
         VoteRefusal::OwnRequest => PluginError::new(format!(
-            "you asked for {name} yourself, and nobody votes on their own request"
+            "you asked for {name} yourself, and no one votes on their own request"
         ))
         .next(format!(
-            "somebody else with ClusterRole certcourier-approver votes; to withdraw it: kubectl certcourier \
+            "someone else with ClusterRole certcourier-approver must vote; to revoke it: kubectl certcourier \
                      revoke {name} {flags} --reason …"
         )),
         VoteRefusal::AlreadyApproved => {
@@ -165,15 +165,15 @@ fn in_words(request: &DownloadRequest, me: &str, refusal: VoteRefusal, flags: &s
         }
         VoteRefusal::AlreadyDenied => PluginError::new(format!("you have denied {name} already")),
         VoteRefusal::NothingToApprove => {
-            PluginError::new(format!("there is nothing to agree to yet, {name} is Pending: {why}"))
+            PluginError::new(format!("there is nothing to approve yet, {name} is Pending: {why}"))
         }
         VoteRefusal::NotAwaited(phase) => {
-            PluginError::new(format!("{name} is {} and waits for nobody: {}", phase.name(), review::count(request)))
+            PluginError::new(format!("{name} is {} and waits for no one: {}", phase.name(), review::count(request)))
                 .next(format!("to stop it: kubectl certcourier deny {name} {flags} --reason …"))
         }
         VoteRefusal::OtherReview => {
-            PluginError::new(format!("what is under review of {name} is not what you saw: nothing was written"))
-                .next(format!("look again: kubectl certcourier describe {name} {flags}"))
+            PluginError::new(format!("what you saw of {name} is no longer what is under review: nothing was written"))
+                .next(format!("check again: kubectl certcourier describe {name} {flags}"))
         }
     }
 }
@@ -233,7 +233,7 @@ fn follows(request: &DownloadRequest, decision: Decision) -> String {
     match decision {
         Decision::Deny => "One denial ends a request: no token of it works any more.".to_owned(),
         Decision::Approve if tally.is_enough() => {
-            format!("{given} of {required} approvals are given: {} may take the file.", request.requester())
+            format!("Approved ({given} of {required}): {} can download the file now.", request.requester())
         }
         Decision::Approve => format!("{given} of {required} approvals are given."),
     }

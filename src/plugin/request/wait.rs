@@ -231,8 +231,10 @@ mod tests {
     #[test]
     fn a_token_is_there_once_approved_for_a_claim_and_once_minted_for_a_secret() {
         let token = Wanted::Token(None);
-        let not_yet =
-            [("Approved", "True", "ByPeople", "approved"), ("TokenIssued", "False", "GuardFailed", "no key leaves")];
+        let not_yet = [
+            ("Approved", "True", "ByPeople", "approved"),
+            ("TokenIssued", "False", "GuardFailed", "no key is released"),
+        ];
         assert_eq!(standing(&request("Claim", "Approved", &not_yet), &token), Standing::Reached);
         assert_eq!(
             standing(&request("Secret", "Approved", &not_yet), &token),
@@ -265,8 +267,8 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(said(&awaiting), "0 of 2 approvals given");
-        let stalled = [awaiting[0], awaiting[1], ("Stalled", "True", "MaterialUnusable", "mend the Secret")];
-        assert_eq!(said(&stalled), "mend the Secret");
+        let stalled = [awaiting[0], awaiting[1], ("Stalled", "True", "MaterialUnusable", "fix the Secret")];
+        assert_eq!(said(&stalled), "fix the Secret");
         assert_eq!(said(&[]), "AwaitingApproval");
     }
 }

@@ -138,16 +138,16 @@ pub fn claim_of<'a>(request: &'a DownloadRequest, name: &'a str) -> Asked<'a> {
     }
 }
 
-/// That a token for a file with a key may be made, as far as the audit record is concerned.
+/// That a token for a file with a key may be issued, as far as the audit record is concerned.
 ///
 /// # Errors
-/// [`ErrorCode::AuditFailed`] while the record must be heard and is not.
+/// [`ErrorCode::AuditFailed`] while the record must be emitted and cannot be.
 pub fn must_be_heard(state: &ServerState, format: Format) -> Result<(), ServerError> {
     if !format.holds_key() {
         return Ok(());
     }
     state.audit.lets_keys_leave().map_err(|unheard| {
-        ServerError::new(ErrorCode::AuditFailed, format!("{unheard}; nothing was made: try again later"))
+        ServerError::new(ErrorCode::AuditFailed, format!("{unheard}; no token was issued: try again later"))
             .retry_after(crate::server::http::refusal::SOON)
     })
 }

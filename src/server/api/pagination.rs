@@ -82,14 +82,14 @@ impl Period {
         Ok(Self { since: time("since", since)?, until: time("until", until)? })
     }
 
-    /// Whether a moment lies in it.
+    /// Whether a moment is in it.
     #[must_use]
     pub fn holds(&self, moment: Timestamp) -> bool {
         self.since.is_none_or(|since| moment >= since) && self.until.is_none_or(|until| moment < until)
     }
 }
 
-/// How many items a page shall have.
+/// How many items a page should have.
 ///
 /// # Errors
 /// [`crate::server::http::error::ErrorCode::BadRequest`] for none, and for too many.

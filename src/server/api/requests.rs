@@ -37,7 +37,7 @@ pub struct RequestView {
     /// The file's format.
     #[schema(value_type = FormatName)]
     format: &'static str,
-    /// Why it is asked for.
+    /// Why the file is needed.
     reason: Option<String>,
     /// Who asks.
     requested_by: String,
@@ -147,7 +147,7 @@ impl RequestView {
             failure: status.reason.clone(),
             // Counted here, because what the controller wrote is a moment behind.
             message: lifecycle::summary(request)
-                .unwrap_or_else(|| "the controller has not looked at it yet".to_owned()),
+                .unwrap_or_else(|| "the controller has not picked it up yet".to_owned()),
             approval: ReviewView::of(request, &status),
             token: status.token.as_ref().map(|token| TokenView {
                 generation: token.generation,
@@ -212,7 +212,7 @@ impl PartialSchema for PhaseName {
     }
 }
 
-/// What approvers are asked to agree to.
+/// What approvers are asked to approve.
 pub fn approval_kind(format: Format) -> &'static str {
     if format.holds_key() { "download_key" } else { "download_certificate" }
 }

@@ -44,10 +44,10 @@ pub struct Found {
     pub looked_at: Instant,
 }
 
-/// Redeems a token. An answer with the file in it has used the token up, whether or not it arrives.
+/// Uses a token. An answer with the file in it has used the token up, whether or not it arrives.
 ///
 /// # Errors
-/// [`ServerError`]; unless it says that the token was used, the token is as good as before.
+/// [`ServerError`]; unless it says that the token was used, the token stays valid.
 pub async fn redeem(state: &Arc<ServerState>, token: &Token, redeemer: Redeemer) -> Result<Response, ServerError> {
     let began = Instant::now();
     let answer = match find(state, token, &redeemer).await {
@@ -194,6 +194,6 @@ pub fn no_request() -> ServerError {
 
 fn too_slow() -> ServerError {
     let words = "the facts behind this download became too old while it was prepared; \
-                 nothing was delivered and the token is still good: try again";
+                 nothing was delivered and the token is still valid: try again";
     ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON)
 }

@@ -1,11 +1,11 @@
-//! Who redeems, as far as that can be known.
+//! Who uses a token, as far as that can be known.
 
 use std::sync::Arc;
 
 use crate::redact::Redacted;
 use crate::server::{connection::Connection, http::request_id::RequestId, net::client_address::ClientAddress};
 
-/// Who redeems, as far as that can be known.
+/// Who uses a token, as far as that can be known.
 #[derive(Clone, Debug)]
 pub struct Redeemer {
     /// Address of the client.

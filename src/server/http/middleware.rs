@@ -147,7 +147,7 @@ fn acceptable(request: &Request, max_header_bytes: u32) -> Result<(), ServerErro
     }
     if request.uri().query().is_some_and(names_a_passphrase) {
         let words = "a passphrase in a URL ends up in logs, so it is refused and should be changed; \
-                     give it in the body of the call that makes the token";
+                     give it in the body of the call that issues the token";
         return Err(ServerError::new(ErrorCode::BadRequest, words));
     }
     Ok(())

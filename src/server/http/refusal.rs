@@ -42,9 +42,9 @@ pub fn unavailable(error: ApiError, aftermath: Aftermath) -> ServerError {
         _ => SOON,
     };
     let words = match aftermath {
-        Aftermath::Unsaid => "the API server does not answer as it should: try again",
+        Aftermath::Unsaid => "the API server does not respond as expected: try again",
         Aftermath::TokenGood => {
-            "the API server does not answer as it should; nothing was delivered and the token is still good: try again"
+            "the API server does not respond as expected; nothing was delivered and the token is still valid: try again"
         }
     };
     ServerError::new(ErrorCode::Unavailable, words).retry_after(wait).caused_by(error)
@@ -55,7 +55,7 @@ pub fn of_api_error(error: ApiError) -> ServerError {
     unavailable(error, Aftermath::TokenGood)
 }
 
-/// The bearer token is nobody's, or no longer.
+/// The bearer token is no one's, or no longer.
 #[must_use]
 pub fn unauthorized() -> ServerError {
     let words =
@@ -188,14 +188,13 @@ pub fn of_facts(error: PolicyError, aftermath: Aftermath) -> ServerError {
         PolicyError::Api(error) => unavailable(error, aftermath),
         PolicyError::Unreadable { .. } => {
             let end = match aftermath {
-                Aftermath::Unsaid => "so nothing is allowed; tell whoever keeps the policies",
+                Aftermath::Unsaid => "so nothing is allowed; tell your policy administrator",
                 Aftermath::TokenGood => {
-                    "so nothing is delivered; tell whoever keeps the policies. The token is still good"
+                    "so nothing is delivered; tell your policy administrator. The token is still valid"
                 }
             };
-            let words = format!(
-                "a CertificatePolicy of this namespace cannot be understood by this version of certcourier, {end}"
-            );
+            let words =
+                format!("a CertificatePolicy of this namespace cannot be read by this version of certcourier, {end}");
             ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON).caused_by(in_one_line(&error))
         }
     }

@@ -97,7 +97,7 @@ async fn every_line_of_the_page_does_what_it_says() {
     let blocks = blocks(&page());
     assert!(blocks.len() > 20, "{}", blocks.len());
     for Block { who, script, answer } in blocks {
-        if who == "anybody" {
+        if who == "anyone" {
             variables.remove("T");
         } else {
             variables.insert("T", world.person(&who).await.token.as_str().to_owned());

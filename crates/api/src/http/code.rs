@@ -78,7 +78,7 @@ impl ErrorCode {
 }
 
 impl ErrorCode {
-    /// Whether it says something of somebody's rights or of a token, for the record: not of how they asked, and not of
+    /// Whether it says something of someone's rights or of a token, for the record: not of how they asked, and not of
     /// trouble that passes.
     #[must_use]
     pub const fn is_decision(self) -> bool {

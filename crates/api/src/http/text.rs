@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::redact::Redacted;
 
 /// Fields by their names. By themselves, structs are read from arrays too, and an array of one text is a body that
-/// somebody did not mean.
+/// someone did not mean.
 pub struct Object<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -46,7 +46,7 @@ pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -
 /// A text that may be left out: null and an empty one say nothing.
 ///
 /// # Errors
-/// When it is not a text.
+/// When it is not text.
 pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(filled(Option::deserialize(deserializer)?))
 }

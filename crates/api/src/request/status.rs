@@ -11,7 +11,7 @@ use crate::{
     text::{NO_HIDDEN, NO_HIDDEN_MESSAGE},
 };
 
-/// Where a request stands.
+/// The phase of a request.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(oldSelf.token) || (has(self.token) && self.token.generation >= oldSelf.token.generation)")
@@ -22,10 +22,10 @@ use crate::{
 #[x_kube(validation = Rule::new("!has(oldSelf.receiptRef) || (has(self.receiptRef) && self.receiptRef == oldSelf.receiptRef)")
     .message("status.receiptRef, once written, stays"))]
 pub struct DownloadRequestStatus {
-    /// The metadata.generation that this status speaks of.
+    /// The metadata.generation that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Where the request stands. Open: Pending, AwaitingApproval, Approved, TokenIssued. Closed for good: Consumed, Denied, Expired, Revoked, Failed.
+    /// The phase of the request. Open: Pending, AwaitingApproval, Approved, TokenIssued. Closed for good: Consumed, Denied, Expired, Revoked, Failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
     /// Why a Failed request failed: one CamelCase word, such as `PolicyRefused` or `CertificateNotFound`; the message of condition Finished says what to do.
@@ -55,7 +55,7 @@ pub struct DownloadRequestStatus {
 }
 
 words! {
-    /// Where a request stands.
+    /// The phase of a request.
     #[derive(Default, Serialize, Deserialize, JsonSchema)]
     #[schemars(inline)]
     #[expect(missing_docs, reason = "explained at DownloadRequestStatus.phase, where `kubectl explain` shows it")]
@@ -85,10 +85,10 @@ impl Phase {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Review {
-    /// SHA-256 over this request, the certificates and the policy fields that grant. A vote counts only for the digest it names.
+    /// SHA-256 of this request, the certificates and the policy fields that grant. A vote counts only for the digest it names.
     #[schemars(length(max = 64))]
     pub digest: String,
-    /// Starts at 1 and grows whenever what is under review changes; a vote of an earlier round stays void.
+    /// Starts at 1 and grows whenever what is under review changes; votes of an earlier round do not count.
     #[schemars(range(min = 1, max = 2_147_483_647))]
     pub round: i32,
     /// When this round began (RFC 3339).
@@ -97,13 +97,13 @@ pub struct Review {
     #[serde(default)]
     #[schemars(length(max = 16), inner(length(max = 64)))]
     pub fingerprints: Vec<String>,
-    /// The policies that took part, as `name`, the operator's own as `(operator)`. At most 256 are listed.
+    /// The policies that took part, as `name`, the cluster policy as `(operator)`. At most 256 are listed.
     #[serde(default)]
     #[schemars(length(max = 256), inner(length(max = 253)))]
     pub policies: Vec<String>,
     /// How many approvals are required and given.
     pub approvals: ApprovalCount,
-    /// When the last required approval was given (RFC 3339). Omitted while approvals are missing, and when none is required.
+    /// When the last required approval was given (RFC 3339). Absent while approvals are missing, and when none is required.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_at: Option<DateTime>,
     /// The guard's epoch in which this round was opened. Votes of another epoch do not count.
@@ -115,7 +115,7 @@ pub struct Review {
 /// How many approvals are required and given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 pub struct ApprovalCount {
-    /// How many distinct people must approve. 0: nobody.
+    /// How many distinct people must approve. 0: no one.
     #[schemars(range(min = 0, max = 8))]
     pub required: i32,
     /// How many have approved what is under review now.
@@ -155,7 +155,7 @@ pub struct Approval {
     #[schemars(length(max = 1024))]
     #[x_kube(validation = Rule::new(NO_HIDDEN).message(NO_HIDDEN_MESSAGE))]
     pub reason: String,
-    /// Those of your own groups (`kubectl auth whoami`) through which you may vote: the right is looked at again before a token is made and when it is used, by your name and these groups. May be left out where the right is your own. At most 512 groups of at most 256 characters, 8,192 characters in all.
+    /// Those of your groups (`kubectl auth whoami`) that give you the right to vote: the right is checked again, for your name and these groups, before a token is issued and when it is used. May be left out if the right is bound to your user name. At most 512 groups of at most 256 characters, 8,192 characters in all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512), inner(length(min = 1, max = 256)))]
     pub groups: Option<Vec<String>>,
@@ -165,31 +165,31 @@ pub struct Approval {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Token {
-    /// SHA-256 over the whole token, lower-case hexadecimal. Omitted when no token is alive.
+    /// SHA-256 of the whole token, lower-case hexadecimal. Absent when no token is valid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub hash: Option<String>,
-    /// Counts the tokens minted for this request, from 1.
+    /// Counts the tokens issued for this request, from 1.
     #[schemars(range(min = 1))]
     pub generation: i64,
-    /// The round of review in which this token was minted.
+    /// The round of review in which this token was issued.
     #[schemars(range(min = 1, max = 2_147_483_647))]
     pub round: i32,
-    /// When it was minted (RFC 3339).
+    /// When it was issued (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<DateTime>,
-    /// After this moment it is refused (RFC 3339).
+    /// It is refused after this time (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime>,
     /// The Secret that holds it (delivery Secret). At most 253 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub secret_name: Option<String>,
-    /// The Role and RoleBinding that let the requester read that Secret; the name is a new random one for each token. Omitted where the requester may read Secrets anyway. At most 253 characters.
+    /// The Role and RoleBinding that let the requester read that Secret; the name is a new random one for each token. Absent where the requester may read Secrets anyway. At most 253 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub reader_name: Option<String>,
-    /// The value of annotation certcourier.io/mint that the last mint answered.
+    /// The value of annotation certcourier.io/mint for which the last token was issued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub observed_mint: Option<String>,
@@ -206,7 +206,7 @@ pub struct Token {
 /// A token that no longer works.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 pub struct PreviousToken {
-    /// SHA-256 over the whole token, lower-case hexadecimal.
+    /// SHA-256 of the whole token, lower-case hexadecimal.
     #[schemars(length(max = 64))]
     pub hash: String,
     /// When it stopped working (RFC 3339).

@@ -11,7 +11,7 @@ use crate::pem::{Block, BlockError, Lost, Piece, pieces};
 
 /// How old OpenSSL, and what was made for it, calls a certificate.
 const CERTIFICATES: [&str; 3] = ["CERTIFICATE", "X509 CERTIFICATE", "X.509 CERTIFICATE"];
-/// A certificate, and for what OpenSSL shall trust it.
+/// A certificate, and what OpenSSL is to trust it for.
 const TRUSTED: &str = "TRUSTED CERTIFICATE";
 /// Certificates in an envelope.
 const ENVELOPES: [&str; 3] = ["PKCS7", "PKCS #7 SIGNED DATA", "CMS"];

@@ -140,7 +140,7 @@ pub enum CertificateError {
     /// The block is not base64.
     #[error("is not valid base64: store the file again, unchanged")]
     NotBase64,
-    /// The bytes are no certificate.
+    /// The bytes are not a certificate.
     #[error("is not an X.509 certificate: look at it with `openssl x509 -text`, and store it again")]
     NotX509,
     /// Something follows the certificate inside its block.
@@ -178,7 +178,7 @@ pub enum PrivateKeyError {
     /// The block is not base64.
     #[error("the private key (tls.key) is not valid base64: store the file again, unchanged")]
     NotBase64,
-    /// The bytes are no key of the kind that the label says.
+    /// The bytes are not a key of the kind that the label says.
     #[error("the private key (tls.key) cannot be read: look at it with `openssl pkey -check`, and store it again")]
     Malformed,
     /// A kind of file that is not read here.

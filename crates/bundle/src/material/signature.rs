@@ -17,7 +17,7 @@ pub(super) enum Verdict {
     Unknown,
 }
 
-/// Whether the issuer's key made the signature on the certificate. Names are not looked at.
+/// Whether the issuer's key made the signature on the certificate. Names are not compared.
 pub(super) fn verify(certificate: &Certificate, issuer: &PublicKey) -> Verdict {
     let signature = certificate.signature_algorithm;
     if signature.needs_another_kind_of_key(issuer.algorithm) {

@@ -80,11 +80,11 @@ fn request_is_open(closed: &str) -> Validation {
     saying(
         rule(
             format!("variables.operator || !(variables.oldStatus.?phase.orValue('') in {closed})"),
-            &format!("{REQUEST_CLOSED}: a vote changes nothing any more"),
+            &format!("{REQUEST_CLOSED}: it takes no more votes"),
         ),
         format!(
             "'{REQUEST_CLOSED} (' + string(variables.oldStatus.?phase.orValue('')) +
-         '): a vote changes nothing any more'"
+         '): it takes no more votes'"
         ),
     )
 }

@@ -16,7 +16,7 @@ pub struct Intact<'a> {
     pub began: Timestamp,
     /// When it ended.
     pub ended: Timestamp,
-    /// How long a policy may take to bite.
+    /// How long a policy may take to be in force.
     pub settle: Duration,
 }
 
@@ -36,7 +36,7 @@ pub fn keep(
         Some((since, stored.is_vouched(protected_since)))
     });
     let since = match (stored, seen) {
-        // A record that somebody changed under this leader's hands never makes the epoch older.
+        // A record that someone changed under this leader's hands never makes the epoch older.
         (Some((since, _)), Some(seen)) => seen.intact_since(look.epoch).map(|own| own.max(since)),
         (Some((since, vouched)), None) => vouched.then_some(since),
         (None, _) => None,

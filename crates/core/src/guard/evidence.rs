@@ -23,7 +23,7 @@ impl Evidence {
     /// anyone who removed the policy for a moment could predict the epoch that begins with its return.
     ///
     /// Compares versions of different kinds, which count the same writes as long as both lie in one etcd; where they
-    /// are no numbers nothing is vouched for.
+    /// are not numbers nothing is vouched for.
     #[must_use]
     pub fn is_vouched(&self, protected_since: Option<u64>) -> bool {
         let written: Option<u64> = self.resource_version.parse().ok();

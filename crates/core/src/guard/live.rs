@@ -102,7 +102,7 @@ impl Live {
     }
 
     /// The version of the newest write to what keeps others from writing the guard's record. `None`: it is not there, or
-    /// its versions are no numbers.
+    /// its versions are not numbers.
     #[must_use]
     pub fn record_protected_since(&self) -> Option<u64> {
         let version = |kind: Kind| self.ours.get(&(kind, name::GUARD_STATE.to_owned()))?.resource_version.parse().ok();

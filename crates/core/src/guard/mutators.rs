@@ -1,8 +1,8 @@
-//! What else can change a request, a vote or a receipt on its way into the cluster: mutating policies and webhooks that
-//! are not certcourier's.
+//! What else can change a request, a vote or a receipt during admission: mutating policies and webhooks that are not
+//! certcourier's.
 //!
-//! A vote that is turned round on its way looks like the voter's own. Nothing in the object tells, so what can be seen
-//! from outside counts: that such a thing is there, whom it belongs to, and that it came, went or changed.
+//! A vote that is turned round during admission looks like the voter's own. Nothing in the object shows it, so what can
+//! be seen from outside counts: that such a thing is there, whom it belongs to, and that it came, went or changed.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -87,7 +87,7 @@ fn policy(policy: &LiveObject, others: &[LiveObject]) -> Option<Mutator> {
 
 /// Of a configuration only those of its webhooks count that meet our kinds, and of these what decides on what meets them
 /// and who answers. Certificates of webhooks are renewed all the time (and each time the generation grows), and tools add
-/// rules for kinds of their own: neither may close everybody's requests.
+/// rules for kinds of their own: neither may close everyone's requests.
 pub(super) fn webhooks(configuration: &LiveObject) -> Option<Mutator> {
     let mut reached = Vec::new();
     let mut deciding = Vec::new();

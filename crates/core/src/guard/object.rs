@@ -27,7 +27,7 @@ words! {
 }
 
 impl Kind {
-    /// As it stands in a path.
+    /// As it is in a path.
     #[must_use]
     pub const fn plural(self) -> &'static str {
         match self {

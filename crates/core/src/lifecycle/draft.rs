@@ -1,4 +1,4 @@
-//! A status in the making: what was, what shall be, and what else is to be done.
+//! A status in the making: what was, what will be, and what else to do.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -58,7 +58,7 @@ pub fn set_condition(
 pub(super) fn clear_stall(status: &mut DownloadRequestStatus, generation: Option<i64>, now: Timestamp) {
     if status.condition_true(Stalled).is_some() {
         let value = False(ConditionReason::NotStalled);
-        set_condition(&mut status.conditions, Stalled, value, "nothing stands in the way any more", generation, now);
+        set_condition(&mut status.conditions, Stalled, value, "nothing blocks it any more", generation, now);
     }
 }
 

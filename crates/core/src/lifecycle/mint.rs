@@ -45,7 +45,7 @@ pub(super) fn expire_token(draft: &mut Draft<'_>) {
         Delivery::Secret => format!("kubectl annotate dlr {name} --overwrite {}=$(date +%s)", names::MINT),
         Delivery::Claim => format!("claim it again: POST …/requests/{name}/token"),
     };
-    let message = format!("token expired; until {until} you get another by: {how}");
+    let message = format!("token expired; until {until} you can get another with: {how}");
     draft.condition(TokenIssued, False(ConditionReason::TokenExpired), message.as_str());
     draft.note(EventReason::TokenExpired, message, false);
 }
@@ -119,7 +119,9 @@ pub(super) fn plan_mint(draft: &mut Draft<'_>, grant: &Grant) -> Option<TokenPla
         && draft.request().spec.format.holds_key()
     {
         if draft.phase() != Phase::TokenIssued {
-            let message = format!("no key leaves while the admission policies are not proven to stand: {why}; retried");
+            let message = format!(
+                "no key is released while the admission policies are not proven to be in force: {why}; retrying"
+            );
             draft.condition(TokenIssued, False(ConditionReason::GuardFailed), message);
         }
         return None;
@@ -137,7 +139,7 @@ pub(super) fn plan_mint(draft: &mut Draft<'_>, grant: &Grant) -> Option<TokenPla
     })
 }
 
-/// What the conditions say once a token was minted.
+/// What the conditions say once a token was issued.
 pub(super) fn minted(status: &mut DownloadRequestStatus, request: &DownloadRequest, mint: &TokenPlan) {
     status.phase = Some(Phase::TokenIssued);
     let until = mint.expires_at;

@@ -37,7 +37,7 @@ pub(super) fn open_review(draft: &mut Draft<'_>, grant: &Grant, round: i32) {
     draft.status.approvals.get_or_insert_default();
     if grant.approvals == 0 {
         draft.status.phase = Some(Phase::Approved);
-        draft.condition(Approved, True(ConditionReason::NotRequired), "no policy asks for an approval");
+        draft.condition(Approved, True(ConditionReason::NotRequired), "no policy requires an approval");
     } else {
         draft.status.phase = Some(Phase::AwaitingApproval);
         let message = Tally { required: grant.approvals, ..Tally::default() }.in_words(draft.request());
@@ -112,8 +112,8 @@ fn recount(draft: &mut Draft<'_>, before: &Review, tally: &Tally<'_>) {
     }
 }
 
-/// It was approved, and the votes for that are not there any more: somebody who voted may no longer approve, or it was
-/// approved on paper. People have their time to vote anew.
+/// It was approved, and the votes for that are not there any more: someone who voted may no longer approve, or it was
+/// approved on paper. People get the full time to vote again.
 fn miss_approvals(draft: &mut Draft<'_>, message: &str) {
     draft.end_token(TokenEnd::ApprovalMissing);
     draft.status.phase = Some(Phase::AwaitingApproval);

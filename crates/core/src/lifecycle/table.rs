@@ -60,11 +60,11 @@ fn consume(draft: &mut Draft<'_>, receipt: &str, outcome: Option<Outcome>, bytes
     draft.condition(TokenIssued, False(ConditionReason::Closed), "the token was used");
     let bytes = bytes_sent.map(|bytes| format!(" ({bytes} bytes sent)")).unwrap_or_default();
     let finished = match outcome {
-        None => (False(ConditionReason::Open), format!("the delivery is under way; receipt {receipt}")),
+        None => (False(ConditionReason::Open), format!("the delivery is in progress; receipt {receipt}")),
         Some(Outcome::Delivered) => (True(ConditionReason::Delivered), format!("delivered{bytes}; receipt {receipt}")),
         Some(Outcome::Aborted) => (
             True(ConditionReason::Aborted),
-            format!("the client went away before the end{bytes}; receipt {receipt}. Create another request"),
+            format!("the client disconnected before the end{bytes}; receipt {receipt}. Create another request"),
         ),
         Some(Outcome::Unknown) => (
             True(ConditionReason::Unknown),
@@ -95,7 +95,7 @@ fn ended_by_people(draft: &mut Draft<'_>) -> bool {
     false
 }
 
-/// A request for a key that was created before the guard stood may be forged.
+/// A request for a key that was created before the admission policies were proven to be in force may be forged.
 fn ended_by_epoch(draft: &mut Draft<'_>) -> bool {
     if let Guard::Intact { since, .. } = &draft.seen.guard
         && draft.request().spec.format.holds_key()

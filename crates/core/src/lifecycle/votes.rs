@@ -195,7 +195,7 @@ pub fn awaiting_approval(request: &DownloadRequest) -> Option<String> {
 }
 
 /// The voter's groups, as far as a vote has room for them. They are recorded, because the right to vote may come through
-/// one of them, and it is looked at again before a token is made and when it is used.
+/// one of them, and it is checked again before a token is issued and when it is used.
 pub(super) fn groups_to_record(groups: &[String]) -> Vec<String> {
     let mut room = names::MAX_VOTE_GROUPS;
     let mut recorded: Vec<String> = Vec::new();

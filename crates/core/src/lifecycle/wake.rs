@@ -19,7 +19,7 @@ pub(super) fn pending_until(draft: &Draft<'_>, grant: Option<&Grant>) -> Timesta
     grant.map_or(Timestamp::MAX, |grant| after(since, grant.effective.pending_ttl.value.get()))
 }
 
-/// No watch tells when somebody gains or loses a right, so whoever has voted is asked about again.
+/// No watch tells when a person gains or loses a right, so every voter's right is checked again.
 pub(super) fn ask_approvers_again(draft: &mut Draft<'_>) {
     let counts = |review: &Review| review.approvals.given > 0 || !review.approvals.lapsed.is_empty();
     if draft.status.review.as_ref().is_some_and(counts) {

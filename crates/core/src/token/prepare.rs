@@ -38,7 +38,7 @@ pub fn generates_passphrase(request: &DownloadRequest) -> bool {
 /// Prepares the token of this generation. `given` is the passphrase that came with a claim.
 ///
 /// # Errors
-/// [`PrepareError`]; nothing is minted without randomness.
+/// [`PrepareError`]; nothing is issued without randomness.
 pub fn prepare(
     request: &DownloadRequest,
     generation: i64,

@@ -119,7 +119,7 @@ fn of_material(name: String, material: &Material) -> EnvironmentStatus {
     }
 }
 
-/// What somebody should mend though some files can be made all the same.
+/// What should be fixed although some files can be made anyway.
 fn flaw(environment: &str, material: &Material) -> Option<(MaterialReason, String)> {
     if *material.key_match() == KeyMatch::Mismatch {
         let subject = &material.leaf().subject;

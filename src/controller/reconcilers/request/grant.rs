@@ -42,11 +42,11 @@ pub(crate) enum Granted {
     MayRead(String),
     /// They are there, and the API server does not say so in time.
     NotYet(String),
-    /// One of them was stored otherwise than it was sent, so that it may let others read the Secret. That one is gone again.
+    /// One of them was not stored as it was sent, so that it may let others read the Secret. That one is gone again.
     Altered(Altered),
 }
 
-/// A Role or RoleBinding that was stored otherwise than it was sent.
+/// A Role or RoleBinding that was not stored as it was sent.
 pub(crate) struct Altered {
     pub(crate) kind: String,
     pub(crate) name: String,
@@ -94,7 +94,7 @@ pub(crate) async fn let_read(
 
 /// Creates an object. One of this random name that is there already was made by this very call, which something on the
 /// way sent twice; whatever differs from it is not ours, and the next look chooses another name. A mutating policy or
-/// webhook may have changed what was stored: nobody must read by that, so it is removed at once.
+/// webhook may have changed what was stored: no one must read by that, so it is removed at once.
 async fn make<K>(clients: &Clients, object: &K) -> Result<Option<Altered>, PassError>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,

@@ -111,9 +111,9 @@ pub(crate) async fn mint(
 
 fn changed_on_its_way(altered: &Altered) -> String {
     format!(
-        "{} `{}`, by which the requester gets the token, was stored otherwise than certcourier sent it, and was removed: a \
-         mutating admission policy or webhook changes it on its way; tell a cluster administrator (`certcourier doctor` \
-         lists what can)",
+        "{} `{}`, which lets the requester read the token, was not stored as certcourier sent it, and was removed: a \
+         mutating admission policy or webhook changes it during admission; tell a cluster administrator (`certcourier \
+         doctor` lists what can)",
         altered.kind, altered.name
     )
 }
@@ -131,9 +131,9 @@ fn minted(prepared: Prepared, reader_name: Option<String>) -> Mint {
 enum Placed {
     /// It is there, with this in it.
     Made(Prepared),
-    /// The name is somebody else's.
+    /// The name is someone else's.
     Foreign,
-    /// Something on its way changed what is in it, such as where the link leads; it is gone again.
+    /// Something changed what is in it during admission, such as where the link leads; it is gone again.
     Altered,
 }
 
@@ -147,7 +147,7 @@ async fn place(
     let (reads, writes) = (context.clients.reads(), context.clients.writes());
     let external = context.external.now(&context.clients).await?;
     for _ in 0..ATTEMPTS {
-        // Mostly nothing is in the way, so that is looked at only when something is.
+        // Mostly nothing is in the way, so that is checked only when something is.
         let prepared = token::prepare(request, planned.generation, None, &mut OperatingSystem)?;
         let secret = NewSecret {
             name: name.to_owned(),
@@ -187,7 +187,7 @@ fn values(
         let url = format!("{base}/api/v1/downloads/{}", prepared.token.expose());
         let file = certcourier_bundle::file_name(request.spec.format, &request.spec.certificate_ref.name);
         let ca = if external.ca.is_some() { " --cacert ca.crt" } else { "" };
-        // A key is nobody else's on the machine, and curl makes files that everybody there may read.
+        // A key is no one else's on the machine, and curl makes files that everyone there may read.
         let umask = if request.spec.format.holds_key() { "umask 077; " } else { "" };
         values.push(("curl", hidden(format!("{umask}curl -fsS{ca} '{url}' -o '{file}'"))));
         values.push(("url", hidden(url)));

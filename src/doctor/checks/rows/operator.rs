@@ -36,7 +36,7 @@ pub(super) const ROWS: [Row; 4] = [
         severity: Severity::High,
         limited: Severity::High,
         ways: &[&[part(READ_SECRETS, HERE, Target::Local(&[SERVING]))]],
-        why: "the key of the server's certificate lies there: with it they answer in the server's place and collect \
+        why: "the key of the server's certificate is there: with it they answer in the server's place and collect \
               people's tokens. So do tokens of ServiceAccounts that are kept in Secrets",
         remedy: "remove the right: only the operator needs it; cluster-wide rights on Secrets count here too",
         keepers_need_it: false,

@@ -1,4 +1,4 @@
-//! What there is to adopt. Of Secrets the metadata alone is asked for: no key comes here.
+//! What there is to adopt. Of Secrets it reads the metadata alone: no key comes here.
 
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{

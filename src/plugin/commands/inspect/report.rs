@@ -1,4 +1,4 @@
-//! What is seen of one environment, and what to mind. Pure.
+//! What is seen of one environment, and the warnings about it. Pure.
 
 use certcourier_bundle::{KeyMatch, LeafFacts, Material};
 use jiff::Timestamp;
@@ -57,7 +57,7 @@ pub struct Seen {
     pub chain_length: Option<i32>,
     /// Leaf and intermediates; known from the Secret alone.
     pub chain: Vec<Link>,
-    /// What to mind.
+    /// Warnings.
     pub warnings: Vec<String>,
 }
 

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// Which of the requesters' verbs somebody holds.
+/// Which of the requesters' verbs someone holds.
 #[derive(Clone, Copy, Debug)]
 pub struct Verbs {
     /// For public formats.
@@ -20,7 +20,7 @@ pub struct Verbs {
     pub exportkey: bool,
 }
 
-/// What is known when somebody asks what they would get.
+/// What is known when someone asks what they would get.
 pub struct Known<'a> {
     /// The Certificate.
     pub certificate: &'a Certificate,
@@ -30,7 +30,7 @@ pub struct Known<'a> {
     pub who: &'a str,
     /// Which verbs they hold on it.
     pub verbs: Verbs,
-    /// The policies; `None` where they may not be listed.
+    /// The policies; `None` where they cannot be listed.
     pub policies: Option<&'a [NamedPolicy]>,
     /// As of when.
     pub now: Timestamp,

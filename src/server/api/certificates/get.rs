@@ -17,10 +17,10 @@ use crate::server::{
 };
 use crate::{api::Certificate, cluster::error::During as _};
 
-/// What to ask for where Certificates may not be read.
+/// What to ask for where Certificates cannot be read.
 pub const HINT: &str = "ask for a role that may read certificates.certcourier.io there, such as certcourier-viewer";
 
-/// Look at a Certificate.
+/// Get a Certificate.
 #[utoipa::path(
     get,
     path = "/api/v1/projects/{project}/certificates/{certificate}",

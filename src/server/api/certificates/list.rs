@@ -24,7 +24,7 @@ use crate::server::{
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct CertificateQuery {
-    /// Items of a page, 1 to 500. Omitted: 100.
+    /// Items of a page, 1 to 500. Default: 100.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
     /// `continue` of the page before.

@@ -191,7 +191,7 @@ async fn judge(
     match lifecycle::claim(&seen, state.clients.clock().second()) {
         Ok(_) => {}
         Err(ClaimRefusal::ApprovalRequired(_)) => match guard {
-            // Nobody should be asked to agree to what would be void.
+            // No one should be asked to approve what would be void.
             Guard::Broken { reason } if asked.format.holds_key() => {
                 return Err(refusal::of_claim(&ClaimRefusal::GuardFailed(reason)));
             }

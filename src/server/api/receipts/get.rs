@@ -17,7 +17,7 @@ use crate::server::{
 };
 use crate::{api::DownloadReceipt, cluster::error::During as _};
 
-/// Look at a receipt.
+/// Get a receipt.
 #[utoipa::path(
     get,
     path = "/api/v1/projects/{project}/receipts/{id}",

@@ -23,8 +23,8 @@ const EXAMPLE: &str = r#"{"digest":"…","reason":"INC-4211"}"#;
 
 /// Approve a request.
 ///
-/// The vote counts once, for what was under review when you looked: `digest` says what that was. Nobody approves their own
-/// request, and programs do not vote.
+/// The vote counts once, for what was under review when you read it: `digest` says what that was. No one approves their
+/// own request, and programs do not vote.
 #[utoipa::path(
     post,
     path = "/api/v1/projects/{project}/requests/{request}/approve",
@@ -57,11 +57,11 @@ pub async fn approve_request(
     vote(&state, &caller, &place, &ballot, &reason).await
 }
 
-/// Nobody approves what they have not looked at.
+/// No one approves what they have not read.
 fn no_digest(place: &Place) -> ServerError {
     let words = format!(
         "say what you approve: field `digest` is approval.digest in the answer of GET /api/v1/projects/{}/requests/{} \
-         (status.review.digest of the DownloadRequest). Look at that first; the approval counts for it and nothing else",
+         (status.review.digest of the DownloadRequest). Read that first; the approval counts for it and nothing else",
         place.project, place.name
     );
     bad_request(words)

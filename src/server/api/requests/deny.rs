@@ -21,7 +21,7 @@ use crate::{
 
 /// Deny a request.
 ///
-/// One denial ends a request, also after others have approved it and while its token lives.
+/// One denial ends a request, also after others have approved it and while its token is valid.
 #[utoipa::path(
     post,
     path = "/api/v1/projects/{project}/requests/{request}/deny",

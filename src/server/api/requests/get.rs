@@ -17,10 +17,10 @@ use crate::server::{
 };
 use crate::{api::DownloadRequest, cluster::error::During as _};
 
-/// What to ask for where requests may not be read.
+/// What to ask for where requests cannot be read.
 pub const HINT: &str = "ask for a role that may read downloadrequests.certcourier.io there, such as certcourier-viewer";
 
-/// Look at a request.
+/// Get a request.
 #[utoipa::path(
     get,
     path = "/api/v1/projects/{project}/requests/{request}",

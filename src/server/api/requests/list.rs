@@ -27,14 +27,14 @@ use crate::server::{
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct RequestQuery {
-    /// Items of a page, 1 to 500. Omitted: 100.
+    /// Items of a page, 1 to 500. Default: 100.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
     /// `continue` of the page before.
     r#continue: Option<String>,
     /// Name of the Certificate.
     certificate: Option<String>,
-    /// Where the requests stand, such as `AwaitingApproval`.
+    /// The phases of the requests, such as `AwaitingApproval`.
     #[param(value_type = Option<PhaseName>, inline)]
     phase: Option<String>,
     /// User name of the requester.

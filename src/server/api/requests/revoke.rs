@@ -37,7 +37,7 @@ use crate::{
 
 const HINT: &str = "ask for a role that may patch downloadrequests.certcourier.io there, such as certcourier-approver";
 
-/// Withdraw a request.
+/// Revoke a request.
 ///
 /// Its token stops working with this call; the request's phase follows. It cannot be undone.
 #[utoipa::path(
@@ -87,7 +87,7 @@ async fn withdraw(
     let request = patched.during("revoke", what).map_err(|error| refusal::passed_through(error, HINT))?;
     let phase = request.status.as_ref().and_then(|status| status.phase).unwrap_or_default();
     if !phase.is_open() && phase != Phase::Revoked {
-        let words = format!("the request is closed ({}): there is nothing left to withdraw", phase.name());
+        let words = format!("the request is closed ({}): there is nothing left to revoke", phase.name());
         return Err(ServerError::new(ErrorCode::RequestClosed, words));
     }
     lifecycle::withdrawn(&request, reason).map_err(|altered| refusal::of_altered(&altered, place))?;

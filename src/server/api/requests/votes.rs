@@ -105,7 +105,7 @@ fn refused(refusal: VoteRefusal) -> ServerError {
         VoteRefusal::NothingToApprove => (ErrorCode::BadRequest, "there is nothing to approve yet: try again later"),
         VoteRefusal::NotAwaited(_) => (ErrorCode::BadRequest, "this request does not wait for an approval"),
         VoteRefusal::OtherReview => {
-            (ErrorCode::BadRequest, "`digest` is not for what is under review now: look at the request again")
+            (ErrorCode::BadRequest, "`digest` is not for what is under review now: read the request again")
         }
     };
     ServerError::new(code, words)
@@ -118,7 +118,7 @@ async fn request_under_review(caller: &Caller, place: &Place) -> Result<Download
 }
 
 fn closed(phase: Phase) -> ServerError {
-    let words = format!("the request is closed ({}): a vote changes nothing any more", phase.name());
+    let words = format!("the request is closed ({}): it takes no more votes", phase.name());
     ServerError::new(ErrorCode::RequestClosed, words)
 }
 

@@ -25,7 +25,7 @@ pub fn of_lifecycle(refusal: &Refusal) -> ServerError {
     if code == ErrorCode::GuardFailed { words.retry_after(SOON) } else { words }
 }
 
-/// The token was used: when, and how that ended. Whoever holds the token and did not use it learns that somebody did.
+/// The token was used: when, and how that ended. A holder who did not use it learns that someone else did.
 pub fn used(receipt: &DownloadReceipt) -> ServerError {
     let name = receipt.key().name;
     let when = receipt.spec.consumed_at.0;

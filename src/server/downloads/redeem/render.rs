@@ -17,7 +17,7 @@ use crate::{
     token::{self, Token},
 };
 
-/// Makes the file. Whatever fails here leaves the token as good as before.
+/// Makes the file. Whatever fails here, the token stays valid.
 ///
 /// # Errors
 /// [`ServerError`] that names the environment and the cause.

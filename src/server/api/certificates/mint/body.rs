@@ -15,7 +15,7 @@ use crate::server::{
 /// A body that can be copied.
 pub const EXAMPLE: &str = r#"{"format":"fullchain"}, with environment, passphrase, reason, token_ttl, deadline, pkcs12, pem where you need them"#;
 
-/// No policy allows a token a longer life.
+/// No policy allows a token a longer lifetime.
 const LONGEST_TTL: Duration = Duration::from_seconds(24 * 3600);
 
 /// What is asked for, understood.
@@ -29,7 +29,7 @@ pub struct Asked {
     pub passphrase: Option<Passphrase>,
     /// Why.
     pub reason: Option<String>,
-    /// How long the token shall live.
+    /// How long the token is valid.
     pub token_ttl: Option<Duration>,
     /// When all ends.
     pub deadline: Option<Timestamp>,
@@ -54,7 +54,7 @@ pub fn understand(body: MintBody) -> Result<Asked, ServerError> {
     }
     let deadline = body.deadline.map(|text| {
         let wrong =
-            |_| bad_request("deadline is no time, or not before the year 9999: write it like 2026-11-22T18:00:00Z");
+            |_| bad_request("deadline is not a time, or not before the year 9999: write it like 2026-11-22T18:00:00Z");
         text.parse::<Timestamp>().map_err(wrong)
     });
     Ok(Asked {

@@ -52,7 +52,7 @@ pub enum Kind {
     Minted,
     /// The file was delivered, or its delivery broke off.
     Downloaded,
-    /// Policy, or a person, said no.
+    /// A policy refused it, or a person denied it.
     Refused,
     /// A token or a request expired.
     Expired,
@@ -195,7 +195,7 @@ fn of_request(request: &DownloadRequest, has_receipt: bool, all: &mut Vec<Entry>
             all.push(entry(kind, message).at(&ended.ended));
         }
         if let Some((time, until)) = token.issued_at.as_ref().zip(token.expires_at.as_ref()) {
-            let message = format!("token {}, good until {}", token.generation, until.0);
+            let message = format!("token {}, valid until {}", token.generation, until.0);
             all.push(entry(Kind::Minted, &message).at(time).by(requester));
         }
     }

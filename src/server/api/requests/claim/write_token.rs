@@ -200,7 +200,7 @@ fn overtaken() -> ServerError {
 
 /// No one was faster: it was written to for other reasons, a vote for example.
 fn kept_changing() -> ServerError {
-    let words = "the request kept changing while its token was made, so none was: claim it again";
+    let words = "the request kept changing, so no token was issued: claim it again";
     ServerError::new(ErrorCode::ClaimConflict, words).retry_after(SOON)
 }
 
@@ -209,11 +209,11 @@ fn gone() -> ServerError {
 }
 
 fn unknown() -> ServerError {
-    let words = "whether the token was made is not known, because the API server does not answer: claim it again";
+    let words = "whether the token was issued is not known, because the API server does not answer: claim it again";
     ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON)
 }
 
 fn too_slow() -> ServerError {
-    let words = "the facts behind this token became too old while it was made; nothing was made: try again";
+    let words = "the facts behind this token became too old while it was prepared; no token was issued: try again";
     ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON)
 }
