@@ -28,7 +28,7 @@ pub use look::{Look, Verdict};
 pub use mutators::{Mutator, Passers};
 pub use probe_outcome::Outcome;
 pub use reason::Reason;
-pub use record::{Intact, MUTATORS, Record, State, keep};
+pub use record::{Intact, MUTATORS, Record, State, Watched, keep};
 
 #[cfg(test)]
 mod outside_tests;

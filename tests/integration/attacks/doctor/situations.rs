@@ -210,6 +210,19 @@ fn system() -> Vec<Situation> {
                 "create gateway.networking.k8s.io:httproutes",
             ],
         ),
+        subjects(
+            System,
+            "stops",
+            &["medium StopsController"],
+            &[
+                "update coordination.k8s.io:leases",
+                "patch,delete coordination.k8s.io:leases",
+                "delete pods",
+                "create pods/eviction",
+                "delete apps:deployments",
+                "patch apps:deployments/scale",
+            ],
+        ),
         subjects(System, "ends-system", &["medium DeletesNamespaces"], &["delete namespaces SYSTEM"]),
         subjects(
             System,
