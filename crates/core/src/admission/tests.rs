@@ -151,7 +151,7 @@ fn a_changed_policy_has_a_new_digest() {
     assert_eq!(
         digests,
         [
-            "1 downloadrequests.certcourier.io b22419d5db91bb3434450c7740514975",
+            "1 downloadrequests.certcourier.io 894b0b269dd34f4f68c10ee7b888ccec",
             "1 downloadrequests-status.certcourier.io f011b30158478dc5a5c97807aa1807e9",
             "1 downloadreceipts.certcourier.io 6a6fa6e3469f7d2eab37b2c814cbea1a",
             "1 tokens.certcourier.io 31a6f84f4fedc23d18ae5cae59b80406",

@@ -229,7 +229,7 @@ fn system() -> Vec<Situation> {
             "silent-system",
             &[],
             &[
-                "create,get,update,patch,delete coordination.k8s.io:leases",
+                "create,get,list,watch coordination.k8s.io:leases",
                 "patch configmaps certcourier-guard kube-root-ca.crt",
                 "delete configmaps",
                 "create,update secrets",
@@ -301,7 +301,7 @@ fn cluster() -> Vec<Situation> {
              update certificates.k8s.io:certificatesigningrequests/status",
             ],
         ),
-        subjects(Cluster, "acts-as-people", &["high Impersonates"], &["impersonate users", "impersonate groups"]),
+        subjects(Cluster, "acts-as-people", &["high Impersonates"], &["impersonate users", "impersonate groups", "impersonate:arbitrary-node authentication.k8s.io:nodes"]),
         subjects(
             Cluster,
             "acts-as-programs",
