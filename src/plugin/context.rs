@@ -100,9 +100,7 @@ impl Ctx {
         let mut found = Vec::new();
         loop {
             let page = api.list(&params).await.during("list", || format!("{} of {place}", K::plural(&())))?;
-            found.extend(page.items.into_iter().filter_map(|item| {
-                readable(item).map_err(|words| warn(&words)).ok()
-            }));
+            found.extend(page.items.into_iter().filter_map(|item| readable(item).map_err(|words| warn(&words)).ok()));
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
                 None => return Ok(found),

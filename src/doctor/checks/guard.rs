@@ -96,12 +96,14 @@ pub(super) fn mutators(facts: &Facts) -> Vec<Finding> {
             namespaces: Vec::new(),
             names: Vec::new(),
             what: format!("the guard names it as able to change certcourier's objects on their way: {named}"),
-            why: "who changes votes can turn a Deny into an Approve, and nothing in the stored vote shows it; who meets \
+            why:
+                "who changes votes can turn a Deny into an Approve, and nothing in the stored vote shows it; who meets \
                   Secrets reads tokens; the guard sees that it is there, not what it does"
-                .to_owned(),
-            remedy: "exclude group certcourier.io from it, or delete it and find out who made it (the API server's audit \
+                    .to_owned(),
+            remedy:
+                "exclude group certcourier.io from it, or delete it and find out who made it (the API server's audit \
                      log); --guard-mutators=refuse stops keys while there is one"
-                .to_owned(),
+                    .to_owned(),
             via: Vec::new(),
         })
         .collect()

@@ -42,13 +42,7 @@ const fn ours(resource: &'static str, subresource: &'static str, operations: &'s
 }
 
 const fn review(resource: &'static str) -> Write {
-    Write {
-        group: "authorization.k8s.io",
-        resource,
-        subresource: "",
-        operations: &["CREATE"],
-        met_by: MetBy::Asked,
-    }
+    Write { group: "authorization.k8s.io", resource, subresource: "", operations: &["CREATE"], met_by: MetBy::Asked }
 }
 
 /// What is written of certcourier's kinds, and what it writes or asks elsewhere. Who changes the Role or RoleBinding of a

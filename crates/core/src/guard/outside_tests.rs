@@ -299,13 +299,17 @@ fn a_policy_with_parameters_and_mutators_beyond_the_twentieth_are_said() {
     let [binding, mut turn] = policy(&rules, &Value::Null);
     turn.spec["paramKind"] = json!({"apiVersion": "v1", "kind": "ConfigMap"});
     let said = named(&with([binding, turn])).remove(0);
-    assert!(said.ends_with("downloadreceipts/status; it takes parameters, and their changes begin no epoch)"), "{said}");
-    let hooks = |count: usize| {
-        with((0..count).map(|number| LiveObject { name: format!("h{number:02}"), ..webhook(&rules) }))
+    assert!(
+        said.ends_with("downloadreceipts/status; it takes parameters, and their changes begin no epoch)"),
+        "{said}"
+    );
+    let hooks =
+        |count: usize| with((0..count).map(|number| LiveObject { name: format!("h{number:02}"), ..webhook(&rules) }));
+    let record = |count: usize| {
+        Record::broken(&Reason::NotLooked, "e".into(), "2026-11-22T12:00:00Z".parse().unwrap())
+            .naming(hooks(count).mutators())
+            .mutators
     };
-    let record = |count: usize| Record::broken(&Reason::NotLooked, "e".into(), "2026-11-22T12:00:00Z".parse().unwrap())
-        .naming(hooks(count).mutators())
-        .mutators;
     assert_eq!((record(20).len(), record(24).len()), (20, 21));
     assert_eq!(record(24).last().unwrap(), "and 4 more");
 }

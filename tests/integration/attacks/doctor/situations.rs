@@ -301,7 +301,12 @@ fn cluster() -> Vec<Situation> {
              update certificates.k8s.io:certificatesigningrequests/status",
             ],
         ),
-        subjects(Cluster, "acts-as-people", &["high Impersonates"], &["impersonate users", "impersonate groups", "impersonate:arbitrary-node authentication.k8s.io:nodes"]),
+        subjects(
+            Cluster,
+            "acts-as-people",
+            &["high Impersonates"],
+            &["impersonate users", "impersonate groups", "impersonate:arbitrary-node authentication.k8s.io:nodes"],
+        ),
         subjects(
             Cluster,
             "acts-as-programs",
