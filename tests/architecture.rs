@@ -246,7 +246,7 @@ fn tests_share_by_a_crate_and_not_by_path() {
     for file in [root.join("tests"), root.join("benches")].iter().flat_map(|folder| sources(folder)) {
         let text = fs::read_to_string(&file).unwrap();
         for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line.trim_start())) {
-            let excused = line.starts_with("#[path") || line.starts_with("#") && line.contains("allow(dead_code");
+            let excused = line.starts_with("#[path") || line.starts_with('#') && line.contains("allow(dead_code");
             assert!(
                 !excused,
                 "{}:{number}: `{line}`: what two test binaries need is for tests/support",
