@@ -12,6 +12,8 @@ use k8s_openapi::api::{
     },
 };
 use kube::{Api, Client, Error, api::PostParams};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::error::{ApiError, During as _};
 use crate::api::{GROUP, Requester};
@@ -136,11 +138,56 @@ async fn allowed(client: &Client, requester: &Requester, resource: ResourceAttri
 
 /// A review goes through mutating admission like every object, so a policy or a webhook can ask for someone else, or for
 /// something else, and the answer is then about that. The answer repeats the question it answers.
-fn same_question<Spec: PartialEq>(asked: &Spec, answered: &Spec) -> Result<(), Error> {
-    if asked == answered {
+fn same_question<Spec: Serialize>(asked: &Spec, answered: &Spec) -> Result<(), Error> {
+    if question(asked)? == question(answered)? {
         return Ok(());
     }
     let changed = "the API server answered another question: a mutating admission policy or webhook changes access reviews; \
                    tell a cluster administrator (`certcourier doctor` lists what can)";
     Err(Error::Service(changed.into()))
+}
+
+/// What is asked. The API server fills in the version `*`, which is ours where we name none, and leaves out what is empty.
+fn question<Spec: Serialize>(spec: &Spec) -> Result<Value, Error> {
+    let mut question = serde_json::to_value(spec).map_err(Error::SerdeError)?;
+    if let Some(attributes) = question.get_mut("resourceAttributes").and_then(Value::as_object_mut) {
+        attributes.retain(|field, value| *value != "" && !(field == "version" && *value == "*"));
+    }
+    if let Some(fields) = question.as_object_mut() {
+        let is_empty = |value: &Value| {
+            *value == "" || value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
+        };
+        fields.retain(|_, value| !is_empty(value));
+    }
+    Ok(question)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_api_server_fills_in_is_the_same_question_and_all_else_is_another() {
+        let asked = SubjectAccessReviewSpec {
+            user: Some("alice".into()),
+            resource_attributes: Some(attributes("", "secrets", "payments", "api-tls", "get")),
+            ..SubjectAccessReviewSpec::default()
+        };
+        let with = |change: &dyn Fn(&mut SubjectAccessReviewSpec, &mut ResourceAttributes)| {
+            let mut answered = asked.clone();
+            let mut resource = answered.resource_attributes.take().unwrap();
+            change(&mut answered, &mut resource);
+            answered.resource_attributes = Some(resource);
+            same_question(&asked, &answered).is_ok()
+        };
+        assert!(with(&|_, resource| resource.version = Some("*".into())));
+        assert!(with(&|_, resource| resource.group = None));
+        assert!(with(&|spec, _| spec.groups = Some(vec![])));
+        assert!(!with(&|_, resource| resource.version = Some("v2".into())));
+        assert!(!with(&|_, resource| resource.name = None));
+        assert!(!with(&|_, resource| resource.subresource = Some("status".into())));
+        assert!(!with(&|spec, _| spec.groups = Some(vec!["system:masters".into()])));
+        assert!(!with(&|spec, _| spec.extra = Some([("scopes".to_owned(), vec![])].into())));
+        assert!(!with(&|spec, _| spec.user = Some("root".into())));
+    }
 }

@@ -4,7 +4,8 @@
 //! What it found is announced only after it was written: the servers, and the next leader, must know no less than this
 //! one acts on. That the policies are not in force is announced at once.
 
-use futures::StreamExt as _;
+mod passing;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
 
@@ -21,15 +22,11 @@ use crate::{
         error::{ApiError, in_one_line},
         events::{Mood, Note},
         guard::{self, Stored},
-        mutations,
         status::Written,
     },
-    guard::{Intact, Live, LiveObject, Look, Passers, Reason, Record, State, Verdict, Wanted, keep},
+    guard::{Intact, Live, LiveObject, Look, Passers, Reason, Record, State, Verdict, Wanted, Watched, keep},
     lifecycle::Guard,
 };
-
-/// So many that came by are named in one Event.
-const MOST_PASSED: usize = 5;
 
 /// The guard as one leader keeps it.
 pub(super) struct Keeper<'a> {
@@ -40,8 +37,12 @@ pub(super) struct Keeper<'a> {
     /// What this leader concluded from its last look that proved something.
     seen: Option<Record>,
     /// The objects of its last look.
-    last: Live,
+    last: Option<Live>,
     passers: Passers,
+    /// What came by before the first look, which says what is known.
+    unjudged: Vec<LiveObject>,
+    /// Up to where everything that came by was judged, or will be by the next look.
+    watched: Watched,
     /// What came by since, for people to read.
     passed: Vec<String>,
     told: Told,
@@ -73,45 +74,13 @@ impl<'a> Keeper<'a> {
             namespace,
             operator: None,
             seen: None,
-            last: Live::default(),
+            last: None,
             passers: Passers::default(),
+            unjudged: Vec::new(),
+            watched: Watched::default(),
             passed: Vec::new(),
             told: Told::NotKnown,
         }
-    }
-
-    /// Looks for ever: again and again, and at once when something comes by that can change requests and votes.
-    pub(super) async fn run(mut self) {
-        let mut passing = mutations::watch(self.context.clients.watches());
-        loop {
-            self.look().await;
-            let rest = tokio::time::sleep(self.args.guard_interval.get());
-            tokio::pin!(rest);
-            loop {
-                tokio::select! {
-                    () = &mut rest => break,
-                    Some(object) = passing.next() => if self.is_startled(&object) {
-                        break;
-                    },
-                }
-            }
-        }
-    }
-
-    /// What was proven so far is void: something may have changed a vote meanwhile, though it is gone when one looks. So
-    /// the next look that finds everything in place begins an epoch, also of the same objects.
-    fn is_startled(&mut self, object: &LiveObject) -> bool {
-        let startled = self.passers.startle(object, &self.last);
-        if startled {
-            let passer = format!("{} `{}`", object.kind, object.name);
-            tracing::warn!(passer, "was added or changed, and can change requests and votes during admission");
-            if self.passed.len() < MOST_PASSED && !self.passed.contains(&passer) {
-                self.passed.push(passer);
-            }
-            self.seen = Some(Record::broken(&Reason::OtherEpoch, self.last.epoch(), self.now()));
-            self.announce(broken(&Reason::OtherEpoch));
-        }
-        startled
     }
 
     /// One look, and what follows from it.
@@ -175,8 +144,9 @@ impl<'a> Keeper<'a> {
         let seen = self.see(&operator).await.map(|look| (look.verdict(&operator.wanted), look));
         self.operator = Some(operator);
         let (verdict, look) = seen?;
+        self.judge(&look.live);
         let guard = self.conclude(&look, verdict, began).await;
-        self.last = look.live;
+        self.last = Some(look.live);
         guard
     }
 
@@ -229,7 +199,8 @@ impl<'a> Keeper<'a> {
                 let look_at = Intact { epoch: &epoch, began, ended: self.now(), settle };
                 let evidence = stored.as_ref().map(|stored| &stored.evidence);
                 let record = keep(look_at, evidence, self.seen.as_ref(), look.live.record_protected_since())
-                    .naming(look.live.mutators());
+                    .naming(look.live.mutators())
+                    .watched(&self.watched);
                 if !self.write(&record, stored.as_ref()).await? {
                     let cause =
                         "another client wrote the guard's ConfigMap in the meantime, or something changes it during \

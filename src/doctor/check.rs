@@ -26,6 +26,8 @@ words! {
         RedirectsPeople,
         /// A subject can put another program in the server's place.
         MovesServer,
+        /// A subject can stop the controller.
+        StopsController,
         /// A subject may do everything.
         Everything,
         /// A subject reads the Secrets behind Certificates.

@@ -50,6 +50,8 @@ impl Server {
             known.config_map = discover::config_map(ctx).await;
         }
         let route = route::choose(known);
+        // Anybody who can change Secrets on their way writes what this one says.
+        let bearer = if route.is_by_secret() { None } else { ctx.bearer().await? };
         let ca = match &ctx.global.server_ca {
             Some(path) => Some(fs::read_to_string(path).map_err(|error| {
                 PluginError::usage(format!("--server-ca `{}` cannot be read: {error}", path.display()))
@@ -76,7 +78,12 @@ impl Server {
         };
         let http = builder.build().map_err(|error| PluginError::new(format!("cannot prepare HTTPS: {error}")))?;
         tracing::debug!(server = base, way, "certcourier's HTTP API");
-        Ok(Self { http, base, bearer: ctx.bearer().await?, limit, way, forward })
+        Ok(Self { http, base, bearer, limit, way, forward })
+    }
+
+    /// Whether the server is called without the person's bearer token.
+    pub const fn is_anonymous(&self) -> bool {
+        self.bearer.is_none()
     }
 
     /// Whether the way goes through the API server, and ends with this process.

@@ -7,7 +7,11 @@ use std::{
 };
 
 use jiff::Timestamp;
-use kube::{Api, Client, Resource, api::ListParams, core::NamespaceResourceScope};
+use kube::{
+    Api, Client, Resource,
+    api::ListParams,
+    core::{DeserializeGuard, NamespaceResourceScope},
+};
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -79,7 +83,8 @@ impl Ctx {
         Api::namespaced(self.clients.writes().clone(), &self.namespace)
     }
 
-    /// Every object of a kind in the namespace, or in all namespaces, that these parameters choose.
+    /// Every object of a kind in the namespace, or in all namespaces, that these parameters choose. One that this version
+    /// cannot read is named in a warning and left out: it must not keep the others from anybody.
     ///
     /// # Errors
     /// When the API server refuses or does not answer.
@@ -87,13 +92,15 @@ impl Ctx {
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
-        let api: Api<K> = if everywhere { Api::all(self.clients.reads().clone()) } else { self.api() };
+        let reads = self.clients.reads().clone();
+        let api: Api<DeserializeGuard<K>> =
+            if everywhere { Api::all(reads) } else { Api::namespaced(reads, &self.namespace) };
         let place = if everywhere { "all namespaces".to_owned() } else { format!("namespace {}", self.namespace) };
         let mut params = params.limit(PAGE);
         let mut found = Vec::new();
         loop {
             let page = api.list(&params).await.during("list", || format!("{} of {place}", K::plural(&())))?;
-            found.extend(page.items);
+            found.extend(page.items.into_iter().filter_map(|item| readable(item).map_err(|words| warn(&words)).ok()));
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
                 None => return Ok(found),
@@ -188,5 +195,52 @@ impl Ctx {
             flags.push_str(context);
         }
         flags
+    }
+}
+
+/// An object, or a warning that names it.
+fn readable<K>(item: DeserializeGuard<K>) -> Result<K, String>
+where
+    K: Resource<DynamicType = ()>,
+{
+    item.0.map_err(|invalid| {
+        let metadata = invalid.metadata;
+        let (namespace, name) = (metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default());
+        format!(
+            "warning: this version cannot read {} {namespace}/{name}, which is left out: {}",
+            K::kind(&()),
+            invalid.error
+        )
+    })
+}
+
+fn warn(words: &str) {
+    let _ = writeln!(io::stderr(), "{}", plain(words));
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::ObjectList;
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::DownloadRequest;
+
+    #[test]
+    fn one_request_that_cannot_be_read_is_named_and_the_others_are_listed() {
+        let request = |name: &str, deadline: &str| {
+            json!({"apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadRequest",
+                "metadata": {"name": name, "namespace": "payments"},
+                "spec": {"certificateRef": {"name": "api"}, "format": "cert", "deadline": deadline}})
+        };
+        let items = [request("good", "2026-11-29T23:00:00Z"), request("bad", "2026-11-29T23:00:00.1234567890Z")];
+        let list: ObjectList<DeserializeGuard<DownloadRequest>> = serde_json::from_value(
+            json!({"apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadRequestList", "metadata": {}, "items": items}),
+        )
+        .unwrap();
+        let mut read = list.items.into_iter().map(readable);
+        assert_eq!(read.next().unwrap().unwrap().metadata.name.as_deref(), Some("good"));
+        let warning = read.next().unwrap().unwrap_err();
+        assert!(warning.starts_with("warning: this version cannot read DownloadRequest payments/bad, "), "{warning}");
     }
 }

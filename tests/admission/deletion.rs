@@ -86,7 +86,21 @@ async fn a_deletion_never_leaves_the_token_behind() {
             requests.merge("left", json!({"metadata": {"finalizers": []}})),
             Allowed,
         ),
+        // A finalizer of her own holds it, so that she can say more about a deletion that has begun.
+        case(
+            "carol holds it",
+            person("carol"),
+            requests.merge("left", json!({"metadata": {"finalizers": ["example.com/hold"]}})),
+            Allowed,
+        ),
         case("carol deletes it", person("carol"), one, Allowed),
+        case("and orphans what is going", person("carol"), requests.delete_with("left", "Orphan"), refused.clone()),
+        case(
+            "she lets it go",
+            person("carol"),
+            requests.merge("left", json!({"metadata": {"finalizers": []}})),
+            Allowed,
+        ),
     ]);
     run(&session, cases).await;
     session.until("the request to go", &Who::Admin, &requests.get("left"), GONE).await;

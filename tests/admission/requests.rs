@@ -300,11 +300,20 @@ async fn only_the_requester_changes_metadata_and_anyone_with_patch_may_revoke() 
             Allowed,
         ),
         case(
-            "somebody else re-applies: only kubectl's own annotation changes",
+            "somebody else writes kubectl's own annotation",
             person("bob"),
             place.annotate("m1", LAST_APPLIED, "{}"),
-            Allowed,
+            Refused(REQUESTS, only),
         ),
+        case("the requester applies it", person("alice"), place.annotate("m1", LAST_APPLIED, "{}"), Allowed),
+        case("somebody else re-applies it", person("bob"), place.annotate("m1", LAST_APPLIED, "{}"), Allowed),
+        case(
+            "somebody else applies something else",
+            person("bob"),
+            place.annotate("m1", LAST_APPLIED, "{ }"),
+            Refused(REQUESTS, only),
+        ),
+        case("the administrator applies it", Who::Admin, place.annotate("m1", LAST_APPLIED, "{  }"), Allowed),
         case(
             "a downloader who is not the requester cannot replace what is not theirs",
             person("carol"),

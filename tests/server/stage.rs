@@ -16,7 +16,7 @@ use certcourier::{
         client::{Clients, Role},
         policies,
     },
-    guard::{Kind, Live, LiveObject, Record, State},
+    guard::{Kind, Live, LiveObject, Record, State, Watched},
     metrics::Metrics,
     server::{ServerArgs, ServerState, router},
     token::Token,
@@ -265,6 +265,7 @@ fn guard(api: &FakeApi) {
         epoch: Live::of(live).epoch(),
         probed_at: Timestamp::now(),
         mutators: vec![],
+        watched: Watched::default(),
     };
     let json =
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": names::GUARD}, "data": record.data()});

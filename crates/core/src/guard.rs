@@ -36,7 +36,7 @@ pub use object::{Kind, LiveObject};
 pub use passers::Passers;
 pub use probe_outcome::Outcome;
 pub use reason::Reason;
-pub use record::{MUTATORS, Record, State};
+pub use record::{MUTATORS, Record, State, Watched};
 
 #[cfg(test)]
 mod outside_tests;

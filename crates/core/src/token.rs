@@ -126,7 +126,7 @@ impl Token {
     /// SHA-256 of the whole text, lower-case hexadecimal: what status holds.
     #[must_use]
     pub fn hash(&self) -> String {
-        hex::encode(&Sha256::digest(self.text.as_bytes()))
+        hash_of(&self.text)
     }
 }
 
@@ -134,6 +134,12 @@ impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Token([redacted], {}/{})", self.namespace, self.request)
     }
+}
+
+/// The hash of a token's text, as a request's status has it.
+#[must_use]
+pub fn hash_of(text: &str) -> String {
+    hex::encode(&Sha256::digest(text.as_bytes()))
 }
 
 /// Whether two hashes are the same, in time that does not depend on where they differ.

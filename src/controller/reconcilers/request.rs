@@ -36,6 +36,8 @@ use observe::View;
 
 /// How often a request may change under our hands within one look.
 const ATTEMPTS: usize = 5;
+/// How often a request's other metadata may change under our hands while one status is written.
+const WRITES: usize = 25;
 /// How often a new request looks for the Secret that it waits for.
 const LOOK_FOR_SECRET: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -206,8 +208,7 @@ async fn write(
         status.and_then(|status| status.token.as_ref()).map_or(0, |token| token.generation)
     };
     let changed = DownloadRequest { status: Some(status), ..request.clone() };
-    context.untold.begin(request);
-    match status::write(context.clients.writes(), &changed).await? {
+    match write_unless_changed(context, request, &changed).await? {
         Written::Conflict => {
             context.untold.nothing(request);
             Ok(Written::Conflict)
@@ -223,6 +224,40 @@ async fn write(
             Ok(Written::Done(again))
         }
     }
+}
+
+/// Writes a status that was decided on `request`. A version that differs in nothing that decides is as good: who may change
+/// a request's metadata could else keep it from ever having a status.
+async fn write_unless_changed(
+    context: &Context,
+    request: &DownloadRequest,
+    changed: &DownloadRequest,
+) -> Result<Written<DownloadRequest>, ApiError> {
+    let mut changed = changed.clone();
+    for _ in 0..WRITES {
+        context.untold.begin(request);
+        if let Written::Done(written) = status::write(context.clients.writes(), &changed).await? {
+            return Ok(Written::Done(written));
+        }
+        match current(context, request).await? {
+            Some(newest) if decides_alike(request, &newest) => changed.metadata = newest.metadata,
+            _ => return Ok(Written::Conflict),
+        }
+        context.counters.conflicts.inc();
+    }
+    Ok(Written::Conflict)
+}
+
+/// Whether everything that a decision is made on is the same in both: all but the metadata of others.
+fn decides_alike(one: &DownloadRequest, other: &DownloadRequest) -> bool {
+    let ours = |request: &DownloadRequest| {
+        [names::MINT, names::REVOKE, names::REVOKED_BY].map(|key| request.annotations().get(key).cloned())
+    };
+    one.uid() == other.uid()
+        && one.metadata.deletion_timestamp == other.metadata.deletion_timestamp
+        && one.spec == other.spec
+        && one.status == other.status
+        && ours(one) == ours(other)
 }
 
 async fn tell(context: &Context, request: &DownloadRequest, notes: &[lifecycle::Note]) {
@@ -262,4 +297,47 @@ async fn stall_if_forbidden(context: &Context, cached: &DownloadRequest, error: 
         let _ = write(context, &request, status, &step, now).await;
     }
     Err(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use serde_json::json;
+
+    use super::*;
+
+    /// One edit of a request.
+    type Edit = fn(&mut DownloadRequest);
+
+    #[test]
+    fn only_metadata_that_decides_nothing_may_change_while_a_status_is_written() {
+        let request: DownloadRequest = serde_json::from_value(json!({
+            "apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadRequest",
+            "metadata": {"name": "r", "namespace": "payments", "uid": "u", "resourceVersion": "7"},
+            "spec": {"certificateRef": {"name": "api"}, "format": "key"}, "status": {"reason": "x"},
+        }))
+        .unwrap();
+        let annotated = |request: &mut DownloadRequest, key: &str| {
+            request.annotations_mut().insert(key.to_owned(), "1".to_owned());
+        };
+        let alike = |edit: &dyn Fn(&mut DownloadRequest)| {
+            let mut other = request.clone();
+            edit(&mut other);
+            decides_alike(&request, &other)
+        };
+        assert!(alike(&|other| annotated(other, "example.com/churn")));
+        assert!(alike(&|other| other.metadata.resource_version = Some("8".into())));
+        for key in [names::MINT, names::REVOKE, names::REVOKED_BY] {
+            assert!(!alike(&|other| annotated(other, key)), "{key}");
+        }
+        let edits: [Edit; 4] = [
+            |other| other.metadata.uid = Some("v".into()),
+            |other| other.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH)),
+            |other| other.spec.reason = Some("other".into()),
+            |other| other.status = None,
+        ];
+        for (number, edit) in edits.iter().enumerate() {
+            assert!(!alike(&edit), "edit {number}");
+        }
+    }
 }

@@ -90,13 +90,18 @@ pub(super) fn mutators(facts: &Facts) -> Vec<Finding> {
         .map(|named| Finding {
             severity: Severity::Medium,
             check: Check::MutatesRequests,
-            subject: named.split_once(" (").map_or(named, |(object, _)| object).replace(" `", "/").replace('`', ""),
+            // The last line may say how many more there are.
+            subject: match named.strip_prefix("and ") {
+                Some(_) => format!("ConfigMap/{}/{GUARD}", facts.operator_namespace),
+                None => named.split_once(" (").map_or(named, |(object, _)| object).replace(" `", "/").replace('`', ""),
+            },
             namespaces: Vec::new(),
             names: Vec::new(),
             what: format!("the guard names it as able to change certcourier's objects during admission: {named}"),
-            why: "it can turn a Deny into an Approve, and nothing in the stored vote shows it; the guard sees that it is \
-                  there, not what it does"
-                .to_owned(),
+            why:
+                "who changes votes can turn a Deny into an Approve, and nothing in the stored vote shows it; who sees \
+                  Secrets reads tokens; the guard sees that it is there, not what it does"
+                    .to_owned(),
             remedy: "exclude group certcourier.io from it, or delete it and find out who created it (the API server's \
                      audit log); --guard-mutators=refuse stops keys while there is one"
                 .to_owned(),

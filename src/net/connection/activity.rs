@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::net::{counters::Why, limits::ConnectionLimits, shares::Share};
 
-/// How long a client may leave an answer untaken, or a body unsent, before its connection counts as one that can give
-/// way to another. Where no one else wants in, it has `--answer-timeout`.
+/// How long a client may leave an answer untaken, or a body unsent (all waits for its pieces together), before its
+/// connection counts as one that can give way to another. Where no one else wants in, it has `--answer-timeout`.
 const GIVES_WAY_AFTER: Duration = Duration::from_secs(1);
 
 /// One open connection, as the listener and the handlers see it.
@@ -45,6 +45,8 @@ struct Progress {
     began: Instant,
     /// Since when the next move is the client's. None: it is ours.
     waits_since: Option<Instant>,
+    /// How long the body was waited for before that, so that a byte now and then does not begin anew.
+    waited: Duration,
     /// Whether its answer has begun.
     answered: bool,
     /// Whether its answer has limits of its own.
@@ -55,7 +57,8 @@ impl Progress {
     /// Since when its client does nothing, if that is long enough for the connection to give way.
     fn stuck_since(&self, now: Instant) -> Option<Instant> {
         let long_enough = |since: &Instant| now.saturating_duration_since(*since) >= GIVES_WAY_AFTER;
-        self.waits_since.filter(|since| !self.paced && long_enough(since))
+        let since = self.waits_since.map(|since| since.checked_sub(self.waited).unwrap_or(since));
+        since.filter(|since| !self.paced && long_enough(since))
     }
 
     fn overdue(&self, limits: &ConnectionLimits, shared: bool, now: Instant) -> Option<Why> {
@@ -153,7 +156,8 @@ impl Connection {
         activity.multiplexed = version == Version::HTTP_2;
         let number = activity.next_exchange;
         activity.next_exchange += 1;
-        let progress = Progress { began: now, waits_since: None, answered: false, paced: false };
+        let waited = Duration::ZERO;
+        let progress = Progress { began: now, waits_since: None, waited, answered: false, paced: false };
         activity.exchanges.insert(number, progress);
         Exchange { turn: Turn { connection: Arc::clone(self), number }, _share: share }
     }
@@ -200,6 +204,7 @@ impl Exchange {
     pub(super) fn answered(&self, paced: bool, now: Instant) {
         self.turn.connection.change(self.turn.number, |progress| {
             (progress.answered, progress.paced, progress.waits_since) = (true, paced, Some(now));
+            progress.waited = Duration::ZERO;
         });
     }
 
@@ -228,7 +233,10 @@ impl Turn {
         self.connection.change(self.number, |progress| match (progress.answered, pending) {
             (true, _) => {}
             (false, true) => _ = progress.waits_since.get_or_insert(now),
-            (false, false) => progress.waits_since = None,
+            (false, false) => {
+                let waited = progress.waits_since.take().map(|since| now.saturating_duration_since(since));
+                progress.waited += waited.unwrap_or_default();
+            }
         });
     }
 }

@@ -55,7 +55,15 @@ pub enum Route {
     },
 }
 
+/// How messages call an address that the Secret of a token says.
+const BY_SECRET: &str = "the token's Secret";
+
 impl Route {
+    /// Whether a Secret alone says where the server is. Then it is not trusted with more than that Secret holds.
+    pub fn is_by_secret(&self) -> bool {
+        matches!(self, Self::Url { said_by, .. } if *said_by == BY_SECRET)
+    }
+
     /// The authority behind the server's certificate, where it came with the address.
     pub fn ca(&self) -> Option<&str> {
         match self {
@@ -77,7 +85,7 @@ pub fn choose(known: Known) -> Route {
     match url {
         Some(url) if known.forward => Route::Forward { host: host(&url), ca, service },
         None => Route::Forward { host: None, ca, service },
-        Some(url) if secret.url.is_some() => Route::Url { url, ca: secret.ca, said_by: "the token's Secret" },
+        Some(url) if secret.url.is_some() => Route::Url { url, ca: secret.ca, said_by: BY_SECRET },
         Some(url) => Route::Url { url, ca: config_map.ca, said_by: "ConfigMap certcourier-server" },
     }
 }
@@ -121,9 +129,12 @@ mod tests {
         };
         // An authority that came with another address is not trusted for this one.
         assert_eq!(url(choose(all.clone())), ("https://typed".into(), None));
+        assert!(!choose(all.clone()).is_by_secret());
         let known = Known { flag: None, ..all };
+        assert!(choose(known.clone()).is_by_secret(), "it gets no bearer token");
         assert_eq!(url(choose(known.clone())), ("https://s".into(), Some("CA of https://s".into())));
         let known = Known { secret: None, ..known };
+        assert!(!choose(known.clone()).is_by_secret());
         assert_eq!(url(choose(known.clone())), ("https://c".into(), Some("CA of https://c".into())));
         assert!(known.needs_config_map());
     }

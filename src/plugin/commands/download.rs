@@ -119,7 +119,9 @@ pub async fn run(ctx: &Ctx, args: &DownloadArgs) -> Result<(), PluginError> {
         go_on(ctx, args, &taken.request)
     ));
     tracing::debug!(request = taken.request, "the file is on its way");
-    let file = server.download(&taken.token).await.map_err(|error| failed(ctx, args, &taken.request, error))?;
+    let withheld = server.is_anonymous();
+    let file =
+        server.download(&taken.token).await.map_err(|error| failed(ctx, args, &taken.request, error, withheld))?;
     check(ctx, &file, &taken.request)?;
     places.write(ctx, &file, &taken)
 }
@@ -274,10 +276,15 @@ fn go_on(ctx: &Ctx, args: &DownloadArgs, request: &str) -> String {
 }
 
 /// What a download that failed means for the token.
-fn failed(ctx: &Ctx, args: &DownloadArgs, request: &str, error: ServerError) -> PluginError {
+fn failed(ctx: &Ctx, args: &DownloadArgs, request: &str, error: ServerError, withheld: bool) -> PluginError {
     let go_on = go_on(ctx, args, request);
     let look = format!("kubectl certcourier wait {request} --for finished {}", ctx.flags());
     let next = match &error {
+        ServerError::Refused { status: 401, .. } if withheld && !ctx.impersonating => format!(
+            "the token is not used, and is bound to you. The address comes from its Secret, which others may have \
+             written, so your Kubernetes token is not sent there; say yourself where the server is: {go_on} --server URL, \
+             or --port-forward"
+        ),
         ServerError::Unreachable { .. } => format!("the token is not used; go on with: {go_on}"),
         ServerError::Unanswered { .. } => {
             format!("its token may be used: `{look}` says so; if it is not, go on with: {go_on}")

@@ -31,6 +31,7 @@ use crate::{
         secrets::{self, SecretBytes, SecretObject},
     },
     redact::Redacted,
+    token::{hash_of, same_hash},
 };
 
 /// How long the right to read a Secret may take to be in force everywhere, after the controller saw it work.
@@ -191,6 +192,17 @@ fn taken(mut found: SecretObject, request: &DownloadRequest) -> Result<Taken, Pl
     let mut part = |key: &str| found.take(key).as_ref().and_then(text);
     let token =
         part("token").ok_or_else(|| PluginError::new(format!("the token Secret of `{name}` holds no token")))?;
+    let token_status = request.status.as_ref().and_then(|status| status.token.as_ref());
+    let expected = token_status.and_then(|token| token.hash.as_deref()).unwrap_or_default();
+    if !same_hash(&hash_of(token.expose()), expected) {
+        return Err(PluginError::new(format!(
+            "the token Secret of `{name}` holds another token than the one that certcourier issued; nothing was sent"
+        ))
+        .next(format!(
+            "revoke it: kubectl certcourier revoke {name} --reason …; then tell a cluster administrator: something changes \
+             Secrets on their way"
+        )));
+    }
     let (url, ca, passphrase) = (part("url"), part("ca.crt"), part("passphrase"));
     let base = url.as_ref().and_then(|url| url.expose().split("/api/v1/downloads/").next().map(str::to_owned));
     let secret = Published { url: base, ca: ca.map(|ca| ca.expose().to_string()), service: None };
@@ -240,10 +252,12 @@ mod tests {
     #[test]
     fn a_secret_says_where_the_server_is() {
         let secret = |values: &[(&str, &[u8])]| SecretObject::of("Opaque", values);
-        let request = DownloadRequest::new(
+        let mut request = DownloadRequest::new(
             "r",
             serde_json::from_str(r#"{"certificateRef":{"name":"api"},"format":"cert"}"#).unwrap(),
         );
+        let token = crate::api::Token { hash: Some(hash_of("ccd_x")), generation: 1, ..Default::default() };
+        request.status = Some(crate::api::DownloadRequestStatus { token: Some(token), ..Default::default() });
         let found = secret(&[
             ("token", b"ccd_x"),
             ("url", b"https://certs.example.com/p/api/v1/downloads/ccd_x"),
@@ -255,5 +269,9 @@ mod tests {
         let published = taken(secret(&[("token", b"ccd_x")]), &request).unwrap().known.secret.unwrap();
         assert_eq!(published, Published::default());
         assert!(taken(secret(&[]), &request).unwrap_err().report().contains("holds no token"));
+        let other = taken(secret(&[("token", b"ccd_y"), ("url", b"https://evil/api/v1/downloads/ccd_y")]), &request);
+        assert!(other.unwrap_err().report().contains("holds another token"));
+        request.status = None;
+        assert!(taken(secret(&[("token", b"ccd_x")]), &request).is_err(), "no hash is no match");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use certcourier::{api::DownloadRequest, guard::Kind};
+use certcourier::{admission::name::STAMP, api::DownloadRequest, guard::Kind};
 use kube::{
     Api, ResourceExt as _,
     api::{ListParams, Patch, PatchParams},
@@ -51,14 +51,64 @@ fn turns_votes() -> String {
 async fn what_may_change_votes_on_their_way_is_named_and_begins_an_epoch() {
     let stage = Stage::own(Settings::default()).await;
     let siege = Siege::of(&stage, "mutators").await;
-    let one = json!({"certificates": ["api"], "approval": {"requiredFor": "Keys", "approvals": 1}});
-    siege.world.policy("one", one).await;
+    approvals(&siege).await;
     siege.world.certificate("web", &[("production", "api-tls")]).await;
     a_webhook_for_everything_is_reported_and_keys_go_on(&siege).await;
     a_webhook_that_was_there_for_a_moment_voids_what_was_open(&siege).await;
     if stage::stamps(&siege.stage.plane) {
         a_policy_turns_a_deny_into_an_approve(&siege).await;
+        siege.delete(Kind::Stamp, "turn").await;
+        siege.delete(Kind::StampBinding, "turn").await;
+        a_policy_under_the_stamps_name_voids_what_was_open(&siege).await;
     }
+}
+
+/// One must approve a key of api, so that a request stays open.
+async fn approvals(siege: &Siege<'_>) {
+    let one = json!({"certificates": ["api"], "approval": {"requiredFor": "Keys", "approvals": 1}});
+    siege.world.policy("one", one).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_by_while_no_controller_led_voids_what_was_open_and_a_quiet_change_of_leaders_does_not() {
+    let stage = Stage::own(Settings::default()).await;
+    let siege = Siege::of(&stage, "leaders").await;
+    approvals(&siege).await;
+    let before = siege.stage.guard().await;
+    siege.world.request("alice", "open", json!({"format": "key"})).await;
+    // Nobody leads for a moment, and nothing comes by.
+    siege.stage.controller.stop();
+    siege.stage.controller.start_and_wait().await;
+    let quiet = two_looks_later(&siege).await;
+    assert_eq!((&quiet["epoch"], &quiet["since"]), (&before["epoch"], &before["since"]));
+    assert!(quiet["watched"].contains("MutatingWebhookConfiguration="), "{quiet:?}");
+
+    siege.stage.controller.stop();
+    apply(&siege, &everything("gone")).await;
+    siege.delete(Kind::Webhooks, "gone").await;
+    siege.stage.controller.start_and_wait().await;
+    let after = siege.until_intact_again(&before).await;
+    assert_eq!(before["epoch"], after["epoch"]);
+    siege.epoch_changed("open").await;
+    let told = siege.told().await;
+    assert!(told.iter().any(|event| event.starts_with("GuardMutators") && event.contains("`gone`")), "{told:#?}");
+}
+
+/// Where no stamp is installed: the live objects before and after are the same.
+async fn a_policy_under_the_stamps_name_voids_what_was_open(siege: &Siege<'_>) {
+    let before = siege.stage.guard().await;
+    siege.delete(Kind::StampBinding, STAMP).await;
+    siege.delete(Kind::Stamp, STAMP).await;
+    let without = siege.until_intact_again(&before).await;
+    super::request(&siege.world, "alice", "flipped", json!({"format": "key"})).await;
+    let flip = turns_votes().replace("\"turn\"", &format!("\"{STAMP}\""));
+    siege.stage.plane.admin_kubectl().apply(&flip).await.unwrap();
+    siege.delete(Kind::StampBinding, STAMP).await;
+    siege.delete(Kind::Stamp, STAMP).await;
+    let after = siege.until_intact_again(&without).await;
+    assert_eq!(without["epoch"], after["epoch"]);
+    siege.epoch_changed("flipped").await;
+    assert!(siege.told().await.iter().any(|event| event.starts_with("GuardMutators") && event.contains(STAMP)));
 }
 
 /// alice gets a key that nobody else has to agree to.

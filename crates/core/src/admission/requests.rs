@@ -43,7 +43,7 @@ pub(super) fn draft(identity: &Identity) -> Draft {
             .variable("verb", format!("object.spec.format in {public} ? 'download' : 'exportkey'"))
             .variable("annotations", "variables.request.metadata.?annotations.orValue({})")
             .variable("oldAnnotations", "oldObject == null ? {} : oldObject.metadata.?annotations.orValue({})")
-            .variable("free", cel::list([REVOKE, REVOKED_BY, LAST_APPLIED]))
+            .variable("free", free())
             .refuse_probes()
             .rule(name_is_short())
             .rule(groups_fit())
@@ -159,6 +159,17 @@ fn caller_may_get_passphrase() -> Validation {
     )
 }
 
+/// What anyone may write. What kubectl keeps for itself only those who may delete the request: each change is a new version,
+/// and anyone who makes many keeps the controller from writing a status.
+fn free() -> String {
+    format!(
+        "{} + (authorizer.group('certcourier.io').resource('downloadrequests').namespace(request.namespace)
+           .name(variables.request.metadata.name).check('administer').allowed() ? {} : [])",
+        cel::list([REVOKE, REVOKED_BY]),
+        cel::list([LAST_APPLIED]),
+    )
+}
+
 /// A stranger who revokes a request, or re-applies it unchanged, harms no one. Finalizers and owners of a request
 /// that is being deleted are free, so that it can go.
 fn others_may_only_revoke() -> Validation {
@@ -251,11 +262,11 @@ fn mint_is_short() -> Validation {
 }
 
 /// `--cascade=orphan` would leave the token's Secret, and the right to read it, without an owner. Finalizer `orphan` has
-/// the same effect on a deletion that does not say how.
+/// the same effect on a deletion that does not say how. A request that is going already can be told so a second time.
 fn deletion_takes_the_token_along() -> Validation {
     right(
         format!(
-            "request.operation != 'DELETE' || variables.kubernetes || has(oldObject.metadata.deletionTimestamp) ||
+            "request.operation != 'DELETE' || variables.kubernetes ||
              (dyn(request).?options.?propagationPolicy.orValue('') != 'Orphan' &&
               !dyn(request).?options.?orphanDependents.orValue(false) &&
               !({ORPHAN} in oldObject.metadata.?finalizers.orValue([])))",

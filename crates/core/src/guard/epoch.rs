@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
-use super::{Evidence, Record, State};
+use super::{Evidence, Record, State, Watched};
 
 /// When an intact look of `epoch` began, and how long after it a request may still have met an API server that did not
 /// know the policies yet.
@@ -42,7 +42,8 @@ pub fn keep(
         (None, _) => None,
     };
     let since = since.unwrap_or_else(|| begin(look.ended, look.settle));
-    Record { state: State::Intact { since }, epoch: look.epoch.to_owned(), probed_at: look.began, mutators: Vec::new() }
+    let (state, epoch) = (State::Intact { since }, look.epoch.to_owned());
+    Record { state, epoch, probed_at: look.began, mutators: Vec::new(), watched: Watched::default() }
 }
 
 /// Whole seconds, rounded up: creationTimestamps are rounded down.

@@ -39,6 +39,12 @@ impl Live {
         &self.policies
     }
 
+    /// Whether this very object, as it is, was there under one of certcourier's names.
+    pub(super) fn has_ours(&self, object: &LiveObject) -> bool {
+        let known = self.ours.get(&(object.kind, object.name.clone()));
+        known.is_some_and(|known| known.mark() == object.mark())
+    }
+
     /// What can change requests, votes and receipts on their way and is not certcourier's.
     #[must_use]
     pub fn mutators(&self) -> &[Mutator] {

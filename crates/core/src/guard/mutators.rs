@@ -14,19 +14,48 @@ use crate::{
     api::{GROUP, VERSION},
 };
 
-/// The version of certcourier's kinds that is served.
-const SERVED: [&str; 2] = ["*", VERSION];
+/// One kind of write that a mutator may meet.
+pub(super) struct Write {
+    group: &'static str,
+    resource: &'static str,
+    subresource: &'static str,
+    operations: &'static [&'static str],
+    met_by: MetBy,
+}
 
-/// What is written of certcourier's kinds, and how: resource, subresource, operations. Who changes the Role or RoleBinding
-/// of a token is not named here: the controller compares both with what it sent.
-const WRITES: [(&str, &str, &[&str]); 7] = [
-    ("certificates", "", &["CREATE", "UPDATE"]),
-    ("certificates", "status", &["UPDATE"]),
-    ("certificatepolicies", "", &["CREATE", "UPDATE"]),
-    ("downloadrequests", "", &["CREATE", "UPDATE"]),
-    ("downloadrequests", "status", &["UPDATE"]),
-    ("downloadreceipts", "", &["CREATE", "UPDATE"]),
-    ("downloadreceipts", "status", &["UPDATE"]),
+/// Who meets a write, and what follows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum MetBy {
+    /// Policies and webhooks; what they do to it shows nowhere, so they are part of the epoch.
+    Unseen,
+    /// Policies and webhooks, which are only named: the controller compares what it wrote with what was stored.
+    Compared,
+    /// Webhooks alone, which are only named: the question in the answer is compared with the one that was asked.
+    Asked,
+}
+
+const fn ours(resource: &'static str, subresource: &'static str, operations: &'static [&'static str]) -> Write {
+    Write { group: GROUP, resource, subresource, operations, met_by: MetBy::Unseen }
+}
+
+const fn review(resource: &'static str) -> Write {
+    Write { group: "authorization.k8s.io", resource, subresource: "", operations: &["CREATE"], met_by: MetBy::Asked }
+}
+
+/// What is written of certcourier's kinds, and what it writes or asks elsewhere. Who changes the Role or RoleBinding of a
+/// token is not named here: the controller compares both with what it sent. The token's Secret is compared too, and named
+/// all the same, because who changes Secrets also reads the token.
+const WRITES: [Write; 10] = [
+    ours("certificates", "", &["CREATE", "UPDATE"]),
+    ours("certificates", "status", &["UPDATE"]),
+    ours("certificatepolicies", "", &["CREATE", "UPDATE"]),
+    ours("downloadrequests", "", &["CREATE", "UPDATE"]),
+    ours("downloadrequests", "status", &["UPDATE"]),
+    ours("downloadreceipts", "", &["CREATE", "UPDATE"]),
+    ours("downloadreceipts", "status", &["UPDATE"]),
+    Write { group: "", resource: "secrets", subresource: "", operations: &["CREATE"], met_by: MetBy::Compared },
+    review("subjectaccessreviews"),
+    review("selfsubjectaccessreviews"),
 ];
 
 /// Someone else's policy or webhook configuration that can change certcourier's objects.
@@ -36,13 +65,17 @@ pub struct Mutator {
     name: String,
     /// What it may change, such as `downloadrequests/status`.
     reach: Vec<String>,
+    /// Whether objects that the guard does not know decide on what it does.
+    takes_parameters: bool,
     /// Lines for the epoch: who it is, and what decides on what it does.
     pub(super) marks: Vec<String>,
 }
 
 impl fmt::Display for Mutator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} `{}` ({})", self.kind, self.name, self.reach.join(", "))
+        let parameters =
+            if self.takes_parameters { "; it takes parameters, and their changes begin no epoch" } else { "" };
+        write!(f, "{} `{}` ({}{parameters})", self.kind, self.name, self.reach.join(", "))
     }
 }
 
@@ -62,13 +95,20 @@ pub(super) fn among(others: &[LiveObject]) -> Vec<Mutator> {
 
 /// Policies that could change ours, bound or not, with their marks.
 pub(super) fn policies(others: &[LiveObject]) -> BTreeMap<String, String> {
-    let reaching = |object: &&LiveObject| object.kind == Kind::Stamp && !reach_of_policy(object).is_empty();
+    let reaching = |object: &&LiveObject| object.kind == Kind::Stamp && decides(&reach_of_policy(object));
     others.iter().filter(reaching).map(|policy| (policy.name.clone(), policy.mark())).collect()
 }
 
-pub(super) fn reach_of_policy(policy: &LiveObject) -> Vec<String> {
+pub(super) fn reach_of_policy(policy: &LiveObject) -> Vec<&'static Write> {
     let constraints = &policy.spec["matchConstraints"];
-    reach(&constraints["resourceRules"], &constraints["excludeResourceRules"])
+    let reached = reach(&constraints["resourceRules"], &constraints["excludeResourceRules"]);
+    // The API server shows no review to a policy.
+    reached.into_iter().filter(|write| write.met_by != MetBy::Asked).collect()
+}
+
+/// Whether one of these decides on who gets what, and nobody could tell that it was changed.
+pub(super) fn decides(reach: &[&Write]) -> bool {
+    reach.iter().any(|write| write.met_by == MetBy::Unseen)
 }
 
 /// A policy does nothing before it is bound.
@@ -81,22 +121,32 @@ fn policy(policy: &LiveObject, others: &[LiveObject]) -> Option<Mutator> {
     if bindings.is_empty() || reach.is_empty() {
         return None;
     }
-    let marks = std::iter::once(policy).chain(bindings).map(LiveObject::mark).collect();
-    Some(Mutator { kind: policy.kind, name: policy.name.clone(), reach, marks })
+    let marks = if decides(&reach) {
+        std::iter::once(policy).chain(bindings).map(LiveObject::mark).collect()
+    } else {
+        Vec::new()
+    };
+    Some(Mutator {
+        kind: policy.kind,
+        name: policy.name.clone(),
+        reach: reach.into_iter().map(Write::shown).collect(),
+        takes_parameters: !policy.spec["paramKind"].is_null(),
+        marks,
+    })
 }
 
 /// Of a configuration only those of its webhooks count that meet our kinds, and of these what decides on what meets them
 /// and who answers. Certificates of webhooks are renewed all the time (and each time the generation grows), and tools add
 /// rules for kinds of their own: neither may close everyone's requests.
 pub(super) fn webhooks(configuration: &LiveObject) -> Option<Mutator> {
-    let mut reached = Vec::new();
+    let mut rules_of_all = Vec::new();
     let mut deciding = Vec::new();
     for webhook in configuration.spec.as_array().into_iter().flatten() {
-        let rules: Vec<&Value> = list(&webhook["rules"]).filter(|rule| !reach_of([*rule]).is_empty()).collect();
+        rules_of_all.extend(list(&webhook["rules"]));
+        let rules: Vec<&Value> = list(&webhook["rules"]).filter(|rule| decides(&reach_of([*rule]))).collect();
         if rules.is_empty() {
             continue;
         }
-        reached.extend(reach_of(rules.iter().copied()));
         let client = &webhook["clientConfig"];
         deciding.push(json!({
             "name": webhook["name"], "url": client["url"], "service": client["service"], "rules": rules,
@@ -104,51 +154,62 @@ pub(super) fn webhooks(configuration: &LiveObject) -> Option<Mutator> {
             "matchConditions": webhook["matchConditions"],
         }));
     }
-    let reach: Vec<String> = every_write().filter(|write| reached.contains(write)).collect();
-    let marks = vec![format!("{} {}", configuration.uid, admission::spec_digest(&deciding))];
-    (!reach.is_empty()).then(|| Mutator { kind: configuration.kind, name: configuration.name.clone(), reach, marks })
+    let reach: Vec<String> = reach_of(rules_of_all).into_iter().map(Write::shown).collect();
+    let mark = || format!("{} {}", configuration.uid, admission::spec_digest(&deciding));
+    let marks = (!deciding.is_empty()).then(mark).into_iter().collect();
+    (!reach.is_empty()).then(|| Mutator {
+        kind: configuration.kind,
+        name: configuration.name.clone(),
+        reach,
+        takes_parameters: false,
+        marks,
+    })
 }
 
-fn reach_of<'a>(rules: impl IntoIterator<Item = &'a Value>) -> Vec<String> {
+fn reach_of<'a>(rules: impl IntoIterator<Item = &'a Value>) -> Vec<&'static Write> {
     let rules: Vec<&Value> = rules.into_iter().collect();
     reach(&json!(rules), &Value::Null)
 }
 
 /// What of ours these rules let through to a mutator.
-fn reach(rules: &Value, excluded: &Value) -> Vec<String> {
-    let met = |resource: &str, subresource: &str, operation: &str| {
-        list(rules).any(|rule| covers(rule, resource, subresource, operation))
+fn reach(rules: &Value, excluded: &Value) -> Vec<&'static Write> {
+    let met = |write: &Write, operation: &str| {
+        list(rules).any(|rule| write.is_met_by(rule, operation))
             // An exclusion of some names leaves the others, and one of a version that is not served excludes nothing.
             && !list(excluded)
                 .filter(|rule| list(&rule["resourceNames"]).next().is_none())
-                .filter(|rule| texts(&rule["apiVersions"]).any(|version| SERVED.contains(&version)))
-                .any(|rule| covers(rule, resource, subresource, operation))
+                .filter(|rule| texts(&rule["apiVersions"]).any(|version| write.served().contains(&version)))
+                .any(|rule| write.is_met_by(rule, operation))
     };
-    WRITES
-        .iter()
-        .filter(|(resource, subresource, operations)| operations.iter().any(|one| met(resource, subresource, one)))
-        .map(|(resource, subresource, _)| written(resource, subresource))
-        .collect()
+    WRITES.iter().filter(|write| write.operations.iter().any(|operation| met(write, operation))).collect()
 }
 
-/// As the API server matches, but for versions: with `matchPolicy: Equivalent` a rule for another one meets ours too.
-fn covers(rule: &Value, resource: &str, subresource: &str, operation: &str) -> bool {
-    let any = |field: &str, one: &str| texts(&rule[field]).any(|text| text == "*" || text == one);
-    let resources = || {
-        texts(&rule["resources"]).any(|text| {
-            let (of, sub) = text.split_once('/').unwrap_or((text, ""));
-            (of == "*" || of == resource) && (sub == "*" || sub == subresource)
-        })
-    };
-    rule["scope"] != "Cluster" && any("apiGroups", GROUP) && any("operations", operation) && resources()
-}
+impl Write {
+    /// As the API server matches, but for versions: with `matchPolicy: Equivalent` a rule for another one meets ours too.
+    fn is_met_by(&self, rule: &Value, operation: &str) -> bool {
+        let any = |field: &str, one: &str| texts(&rule[field]).any(|text| text == "*" || text == one);
+        let resources = || {
+            texts(&rule["resources"]).any(|text| {
+                let (of, sub) = text.split_once('/').unwrap_or((text, ""));
+                (of == "*" || of == self.resource) && (sub == "*" || sub == self.subresource)
+            })
+        };
+        let other_scope = if self.met_by == MetBy::Asked { "Namespaced" } else { "Cluster" };
+        rule["scope"] != other_scope && any("apiGroups", self.group) && any("operations", operation) && resources()
+    }
 
-fn every_write() -> impl Iterator<Item = String> {
-    WRITES.iter().map(|(resource, subresource, _)| written(resource, subresource))
-}
+    /// The versions in which it is served.
+    fn served(&self) -> [&'static str; 2] {
+        ["*", if self.met_by == MetBy::Unseen { VERSION } else { "v1" }]
+    }
 
-fn written(resource: &str, subresource: &str) -> String {
-    if subresource.is_empty() { resource.to_owned() } else { format!("{resource}/{subresource}") }
+    fn shown(&self) -> String {
+        if self.subresource.is_empty() {
+            self.resource.to_owned()
+        } else {
+            format!("{}/{}", self.resource, self.subresource)
+        }
+    }
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {

@@ -6,7 +6,7 @@ use super::{
     tests::{changed, identity, objects},
     *,
 };
-use crate::api::names::CRDS;
+use crate::{admission::name, api::names::CRDS};
 
 const REQUESTS: &str = "downloadrequests.certcourier.io";
 const POLICIES: &str = "certificatepolicies.certcourier.io";
@@ -207,7 +207,7 @@ fn named(live: &Live) -> Vec<String> {
 #[test]
 fn whatever_may_change_a_request_or_vote_on_its_way_is_named_and_part_of_the_epoch() {
     let everything = "certificates, certificates/status, certificatepolicies, downloadrequests, \
-                      downloadrequests/status, downloadreceipts, downloadreceipts/status";
+                      downloadrequests/status, downloadreceipts, downloadreceipts/status, secrets";
     for (rule, reach) in [
         (rule(&["certcourier.io"], &["downloadrequests/status"], &["UPDATE"]), "downloadrequests/status"),
         (rule(&["*"], &["*/*"], &["*"]), everything),
@@ -216,8 +216,13 @@ fn whatever_may_change_a_request_or_vote_on_its_way_is_named_and_part_of_the_epo
             "certificates/status, downloadrequests/status, downloadreceipts/status",
         ),
         (rule(&["*"], &["downloadreceipts/*"], &["UPDATE"]), "downloadreceipts, downloadreceipts/status"),
-        (rule(&["*"], &["*"], &["CREATE"]), "certificates, certificatepolicies, downloadrequests, downloadreceipts"),
+        (
+            rule(&["*"], &["*"], &["CREATE"]),
+            "certificates, certificatepolicies, downloadrequests, downloadreceipts, secrets",
+        ),
     ] {
+        let mut rule = rule;
+        rule["scope"] = json!("Namespaced");
         let rules = json!([rule]);
         let (hook, by_policy) = (with([webhook(&rules)]), with(policy(&rules, &Value::Null)));
         assert_eq!(named(&hook), [format!("MutatingWebhookConfiguration `theirs` ({reach})")]);
@@ -234,7 +239,7 @@ fn whatever_may_change_a_request_or_vote_on_its_way_is_named_and_part_of_the_epo
 
 #[test]
 fn what_meets_other_kinds_alone_is_none_of_the_guards_business() {
-    let cluster = json!({"apiGroups": ["*"], "operations": ["*"], "resources": ["*"], "scope": "Cluster"});
+    let cluster = json!({"apiGroups": ["*"], "operations": ["*"], "resources": ["*/status"], "scope": "Cluster"});
     for rule in [
         rule(&[""], &["pods"], &["*"]),
         rule(&["certcourier.example"], &["*/*"], &["*"]),
@@ -249,12 +254,64 @@ fn what_meets_other_kinds_alone_is_none_of_the_guards_business() {
     }
     let all = json!([rule(&["*"], &["*/*"], &["*"])]);
     let but_ours = json!([rule(&["certcourier.io"], &["*/*"], &["*"])]);
-    assert!(named(&with(policy(&all, &but_ours))).is_empty());
+    assert_eq!(named(&with(policy(&all, &but_ours))), ["MutatingAdmissionPolicy `turn` (secrets)"]);
     let mut some = but_ours.clone();
     some[0]["resourceNames"] = json!(["a"]);
     assert_eq!(named(&with(policy(&all, &some))).len(), 1, "an exclusion of some names leaves the others");
     let [_, unbound] = policy(&all, &Value::Null);
     assert!(named(&with([unbound])).is_empty(), "a policy without a binding does nothing");
+}
+
+/// Vault's and Kyverno's webhooks meet Secrets in many a cluster. What they do to a token Secret the controller sees, so
+/// they are named and close nothing.
+#[test]
+fn what_changes_secrets_or_access_reviews_alone_is_named_and_begins_no_epoch() {
+    let secrets = json!([rule(&[""], &["secrets"], &["CREATE", "UPDATE"])]);
+    let reviews = json!([rule(&["authorization.k8s.io"], &["*"], &["CREATE"])]);
+    let both = "secrets, subjectaccessreviews, selfsubjectaccessreviews";
+    let everywhere = json!([secrets[0], reviews[0]]);
+    for (live, expected) in [
+        (with(policy(&secrets, &Value::Null)), vec!["MutatingAdmissionPolicy `turn` (secrets)".to_owned()]),
+        // The API server shows no review to a policy.
+        (with(policy(&reviews, &Value::Null)), vec![]),
+        (with([webhook(&everywhere)]), vec![format!("MutatingWebhookConfiguration `theirs` ({both})")]),
+        (with([webhook(&json!([rule(&[""], &["secrets"], &["UPDATE"])]))]), vec![]),
+    ] {
+        assert_eq!(named(&live), expected);
+        assert_eq!(live.epoch(), with([]).epoch(), "{expected:?}");
+        let refused = live.fault(&Wanted::of(&identity()).without_mutators());
+        assert_eq!(refused.is_some(), !expected.is_empty(), "--guard-mutators=refuse: {expected:?}");
+    }
+    let mut passers = Passers::default();
+    for object in policy(&secrets, &Value::Null).into_iter().chain([webhook(&everywhere)]) {
+        assert!(!passers.startle(&object, &with([])), "{}", object.name);
+    }
+    // The rules for Secrets of a webhook that meets requests too are no part of its mark.
+    let votes = rule(&["certcourier.io"], &["downloadrequests/status"], &["UPDATE"]);
+    let (few, many) = (with([webhook(&json!([votes]))]), with([webhook(&json!([votes, secrets[0]]))]));
+    assert_eq!(few.epoch(), many.epoch());
+    assert_eq!(named(&many), ["MutatingWebhookConfiguration `theirs` (downloadrequests/status, secrets)"]);
+}
+
+#[test]
+fn a_policy_with_parameters_and_mutators_beyond_the_twentieth_are_said() {
+    let rules = json!([rule(&["certcourier.io"], &["*/*"], &["*"])]);
+    let [binding, mut turn] = policy(&rules, &Value::Null);
+    turn.spec["paramKind"] = json!({"apiVersion": "v1", "kind": "ConfigMap"});
+    let said = named(&with([binding, turn])).remove(0);
+    assert!(
+        said.ends_with("downloadreceipts/status; it takes parameters, and their changes begin no epoch)"),
+        "{said}"
+    );
+    let hooks =
+        |count: usize| with((0..count).map(|number| LiveObject { name: format!("h{number:02}"), ..webhook(&rules) }));
+    let record = |count: usize| {
+        Record::broken(&Reason::NotLooked, "e".into(), "2026-11-22T12:00:00Z".parse().unwrap())
+            .naming(hooks(count).mutators())
+            .mutators
+    };
+    assert_eq!((record(20).len(), record(24).len()), (20, 21));
+    assert_eq!(record(24).last().unwrap(), "and 4 more");
 }
 
 /// cert-manager, Kyverno and others write their certificates into webhook configurations again and again, and add rules
@@ -324,6 +381,35 @@ fn what_comes_by_for_a_moment_startles_once_and_what_was_seen_does_not() {
         assert!(!passers.startle(&object, &quiet), "ours are in the epoch by uid and generation");
     }
     assert!(!passers.startle(&webhook(&json!([rule(&[""], &["pods"], &["*"])])), &quiet));
+}
+
+/// Where no stamp is installed, an object of its name is nobody's until a look has compared it with ours.
+#[test]
+fn what_comes_by_under_the_name_of_the_stamp_startles_unless_it_was_there() {
+    let stamps = |object: &LiveObject| matches!(object.kind, Kind::Stamp | Kind::StampBinding);
+    let (ours, others): (Vec<LiveObject>, Vec<LiveObject>) = objects().into_iter().partition(stamps);
+    let without = Live::of(others);
+    let rules = json!([rule(&["certcourier.io"], &["downloadrequests/status"], &["UPDATE"])]);
+    for object in policy(&rules, &Value::Null).into_iter().chain(ours.clone()) {
+        let object = LiveObject { name: name::STAMP.into(), ..object };
+        let mut passers = Passers::default();
+        assert!(passers.startle(&object, &without), "{} without a stamp", object.kind);
+        assert!(!passers.startle(&object, &without), "once");
+        // It took the stamp's place for a moment, or changed it.
+        let other = LiveObject { uid: "another".into(), ..object.clone() };
+        assert!(Passers::default().startle(&other, &with([])), "{} beside the stamp", object.kind);
+    }
+    for object in ours {
+        assert!(!Passers::default().startle(&object, &with([])));
+        let changed = LiveObject { generation: 2, ..object };
+        assert!(Passers::default().startle(&changed, &with([])));
+    }
+    // A policy of that name is bound by a binding of another name.
+    let [binding, turn] = policy(&rules, &Value::Null);
+    let mut passers = Passers::default();
+    assert!(passers.startle(&LiveObject { name: name::STAMP.into(), ..turn }, &without));
+    let spec = json!({"policyName": name::STAMP});
+    assert!(passers.startle(&LiveObject { spec, ..binding }, &without));
 }
 
 #[test]

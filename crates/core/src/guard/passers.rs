@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Kind, Live, LiveObject,
-    mutators::{reach_of_policy, webhooks},
+    mutators::{decides, reach_of_policy, webhooks},
 };
 use crate::admission::name;
 
@@ -21,7 +21,15 @@ impl Passers {
     /// an object counts once.
     pub fn startle(&mut self, object: &LiveObject, last: &Live) -> bool {
         let mark = match object.kind {
-            Kind::Stamp if object.name != name::STAMP && !reach_of_policy(object).is_empty() => {
+            // One of our name is the stamp only where it was there before; else no one has compared it with ours.
+            Kind::Stamp | Kind::StampBinding if object.name == name::STAMP => {
+                if last.has_ours(object) {
+                    return false;
+                }
+                self.policies.insert(object.name.clone());
+                object.mark()
+            }
+            Kind::Stamp if decides(&reach_of_policy(object)) => {
                 self.policies.insert(object.name.clone());
                 object.mark()
             }
@@ -33,8 +41,8 @@ impl Passers {
                 object.mark()
             }
             Kind::Webhooks => match webhooks(object) {
-                Some(mutator) => mutator.marks.concat(),
-                None => return false,
+                Some(mutator) if !mutator.marks.is_empty() => mutator.marks.concat(),
+                _ => return false,
             },
             _ => return false,
         };

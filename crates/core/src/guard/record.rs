@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Mutator, Reason};
+use super::{Kind, Mutator, Reason};
 use crate::{admission::REVISION, api::words::GuardState};
 
 /// So many are named; a cluster with more has other worries, and a ConfigMap its bounds.
@@ -12,6 +12,40 @@ const MOST_MUTATORS: usize = 20;
 
 /// Key of the `ConfigMap` under which they are named, one in each line.
 pub const MUTATORS: &str = "mutators";
+
+/// Key of the `ConfigMap` under which it stands how far mutating policies and webhooks were watched.
+const WATCHED: &str = "watched";
+
+/// How far each kind of mutator was watched without a gap: the version of the last event that was judged. A kind that is
+/// not there was not watched. Whoever leads next goes on from here; what came by for a moment is in no list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watched(BTreeMap<Kind, String>);
+
+impl Watched {
+    /// Everything of this kind was judged up to this version.
+    pub fn reach(&mut self, kind: Kind, version: &str) {
+        self.0.insert(kind, version.to_owned());
+    }
+
+    /// Up to where a kind was watched.
+    #[must_use]
+    pub fn of(&self, kind: Kind) -> Option<&str> {
+        self.0.get(&kind).map(String::as_str)
+    }
+
+    fn text(&self) -> String {
+        let parts: Vec<String> = self.0.iter().map(|(kind, version)| format!("{kind}={version}")).collect();
+        parts.join(" ")
+    }
+
+    fn read(text: &str) -> Self {
+        let parts = text.split(' ').filter_map(|part| part.split_once('='));
+        let known = parts.filter_map(|(name, version)| {
+            Some((Kind::ALL.into_iter().find(|kind| kind.name() == name)?, version.to_owned()))
+        });
+        Self(known.filter(|(_, version)| !version.is_empty()).collect())
+    }
+}
 
 /// The guard's findings as of its last look.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +58,8 @@ pub struct Record {
     pub probed_at: Timestamp,
     /// What can change requests and votes during admission and is not certcourier's, for people to read.
     pub mutators: Vec<String>,
+    /// See [`Watched`]. A record that says that the policies do not stand begins an epoch anyway, and keeps none.
+    pub watched: Watched,
 }
 
 /// What was found.
@@ -48,13 +84,22 @@ impl Record {
     #[must_use]
     pub fn broken(reason: &Reason, epoch: String, probed_at: Timestamp) -> Self {
         let state = State::Broken { reason: reason.name().to_owned(), message: reason.to_string() };
-        Self { state, epoch, probed_at, mutators: Vec::new() }
+        Self { state, epoch, probed_at, mutators: Vec::new(), watched: Watched::default() }
     }
 
     /// The same, with what can change requests and votes during admission.
     #[must_use]
     pub fn naming(self, mutators: &[Mutator]) -> Self {
-        Self { mutators: mutators.iter().take(MOST_MUTATORS).map(ToString::to_string).collect(), ..self }
+        let mut named: Vec<String> = mutators.iter().take(MOST_MUTATORS).map(ToString::to_string).collect();
+        let more = mutators.len() - named.len();
+        named.extend((more > 0).then(|| format!("and {more} more")));
+        Self { mutators: named, ..self }
+    }
+
+    /// The same, with how far was watched.
+    #[must_use]
+    pub fn watched(self, watched: &Watched) -> Self {
+        Self { watched: watched.clone(), ..self }
     }
 
     /// As it is in the `ConfigMap`.
@@ -68,6 +113,9 @@ impl Record {
         let mut set = |key: &str, value: String| data.insert(key.to_owned(), value);
         if !self.mutators.is_empty() {
             set(MUTATORS, self.mutators.join("\n"));
+        }
+        if self.watched != Watched::default() {
+            set(WATCHED, self.watched.text());
         }
         match &self.state {
             State::Intact { since } => {
@@ -97,7 +145,8 @@ impl Record {
         };
         let mutators = data.get(MUTATORS).map(|all| all.lines().map(str::to_owned).collect()).unwrap_or_default();
         let epoch = text("epoch").filter(|epoch| !epoch.is_empty())?;
-        Some(Self { state, epoch, probed_at: time("probedAt")?, mutators })
+        let watched = data.get(WATCHED).map(|text| Watched::read(text)).unwrap_or_default();
+        Some(Self { state, epoch, probed_at: time("probedAt")?, mutators, watched })
     }
 
     /// Since when the policies are in force, if this record says so of these objects.

@@ -235,7 +235,8 @@ fn any_change_of_any_object_is_another_epoch_and_the_order_is_none() {
 }
 
 fn intact(epoch: &str, since: i64) -> Record {
-    Record { state: State::Intact { since: at(since) }, epoch: epoch.into(), probed_at: at(since), mutators: vec![] }
+    let state = State::Intact { since: at(since) };
+    Record { state, epoch: epoch.into(), probed_at: at(since), mutators: vec![], watched: Watched::default() }
 }
 
 fn stored(record: Record, resource_version: &str) -> Evidence {
@@ -285,7 +286,17 @@ fn an_epoch_begins_at_the_end_of_a_second() {
 fn what_is_written_is_read_again_and_nothing_else_is_a_record() {
     let broken = Record::broken(&Reason::NeverProbed, "e".into(), at(7));
     let named = Record { mutators: vec!["a (b, c)".into(), "d (e)".into()], ..intact("e", 10) };
-    for record in [intact("e", 10), broken, named] {
+    let mut watched = Watched::default();
+    watched.reach(Kind::Stamp, "7");
+    watched.reach(Kind::Webhooks, "12");
+    watched.reach(Kind::Stamp, "11");
+    let data = intact("e", 10).watched(&watched).data();
+    assert_eq!(data["watched"], "MutatingAdmissionPolicy=11 MutatingWebhookConfiguration=12");
+    let read = Record::read(&data).unwrap().watched;
+    assert_eq!((read.of(Kind::Stamp), read.of(Kind::StampBinding)), (Some("11"), None));
+    // What an earlier version wrote says nothing of how far it watched.
+    assert_eq!(Record::read(&intact("e", 10).data()).unwrap().watched, Watched::default());
+    for record in [intact("e", 10), intact("e", 10).watched(&watched), broken, named] {
         assert_eq!(Record::read(&record.data()), Some(record));
     }
     for key in ["state", "since", "epoch", "probedAt"] {

@@ -48,8 +48,19 @@ pub(super) const ROWS: [Row; 10] = [
                 Target::Any,
             )],
             &[part(BE_SERVICE_ACCOUNTS, &[Place::Certificates, Place::Cluster], Target::Any)],
+            // A node reads the Secrets of its pods.
+            &[part(
+                &[right(
+                    &["impersonate:arbitrary-node", "impersonate:associated-node"],
+                    "authentication.k8s.io",
+                    &["nodes"],
+                )],
+                HERE,
+                Target::Any,
+            )],
         ],
-        why: "they can ask as one person and approve as another; for certcourier both are real",
+        why: "they can ask as one person and approve as another; for certcourier both are real. A subject that acts as a \
+              node reads the Secrets of its pods",
         remedy: "remove the right, or limit it by resourceNames to subjects without rights on Certificates",
         keepers_need_it: false,
         adds_nothing_to: &[],

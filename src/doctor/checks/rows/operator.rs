@@ -11,7 +11,7 @@ use crate::{
 
 const HERE: &[Place] = &[Place::Operator];
 
-pub(super) const ROWS: [Row; 4] = [
+pub(super) const ROWS: [Row; 5] = [
     Row {
         check: Check::BecomesOperator,
         severity: Severity::Critical,
@@ -71,6 +71,29 @@ pub(super) const ROWS: [Row; 4] = [
         why: "they can redirect people's calls to a program of their own: it sees tokens and links where TLS ends \
               before the server, and people cannot download at all where it does not",
         remedy: "remove the right; use TLS to the server itself, so that the network decides nothing",
+        keepers_need_it: false,
+        adds_nothing_to: &[Check::BecomesOperator],
+    },
+    Row {
+        check: Check::StopsController,
+        severity: Severity::Medium,
+        limited: Severity::Low,
+        ways: &[&[part(
+            &[
+                right(&["update", "patch", "delete", "deletecollection"], "coordination.k8s.io", &["leases"]),
+                right(&["delete", "deletecollection"], "", &["pods", "replicationcontrollers"]),
+                right(&["create"], "", &["pods/eviction"]),
+                right(&["delete", "deletecollection"], "apps", &["deployments", "replicasets"]),
+                right(&["update", "patch"], "apps", &["deployments/scale", "replicasets/scale"]),
+            ],
+            HERE,
+            Target::Any,
+        )]],
+        why: "they can stop the controller: requests wait, and what is revoked or runs out is closed late. Afterwards the \
+              guard asks the API server which mutating policies and webhooks came by meanwhile; where it cannot tell, an \
+              epoch begins, and open requests for keys must be created again",
+        remedy: "leave workloads and leases in the operator's namespace to its installer and to the tools that drain nodes, \
+                 and name these with --trust",
         keepers_need_it: false,
         adds_nothing_to: &[Check::BecomesOperator],
     },

@@ -219,6 +219,18 @@ fn each_way_to_be_somebody_else_or_to_change_the_rules_is_one_finding() {
         (
             "User/mallory",
             None,
+            rule(&["impersonate:arbitrary-node"], "authentication.k8s.io", &["nodes"]),
+            "high Impersonates User/mallory [*] may impersonate:arbitrary-node nodes",
+        ),
+        (
+            "User/mallory",
+            Some(SYSTEM),
+            rule(&["update"], "coordination.k8s.io", &["leases"]),
+            "medium StopsController User/mallory [certcourier-system] may update leases",
+        ),
+        (
+            "User/mallory",
+            None,
             named(&["impersonate"], "", &["users"], &["ci"]),
             "medium Impersonates User/mallory [*] may impersonate users named ci",
         ),
@@ -305,13 +317,9 @@ fn what_does_not_reach_a_key_is_no_finding() {
         ("User/mallory", PAYMENTS, rule(&["get", "list"], "", &["configmaps", "pods", "pods/log"])),
         // It reaches ports, and these ask who is there.
         ("User/mallory", Some(SYSTEM), rule(&["create"], "", &["pods/portforward"])),
-        ("User/mallory", Some(SYSTEM), rule(&["create"], "", &["pods/eviction"])),
-        // Who takes the lease stops the controller; a leader has no more rights than one that waits.
-        (
-            "User/mallory",
-            Some(SYSTEM),
-            rule(&["create", "update", "patch", "delete"], "coordination.k8s.io", &["leases"]),
-        ),
+        // The Lease is there already.
+        ("User/mallory", Some(SYSTEM), rule(&["create", "get"], "coordination.k8s.io", &["leases"])),
+        ("User/mallory", PAYMENTS, rule(&["create"], "", &["pods/eviction"])),
         ("User/mallory", Some(SYSTEM), named(&["update", "patch"], "", &["configmaps"], &["kube-root-ca.crt"])),
         ("User/mallory", Some(SYSTEM), named(&["create"], "", &["serviceaccounts/token"], &["default"])),
         // uids and extras are impersonated beside a user alone.

@@ -93,6 +93,23 @@ fn a_body_that_does_not_come_makes_its_connection_give_way() {
 }
 
 #[test]
+fn a_body_that_comes_a_byte_at_a_time_has_no_more_patience_than_one_that_does_not_come() {
+    let accepted = Instant::now();
+    let at = |milliseconds: u64| accepted + Duration::from_millis(milliseconds);
+    let connection = Connection::new(accepted, false);
+    let asked = connection.begin(Version::HTTP_11, accepted, None);
+    for byte in 0..2 {
+        asked.turn().awaits_body(true, at(700 * byte));
+        assert_eq!(connection.gives_way_since(at(700 * byte + 299)), None, "byte {byte}");
+        asked.turn().awaits_body(false, at(700 * byte + 700));
+    }
+    asked.turn().awaits_body(true, at(1400));
+    assert_eq!(connection.gives_way_since(at(1400)), Some(accepted));
+    asked.answered(false, at(1500));
+    assert_eq!(connection.gives_way_since(at(2400)), None, "the answer has its own second");
+}
+
+#[test]
 fn an_answer_with_limits_of_its_own_is_left_to_them() {
     let accepted = Instant::now();
     let connection = Connection::new(accepted, false);

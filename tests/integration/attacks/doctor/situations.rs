@@ -210,13 +210,26 @@ fn system() -> Vec<Situation> {
                 "create gateway.networking.k8s.io:httproutes",
             ],
         ),
+        subjects(
+            System,
+            "stops",
+            &["medium StopsController"],
+            &[
+                "update coordination.k8s.io:leases",
+                "patch,delete coordination.k8s.io:leases",
+                "delete pods",
+                "create pods/eviction",
+                "delete apps:deployments",
+                "patch apps:deployments/scale",
+            ],
+        ),
         subjects(System, "ends-system", &["medium DeletesNamespaces"], &["delete namespaces SYSTEM"]),
         subjects(
             System,
             "silent-system",
             &[],
             &[
-                "create,get,update,patch,delete coordination.k8s.io:leases",
+                "create,get,list,watch coordination.k8s.io:leases",
                 "patch configmaps certcourier-guard kube-root-ca.crt",
                 "delete configmaps",
                 "create,update secrets",
@@ -288,7 +301,12 @@ fn cluster() -> Vec<Situation> {
              update certificates.k8s.io:certificatesigningrequests/status",
             ],
         ),
-        subjects(Cluster, "acts-as-people", &["high Impersonates"], &["impersonate users", "impersonate groups"]),
+        subjects(
+            Cluster,
+            "acts-as-people",
+            &["high Impersonates"],
+            &["impersonate users", "impersonate groups", "impersonate:arbitrary-node authentication.k8s.io:nodes"],
+        ),
         subjects(
             Cluster,
             "acts-as-programs",
