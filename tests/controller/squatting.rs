@@ -249,25 +249,8 @@ async fn a_binding_that_is_changed_on_its_way_lets_nobody_read_and_is_reported()
     world.furnish().await;
     world.people().await;
     let bindings: Api<RoleBinding> = world.api();
-    let policy = json!({"name": world.namespace});
-    let turner = json!({"apiVersion": "v1", "kind": "List", "items": [
-        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicy", "metadata": policy, "spec": {
-            "failurePolicy": "Fail", "reinvocationPolicy": "Never",
-            "matchConstraints": {
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}},
-                "resourceRules": [{
-                    "apiGroups": [RBAC], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["rolebindings"],
-                }],
-            },
-            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {
-                "expression": "[JSONPatch{op: 'replace', path: '/subjects/0/name', value: 'mallory'}]",
-            }}],
-        }},
-        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicyBinding", "metadata": policy,
-            "spec": {"policyName": world.namespace}},
-    ]});
-    let kubectl = world.plane.admin_kubectl();
-    kubectl.run_with(["apply", "-f", "-"], &turner.to_string()).await.unwrap();
+    let turned =
+        Turned::new(&world, RBAC, "rolebindings", "op: 'replace', path: '/subjects/0/name', value: 'mallory'").await;
     let mut probe: RoleBinding =
         serde_json::from_value(for_mallory_and_carol(&json!({"name": "probe"}), "absent")).unwrap();
     probe.subjects.as_mut().unwrap().reverse();
@@ -289,8 +272,75 @@ async fn a_binding_that_is_changed_on_its_way_lets_nobody_read_and_is_reported()
     world.until("nothing is left that lets anybody read", async || world.readers().await.is_empty()).await;
     assert!(!may_get(&world, "mallory", SECRET).await);
 
-    for kind in ["mutatingadmissionpolicybinding", "mutatingadmissionpolicy"] {
-        kubectl.check(["delete", kind, world.namespace.as_str()]).await.unwrap();
-    }
+    turned.end(&world).await;
     world.wait_for_phase("full", Phase::TokenIssued).await;
+}
+
+/// A link that leads elsewhere carries the token there, and the requester's own credentials behind it.
+#[tokio::test]
+async fn a_secret_whose_link_is_changed_on_its_way_is_taken_back_and_reported() {
+    let world = World::new("led-astray").await;
+    world.furnish().await;
+    world.people().await;
+    // base64 of https://mallory.example/
+    let elsewhere = "op: 'add', path: '/data/url', value: 'aHR0cHM6Ly9tYWxsb3J5LmV4YW1wbGUv'";
+    let turned = Turned::new(&world, "", "secrets", elsewhere).await;
+    let secrets: Api<Secret> = world.api();
+    let probe: Secret =
+        serde_json::from_value(json!({"metadata": {"name": "probe"}, "stringData": {"url": "https://honest.example"}}))
+            .unwrap();
+    let dry = PostParams { dry_run: true, field_manager: None };
+    let in_force = async || {
+        let stored = secrets.create(&dry, &probe).await.unwrap();
+        stored.data.unwrap()["url"].0 == b"https://mallory.example/"
+    };
+    world.until("the mutating policy is in force", in_force).await;
+
+    let _controller = world.controller(&[("--external-url", "https://certs.example.com")]).await;
+    world.request("full", "fullchain", json!({})).await;
+    let stalled =
+        world.wait("full", "stalled", |status| condition(status, "Stalled") == "True/TokenReadableByOthers").await;
+    let message = message(&stalled, "Stalled");
+    assert!(
+        message.starts_with("Secret `full-download-token`")
+            && message.contains("was not stored as certcourier sent it"),
+        "{message}"
+    );
+    assert_eq!(stalled.status.unwrap().token, None);
+    let gone = async || secrets.get_opt("full-download-token").await.unwrap().is_none();
+    world.until("the Secret is taken back", gone).await;
+
+    turned.end(&world).await;
+    world.wait_for_phase("full", Phase::TokenIssued).await;
+}
+
+/// A mutating policy that changes what is created in the namespace.
+struct Turned;
+
+impl Turned {
+    async fn new(world: &World, group: &str, resource: &str, patch: &str) -> Self {
+        let policy = json!({"name": world.namespace});
+        let turner = json!({"apiVersion": "v1", "kind": "List", "items": [
+            {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicy", "metadata": policy, "spec": {
+                "failurePolicy": "Fail", "reinvocationPolicy": "Never",
+                "matchConstraints": {
+                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}},
+                    "resourceRules": [{
+                        "apiGroups": [group], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": [resource],
+                    }],
+                },
+                "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": format!("[JSONPatch{{{patch}}}]")}}],
+            }},
+            {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicyBinding", "metadata": policy,
+                "spec": {"policyName": world.namespace}},
+        ]});
+        world.plane.admin_kubectl().run_with(["apply", "-f", "-"], &turner.to_string()).await.unwrap();
+        Self
+    }
+
+    async fn end(self, world: &World) {
+        for kind in ["mutatingadmissionpolicybinding", "mutatingadmissionpolicy"] {
+            world.plane.admin_kubectl().check(["delete", kind, world.namespace.as_str()]).await.unwrap();
+        }
+    }
 }
