@@ -209,8 +209,8 @@ async fn what_a_request_carries_along_is_bounded() {
         ),
         case("less", person("alice"), place.annotate("c1", "junk", "x".repeat(2000)), Allowed),
         case(
-            "more of what kubectl keeps",
-            person("alice"),
+            "what kubectl keeps, by somebody else",
+            person("bob"),
             place.annotate("c1", LAST_APPLIED, "x".repeat(16 * 1024 + 1)),
             Refused(REQUESTS, "kubectl.kubernetes.io/last-applied-configuration 16384"),
         ),

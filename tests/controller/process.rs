@@ -70,5 +70,5 @@ async fn a_replica_that_cannot_list_is_not_ready_and_says_what_it_waits_for() {
     let address = log.split("address=").nth(1).unwrap().split_whitespace().next().unwrap().trim_matches('"');
     let answer = get(address, "/readyz").await;
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
-    assert!(answer.contains("the first list of DownloadRequest in namespace default is awaited"), "{answer}");
+    assert!(answer.contains("waiting for the first list of DownloadRequest in namespace default"), "{answer}");
 }

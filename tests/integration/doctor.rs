@@ -125,7 +125,7 @@ fn nothing_is_found(look: &impl Fn(&[&str]) -> Diagnosis, namespace: &str) {
         "GUARD         Intact, probed",
         "No findings.",
         "exportkey      User/alice",
-        "CONTROL PLANE User/system:kube-controller-manager, Group/system:masters",
+        "CONTROL PLANE User/system:kube-controller-manager, User/system:kube-scheduler, Group/system:masters",
     ] {
         assert!(table.stdout.contains(words), "{words}: {}", table.stdout);
     }

@@ -281,7 +281,7 @@ async fn a_service_account_gets_a_deadline_that_it_did_not_have_to_think_of() {
     assert!((3890..=3910).contains(&wait.as_secs()), "an hour and five minutes: {wait}");
     let too_late = r#"{"format":"cert","deadline":"2020-01-01T00:00:00Z"}"#;
     let refused = world.curl_with(robot.token.as_str(), &["-X", "POST", "-d", too_late], DOWNLOADS).await;
-    assert!(refused.refused(400, "bad_request").contains("already over"), "{}", refused.text());
+    assert!(refused.refused(400, "bad_request").contains("already passed"), "{}", refused.text());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,7 +43,7 @@ pub(super) fn draft(identity: &Identity) -> Draft {
             .variable("verb", format!("object.spec.format in {public} ? 'download' : 'exportkey'"))
             .variable("annotations", "variables.request.metadata.?annotations.orValue({})")
             .variable("oldAnnotations", "oldObject == null ? {} : oldObject.metadata.?annotations.orValue({})")
-            .variable("free", free())
+            .variable("free", cel::list([REVOKE, REVOKED_BY, LAST_APPLIED]))
             .refuse_probes()
             .rule(name_is_short())
             .rule(groups_fit())
@@ -156,17 +156,6 @@ fn caller_may_get_passphrase() -> Validation {
         ),
         "'user ' + request.userInfo.username + ' is not allowed to get Secret ' + object.spec.passphraseSecretRef.name +
          ', which spec.passphraseSecretRef names: name one that you may get, or leave the field out to have a passphrase generated'",
-    )
-}
-
-/// What anyone may write. What kubectl keeps for itself only those who may delete the request: each change is a new version,
-/// and anyone who makes many keeps the controller from writing a status.
-fn free() -> String {
-    format!(
-        "{} + (authorizer.group('certcourier.io').resource('downloadrequests').namespace(request.namespace)
-           .name(variables.request.metadata.name).check('administer').allowed() ? {} : [])",
-        cel::list([REVOKE, REVOKED_BY]),
-        cel::list([LAST_APPLIED]),
     )
 }
 
