@@ -61,7 +61,7 @@ check: ## format, clippy, unit tests
 	cargo test --quiet --test architecture --test crds --test docs --test messages
 
 machine: ## the state table under 100,000 random stories
-	PROPTEST_CASES=100000 cargo test --quiet --package certcourier-core --lib machine_tests
+	PROPTEST_CASES=100000 cargo test --quiet --workspace --lib machine_tests
 
 # One control plane for all test binaries; each test has a namespace of its own. Then everything that they have left
 # behind is searched for what is secret.
@@ -90,7 +90,7 @@ $(CRYPTOGRAPHY)/ready:
 
 # Not part of `make test`: it builds the control plane of each version once, 10 to 15 minutes each.
 test-matrix: requirements $(CHART_TOOLS) ## admission, attacks and the chart's value sets on Kubernetes 1.33, 1.36 and 1.37
-	@cargo build --quiet --package test-cluster --bins
+	@cargo build --quiet --workspace --bins
 	@for version in 1.33 1.36 1.37; do \
 	  echo "Kubernetes $$version"; \
 	  K8S=$$version $(CLUSTER) build >/dev/null && K8S=$$version cargo test --quiet --test admission \
@@ -112,7 +112,7 @@ build: control-plane
 	@cargo build --quiet --workspace --bins
 
 control-plane: requirements ## build etcd, kube-apiserver, kube-controller-manager and kubectl once (10 to 15 minutes)
-	@cargo build --quiet --package test-cluster --bins
+	@cargo build --quiet --workspace --bins
 	@$(CLUSTER) build >/dev/null
 
 generate: ## write crds/, docs/openapi.json and the generated part of the chart from the Rust code

@@ -36,7 +36,7 @@ async fn a_request_is_described_from_the_first_look_to_the_receipt_and_no_secret
             "Next:          approve: kubectl certcourier approve key -n ",
         ],
     );
-    holds(&described("bob").await, &["Next:          you have approved it; others vote"]);
+    holds(&described("bob").await, &["Next:          you have approved it; waiting for approvers"]);
     holds(
         &described("alice").await,
         &["wait: kubectl certcourier wait key -n ", "revoke it: kubectl certcourier revoke"],

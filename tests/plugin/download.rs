@@ -196,7 +196,7 @@ async fn a_slip_of_the_hand_is_exit_code_two_and_says_what_to_write() {
         ("download api --format cert --deadline tomorrow", "2026-11-22T18:00:00Z"),
         ("download ../api --format cert", "lower-case"),
         ("download api --request r", "cannot be used with"),
-        ("download --request r --format cert", "leave --format"),
+        ("download --request r --format cert", "leave out --format"),
         ("download api --format zip --generate -o -", "--passphrase-out"),
         ("revoke r", "--reason"),
         ("list --mine", "list requests --mine"),

@@ -242,7 +242,7 @@ async fn the_sink_has_heard_of_a_key_before_its_receipt_exists() {
     let stage = required(&sink).await;
     *sink.api.lock().unwrap() = Some(stage.api.clone());
     // A sink that has taken nothing yet is not known to be there.
-    stage.download().await.assert_refused(503, "audit_failed", "does not answer");
+    stage.download().await.assert_refused(503, "audit_failed", "does not respond as expected");
     stage.audit.begin("server", "a", Timestamp::now());
     until("the sink is well", async || wanted(stage.audit.remark(), Option::is_none)).await;
     assert_eq!(stage.download().await.status, StatusCode::OK);

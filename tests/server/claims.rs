@@ -185,7 +185,7 @@ async fn a_request_that_is_gone_or_going_has_no_token_for_anybody() {
             None
         }
     });
-    post(&stage, &claim, "").await.assert_refused(409, "request_closed", "deleted meanwhile");
+    post(&stage, &claim, "").await.assert_refused(409, "request_closed", "deleted in the meantime");
 }
 
 #[tokio::test]

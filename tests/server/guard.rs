@@ -80,7 +80,7 @@ async fn the_controllers_record_is_evidence_only_while_it_is_fresh_and_its_own()
         ("no record of a probe", json!({"probedAt": "soon"})),
         ("no record of a probe", json!({"state": "Fine"})),
         ("have not been probed since", json!({"epoch": "0".repeat(64)})),
-        ("lets through", json!({"state": "Broken", "reason": reason.name(), "message": reason.to_string()})),
+        ("accepts what policy", json!({"state": "Broken", "reason": reason.name(), "message": reason.to_string()})),
     ] {
         let stage = key().await;
         stage.api.edit(RECORD, |record| {

@@ -92,9 +92,9 @@ async fn garbage_and_guesses_from_an_address_use_up_nothing_of_the_people_there(
     let flags = ["--rate-malformed", "1", "--rate-per-address", "1", "--rate-burst", "4"];
     let stage = Stage::with_flags("cert", &flags).await;
     stage.api.remove(REQUEST);
-    assert!(had_to_wait(&stage, 40, "for nothing", |_| malformed()).await > 25);
+    assert!(had_to_wait(&stage, 40, "too many invalid requests", |_| malformed()).await > 25);
     let unknown = |_| Request::get("/nothing").body(Body::empty()).unwrap();
-    assert!(had_to_wait(&stage, 10, "for nothing", unknown).await > 5, "an unknown path is of that kind");
+    assert!(had_to_wait(&stage, 10, "too many invalid requests", unknown).await > 5, "an unknown path is of that kind");
     // Nobody has seen carol's token yet: it is paid from what the address has for tokens.
     let minted = mint(&stage, NAT).await;
     assert_eq!(minted.status, 201, "{minted:?}");
