@@ -1,6 +1,8 @@
 //! PBKDF2 with HMAC-SHA-256 for one block of output, which is an AES-256 key. Source: RFC 8018 §5.2.
 //!
-//! Our own loop for the reason given in [`super::rehash`]. Tested against the `pbkdf2` crate.
+//! Our own loop for the reason given in [`super::rehash`], on `sha2`'s compression function. Tested against the `pbkdf2`
+//! crate. `aws_lc_rs::pbkdf2` would be shorter, and takes 1.26 to 1.31 times as long (2,048, 10,000 and 600,000 iterations,
+//! the best of 12 to 300 runs in turn in one process).
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::block_api::compress256;
