@@ -2,7 +2,7 @@
 //!
 //! What a fact says is pure: [`fact`], and a module for each kind of witness. What becomes of it is here: a line on
 //! standard output, and a call to a sink that may be a collector or the bridge to a chat. No one waits for either,
-//! unless the flags say that no key is released before the sink has the fact (see [`Audit::hear`]). docs/audit.md lists
+//! unless the flags say that no key is released before the sink has the fact (see [`Audit::emit_and_confirm`]). docs/audit.md lists
 //! every type.
 //!
 //! # Layout
@@ -56,7 +56,7 @@ struct Outlets {
 /// The sink has not accepted a fact that it must accept first.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no key is released while the audit sink does not accept facts (--audit=required): {0}")]
-pub struct Unheard(&'static str);
+pub struct NotConfirmed(&'static str);
 
 impl Audit {
     /// Emits nothing.
@@ -131,10 +131,10 @@ impl Audit {
     /// What prevents the release of a key, as far as the audit is concerned.
     ///
     /// # Errors
-    /// [`Unheard`] while the sink must accept it and does not accept facts.
-    pub fn lets_keys_leave(&self) -> Result<(), Unheard> {
+    /// [`NotConfirmed`] while the sink must accept it and does not accept facts.
+    pub fn lets_keys_leave(&self) -> Result<(), NotConfirmed> {
         match &self.0.sink {
-            Some(sink) if self.0.required && !sink.is_up() => Err(Unheard("it does not respond as expected")),
+            Some(sink) if self.0.required && !sink.is_up() => Err(NotConfirmed("it does not respond as expected")),
             _ => Ok(()),
         }
     }
@@ -142,8 +142,8 @@ impl Audit {
     /// Emits a fact and, where the flags say so, waits until the sink has accepted it.
     ///
     /// # Errors
-    /// [`Unheard`] when the sink has not accepted it in time.
-    pub async fn hear(&self, fact: &Fact, patience: Duration) -> Result<(), Unheard> {
+    /// [`NotConfirmed`] when the sink has not accepted it in time.
+    pub async fn emit_and_confirm(&self, fact: &Fact, patience: Duration) -> Result<(), NotConfirmed> {
         if !self.0.required {
             return Ok(());
         }
@@ -152,7 +152,7 @@ impl Audit {
         self.pass_on(fact, Some(taken));
         match tokio::time::timeout(patience, waiting).await {
             Ok(Ok(())) => Ok(()),
-            _ => Err(Unheard("it did not accept the line in time")),
+            _ => Err(NotConfirmed("it did not accept the line in time")),
         }
     }
 

@@ -24,7 +24,7 @@ const HOUR: i64 = 3600;
 
 /// The type of an Event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mood {
+pub enum EventType {
     /// All is well.
     Normal,
     /// Needs attention.
@@ -35,7 +35,7 @@ pub enum Mood {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note<'a> {
     /// Its type.
-    pub mood: Mood,
+    pub event_type: EventType,
     /// Why it is told.
     pub reason: EventReason,
     /// What the operator was doing, one CamelCase word, such as `Mint`.
@@ -106,7 +106,7 @@ impl Events {
             action: Some(note.action.to_owned()),
             reason: Some(note.reason.name().to_owned()),
             note: Some(text.to_owned()),
-            type_: Some(if note.mood == Mood::Normal { "Normal" } else { "Warning" }.to_owned()),
+            type_: Some(if note.event_type == EventType::Normal { "Normal" } else { "Warning" }.to_owned()),
             event_time: Some(MicroTime(now)),
             reporting_controller: Some(self.controller.to_owned()),
             reporting_instance: Some(cut(&self.instance, 128).to_owned()),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     fn note(text: &str) -> Note<'_> {
-        Note { mood: Mood::Normal, reason: EventReason::Usable, action: "A", text: text.to_owned() }
+        Note { event_type: EventType::Normal, reason: EventReason::Usable, action: "A", text: text.to_owned() }
     }
 
     #[test]

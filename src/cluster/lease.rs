@@ -49,7 +49,7 @@ pub struct Candidacy {
 
 /// The state of a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Leadership {
     /// It holds the Lease: it acts.
     Leading,
     /// Someone else does.
@@ -108,7 +108,7 @@ impl Election {
     }
 
     /// Campaigns, renews, and reports through `standing` whether we lead. When cancelled it releases the Lease.
-    pub async fn run(mut self, standing: watch::Sender<Standing>, cancelled: CancellationToken) {
+    pub async fn run(mut self, standing: watch::Sender<Leadership>, cancelled: CancellationToken) {
         let pace = self.candidacy.duration / 3;
         let mut heard: Option<(Instant, bool)> = None;
         loop {
@@ -126,7 +126,7 @@ impl Election {
                 Err(_) => tracing::warn!("the API server did not answer about the Lease in time"),
             }
             let now = stands(heard.map(|(at, ours)| (at.elapsed(), ours)), pace);
-            if now == Standing::Unknown {
+            if now == Leadership::Unknown {
                 heard = None;
             }
             standing.send_if_modified(|before| std::mem::replace(before, now) != now);
@@ -135,7 +135,7 @@ impl Election {
                 () = tokio::time::sleep(pace.saturating_sub(started.elapsed())) => {}
             }
         }
-        standing.send_replace(Standing::Following);
+        standing.send_replace(Leadership::Following);
         self.release().await;
     }
 
@@ -220,11 +220,11 @@ impl Election {
 }
 
 /// What the last answer is worth: how long ago it was asked for, and whether the Lease was ours then.
-fn stands(heard: Option<(Duration, bool)>, pace: Duration) -> Standing {
+fn stands(heard: Option<(Duration, bool)>, pace: Duration) -> Leadership {
     match heard {
-        Some((ago, true)) if ago < pace * 2 => Standing::Leading,
-        Some((ago, false)) if ago < pace * 3 => Standing::Following,
-        _ => Standing::Unknown,
+        Some((ago, true)) if ago < pace * 2 => Leadership::Leading,
+        Some((ago, false)) if ago < pace * 3 => Leadership::Following,
+        _ => Leadership::Unknown,
     }
 }
 
@@ -316,11 +316,11 @@ mod tests {
     fn a_leader_without_an_answer_stops_before_anybody_else_may_begin() {
         let pace = candidacy().duration / 3;
         for (heard, standing) in [
-            (None, Standing::Unknown),
-            (Some((Duration::from_secs(9), true)), Standing::Leading),
-            (Some((Duration::from_secs(10), true)), Standing::Unknown),
-            (Some((Duration::from_secs(14), false)), Standing::Following),
-            (Some((Duration::from_secs(15), false)), Standing::Unknown),
+            (None, Leadership::Unknown),
+            (Some((Duration::from_secs(9), true)), Leadership::Leading),
+            (Some((Duration::from_secs(10), true)), Leadership::Unknown),
+            (Some((Duration::from_secs(14), false)), Leadership::Following),
+            (Some((Duration::from_secs(15), false)), Leadership::Unknown),
         ] {
             assert_eq!(stands(heard, pace), standing, "{heard:?}");
         }

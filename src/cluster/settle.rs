@@ -26,7 +26,7 @@ pub struct Patience {
 
 /// What one read says about the write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict<T> {
+pub enum Settling<T> {
     /// The question is answered.
     Settled(T),
     /// It is open: the write may still be on its way.
@@ -38,7 +38,7 @@ pub enum Verdict<T> {
 pub async fn read_until<K, T, F>(
     patience: Patience,
     mut read: impl FnMut() -> F,
-    mut judge: impl FnMut(K) -> Verdict<T>,
+    mut judge: impl FnMut(K) -> Settling<T>,
 ) -> Option<T>
 where
     F: Future<Output = Result<K, ApiError>>,
@@ -46,7 +46,7 @@ where
     let reading = async {
         loop {
             if let Ok(found) = read().await
-                && let Verdict::Settled(answer) = judge(found)
+                && let Settling::Settled(answer) = judge(found)
             {
                 return answer;
             }
@@ -57,8 +57,8 @@ where
 }
 
 /// Settles a creation, for [`read_until`]: an object that is not there yet may still come.
-pub fn once_there<K>(found: Option<K>) -> Verdict<K> {
-    found.map_or(Verdict::Open, Verdict::Settled)
+pub fn once_there<K>(found: Option<K>) -> Settling<K> {
+    found.map_or(Settling::Open, Settling::Settled)
 }
 
 /// What became of an update that carried the resourceVersion of the object that it was made from.
@@ -78,10 +78,10 @@ where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
 {
     let judge = |found: Option<K>| match found {
-        None => Verdict::Settled(Update::Gone),
-        Some(found) if is_ours(&found) => Verdict::Settled(Update::Ours(found)),
-        Some(found) if found.resource_version() != base.resource_version() => Verdict::Settled(Update::Changed(found)),
-        Some(_) => Verdict::Open,
+        None => Settling::Settled(Update::Gone),
+        Some(found) if is_ours(&found) => Settling::Settled(Update::Ours(found)),
+        Some(found) if found.resource_version() != base.resource_version() => Settling::Settled(Update::Changed(found)),
+        Some(_) => Settling::Open,
     };
     read_until(patience, || current(reads, base), judge).await
 }

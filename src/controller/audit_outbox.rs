@@ -20,13 +20,13 @@ use crate::{
 
 /// Requests whose last write has not been answered.
 #[derive(Default)]
-pub(crate) struct Untold {
+pub(crate) struct AuditOutbox {
     before: Mutex<HashMap<String, DownloadRequest>>,
     /// From when on a new leader emits again, because the previous one stopped responding.
     again_since: Mutex<Option<Timestamp>>,
 }
 
-impl Untold {
+impl AuditOutbox {
     /// The status of this version is about to be written over.
     pub(crate) fn begin(&self, request: &DownloadRequest) {
         if let Some(uid) = &request.metadata.uid {

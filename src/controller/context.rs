@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::{Semaphore, watch};
 
 use super::{
-    args::Intervals, audit_outbox::Untold, gauges::Inventory, grants::Grants, metrics::Counters, public_endpoint,
+    args::Intervals, audit_outbox::AuditOutbox, gauges::Gauges, grants::Grants, metrics::Counters, public_endpoint,
 };
 use crate::{
     api::DownloadRequest,
@@ -37,15 +37,15 @@ pub(super) struct Context {
     pub(super) counters: Counters,
     pub(super) audit: Audit,
     /// What was written and might not have been emitted.
-    pub(super) untold: Untold,
-    pub(super) inventory: Inventory,
+    pub(super) audit_outbox: AuditOutbox,
+    pub(super) gauges: Gauges,
     /// Who may read which token Secret.
     pub(super) grants: Grants,
     pub(super) intervals: Intervals,
     /// The operator's own namespace.
     pub(super) namespace: String,
     /// The cluster policy.
-    pub(super) ceiling: Option<NamedPolicy>,
+    pub(super) cluster_policy: Option<NamedPolicy>,
     /// Where people reach the server.
     pub(super) external: public_endpoint::Source,
     /// What is known of the admission policies; only [`super::guard`] says.
@@ -65,13 +65,13 @@ pub(super) struct Setup {
     pub(super) audit: Audit,
     pub(super) intervals: Intervals,
     pub(super) namespace: String,
-    pub(super) ceiling: Option<NamedPolicy>,
+    pub(super) cluster_policy: Option<NamedPolicy>,
     pub(super) external: public_endpoint::Source,
 }
 
 impl Context {
     pub(super) fn new(setup: Setup) -> Arc<Self> {
-        let Setup { clients, events, counters, audit, intervals, namespace, ceiling, external } = setup;
+        let Setup { clients, events, counters, audit, intervals, namespace, cluster_policy, external } = setup;
         let guard = watch::Sender::new(not_looked());
         let permits = Semaphore::new(intervals.concurrency.into());
         Arc::new(Self {
@@ -79,12 +79,12 @@ impl Context {
             events,
             counters,
             audit,
-            untold: Untold::default(),
-            inventory: Inventory::default(),
+            audit_outbox: AuditOutbox::default(),
+            gauges: Gauges::default(),
             grants: Grants::default(),
             intervals,
             namespace,
-            ceiling,
+            cluster_policy,
             external,
             guard,
             permits,

@@ -20,7 +20,7 @@ use crate::metrics::label;
 
 /// The stores of all scopes that are worked on. Clones share it. Empty unless this replica leads.
 #[derive(Clone, Default)]
-pub(crate) struct Inventory(Arc<Mutex<Scopes>>);
+pub(crate) struct Gauges(Arc<Mutex<Scopes>>);
 
 #[derive(Default)]
 struct Scopes {
@@ -30,17 +30,17 @@ struct Scopes {
 
 /// Takes its stores out again when it is dropped.
 pub(crate) struct Counted {
-    inventory: Inventory,
+    gauges: Gauges,
     number: u64,
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.inventory.change(|scopes| scopes.stores.remove(&self.number));
+        self.gauges.change(|scopes| scopes.stores.remove(&self.number));
     }
 }
 
-impl Inventory {
+impl Gauges {
     /// Counts what is in these stores, for as long as the answer lives.
     pub(crate) fn count(&self, stores: &Stores) -> Counted {
         let number = self.change(|scopes| {
@@ -48,7 +48,7 @@ impl Inventory {
             scopes.stores.insert(scopes.next, stores.clone());
             scopes.next
         });
-        Counted { inventory: self.clone(), number }
+        Counted { gauges: self.clone(), number }
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut Scopes) -> R) -> R {
@@ -56,13 +56,13 @@ impl Inventory {
     }
 }
 
-impl fmt::Debug for Inventory {
+impl fmt::Debug for Gauges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Inventory")
+        f.write_str("Gauges")
     }
 }
 
-impl Collector for Inventory {
+impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let stores: Vec<Stores> = self.change(|scopes| scopes.stores.values().cloned().collect());
         if stores.is_empty() {

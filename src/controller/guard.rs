@@ -20,11 +20,11 @@ use crate::{
     audit,
     cluster::{
         error::{ApiError, in_one_line},
-        events::{Mood, Note},
+        events::{EventType, Note},
         guard::{self, Stored},
         status::Written,
     },
-    guard::{Intact, Live, LiveObject, Look, Passers, Reason, Record, State, Verdict, Wanted, Watched, keep},
+    guard::{Intact, Live, LiveObject, Look, LookVerdict, Passers, Reason, Record, State, Wanted, Watched, keep},
     lifecycle::Guard,
 };
 
@@ -178,14 +178,14 @@ impl<'a> Keeper<'a> {
         Ok(Look { live, probes })
     }
 
-    async fn conclude(&mut self, look: &Look, verdict: Verdict, began: Timestamp) -> Result<Guard, ApiError> {
+    async fn conclude(&mut self, look: &Look, verdict: LookVerdict, began: Timestamp) -> Result<Guard, ApiError> {
         let epoch = look.live.epoch();
         match verdict {
-            Verdict::Unclear(reason) => {
+            LookVerdict::Unclear(reason) => {
                 tracing::warn!(%reason, "a check of the admission policies proved nothing");
                 Ok(self.without_evidence(&reason, Some(&epoch)))
             }
-            Verdict::Broken(reason) => {
+            LookVerdict::Broken(reason) => {
                 let record = Record::broken(&reason, epoch, began).naming(look.live.mutators());
                 self.seen = Some(record.clone());
                 self.announce(broken(&reason));
@@ -193,7 +193,7 @@ impl<'a> Keeper<'a> {
                 self.write(&record, stored.as_ref()).await?;
                 Ok(broken(&reason))
             }
-            Verdict::Intact => {
+            LookVerdict::Intact => {
                 let stored = self.stored().await?;
                 let settle = self.args.guard_settle.get();
                 let look_at = Intact { epoch: &epoch, began, ended: self.now(), settle };
@@ -263,36 +263,37 @@ impl<'a> Keeper<'a> {
 
     async fn tell(&self, config_map: &ConfigMap, record: &Record) {
         let at = record.probed_at;
-        let (mood, reason, text) = match &record.state {
+        let (event_type, reason, text) = match &record.state {
             State::Intact { since } => {
                 let text = format!(
                     "the admission policies are in force; requests for keys from before {since} are closed (seen at \
                      {at:.0})"
                 );
-                (Mood::Normal, EventReason::GuardIntact, text)
+                (EventType::Normal, EventReason::GuardIntact, text)
             }
             State::Broken { reason: why, message } => (
-                Mood::Warning,
+                EventType::Warning,
                 EventReason::GuardBroken,
                 format!("no key is released, seen at {at:.0}: {why}: {message}"),
             ),
         };
-        self.context.events.tell(config_map, Note { mood, reason, action: "Probe", text }, self.now()).await;
+        self.context.events.tell(config_map, Note { event_type, reason, action: "Probe", text }, self.now()).await;
     }
 
     async fn tell_mutators(&self, config_map: &ConfigMap, record: &Record) {
         let (at, named, passed) = (record.probed_at, record.mutators.join("; "), self.passed.join("; "));
         let advice = "find out who created it, and exclude group certcourier.io from it";
-        let (mood, text) = match (named.as_str(), passed.as_str()) {
-            ("", "") => {
-                (Mood::Normal, format!("nothing else can change requests and votes during admission (seen at {at:.0})"))
-            }
+        let (event_type, text) = match (named.as_str(), passed.as_str()) {
+            ("", "") => (
+                EventType::Normal,
+                format!("nothing else can change requests and votes during admission (seen at {at:.0})"),
+            ),
             ("", _) => {
                 let text = format!(
                     "was there before {at:.0}, and could have changed requests and votes during admission: {passed}; \
                      {advice}"
                 );
-                (Mood::Warning, text)
+                (EventType::Warning, text)
             }
             _ => {
                 tracing::warn!(
@@ -301,10 +302,10 @@ impl<'a> Keeper<'a> {
                 );
                 let text =
                     format!("can change requests and votes during admission, seen at {at:.0}: {named}; {advice}");
-                (Mood::Warning, text)
+                (EventType::Warning, text)
             }
         };
-        let note = Note { mood, reason: EventReason::GuardMutators, action: "Probe", text };
+        let note = Note { event_type, reason: EventReason::GuardMutators, action: "Probe", text };
         self.context.events.tell(config_map, note, self.now()).await;
     }
 

@@ -19,7 +19,7 @@ use crate::{
     cluster::{
         client::{Clients, ConnectError, Role},
         events::Events,
-        lease::{Candidacy, Election, Inherited, Standing},
+        lease::{Candidacy, Election, Inherited, Leadership},
         policies::{self, PolicyFileError},
     },
     lifecycle::Guard,
@@ -79,7 +79,7 @@ fn start(args: &ControllerArgs) -> Result<(), RunError> {
     if interval >= max_age {
         return Err(RunError::Guard { interval, max_age });
     }
-    let ceiling = args.cluster_policy.as_deref().map(policies::load).transpose()?;
+    let cluster_policy = args.cluster_policy.as_deref().map(policies::load).transpose()?;
     let runtime = tokio::runtime::Runtime::new().map_err(RunError::Runtime)?;
     runtime.block_on(async {
         let clients = Clients::connect(&args.client, Role::Controller).await?;
@@ -93,9 +93,17 @@ fn start(args: &ControllerArgs) -> Result<(), RunError> {
         audit.begin("controller", &identity, clients.clock().now());
         let counters = Counters::new(&metrics);
         let intervals = args.intervals.clone();
-        let context =
-            Context::new(Setup { clients, events, counters, audit, intervals, namespace: own, ceiling, external });
-        metrics.collect(Box::new(context.inventory.clone()));
+        let context = Context::new(Setup {
+            clients,
+            events,
+            counters,
+            audit,
+            intervals,
+            namespace: own,
+            cluster_policy,
+            external,
+        });
+        metrics.collect(Box::new(context.gauges.clone()));
         supervise(args, context, metrics, identity).await
     })
 }
@@ -108,7 +116,7 @@ async fn supervise(
     identity: String,
 ) -> Result<(), RunError> {
     let (stop, quit) = (process::stop_signal("running work is").map_err(RunError::Signals)?, CancellationToken::new());
-    let (standing_out, standing) = watch::channel(Standing::Unknown);
+    let (standing_out, standing) = watch::channel(Leadership::Unknown);
     let awaited = Awaited::default();
     let watched = Arc::clone(&context);
     metrics.observe_some(
@@ -158,24 +166,24 @@ async fn supervise(
 async fn work_while_leading(
     context: &Arc<Context>,
     args: &ControllerArgs,
-    mut standing: watch::Receiver<Standing>,
+    mut standing: watch::Receiver<Leadership>,
     awaited: &Awaited,
     inherited: &Inherited,
     stop: &CancellationToken,
 ) {
     loop {
         tokio::select! {
-            led = standing.wait_for(|standing| *standing == Standing::Leading) => if led.is_err() { return },
+            led = standing.wait_for(|standing| *standing == Leadership::Leading) => if led.is_err() { return },
             () = stop.cancelled() => return,
         }
         tracing::info!("this replica leads");
         context.counters.leading.set(1);
         let silent = inherited.from_silence().then(|| args.election.lease_duration.get() + LATE_WORK);
         context.grants.begin_to_lead();
-        context.untold.begin_to_lead(context.clients.clock().now(), silent);
+        context.audit_outbox.begin_to_lead(context.clients.clock().now(), silent);
         let lost = async {
             // An election that has ended leads no more.
-            let _ = standing.wait_for(|standing| *standing != Standing::Leading).await;
+            let _ = standing.wait_for(|standing| *standing != Leadership::Leading).await;
         };
         tokio::select! {
             () = lost => tracing::warn!("this replica no longer leads; its running work is dropped"),
@@ -220,14 +228,14 @@ async fn work(context: &Arc<Context>, args: &ControllerArgs, awaited: &Awaited, 
     }
 }
 
-fn readiness(context: &Arc<Context>, standing: &watch::Receiver<Standing>, awaited: &Awaited) -> Readiness {
+fn readiness(context: &Arc<Context>, standing: &watch::Receiver<Leadership>, awaited: &Awaited) -> Readiness {
     let (context, standing, awaited) = (Arc::clone(context), standing.clone(), awaited.clone());
     Arc::new(move || {
         let mut missing = Vec::new();
         match *standing.borrow() {
-            Standing::Unknown => missing.push("the API server has not answered about the Lease".to_owned()),
-            Standing::Following => {}
-            Standing::Leading => {
+            Leadership::Unknown => missing.push("the API server has not answered about the Lease".to_owned()),
+            Leadership::Following => {}
+            Leadership::Leading => {
                 missing.extend(awaited.list().into_iter().map(|kind| format!("waiting for the first list of {kind}")));
             }
         }

@@ -69,7 +69,7 @@ struct Bench<'a> {
 
 /// Why someone's rights are a finding or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Standing {
+enum Exemption {
     Ordinary,
     /// They keep Certificates and have no more than that takes.
     Keeper,
@@ -78,8 +78,8 @@ enum Standing {
 
 impl Bench<'_> {
     /// What one of a subject's grants means for the report.
-    fn standing(&self, grant: &Grant<'_>) -> Standing {
-        self.exemption(&grant.subject, grant.by_default).map_or(Standing::Ordinary, Standing::Exempt)
+    fn standing(&self, grant: &Grant<'_>) -> Exemption {
+        self.exemption(&grant.subject, grant.by_default).map_or(Exemption::Ordinary, Exemption::Exempt)
     }
 
     fn exemption(&self, subject: &Subject, by_default: bool) -> Option<SetAsideReason> {

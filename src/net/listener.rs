@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
-use self::places::{OpenConnections, Place};
+use self::places::{OpenConnections, Slot};
 use super::{
     address::network,
     budget::{Buckets, Budgets},
@@ -126,7 +126,7 @@ impl Gate {
         }
     }
 
-    fn admit(&self, peer: SocketAddr, now: Instant) -> Option<(Arc<Connection>, Place)> {
+    fn admit(&self, peer: SocketAddr, now: Instant) -> Option<(Arc<Connection>, Slot)> {
         let exempt = self.limits.exempt.iter().any(|block| block.contains(peer.ip()));
         let counted = (!exempt).then(|| network(peer.ip()));
         let connection = Connection::new(now, exempt);

@@ -76,14 +76,14 @@ pub fn run(args: &ServerArgs) -> ExitCode {
 fn start(args: &ServerArgs) -> Result<(), RunError> {
     telemetry::start(&args.logs)?;
     log_panics();
-    let operator_policy = args.cluster_policy.as_deref().map(policies::load).transpose()?;
+    let cluster_policy = args.cluster_policy.as_deref().map(policies::load).transpose()?;
     let runtime = tokio::runtime::Runtime::new().map_err(RunError::Runtime)?;
     runtime.block_on(async {
         let clients = Clients::connect(&args.client, Role::Server).await?;
         let metrics = Metrics::new("server");
         let audit = Audit::start(&args.audit, audit::Source::new(args.cluster_name.as_deref()), &metrics)?;
         clients.observe(&metrics);
-        let state = Arc::new(ServerState::new(args, clients, operator_policy, &metrics).telling(audit));
+        let state = Arc::new(ServerState::new(args, clients, cluster_policy, &metrics).telling(audit));
         state.audit.begin("server", &args.instance_name(), state.clients.clock().now());
         supervise(args, state, metrics).await
     })

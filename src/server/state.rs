@@ -34,7 +34,7 @@ use crate::{
 pub struct ServerState {
     pub(super) clients: Clients,
     pub(super) events: Events,
-    pub(super) operator_policy: Option<NamedPolicy>,
+    pub(super) cluster_policy: Option<NamedPolicy>,
     pub(super) cluster_name: Option<String>,
     /// What links begin with; None: the host that the caller used.
     pub(super) external_url: Option<String>,
@@ -76,7 +76,7 @@ pub struct DeliveryPlace {
 impl ServerState {
     /// The state of a server with these flags that tells no one anything yet. Must be called within a tokio runtime.
     #[must_use]
-    pub fn new(args: &ServerArgs, clients: Clients, operator_policy: Option<NamedPolicy>, metrics: &Metrics) -> Self {
+    pub fn new(args: &ServerArgs, clients: Clients, cluster_policy: Option<NamedPolicy>, metrics: &Metrics) -> Self {
         let events = Events::new(clients.writes().clone(), "certcourier.io/server", args.instance_name());
         let guard = Watcher::new(clients.clone(), args.namespace.as_deref(), &args.guard);
         let rates = RateLimiters::new(&args.rates);
@@ -86,7 +86,7 @@ impl ServerState {
             clients,
             events,
             guard,
-            operator_policy,
+            cluster_policy,
             cluster_name: args.cluster_name.clone(),
             external_url: args.external_url.clone(),
             serves_tls: !args.insecure_http,

@@ -172,12 +172,12 @@ impl Stage {
         let args = args(&usual.chain(flags.iter().copied()).collect::<Vec<_>>());
         let config = ::kube::Config::new(format!("http://{}", api.address).parse().unwrap());
         let clients = Clients::new(config, &args.client, Role::Server).unwrap();
-        let ceiling = args.cluster_policy.as_deref().map(|file| policies::load(file).unwrap());
+        let cluster_policy = args.cluster_policy.as_deref().map(|file| policies::load(file).unwrap());
         let metrics = Metrics::new("server");
         clients.observe(&metrics);
         let source = Source::new(args.cluster_name.as_deref());
         let audit = Audit::start_with(AUDIT.clone(), &args.audit, source, &metrics).unwrap();
-        let state = ServerState::new(&args, clients, ceiling, &metrics).telling(audit.clone());
+        let state = ServerState::new(&args, clients, cluster_policy, &metrics).telling(audit.clone());
         (router(Arc::new(state)), metrics, audit)
     }
 

@@ -30,7 +30,7 @@ mod record;
 pub use epoch::{Intact, keep};
 pub use evidence::{Evidence, GuardProof, judge};
 pub use live::{Live, Wanted};
-pub use look::{Look, Verdict};
+pub use look::{Look, LookVerdict};
 pub use mutators::Mutator;
 pub use object::{Kind, LiveObject};
 pub use passers::Passers;

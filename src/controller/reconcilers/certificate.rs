@@ -22,7 +22,7 @@ use crate::{
     },
     cluster::{
         error::{ApiError, Failure},
-        events::{Mood, Note},
+        events::{EventType, Note},
         material::{self, Parts, ReadError},
         status::{self, Written},
     },
@@ -85,7 +85,7 @@ fn note(before: Option<&CertificateStatus>, after: Option<&CertificateStatus>) -
     }
     let usable = after.status == "True";
     Some(Note {
-        mood: if usable { Mood::Normal } else { Mood::Warning },
+        event_type: if usable { EventType::Normal } else { EventType::Warning },
         reason: if usable { EventReason::Usable } else { EventReason::Unusable },
         action: "Inspect",
         text: after.message,

@@ -25,13 +25,13 @@ use crate::{
     api::{DownloadRequest, DownloadRequestStatus, names},
     cluster::{
         error::{ApiError, Failure},
-        events::{Mood, Note},
+        events::{EventType, Note},
         policies::PolicyError,
         status::{self, Written},
     },
     lifecycle::{self, Step},
 };
-use mint::Mint;
+use mint::MintOutcome;
 use observe::View;
 
 /// How often a request may change under our hands within one look.
@@ -50,7 +50,7 @@ pub(crate) async fn reconcile(
     if cached.metadata.deletion_timestamp.is_some() || names::is_guard_probe(cached, &context.namespace) {
         return Ok(Again::OnChange);
     }
-    if begun(cached) && !context.untold.holds(cached) {
+    if begun(cached) && !context.audit_outbox.holds(cached) {
         let known = observe::known(context, stores, cached)?;
         let now = context.clients.clock().second();
         let view = View::of(context, cached, known).await?;
@@ -101,10 +101,10 @@ async fn advance(context: &Context, stores: &Stores, cached: &DownloadRequest) -
 /// The request as the API server has it, unless it is gone, going, or another one of the same name.
 async fn current(context: &Context, cached: &DownloadRequest) -> Result<Option<DownloadRequest>, ApiError> {
     let Some(found) = status::current(context.clients.reads(), cached).await? else {
-        context.untold.nothing(cached);
+        context.audit_outbox.nothing(cached);
         return Ok(None);
     };
-    context.untold.settle(&context.audit, &found, context.clients.clock().now());
+    context.audit_outbox.settle(&context.audit, &found, context.clients.clock().now());
     Ok(Some(found).filter(|found| found.metadata.deletion_timestamp.is_none()))
 }
 
@@ -131,16 +131,16 @@ async fn act(
         // Two tokens must not lie about: the new one waits until the old one is gone.
         swept?;
         let mint = match kept {
-            Some((_, minted)) => Mint::Minted(minted),
+            Some((_, minted)) => MintOutcome::Minted(minted),
             None => mint::mint(context, request, planned).await?,
         };
         match mint {
-            Mint::Minted(minted) => {
+            MintOutcome::Minted(minted) => {
                 *made = Some((planned.generation, minted.clone()));
                 *status = planned.complete(request, &status, minted);
                 step.notes.push(issued(planned));
             }
-            Mint::Taken { why, message } => {
+            MintOutcome::Taken { why, message } => {
                 *status = lifecycle::stall(request, &status, why, &message, now);
                 step.notes.push(lifecycle::Note { reason: why.event(), message, warning: true });
             }
@@ -210,12 +210,12 @@ async fn write(
     let changed = DownloadRequest { status: Some(status), ..request.clone() };
     match write_unless_changed(context, request, &changed).await? {
         Written::Conflict => {
-            context.untold.nothing(request);
+            context.audit_outbox.nothing(request);
             Ok(Written::Conflict)
         }
         Written::Done(_) => {
             // Nothing is awaited between the answer and this, so only a dying process can miss it.
-            context.untold.settle(&context.audit, &changed, now);
+            context.audit_outbox.settle(&context.audit, &changed, now);
             if minted(changed.status.as_ref()) > minted(request.status.as_ref()) {
                 let spec = &request.spec;
                 context.counters.mints.minted(spec.format, spec.delivery.unwrap_or_default());
@@ -235,7 +235,7 @@ async fn write_unless_changed(
 ) -> Result<Written<DownloadRequest>, ApiError> {
     let mut changed = changed.clone();
     for _ in 0..WRITES {
-        context.untold.begin(request);
+        context.audit_outbox.begin(request);
         if let Written::Done(written) = status::write(context.clients.writes(), &changed).await? {
             return Ok(Written::Done(written));
         }
@@ -272,8 +272,8 @@ async fn tell(context: &Context, request: &DownloadRequest, notes: &[lifecycle::
             "DownloadRequest `{name}`: {}",
             note.message
         );
-        let mood = if note.warning { Mood::Warning } else { Mood::Normal };
-        let note = Note { mood, reason: note.reason, action: "Reconcile", text: note.message.clone() };
+        let event_type = if note.warning { EventType::Warning } else { EventType::Normal };
+        let note = Note { event_type, reason: note.reason, action: "Reconcile", text: note.message.clone() };
         context.events.tell(request, note, now).await;
     }
 }

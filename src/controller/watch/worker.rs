@@ -39,9 +39,9 @@ pub(crate) async fn run(context: Arc<Context>, namespace: Option<String>, awaite
         ((), ()) = async { tokio::join!(stores.filled(), context.first_look()) } => {}
         () = stop.cancelled() => return,
     }
-    let _counted = context.inventory.count(&stores);
+    let _counted = context.gauges.count(&stores);
     let requests = stores.requests.state();
-    context.untold.tell_again(&context.audit, requests.iter().filter_map(|request| request.0.as_ref().ok()));
+    context.audit_outbox.tell_again(&context.audit, requests.iter().filter_map(|request| request.0.as_ref().ok()));
     tokio::select! {
         () = all(workers(&context, namespace, &stores, waiting, &stop)) => {}
         _ = watching.join_next() => tracing::error!("a watch ended unexpectedly; this is a bug"),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Bench, Places, Standing,
+    Bench, Exemption, Places,
     rows::{Place, Target},
     who_holds::ByWhom,
 };
@@ -36,7 +36,7 @@ pub(super) fn list(bench: &Bench<'_>) -> Vec<Holder> {
             HeldRight::EditPolicies => (EDIT, Target::Any),
         };
         for ((standing, subject), held) in bench.who_holds(&[right], &[Place::Certificates], target) {
-            if standing == Standing::Exempt(SetAsideReason::ControlPlane) {
+            if standing == Exemption::Exempt(SetAsideReason::ControlPlane) {
                 continue;
             }
             list.push(Holder {
@@ -55,7 +55,7 @@ pub(super) fn list(bench: &Bench<'_>) -> Vec<Holder> {
 pub(super) fn findings(bench: &Bench<'_>) -> Vec<Finding> {
     let by_subject = |who: ByWhom| -> BTreeMap<Subject, _> {
         who.into_iter()
-            .filter(|((standing, _), _)| *standing == Standing::Ordinary)
+            .filter(|((standing, _), _)| *standing == Exemption::Ordinary)
             .map(|((_, subject), held)| (subject, held))
             .collect()
     };

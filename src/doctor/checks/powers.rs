@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Bench, Standing, is_everybody,
+    Bench, Exemption, is_everybody,
     rows::{self, Place, Row},
     who_holds::{Held, Hit, Reach},
 };
@@ -30,11 +30,11 @@ pub(super) struct Found {
 
 impl Found {
     /// A finding, a note, or nothing, depending on the subject.
-    fn take(&mut self, standing: Standing, subject: &Subject, finding: Finding) {
+    fn take(&mut self, standing: Exemption, subject: &Subject, finding: Finding) {
         match standing {
-            Standing::Ordinary => self.findings.push(finding),
-            Standing::Keeper => self.notes.push(of_a_keeper(finding)),
-            Standing::Exempt(reason) => {
+            Exemption::Ordinary => self.findings.push(finding),
+            Exemption::Keeper => self.notes.push(of_a_keeper(finding)),
+            Exemption::Exempt(reason) => {
                 self.set_aside.insert((reason, subject.clone()));
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Bench, Places, Standing,
+    Bench, Exemption, Places,
     rows::{Part, Place, Row, Target, Way},
 };
 use crate::doctor::rbac::{Grant, Names, Right, Subject, is_everything};
@@ -26,7 +26,7 @@ pub(crate) struct Held {
     pub(crate) via: BTreeSet<String>,
 }
 
-pub(crate) type ByWhom = BTreeMap<(Standing, Subject), Held>;
+pub(crate) type ByWhom = BTreeMap<(Exemption, Subject), Held>;
 
 /// One verb on one resource that a grant allows.
 pub(crate) struct Hit {
@@ -44,7 +44,7 @@ pub(crate) enum Reach {
 /// A hit of one part of a way.
 struct PartHit<'a> {
     part: usize,
-    standing: Standing,
+    standing: Exemption,
     grant: &'a Grant<'a>,
     hit: Hit,
 }
@@ -86,7 +86,7 @@ impl Bench<'_> {
                 for hit in self.of_rights(grant, rights, *target) {
                     let needs_it = keepers_need_it && self.is_needed_by_a_keeper(grant, &hit);
                     let standing = match self.standing(grant) {
-                        Standing::Ordinary if needs_it => Standing::Keeper,
+                        Exemption::Ordinary if needs_it => Exemption::Keeper,
                         other => other,
                     };
                     found.entry(grant.subject.clone()).or_default().push(PartHit { part: index, standing, grant, hit });
@@ -162,21 +162,21 @@ impl Bench<'_> {
 
 /// How a subject with these hits is judged, and what of it counts. One that needs an ordinary right for the way is
 /// ordinary, whatever else it has from Kubernetes or for its work.
-fn judged(hits: &[PartHit<'_>], parts: usize) -> Vec<(Standing, Held)> {
-    let of = |wanted: &dyn Fn(Standing) -> bool| {
+fn judged(hits: &[PartHit<'_>], parts: usize) -> Vec<(Exemption, Held)> {
+    let of = |wanted: &dyn Fn(Exemption) -> bool| {
         let some: Vec<&PartHit<'_>> = hits.iter().filter(|hit| wanted(hit.standing)).collect();
         joined(&some, parts)
     };
-    let standings: BTreeSet<Standing> = hits.iter().map(|hit| hit.standing).collect();
+    let standings: BTreeSet<Exemption> = hits.iter().map(|hit| hit.standing).collect();
     if parts == 1 {
         return standings.into_iter().filter_map(|one| Some((one, of(&|standing| standing == one)?))).collect();
     }
-    let exempt = of(&|standing| standing != Standing::Ordinary);
+    let exempt = of(&|standing| standing != Exemption::Ordinary);
     let enough = |all: &Held| {
         let without = exempt.as_ref().map(|held| &held.namespaces);
         without.is_some_and(|without| without.contains("*") || all.namespaces.is_subset(without))
     };
-    let ordinary = of(&|_| true).filter(|all| !enough(all)).map(|held| (Standing::Ordinary, held));
+    let ordinary = of(&|_| true).filter(|all| !enough(all)).map(|held| (Exemption::Ordinary, held));
     let highest = standings.last().copied().filter(|_| exempt.is_some());
     highest.zip(exempt).into_iter().chain(ordinary).collect()
 }

@@ -45,7 +45,7 @@ impl OpenConnections {
         address: Option<IpAddr>,
         limits: &ConnectionLimits,
         now: Instant,
-    ) -> Result<Place, Why> {
+    ) -> Result<Slot, Why> {
         let mut places = self.places();
         if let Some(own) = address
             && places.held_by(address) >= limits.connections_per_address()
@@ -63,7 +63,7 @@ impl OpenConnections {
             *places.of_address.entry(own).or_default() += 1;
         }
         places.taken.insert(number, Held { connection, address });
-        Ok(Place { open: Arc::clone(self), number })
+        Ok(Slot { open: Arc::clone(self), number })
     }
 
     /// Closes all that are left, and says how many.
@@ -121,12 +121,12 @@ impl Places {
 }
 
 /// A connection's place among the open ones; free again when dropped.
-pub struct Place {
+pub struct Slot {
     open: Arc<OpenConnections>,
     number: u64,
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.open.places().remove(self.number);
     }
@@ -141,7 +141,7 @@ mod tests {
         open: Arc<OpenConnections>,
         limits: ConnectionLimits,
         begin: Instant,
-        places: Vec<Place>,
+        places: Vec<Slot>,
     }
 
     impl Gate {

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{
     args::{Ask, json},
-    wait::{Standing, Wanted, follow},
+    wait::{Progress, Wanted, follow},
 };
 use crate::api::http::ErrorCode;
 use crate::plugin::{
@@ -146,7 +146,7 @@ pub async fn from_secret(ctx: &Ctx, request: &str) -> Result<Taken, PluginError>
     let mut wanted = Wanted::Token(None);
     for _ in 0..ATTEMPTS {
         let (seen, standing) = follow(ctx, request, &wanted).await?;
-        if standing == Standing::TokenOver {
+        if standing == Progress::TokenOver {
             ctx.say("the token expired; asking for another")?;
             wanted = Wanted::Token(Some(ask_for_another(ctx, request).await?));
             continue;

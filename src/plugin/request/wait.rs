@@ -33,7 +33,7 @@ pub enum Wanted {
 
 /// The state of a request, compared with the wanted one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Progress {
     /// The wanted state is reached.
     Reached,
     /// Its token expired; another can be requested.
@@ -48,7 +48,7 @@ pub enum Standing {
 ///
 /// # Errors
 /// When it can no longer be, with an exit code for how it ended, or when it cannot be read.
-pub async fn follow(ctx: &Ctx, name: &str, wanted: &Wanted) -> Result<(DownloadRequest, Standing), PluginError> {
+pub async fn follow(ctx: &Ctx, name: &str, wanted: &Wanted) -> Result<(DownloadRequest, Progress), PluginError> {
     let mut told = Told { ctx, last: String::new() };
     let requests: Api<DownloadRequest> = Api::namespaced(ctx.raw().clone(), &ctx.namespace);
     let mut seen = pin!(watcher::watch_object(requests, name).default_backoff());
@@ -105,10 +105,10 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    fn look(&mut self, request: &DownloadRequest, wanted: &Wanted) -> Result<Option<Standing>, PluginError> {
+    fn look(&mut self, request: &DownloadRequest, wanted: &Wanted) -> Result<Option<Progress>, PluginError> {
         match standing(request, wanted) {
-            Standing::Waiting(what) => self.say(format!("waiting: {what}")).map(|()| None),
-            Standing::Over(exit, words) => {
+            Progress::Waiting(what) => self.say(format!("waiting: {what}")).map(|()| None),
+            Progress::Over(exit, words) => {
                 let name = request.key().name;
                 Err(PluginError::with_exit(exit, format!("{name}: {words}")))
             }
@@ -126,50 +126,50 @@ impl Told<'_> {
 }
 
 /// The phase of the request. Pure.
-pub fn standing(request: &DownloadRequest, wanted: &Wanted) -> Standing {
+pub fn standing(request: &DownloadRequest, wanted: &Wanted) -> Progress {
     let Some(status) = &request.status else {
-        return Standing::Waiting("the controller has not picked up the request yet".to_owned());
+        return Progress::Waiting("the controller has not picked up the request yet".to_owned());
     };
     let phase = status.phase();
     let finished = status.condition(ConditionType::Finished);
     let words = || finished.map_or_else(|| phase.name().to_owned(), |condition| condition.message.clone());
     match phase {
-        Phase::Denied => Standing::Over(Exit::Denied, words()),
-        Phase::Expired => Standing::Over(Exit::Expired, words()),
-        Phase::Revoked | Phase::Failed => Standing::Over(Exit::Failed, words()),
+        Phase::Denied => Progress::Over(Exit::Denied, words()),
+        Phase::Expired => Progress::Over(Exit::Expired, words()),
+        Phase::Revoked | Phase::Failed => Progress::Over(Exit::Failed, words()),
         Phase::Consumed => match (wanted, finished.is_some_and(|condition| condition.status == "True")) {
-            (Wanted::Finished, false) => Standing::Waiting(words()),
+            (Wanted::Finished, false) => Progress::Waiting(words()),
             (Wanted::Finished, true)
                 if finished.is_some_and(|condition| condition.reason == ConditionReason::Delivered) =>
             {
-                Standing::Reached
+                Progress::Reached
             }
-            (Wanted::Finished, true) => Standing::Over(Exit::Failed, words()),
-            (Wanted::Token(_), _) => Standing::Over(Exit::Failed, format!("its token is used: {}", words())),
+            (Wanted::Finished, true) => Progress::Over(Exit::Failed, words()),
+            (Wanted::Token(_), _) => Progress::Over(Exit::Failed, format!("its token is used: {}", words())),
         },
-        _ if *wanted == Wanted::Finished => Standing::Waiting(open(request)),
-        Phase::Pending | Phase::AwaitingApproval => Standing::Waiting(open(request)),
+        _ if *wanted == Wanted::Finished => Progress::Waiting(open(request)),
+        Phase::Pending | Phase::AwaitingApproval => Progress::Waiting(open(request)),
         Phase::Approved | Phase::TokenIssued => token(request, status, phase, wanted),
     }
 }
 
-fn token(request: &DownloadRequest, status: &DownloadRequestStatus, phase: Phase, wanted: &Wanted) -> Standing {
+fn token(request: &DownloadRequest, status: &DownloadRequestStatus, phase: Phase, wanted: &Wanted) -> Progress {
     if request.delivery() == Delivery::Claim {
         // A claim makes the token.
-        return Standing::Reached;
+        return Progress::Reached;
     }
     if let Wanted::Token(Some(asked)) = wanted
         && status.token.as_ref().and_then(|token| token.observed_mint.as_ref()) != Some(asked)
     {
-        return Standing::Waiting("another token was asked for".to_owned());
+        return Progress::Waiting("another token was asked for".to_owned());
     }
     let expired = status
         .condition(ConditionType::TokenIssued)
         .is_some_and(|condition| condition.reason == ConditionReason::TokenExpired);
     match phase {
-        Phase::TokenIssued => Standing::Reached,
-        _ if expired => Standing::TokenOver,
-        _ => Standing::Waiting(open(request)),
+        Phase::TokenIssued => Progress::Reached,
+        _ if expired => Progress::TokenOver,
+        _ => Progress::Waiting(open(request)),
     }
 }
 
@@ -212,7 +212,7 @@ mod tests {
         ] {
             let request = request("Claim", phase, &[("Finished", "True", reason, "because")]);
             for wanted in [Wanted::Token(None), Wanted::Finished] {
-                assert_eq!(standing(&request, &wanted), Standing::Over(exit, "because".into()), "{phase}");
+                assert_eq!(standing(&request, &wanted), Progress::Over(exit, "because".into()), "{phase}");
             }
         }
     }
@@ -220,12 +220,12 @@ mod tests {
     #[test]
     fn a_used_request_is_what_some_wait_for_and_others_not() {
         let delivered = request("Claim", "Consumed", &[("Finished", "True", "Delivered", "delivered")]);
-        assert_eq!(standing(&delivered, &Wanted::Finished), Standing::Reached);
-        assert!(matches!(standing(&delivered, &Wanted::Token(None)), Standing::Over(Exit::Failed, _)));
+        assert_eq!(standing(&delivered, &Wanted::Finished), Progress::Reached);
+        assert!(matches!(standing(&delivered, &Wanted::Token(None)), Progress::Over(Exit::Failed, _)));
         let aborted = request("Claim", "Consumed", &[("Finished", "True", "Aborted", "went away")]);
-        assert_eq!(standing(&aborted, &Wanted::Finished), Standing::Over(Exit::Failed, "went away".into()));
+        assert_eq!(standing(&aborted, &Wanted::Finished), Progress::Over(Exit::Failed, "went away".into()));
         let under_way = request("Claim", "Consumed", &[("Finished", "False", "Open", "under way")]);
-        assert_eq!(standing(&under_way, &Wanted::Finished), Standing::Waiting("under way".into()));
+        assert_eq!(standing(&under_way, &Wanted::Finished), Progress::Waiting("under way".into()));
     }
 
     #[test]
@@ -235,22 +235,22 @@ mod tests {
             ("Approved", "True", "ByPeople", "approved"),
             ("TokenIssued", "False", "GuardFailed", "no key is released"),
         ];
-        assert_eq!(standing(&request("Claim", "Approved", &not_yet), &token), Standing::Reached);
+        assert_eq!(standing(&request("Claim", "Approved", &not_yet), &token), Progress::Reached);
         assert_eq!(
             standing(&request("Secret", "Approved", &not_yet), &token),
-            Standing::Waiting("no key is released".into())
+            Progress::Waiting("no key is released".into())
         );
-        assert_eq!(standing(&request("Secret", "TokenIssued", &[]), &token), Standing::Reached);
+        assert_eq!(standing(&request("Secret", "TokenIssued", &[]), &token), Progress::Reached);
         let expired = [("TokenIssued", "False", "TokenExpired", "token expired")];
-        assert_eq!(standing(&request("Secret", "Approved", &expired), &token), Standing::TokenOver);
-        assert_eq!(standing(&request("Claim", "Approved", &expired), &token), Standing::Reached);
+        assert_eq!(standing(&request("Secret", "Approved", &expired), &token), Progress::TokenOver);
+        assert_eq!(standing(&request("Claim", "Approved", &expired), &token), Progress::Reached);
     }
 
     #[test]
     fn an_earlier_token_is_not_the_one_that_was_asked_for() {
         let issued = request("Secret", "TokenIssued", &[]);
-        assert_eq!(standing(&issued, &Wanted::Token(Some("1".into()))), Standing::Reached);
-        assert!(matches!(standing(&issued, &Wanted::Token(Some("2".into()))), Standing::Waiting(_)));
+        assert_eq!(standing(&issued, &Wanted::Token(Some("1".into()))), Progress::Reached);
+        assert!(matches!(standing(&issued, &Wanted::Token(Some("2".into()))), Progress::Waiting(_)));
     }
 
     #[test]
@@ -263,7 +263,7 @@ mod tests {
             &request("Secret", "AwaitingApproval", conditions),
             &Wanted::Token(None),
         ) {
-            Standing::Waiting(words) => words,
+            Progress::Waiting(words) => words,
             other => panic!("{other:?}"),
         };
         assert_eq!(said(&awaiting), "0 of 2 approvals given");

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{certificates::leaves::Leaves, requests::claim::Claimed};
 use crate::api::words::EventReason;
-use crate::server::http::path::Place;
+use crate::server::http::path::ObjectPath;
 use crate::server::{
     auth::caller::Caller,
     http::error::{ErrorCode, ServerError},
@@ -17,7 +17,7 @@ use crate::server::{
 use crate::{
     api::{Decision, Delivery, DownloadRequest, Format, Requester},
     audit::call::{self, Action, Asked, Call},
-    cluster::events::{Mood, Note},
+    cluster::events::{EventType, Note},
     hex,
 };
 
@@ -54,7 +54,7 @@ impl<'a> Witness<'a> {
     }
 
     /// A vote or a revocation was refused.
-    pub fn refused_at(&self, place: &Place, action: Action, refusal: &ServerError) {
+    pub fn refused_at(&self, place: &ObjectPath, action: Action, refusal: &ServerError) {
         let (namespace, request) = (place.project.as_str(), Some(place.name.as_str()));
         let asked = Asked { action, namespace, certificate: None, environment: None, format: None, request };
         self.refused(asked, refusal);
@@ -87,7 +87,7 @@ impl<'a> Witness<'a> {
             "all environments, without keys, were exported by {} from {}; artifact {sha256}",
             self.who.username, self.address
         );
-        let note = Note { mood: Mood::Normal, reason: EventReason::CertExported, action: "Export", text };
+        let note = Note { event_type: EventType::Normal, reason: EventReason::CertExported, action: "Export", text };
         self.note(leaves.certificate.clone(), note);
     }
 
@@ -101,7 +101,7 @@ impl<'a> Witness<'a> {
             "token {generation} was claimed by {} over HTTP, until {}",
             self.who.username, claimed.expires_at.0
         );
-        let note = Note { mood: Mood::Normal, reason: EventReason::TokenIssued, action: "Claim", text };
+        let note = Note { event_type: EventType::Normal, reason: EventReason::TokenIssued, action: "Claim", text };
         self.note(request.clone(), note);
     }
 

@@ -37,7 +37,7 @@ use crate::{
     audit,
     cluster::{
         error::{ApiError, in_one_line},
-        events::{Mood, Note},
+        events::{EventType, Note},
         receipts,
         settle::{self, Again},
     },
@@ -256,12 +256,17 @@ impl Progress {
         let receipt = self.receipt.key().name;
         if outcome == Outcome::Delivered {
             let text = format!("{format}{of} was downloaded for {requester} from {client}; receipt {receipt}");
-            return Note { mood: Mood::Normal, reason: EventReason::CertDownloaded, action: "Download", text };
+            return Note {
+                event_type: EventType::Normal,
+                reason: EventReason::CertDownloaded,
+                action: "Download",
+                text,
+            };
         }
         let text = format!(
             "download of {format}{of} for {requester} from {client} broke off after {sent} of {total} bytes; \
              receipt {receipt}"
         );
-        Note { mood: Mood::Warning, reason: EventReason::CertDownloadAborted, action: "Download", text }
+        Note { event_type: EventType::Warning, reason: EventReason::CertDownloadAborted, action: "Download", text }
     }
 }

@@ -20,14 +20,14 @@ const PROJECT: &str = "project";
 
 /// A project (a namespace), and the object that the path names in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct ObjectPath {
     /// The namespace.
     pub project: String,
     /// The Certificate, request or receipt; empty where the path names none.
     pub name: String,
 }
 
-impl FromRequestParts<Arc<ServerState>> for Place {
+impl FromRequestParts<Arc<ServerState>> for ObjectPath {
     type Rejection = ServerError;
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<ServerState>) -> Result<Self, ServerError> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use kube::Error;
 
 pub use super::error::SOON;
-use super::path::Place;
+use super::path::ObjectPath;
 use crate::server::http::error::{ErrorCode, ServerError};
 use crate::{
     admission::{REQUEST_CLOSED, STAYS_REVOKED},
@@ -173,7 +173,7 @@ pub fn of_claim(refusal: &ClaimRefusal) -> ServerError {
 }
 
 /// The API server stored something else than the caller sent. No one may take it for what they wanted.
-pub fn of_altered(altered: &Altered, place: &Place) -> ServerError {
+pub fn of_altered(altered: &Altered, place: &ObjectPath) -> ServerError {
     let words = format!(
         "{altered}. Revoke the request (POST /api/v1/projects/{}/requests/{}/revoke) and tell a cluster administrator: \
          `kubectl certcourier doctor` lists who could do that",

@@ -18,7 +18,7 @@ use tracing::info;
 use zeroize::Zeroizing;
 
 pub use pair::{Name, NameError};
-use pair::{Pair, Verdict, Wanted};
+use pair::{Pair, PairState, Wanted};
 
 use crate::{
     api::{
@@ -119,7 +119,7 @@ impl SelfSigned {
             let stored = stored(&found);
             let now = self.clients.clock().now();
             let verdict = pair::judge(stored.as_ref(), &self.wanted, now);
-            let (Verdict::NewLeaf(why) | Verdict::NewAuthority(why)) = verdict else {
+            let (PairState::NewLeaf(why) | PairState::NewAuthority(why)) = verdict else {
                 if let Some(pair) = stored {
                     return Ok(pair);
                 }

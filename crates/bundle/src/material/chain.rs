@@ -5,7 +5,7 @@
 
 use super::certificate::Certificate;
 use super::error::ChainError;
-use super::signature::{Verdict, verify};
+use super::signature::{SignatureCheck, verify};
 
 /// A leaf and what is between it and its root.
 pub(super) struct Chain {
@@ -145,9 +145,9 @@ fn signed_by(child: &Certificate, issuer: &Certificate) -> bool {
         return false;
     }
     match verify(child, &issuer.public_key) {
-        Verdict::Proven => true,
-        Verdict::Refuted => false,
-        Verdict::Unknown => match (&child.authority_key_id, &issuer.subject_key_id) {
+        SignatureCheck::Proven => true,
+        SignatureCheck::Refuted => false,
+        SignatureCheck::Unknown => match (&child.authority_key_id, &issuer.subject_key_id) {
             (Some(wanted), Some(found)) => wanted == found,
             _ => true,
         },

@@ -8,7 +8,7 @@ use super::signature_algorithm::{Hash, SignatureAlgorithm};
 
 /// The answer to "did this key sign this certificate?".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum SignatureCheck {
     /// The signature verifies.
     Proven,
     /// The signature is another key's.
@@ -18,20 +18,20 @@ pub(super) enum Verdict {
 }
 
 /// Whether the issuer's key made the signature on the certificate. Names are not compared.
-pub(super) fn verify(certificate: &Certificate, issuer: &PublicKey) -> Verdict {
+pub(super) fn verify(certificate: &Certificate, issuer: &PublicKey) -> SignatureCheck {
     let signature = certificate.signature_algorithm;
     if signature.needs_another_kind_of_key(issuer.algorithm) {
-        return Verdict::Refuted;
+        return SignatureCheck::Refuted;
     }
     let Some(algorithm) = verifier(signature, issuer.algorithm) else {
-        return Verdict::Unknown;
+        return SignatureCheck::Unknown;
     };
     let Ok(key) = ParsedPublicKey::new(algorithm, &issuer.bits) else {
-        return Verdict::Unknown;
+        return SignatureCheck::Unknown;
     };
     match key.verify_sig(&certificate.signed_bytes, &certificate.signature) {
-        Ok(()) => Verdict::Proven,
-        Err(_) => Verdict::Refuted,
+        Ok(()) => SignatureCheck::Proven,
+        Err(_) => SignatureCheck::Refuted,
     }
 }
 
@@ -104,9 +104,9 @@ mod tests {
     fn a_signature_is_proven_by_its_key_and_refuted_by_any_change() {
         for name in CHECKED {
             let mut certificate = fixture(name);
-            assert_eq!(verify(&certificate, &certificate.public_key), Verdict::Proven, "{name}");
+            assert_eq!(verify(&certificate, &certificate.public_key), SignatureCheck::Proven, "{name}");
             certificate.signed_bytes[10] ^= 1;
-            assert_eq!(verify(&certificate, &certificate.public_key), Verdict::Refuted, "{name}");
+            assert_eq!(verify(&certificate, &certificate.public_key), SignatureCheck::Refuted, "{name}");
         }
     }
 
@@ -121,7 +121,7 @@ mod tests {
         ] {
             assert_eq!(
                 verify(&fixture(certificate), &fixture(issuer).public_key),
-                Verdict::Refuted,
+                SignatureCheck::Refuted,
                 "{certificate} {issuer}"
             );
         }
@@ -131,7 +131,7 @@ mod tests {
     fn what_cannot_be_checked_is_unknown() {
         for name in ["ed448", "secp256k1", "rsa-pss", "signed-pss-odd-salt", "signed-p384-sha1"] {
             let certificate = fixture(name);
-            assert_eq!(verify(&certificate, &certificate.public_key), Verdict::Unknown, "{name}");
+            assert_eq!(verify(&certificate, &certificate.public_key), SignatureCheck::Unknown, "{name}");
         }
     }
 }

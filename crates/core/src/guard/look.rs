@@ -14,7 +14,7 @@ pub struct Look {
 
 /// What a look proves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum LookVerdict {
     /// The policies are as they should be, and refuse.
     Intact,
     /// They are not, or do not.
@@ -26,9 +26,9 @@ pub enum Verdict {
 impl Look {
     /// Evidence against the policies counts more than the lack of evidence for them.
     #[must_use]
-    pub fn verdict(&self, wanted: &Wanted) -> Verdict {
+    pub fn verdict(&self, wanted: &Wanted) -> LookVerdict {
         if let Some(fault) = self.live.fault(wanted) {
-            return Verdict::Broken(fault);
+            return LookVerdict::Broken(fault);
         }
         let broken = self.probes.iter().find_map(|(policy, outcome)| {
             let policy = (*policy).to_owned();
@@ -39,7 +39,7 @@ impl Look {
             }
         });
         if let Some(reason) = broken {
-            return Verdict::Broken(reason);
+            return LookVerdict::Broken(reason);
         }
         let unclear = self.probes.iter().find_map(|(policy, outcome)| match outcome {
             Outcome::NoAnswer { cause } => {
@@ -48,8 +48,8 @@ impl Look {
             _ => None,
         });
         if self.probes.len() < name::ALL.len() {
-            return Verdict::Unclear(Reason::NotLooked);
+            return LookVerdict::Unclear(Reason::NotLooked);
         }
-        unclear.map_or(Verdict::Intact, Verdict::Unclear)
+        unclear.map_or(LookVerdict::Intact, LookVerdict::Unclear)
     }
 }

@@ -79,22 +79,22 @@ fn refused() -> Vec<(&'static str, Outcome)> {
     name::ALL.map(|policy| (policy, Outcome::Refused)).to_vec()
 }
 
-fn verdict(live: Live, probes: Vec<(&'static str, Outcome)>) -> Verdict {
+fn verdict(live: Live, probes: Vec<(&'static str, Outcome)>) -> LookVerdict {
     Look { live, probes }.verdict(&Wanted::of(&identity()))
 }
 
 #[test]
 fn what_certcourier_applies_and_what_refuses_every_probe_is_intact() {
-    assert_eq!(verdict(live(), refused()), Verdict::Intact);
+    assert_eq!(verdict(live(), refused()), LookVerdict::Intact);
     // Other policies are none of ours.
     let mut more = objects();
     more.push(LiveObject { name: "somebody-elses".into(), spec: json!({}), ..more[0].clone() });
-    assert_eq!(verdict(Live::of(more.clone()), refused()), Verdict::Intact);
+    assert_eq!(verdict(Live::of(more.clone()), refused()), LookVerdict::Intact);
     assert_eq!(Live::of(more).epoch(), live().epoch());
     // The stamp is convenience.
-    assert_eq!(verdict(without(Kind::Stamp, name::STAMP), refused()), Verdict::Intact);
+    assert_eq!(verdict(without(Kind::Stamp, name::STAMP), refused()), LookVerdict::Intact);
     let neither = objects().into_iter().filter(|object| !object.kind.is_optional());
-    assert_eq!(verdict(Live::of(neither), refused()), Verdict::Intact);
+    assert_eq!(verdict(Live::of(neither), refused()), LookVerdict::Intact);
 }
 
 #[test]
@@ -177,15 +177,15 @@ fn a_refusal_in_another_name_proves_nothing_and_evidence_against_counts_more_tha
         verdict(live(), probes)
     };
     let policy = || name::VOTES.to_owned();
-    assert_eq!(with(Outcome::Accepted), Verdict::Broken(Reason::NotRefused { policy: policy() }));
+    assert_eq!(with(Outcome::Accepted), LookVerdict::Broken(Reason::NotRefused { policy: policy() }));
     let foreign = Outcome::Foreign { said: "webhook".into() };
-    assert_eq!(with(foreign), Verdict::Broken(Reason::ForeignRefusal { policy: policy(), said: "webhook".into() }));
-    assert!(matches!(with(Outcome::Refused), Verdict::Unclear(Reason::NoAnswer { .. })));
+    assert_eq!(with(foreign), LookVerdict::Broken(Reason::ForeignRefusal { policy: policy(), said: "webhook".into() }));
+    assert!(matches!(with(Outcome::Refused), LookVerdict::Unclear(Reason::NoAnswer { .. })));
     // Without a probe of each policy nothing is proven.
-    assert!(matches!(verdict(live(), refused()[1..].to_vec()), Verdict::Unclear(_)));
+    assert!(matches!(verdict(live(), refused()[1..].to_vec()), LookVerdict::Unclear(_)));
     // The objects say enough alone.
     let gone = without(Kind::Binding, name::TOKENS);
-    assert!(matches!(verdict(gone, Vec::new()), Verdict::Broken(Reason::Missing { .. })));
+    assert!(matches!(verdict(gone, Vec::new()), LookVerdict::Broken(Reason::Missing { .. })));
 }
 
 #[test]

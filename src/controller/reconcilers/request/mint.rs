@@ -37,7 +37,7 @@ use crate::{
 const ATTEMPTS: usize = 4;
 
 /// How a mint ended.
-pub(crate) enum Mint {
+pub(crate) enum MintOutcome {
     /// Secret and right to read it are there; the token lives once the status says so.
     Minted(lifecycle::Minted),
     /// Something of this name is someone else's.
@@ -54,7 +54,7 @@ pub(crate) async fn mint(
     context: &Context,
     request: &DownloadRequest,
     planned: &lifecycle::TokenPlan,
-) -> Result<Mint, PassError> {
+) -> Result<MintOutcome, PassError> {
     let (namespace, name) = (request.namespace().unwrap_or_default(), names::token_secret(&request.name_any()));
     let earlier = sweep::before_mint(context, request).await?;
     let had_reader = match earlier {
@@ -66,7 +66,7 @@ pub(crate) async fn mint(
                 "Role `{role}` lets others read Secret `{name}` and is not certcourier's; delete it, or create the request \
                  under another name"
             );
-            return Ok(Mint::Taken { why: StallReason::TokenReadableByOthers, message });
+            return Ok(MintOutcome::Taken { why: StallReason::TokenReadableByOthers, message });
         }
     };
     // Whether the requester may read a Secret of this name does not depend on whether there is one. Who needed a Role for
@@ -81,11 +81,14 @@ pub(crate) async fn mint(
             let message = format!(
                 "Secret `{name}` is not certcourier's; rename or delete it, or create the request under another name"
             );
-            return Ok(Mint::Taken { why: StallReason::SecretNameTaken, message });
+            return Ok(MintOutcome::Taken { why: StallReason::SecretNameTaken, message });
         }
         Placed::Altered => {
             let altered = Altered { kind: "Secret".to_owned(), name };
-            return Ok(Mint::Taken { why: StallReason::TokenReadableByOthers, message: changed_on_its_way(&altered) });
+            return Ok(MintOutcome::Taken {
+                why: StallReason::TokenReadableByOthers,
+                message: changed_on_its_way(&altered),
+            });
         }
     };
     if may_read? {
@@ -103,7 +106,10 @@ pub(crate) async fn mint(
         }
         Granted::Altered(altered) => {
             sweep::all(context, request).await?;
-            return Ok(Mint::Taken { why: StallReason::TokenReadableByOthers, message: changed_on_its_way(&altered) });
+            return Ok(MintOutcome::Taken {
+                why: StallReason::TokenReadableByOthers,
+                message: changed_on_its_way(&altered),
+            });
         }
     };
     Ok(minted(prepared, Some(reader)))
@@ -123,8 +129,8 @@ fn reader_of(request: &DownloadRequest) -> Option<&str> {
     request.status.as_ref()?.token.as_ref()?.reader_name.as_deref()
 }
 
-fn minted(prepared: Prepared, reader_name: Option<String>) -> Mint {
-    Mint::Minted(lifecycle::Minted { hash: prepared.hash, sealed_passphrase: prepared.sealed, reader_name })
+fn minted(prepared: Prepared, reader_name: Option<String>) -> MintOutcome {
+    MintOutcome::Minted(lifecycle::Minted { hash: prepared.hash, sealed_passphrase: prepared.sealed, reader_name })
 }
 
 /// What became of the Secret.

@@ -32,7 +32,7 @@ fn known_policies(context: &Context, stores: &Stores, namespace: &str) -> Result
     let policies = stores.policies.state_filter(|policy| policy.meta().namespace.as_deref() == Some(namespace));
     let mut policies =
         policies.iter().map(|policy| policies::named(policy.as_ref().clone())).collect::<Result<Vec<_>, _>>()?;
-    policies.extend(context.ceiling.clone());
+    policies.extend(context.cluster_policy.clone());
     Ok(policies)
 }
 
@@ -63,7 +63,7 @@ impl View {
     pub(crate) async fn live(context: &Context, request: &DownloadRequest) -> Result<Self, PolicyError> {
         let reads = context.clients.reads();
         if !is_settled(request) {
-            return Ok(Self::Whole(Box::new(facts::live(reads, request, context.ceiling.as_ref()).await?)));
+            return Ok(Self::Whole(Box::new(facts::live(reads, request, context.cluster_policy.as_ref()).await?)));
         }
         let uid = request.uid().unwrap_or_default();
         let receipt = receipts::of(reads, request.key().namespace, &uid).await?;

@@ -46,7 +46,7 @@ pub(crate) async fn reconcile(
     // A deletion is final: what it is based on is read again.
     let Some(request) = current(context, cached).await? else { return Ok(Again::OnChange) };
     let namespace = request.namespace().unwrap_or_default();
-    let policies = policies::live(context.clients.reads(), &namespace, context.ceiling.as_ref()).await?;
+    let policies = policies::live(context.clients.reads(), &namespace, context.cluster_policy.as_ref()).await?;
     match due(&request, &policies) {
         Some(moment) if moment <= now => delete(context, &request).await,
         Some(moment) => Ok(Again::At(moment)),

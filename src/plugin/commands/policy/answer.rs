@@ -46,7 +46,7 @@ pub struct Answer {
     pub holds_key: bool,
     /// In one word.
     #[serde(rename = "answer")]
-    pub verdict: Verdict,
+    pub verdict: FormatAnswer,
     /// How many people must approve.
     pub approvals: i32,
     /// Why not.
@@ -57,7 +57,7 @@ pub struct Answer {
 
 /// The answer in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Verdict {
+pub enum FormatAnswer {
     /// At once.
     Allowed,
     /// When enough people approve.
@@ -130,7 +130,7 @@ fn answer(known: &Known<'_>, format: Format) -> Answer {
     let mut answer = Answer {
         format: format.name(),
         holds_key: format.holds_key(),
-        verdict: Verdict::Unknown,
+        verdict: FormatAnswer::Unknown,
         approvals: 0,
         refused_because: Vec::new(),
         notes: Vec::new(),
@@ -146,12 +146,12 @@ fn answer(known: &Known<'_>, format: Format) -> Answer {
                 .map(|reason| Because { reason: reason.kind().name(), message: reason.to_string() })
                 .collect();
             if !answer.refused_because.is_empty() {
-                answer.verdict = Verdict::Refused;
+                answer.verdict = FormatAnswer::Refused;
             }
         }
         Decision::Grant(_) => {}
     }
-    if answer.verdict != Verdict::Refused {
+    if answer.verdict != FormatAnswer::Refused {
         answer.notes.extend(obstacles(&seen(known, format), format));
     }
     answer
@@ -166,7 +166,7 @@ impl Known<'_> {
 fn granted(answer: &mut Answer, grant: &Grant, known: &Known<'_>, format: Format) {
     let Grant { approvals, effective, .. } = grant;
     answer.approvals = *approvals;
-    answer.verdict = if *approvals == 0 { Verdict::Allowed } else { Verdict::NeedsApproval };
+    answer.verdict = if *approvals == 0 { FormatAnswer::Allowed } else { FormatAnswer::NeedsApproval };
     let Effective { reason_required, bind_to_requester, passphrase_min_length, allow_legacy, .. } = effective;
     if *approvals > 0 {
         let people = if *approvals == 1 { "1 approval".to_owned() } else { format!("{approvals} approvals") };

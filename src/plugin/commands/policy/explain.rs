@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::answer::{self, Answer, Known, Term, Verbs, Verdict};
+use super::answer::{self, Answer, FormatAnswer, Known, Term, Verbs};
 use crate::plugin::{
     context::Ctx,
     error::PluginError,
@@ -165,10 +165,10 @@ fn table(answers: &[Answer]) -> Table {
     let mut table = Table::new(["FORMAT", "KEY", "ANSWER", "REASON, REQUIREMENTS"]);
     for answer in answers {
         let said = match answer.verdict {
-            Verdict::Allowed => Cell::toned(Tone::Good, "allowed"),
-            Verdict::NeedsApproval => Cell::toned(Tone::Waiting, format!("needs {}", approvals(answer.approvals))),
-            Verdict::Refused => Cell::toned(Tone::Bad, "refused"),
-            Verdict::Unknown => Cell::toned(Tone::Faint, "unknown"),
+            FormatAnswer::Allowed => Cell::toned(Tone::Good, "allowed"),
+            FormatAnswer::NeedsApproval => Cell::toned(Tone::Waiting, format!("needs {}", approvals(answer.approvals))),
+            FormatAnswer::Refused => Cell::toned(Tone::Bad, "refused"),
+            FormatAnswer::Unknown => Cell::toned(Tone::Faint, "unknown"),
         };
         let mut words =
             answer.refused_because.iter().map(|why| why.message.clone()).chain(answer.notes.iter().cloned());

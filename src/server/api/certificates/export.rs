@@ -20,7 +20,7 @@ use crate::server::{
     http::{
         error::{ErrorCode, ServerError},
         headers,
-        path::Place,
+        path::ObjectPath,
         refusal::{self, Aftermath},
     },
     state::ServerState,
@@ -61,7 +61,7 @@ const DEADLINE: Duration = Duration::from_seconds(60);
 pub async fn export_certificate(
     State(state): State<Arc<ServerState>>,
     caller: Caller,
-    place: Result<Place, ServerError>,
+    place: Result<ObjectPath, ServerError>,
 ) -> Result<Response, ServerError> {
     let place = place.map_err(|error| bad_request(error.description()))?;
     let held = caller.must_hold_verb(&place.project, &place.name, Format::DerZip);
@@ -89,7 +89,7 @@ pub async fn export_certificate(
     Ok((headers, file.bytes.to_vec()).into_response())
 }
 
-async fn make(state: &ServerState, place: &Place, who: &Requester) -> Result<(Leaves, Artifact), ServerError> {
+async fn make(state: &ServerState, place: &ObjectPath, who: &Requester) -> Result<(Leaves, Artifact), ServerError> {
     if state.must_serve(&place.project).is_err() {
         return Err(not_found(place));
     }
@@ -99,7 +99,7 @@ async fn make(state: &ServerState, place: &Place, who: &Requester) -> Result<(Le
 }
 
 /// The leaves of all environments, if policy releases them to this caller now.
-async fn leaves(state: &ServerState, place: &Place, who: &Requester) -> Result<Leaves, ServerError> {
+async fn leaves(state: &ServerState, place: &ObjectPath, who: &Requester) -> Result<Leaves, ServerError> {
     let now = state.clients.clock().second();
     let spec = DownloadRequestSpec {
         certificate_ref: CertificateReference { name: place.name.clone() },
@@ -116,7 +116,7 @@ async fn leaves(state: &ServerState, place: &Place, who: &Requester) -> Result<L
     };
     let mut asked = DownloadRequest::new("export", spec);
     asked.metadata.namespace = Some(place.project.clone());
-    let gathered = facts::live(state.clients.reads(), &asked, state.operator_policy.as_ref())
+    let gathered = facts::live(state.clients.reads(), &asked, state.cluster_policy.as_ref())
         .await
         .map_err(|error| refusal::of_facts(error, Aftermath::Unsaid))?;
     let decision = gathered.decision(&asked, Passphrase::Generated, now);
@@ -137,11 +137,11 @@ async fn leaves(state: &ServerState, place: &Place, who: &Requester) -> Result<L
 }
 
 /// In the words of the older API.
-fn not_found(place: &Place) -> ServerError {
+fn not_found(place: &ObjectPath) -> ServerError {
     bad_request(format!("Certificate (name: {}) is not found!", place.name))
 }
 
-fn needs_people(place: &Place) -> ServerError {
+fn needs_people(place: &ObjectPath) -> ServerError {
     let words = format!(
         "policy requires approval for this certificate, and an export cannot wait for it: \
          POST /api/v1/projects/{}/certificates/{}/downloads with format der-zip",

@@ -10,7 +10,7 @@ use crate::server::{
     auth::caller::Caller,
     http::{
         error::{ErrorCode, ServerError},
-        path::Place,
+        path::ObjectPath,
         refusal,
     },
     state::ServerState,
@@ -35,7 +35,7 @@ pub const HINT: &str = "ask for a role that may read certificates.certcourier.io
 pub async fn get_certificate(
     State(_): State<Arc<ServerState>>,
     caller: Caller,
-    place: Place,
+    place: ObjectPath,
 ) -> Result<Json<CertificateView>, ServerError> {
     let found = certificate_as(&caller, &place).await?;
     found.as_ref().map(CertificateView::of).map(Json).ok_or_else(|| no_certificate(&place))
@@ -45,16 +45,16 @@ pub async fn get_certificate(
 ///
 /// # Errors
 /// What the API server refuses them.
-pub async fn certificate_as(caller: &Caller, place: &Place) -> Result<Option<Certificate>, ServerError> {
-    let Place { project, name } = place;
+pub async fn certificate_as(caller: &Caller, place: &ObjectPath) -> Result<Option<Certificate>, ServerError> {
+    let ObjectPath { project, name } = place;
     let api: Api<Certificate> = Api::namespaced(caller.client.clone(), project);
     let found = api.get_opt(name).await.during("read", || format!("Certificate {project}/{name}"));
     found.map_err(|error| refusal::passed_through(error, HINT))
 }
 
 /// There is no such Certificate.
-pub fn no_certificate(place: &Place) -> ServerError {
-    let Place { project, name } = place;
+pub fn no_certificate(place: &ObjectPath) -> ServerError {
+    let ObjectPath { project, name } = place;
     let words = format!(
         "there is no Certificate `{name}` in project {project}; /api/v1/projects/{project}/certificates lists those there are"
     );

@@ -15,7 +15,7 @@ use crate::api::Certificate;
 use crate::server::{
     api::pagination::{self, Listing, Page},
     auth::caller::Caller,
-    http::{error::ServerError, path::Place},
+    http::{error::ServerError, path::ObjectPath},
     state::ServerState,
 };
 
@@ -43,7 +43,7 @@ pub struct CertificateQuery {
 pub async fn list_certificates(
     State(_): State<Arc<ServerState>>,
     caller: Caller,
-    place: Place,
+    place: ObjectPath,
     query: Result<Query<CertificateQuery>, QueryRejection>,
 ) -> Result<Json<Page<CertificateView>>, ServerError> {
     let query = pagination::query(query)?;

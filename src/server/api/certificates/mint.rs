@@ -34,7 +34,7 @@ use crate::server::{
     auth::caller::Caller,
     http::{
         error::{ErrorCode, ServerError},
-        path::Place,
+        path::ObjectPath,
         refusal::{self, Aftermath},
     },
     state::ServerState,
@@ -78,7 +78,7 @@ use crate::{
 pub async fn mint_download(
     State(state): State<Arc<ServerState>>,
     caller: Caller,
-    place: Place,
+    place: ObjectPath,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ServerError> {
@@ -106,7 +106,7 @@ async fn mint(
     caller: &Caller,
     witness: &Witness<'_>,
     who: &Requester,
-    place: &Place,
+    place: &ObjectPath,
     asked: Asked,
     allowed: bool,
 ) -> Result<Response, ServerError> {
@@ -119,7 +119,7 @@ async fn mint(
 
     let since = Instant::now();
     let (gathered, room) = tokio::join!(
-        facts::live(state.clients.reads(), &draft, state.operator_policy.as_ref()),
+        facts::live(state.clients.reads(), &draft, state.cluster_policy.as_ref()),
         create::must_have_room(state, caller, who, &place.project)
     );
     let gathered = gathered.map_err(|error| refusal::of_facts(error, Aftermath::Unsaid))?;
@@ -147,7 +147,7 @@ fn awaiting(request: &DownloadRequest, terms: &Grant) -> Awaiting {
     Awaiting { request: request.name_any(), status: "awaiting_approval".to_owned(), approval }
 }
 
-fn created_all_the_same(place: &Place, name: &str) -> String {
+fn created_all_the_same(place: &ObjectPath, name: &str) -> String {
     format!(
         "the request `{name}` was created; claim its token: POST /api/v1/projects/{}/requests/{name}/token",
         place.project
@@ -218,5 +218,5 @@ fn not_minted(refusal: &ClaimRefusal, material: &Material) -> ServerError {
 
 fn no_certificate(draft: &DownloadRequest) -> ServerError {
     let (name, project) = (draft.spec.certificate_ref.name.clone(), draft.namespace().unwrap_or_default());
-    certificates::get::no_certificate(&Place { project, name })
+    certificates::get::no_certificate(&ObjectPath { project, name })
 }

@@ -28,7 +28,7 @@ use crate::server::{
     auth::caller::Caller,
     http::{
         error::{ErrorCode, ServerError},
-        path::Place,
+        path::ObjectPath,
     },
     state::ServerState,
 };
@@ -87,7 +87,7 @@ pub struct TimelineQuery {
 pub async fn get_timeline(
     State(_): State<Arc<ServerState>>,
     caller: Caller,
-    place: Place,
+    place: ObjectPath,
     query: Result<Query<TimelineQuery>, QueryRejection>,
 ) -> Result<Json<Timeline>, ServerError> {
     let query = pagination::query(query)?;
@@ -113,7 +113,7 @@ pub async fn get_timeline(
 /// Reads the requests of the Certificate, a page at a time; whether there are more than one answer is made from.
 async fn requests(
     caller: &Caller,
-    place: &Place,
+    place: &ObjectPath,
     moments: &mut Moments,
     after_page: impl Fn(&mut Moments),
 ) -> Result<bool, ServerError> {
@@ -135,7 +135,7 @@ async fn requests(
 /// The same of the receipts. They are left out where the caller is not allowed to list them.
 async fn receipts(
     caller: &Caller,
-    place: &Place,
+    place: &ObjectPath,
     moments: &mut Moments,
     allowed: &mut bool,
 ) -> Result<bool, ServerError> {

@@ -10,7 +10,7 @@ use crate::server::{
     auth::caller::Caller,
     http::{
         error::{ErrorCode, ServerError},
-        path::Place,
+        path::ObjectPath,
         refusal,
     },
     state::ServerState,
@@ -32,9 +32,9 @@ use crate::{api::DownloadReceipt, cluster::error::During as _};
 pub async fn get_receipt(
     State(_): State<Arc<ServerState>>,
     caller: Caller,
-    place: Place,
+    place: ObjectPath,
 ) -> Result<Json<ReceiptView>, ServerError> {
-    let Place { project, name } = &place;
+    let ObjectPath { project, name } = &place;
     let api: Api<DownloadReceipt> = Api::namespaced(caller.client, project);
     let found = api.get_opt(name).await.during("read", || format!("DownloadReceipt {project}/{name}"));
     let found = found.map_err(|error| refusal::passed_through(error, HINT))?;

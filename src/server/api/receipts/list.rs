@@ -18,7 +18,7 @@ use crate::server::{
         pagination::{self, Listing, Page, Period},
     },
     auth::caller::Caller,
-    http::{error::ServerError, path::Place},
+    http::{error::ServerError, path::ObjectPath},
     state::ServerState,
 };
 
@@ -61,7 +61,7 @@ pub struct ReceiptQuery {
 pub async fn list_receipts(
     State(_): State<Arc<ServerState>>,
     caller: Caller,
-    place: Place,
+    place: ObjectPath,
     query: Result<Query<ReceiptQuery>, QueryRejection>,
 ) -> Result<Json<Page<ReceiptView>>, ServerError> {
     let query = pagination::query(query)?;

@@ -11,7 +11,7 @@ use super::{
 use crate::server::{
     api::json_body::{self, bad_request},
     auth::caller::Caller,
-    http::{error::ServerError, path::Place},
+    http::{error::ServerError, path::ObjectPath},
     state::ServerState,
 };
 use crate::{
@@ -46,7 +46,7 @@ const EXAMPLE: &str = r#"{"digest":"…","reason":"INC-4211"}"#;
 pub async fn approve_request(
     State(state): State<Arc<ServerState>>,
     caller: Caller,
-    place: Place,
+    place: ObjectPath,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<RequestView>, ServerError> {
@@ -58,7 +58,7 @@ pub async fn approve_request(
 }
 
 /// No one approves what they have not read.
-fn no_digest(place: &Place) -> ServerError {
+fn no_digest(place: &ObjectPath) -> ServerError {
     let words = format!(
         "say what you approve: field `digest` is approval.digest in the answer of GET /api/v1/projects/{}/requests/{} \
          (status.review.digest of the DownloadRequest). Read that first; the approval counts for it and nothing else",

@@ -23,7 +23,7 @@ use crate::server::{
     auth::{caller::Caller, identity},
     http::{
         error::{ErrorCode, ServerError},
-        path::Place,
+        path::ObjectPath,
         refusal::{self, Aftermath},
     },
     state::ServerState,
@@ -77,7 +77,7 @@ pub fn answer(caller: &Caller, claimed: &Claimed) -> (StatusCode, Json<TokenAnsw
 pub async fn claim_token(
     State(state): State<Arc<ServerState>>,
     caller: Caller,
-    place: Place,
+    place: ObjectPath,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<TokenAnswer>), ServerError> {
@@ -121,7 +121,7 @@ async fn claim(
             None => Ok(Access::Allowed),
         }
     };
-    let gathering = facts::live(state.clients.reads(), &request, state.operator_policy.as_ref());
+    let gathering = facts::live(state.clients.reads(), &request, state.cluster_policy.as_ref());
     let gathering = async { gathering.await.map_err(|error| refusal::of_facts(error, Aftermath::Unsaid)) };
     let (mut gathered, in_person) = tokio::try_join!(gathering, in_person)?;
     gathered.narrow(in_person);

@@ -11,7 +11,7 @@ use super::{
 use crate::server::{
     api::json_body,
     auth::caller::Caller,
-    http::{error::ServerError, path::Place},
+    http::{error::ServerError, path::ObjectPath},
     state::ServerState,
 };
 use crate::{
@@ -43,7 +43,7 @@ use crate::{
 pub async fn deny_request(
     State(state): State<Arc<ServerState>>,
     caller: Caller,
-    place: Place,
+    place: ObjectPath,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<RequestView>, ServerError> {

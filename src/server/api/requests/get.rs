@@ -10,7 +10,7 @@ use crate::server::{
     auth::caller::Caller,
     http::{
         error::{ErrorCode, ServerError},
-        path::Place,
+        path::ObjectPath,
         refusal,
     },
     state::ServerState,
@@ -35,7 +35,7 @@ pub const HINT: &str = "ask for a role that may read downloadrequests.certcourie
 pub async fn get_request(
     State(state): State<Arc<ServerState>>,
     caller: Caller,
-    place: Place,
+    place: ObjectPath,
 ) -> Result<Json<RequestView>, ServerError> {
     let request = request_as(&caller, &place).await?;
     Ok(Json(RequestView::of(&request, state.clients.clock().now())))
@@ -45,8 +45,8 @@ pub async fn get_request(
 ///
 /// # Errors
 /// What the API server refuses them; [`ErrorCode::NotFound`] where there is none.
-pub async fn request_as(caller: &Caller, place: &Place) -> Result<DownloadRequest, ServerError> {
-    let Place { project, name } = place;
+pub async fn request_as(caller: &Caller, place: &ObjectPath) -> Result<DownloadRequest, ServerError> {
+    let ObjectPath { project, name } = place;
     let requests: Api<DownloadRequest> = Api::namespaced(caller.client.clone(), project);
     let found = requests.get_opt(name).await.during("read", || format!("DownloadRequest {project}/{name}"));
     found.map_err(|error| refusal::passed_through(error, HINT))?.ok_or_else(|| {

@@ -18,7 +18,7 @@ use crate::server::{
         pagination::{self, Listing, Page, Period},
     },
     auth::caller::Caller,
-    http::{error::ServerError, path::Place},
+    http::{error::ServerError, path::ObjectPath},
     state::ServerState,
 };
 
@@ -59,7 +59,7 @@ pub struct RequestQuery {
 pub async fn list_requests(
     State(state): State<Arc<ServerState>>,
     caller: Caller,
-    place: Place,
+    place: ObjectPath,
     query: Result<Query<RequestQuery>, QueryRejection>,
 ) -> Result<Json<Page<RequestView>>, ServerError> {
     let query = pagination::query(query)?;

@@ -19,7 +19,7 @@ use crate::server::{
     auth::caller::Caller,
     http::{
         error::{ErrorCode, ServerError},
-        path::Place,
+        path::ObjectPath,
         refusal,
     },
     state::ServerState,
@@ -59,7 +59,7 @@ const HINT: &str = "ask for a role that may patch downloadrequests.certcourier.i
 pub async fn revoke_request(
     State(state): State<Arc<ServerState>>,
     caller: Caller,
-    place: Place,
+    place: ObjectPath,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<RequestView>, ServerError> {
@@ -76,7 +76,7 @@ pub async fn revoke_request(
 
 async fn withdraw(
     caller: &Caller,
-    place: &Place,
+    place: &ObjectPath,
     who: &Requester,
     reason: &str,
 ) -> Result<DownloadRequest, ServerError> {

@@ -14,7 +14,7 @@ use crate::server::{
     auth::caller::Caller,
     http::{
         error::{ErrorCode, ServerError},
-        path::Place,
+        path::ObjectPath,
         refusal::{self, READ_AGAIN, SOON},
     },
     state::ServerState,
@@ -41,7 +41,7 @@ pub const EXAMPLE: &str = r#"{"reason":"INC-4211"}"#;
 pub async fn vote(
     state: &Arc<ServerState>,
     caller: &Caller,
-    place: &Place,
+    place: &ObjectPath,
     ballot: &Ballot<'_>,
     reason: &GivenReason,
 ) -> Result<Json<RequestView>, ServerError> {
@@ -66,7 +66,7 @@ pub async fn vote(
 /// client that lost the answer may ask again.
 async fn cast(
     voter: Voter<'_>,
-    place: &Place,
+    place: &ObjectPath,
     request: DownloadRequest,
     ballot: &Ballot<'_>,
     reason: &GivenReason,
@@ -112,7 +112,7 @@ fn refused(refusal: VoteRefusal) -> ServerError {
 }
 
 /// The request once the controller has opened a review of it.
-async fn request_under_review(caller: &Caller, place: &Place) -> Result<DownloadRequest, ServerError> {
+async fn request_under_review(caller: &Caller, place: &ObjectPath) -> Result<DownloadRequest, ServerError> {
     let found = votes::under_review(FIRST_LOOK, || request_as(caller, place)).await?;
     found.ok_or_else(not_looked_at)
 }

@@ -14,8 +14,8 @@ use crate::server::{
 };
 use crate::{
     api::{DownloadReceipt, DownloadRequest},
-    audit::{Unheard, delivery},
-    cluster::events::{Mood, Note},
+    audit::{NotConfirmed, delivery},
+    cluster::events::{EventType, Note},
 };
 
 /// Where a token was presented from.
@@ -60,7 +60,7 @@ fn note_replay(state: Arc<ServerState>, request: DownloadRequest, address: Strin
             "its token was presented again after it was used, from {address}; if that was not a retry by the \
              requester, someone else has the link (further attempts: audit record, token.reused)"
         );
-        let note = Note { mood: Mood::Warning, reason: EventReason::TokenReused, action: "Redeem", text };
+        let note = Note { event_type: EventType::Warning, reason: EventReason::TokenReused, action: "Redeem", text };
         let now = state.clients.clock().now();
         state.events.tell_once(&request, note, EventReason::TokenReused.name(), now).await;
     });
@@ -78,7 +78,7 @@ pub fn can_be_heard(state: &ServerState, request: &DownloadRequest) -> Result<()
     }
 }
 
-fn unheard(unheard: &Unheard) -> ServerError {
+fn unheard(unheard: &NotConfirmed) -> ServerError {
     let words = format!("{unheard}; nothing was delivered and the token is still valid: try again later");
     ServerError::new(ErrorCode::AuditFailed, words).retry_after(SOON)
 }
@@ -100,7 +100,7 @@ pub async fn announce(
     let limit = state.deliveries.decision_timeout.get();
     let presented = Presented::of(redeemer);
     let fact = delivery::releasing(receipt, presented.told(), state.clients.clock().now());
-    let heard = state.audit.hear(&fact, limit.saturating_sub(found.looked_at.elapsed())).await;
-    heard.map_err(|error| unheard(&error))?;
+    let confirmed = state.audit.emit_and_confirm(&fact, limit.saturating_sub(found.looked_at.elapsed())).await;
+    confirmed.map_err(|error| unheard(&error))?;
     if found.looked_at.elapsed() > limit { Err(too_slow()) } else { Ok(()) }
 }

@@ -47,7 +47,7 @@ pub struct Decided {
 pub async fn decide(state: &Arc<ServerState>, found: &Found, redeemer: &Redeemer) -> Result<Decided, ServerError> {
     let request = &found.request;
     let time_left = || state.deliveries.decision_timeout.get().saturating_sub(found.looked_at.elapsed());
-    let gathering = facts::live(state.clients.reads(), request, state.operator_policy.as_ref());
+    let gathering = facts::live(state.clients.reads(), request, state.cluster_policy.as_ref());
     let mut gathered = tokio::time::timeout(time_left(), gathering)
         .await
         .map_err(|_| too_slow())?

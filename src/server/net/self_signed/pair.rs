@@ -80,7 +80,7 @@ pub(crate) struct Pair {
 
 /// What is to be done about a pair, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum PairState {
     Good,
     NewLeaf(Why),
     NewAuthority(Why),
@@ -110,45 +110,45 @@ impl Why {
 }
 
 /// Whether the stored pair still does.
-pub(crate) fn judge(stored: Option<&Pair>, wanted: &Wanted, now: Timestamp) -> Verdict {
-    let Some(pair) = stored else { return Verdict::NewAuthority(Why::Missing) };
+pub(crate) fn judge(stored: Option<&Pair>, wanted: &Wanted, now: Timestamp) -> PairState {
+    let Some(pair) = stored else { return PairState::NewAuthority(Why::Missing) };
     let Some(authority) = Facts::first(&pair.ca).filter(|facts| facts.belongs_to(&pair.ca_key)) else {
-        return Verdict::NewAuthority(Why::Unusable);
+        return PairState::NewAuthority(Why::Unusable);
     };
     if authority.ends - now.as_second() < seconds(CA_OVERLAP) {
-        return Verdict::NewAuthority(Why::Old);
+        return PairState::NewAuthority(Why::Old);
     }
     let Some(leaf) = Facts::first(&pair.certificate).filter(|facts| facts.belongs_to(&pair.key)) else {
-        return Verdict::NewLeaf(Why::Unusable);
+        return PairState::NewLeaf(Why::Unusable);
     };
     if leaf.issuer != authority.subject {
-        return Verdict::NewLeaf(Why::OtherAuthority);
+        return PairState::NewLeaf(Why::OtherAuthority);
     }
     let begins = leaf.begins + seconds(BACKDATE);
     if (now.as_second() - begins) * 3 >= (leaf.ends - begins) * 2 {
-        return Verdict::NewLeaf(Why::Old);
+        return PairState::NewLeaf(Why::Old);
     }
     if !wanted.names.iter().all(|name| leaf.names.contains(name)) {
-        return Verdict::NewLeaf(Why::NameMissing);
+        return PairState::NewLeaf(Why::NameMissing);
     }
-    Verdict::Good
+    PairState::Good
 }
 
 /// A new pair as the verdict asks for; what may stay is taken from the stored one.
 pub(crate) fn make(
     stored: Option<Pair>,
-    verdict: Verdict,
+    verdict: PairState,
     wanted: &Wanted,
     now: Timestamp,
 ) -> Result<Pair, rcgen::Error> {
     match (stored, verdict) {
-        (Some(pair), Verdict::NewLeaf(_)) => {
+        (Some(pair), PairState::NewLeaf(_)) => {
             let names = names(wanted, Facts::first(&pair.certificate), verdict);
             let signer = Issuer::from_ca_cert_pem(&pair.ca, KeyPair::from_pem(pair.ca_key.expose())?)?;
             let (certificate, key) = leaf(&signer, &names, wanted.lifetime, now)?;
             Ok(Pair { certificate, key, ..pair })
         }
-        (Some(pair), Verdict::NewAuthority(Why::Old)) => authority(still_good(&pair.ca, now), wanted, now),
+        (Some(pair), PairState::NewAuthority(Why::Old)) => authority(still_good(&pair.ca, now), wanted, now),
         _ => authority(None, wanted, now),
     }
 }
@@ -218,9 +218,9 @@ fn validity(params: &mut CertificateParams, lifetime: Duration, now: Timestamp) 
 
 /// While replicas of two configurations run side by side, each adds its names to the other's: a certificate made for a
 /// missing name keeps those it had. At the next renewal only what is asked for stays.
-fn names(wanted: &Wanted, leaf: Option<Facts>, verdict: Verdict) -> Vec<Name> {
+fn names(wanted: &Wanted, leaf: Option<Facts>, verdict: PairState) -> Vec<Name> {
     let mut names: BTreeSet<Name> = wanted.names.iter().cloned().collect();
-    if verdict == Verdict::NewLeaf(Why::NameMissing)
+    if verdict == PairState::NewLeaf(Why::NameMissing)
         && let Some(leaf) = leaf.filter(|leaf| leaf.names.len() + names.len() <= MOST_NAMES)
     {
         names.extend(leaf.names);

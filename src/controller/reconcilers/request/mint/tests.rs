@@ -70,7 +70,7 @@ fn the_passphrase_is_sealed_under_the_token() {
     let request = request(Format::Pkcs12, None);
     let prepared = prepared(&request);
     let (token, generated) = (prepared.token.clone(), prepared.generated.clone().unwrap());
-    let Mint::Minted(minted) = minted(prepared, Some("reader".to_owned())) else { panic!("a token was made") };
+    let MintOutcome::Minted(minted) = minted(prepared, Some("reader".to_owned())) else { panic!("a token was made") };
     assert_eq!(minted.reader_name.as_deref(), Some("reader"));
     assert_eq!(minted.hash, token.hash());
     let opened = token::unseal(&token, &minted.sealed_passphrase.unwrap(), "uid-1", 2).unwrap();

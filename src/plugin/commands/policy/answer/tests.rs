@@ -65,7 +65,7 @@ fn without_policies_what_is_public_goes_and_keys_stay() {
     let case = Case::new(Vec::new());
     for format in Format::ALL {
         let answer = case.of(format);
-        let expected = if format.holds_key() { Verdict::Refused } else { Verdict::Allowed };
+        let expected = if format.holds_key() { FormatAnswer::Refused } else { FormatAnswer::Allowed };
         assert_eq!(answer.verdict, expected, "{answer:?}");
     }
     assert_eq!(case.of(Format::Key).refused_because[0].reason, "KeyExportDisabled");
@@ -76,7 +76,7 @@ fn how_many_must_agree_and_which_policy_says_so() {
     let two = json!({"allowKeyExport": "WithApproval", "approval": {"approvals": 2}, "reasonRequired": true});
     let case = Case::new(vec![policy("two", two)]);
     let key = case.of(Format::Key);
-    assert_eq!((key.verdict, key.approvals), (Verdict::NeedsApproval, 2));
+    assert_eq!((key.verdict, key.approvals), (FormatAnswer::NeedsApproval, 2));
     assert_eq!(key.notes, ["2 approvals of others, by policy two", "with a reason, by policy two"]);
     assert_eq!(case.of(Format::Cert).notes, ["with a reason, by policy two"]);
     let term = |field: &str| terms(&case.known()).into_iter().find(|term| term.field == field).unwrap();
@@ -90,11 +90,11 @@ fn how_many_must_agree_and_which_policy_says_so() {
 #[test]
 fn without_the_policies_only_what_they_cannot_change_is_said() {
     let case = Case { policies: None, verbs: Verbs { download: true, exportkey: false }, ..Case::new(Vec::new()) };
-    assert_eq!(case.of(Format::Cert).verdict, Verdict::Unknown);
+    assert_eq!(case.of(Format::Cert).verdict, FormatAnswer::Unknown);
     let key = case.of(Format::Key);
     assert_eq!(
         (key.verdict, key.refused_because.len(), key.refused_because[0].reason),
-        (Verdict::Refused, 1, "AccessRefused")
+        (FormatAnswer::Refused, 1, "AccessRefused")
     );
     assert!(terms(&case.known()).is_empty());
 }
@@ -120,7 +120,7 @@ fn a_service_account_learns_what_it_must_add() {
     let allowed = json!({"allowKeyExport": "Always", "unattended": {"keyFormats": "WithApproval"}});
     let case = Case { who: "system:serviceaccount:ci:robot", ..Case::new(vec![policy("robots", allowed)]) };
     let key = case.of(Format::Key);
-    assert_eq!((key.verdict, key.approvals), (Verdict::NeedsApproval, 2));
+    assert_eq!((key.verdict, key.approvals), (FormatAnswer::NeedsApproval, 2));
     assert_eq!(key.notes[0], "2 approvals of others, by policy robots");
     assert!(key.notes[1].contains("deadline"), "{key:?}");
 }

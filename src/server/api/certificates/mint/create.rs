@@ -13,7 +13,7 @@ use crate::server::{
     auth::caller::Caller,
     http::{
         error::{ErrorCode, ServerError},
-        path::Place,
+        path::ObjectPath,
         refusal::{self, Aftermath, READ_AGAIN, SOON},
     },
     state::ServerState,
@@ -42,7 +42,7 @@ pub fn random() -> Result<[u8; draft::RANDOM_CHARACTERS], ServerError> {
 
 /// Whether the caller may create requests here, and holds the verb on the Certificate: asked before the operator looks
 /// at anything for them, so that who may nothing learns nothing, not even whether there is such a Certificate.
-pub async fn is_allowed(caller: &Caller, place: &Place, format: Format) -> Result<bool, ServerError> {
+pub async fn is_allowed(caller: &Caller, place: &ObjectPath, format: Format) -> Result<bool, ServerError> {
     let may = async |right| access::caller_may(&caller.client, &place.project, right).await.map_err(refusal::of_review);
     let verb = (policy::verb(format), "certificates", place.name.as_str());
     let (create, hold) = tokio::try_join!(may(("create", "downloadrequests", "")), may(verb))?;
@@ -51,7 +51,7 @@ pub async fn is_allowed(caller: &Caller, place: &Place, format: Format) -> Resul
 
 /// Why they are not allowed to: in the API server's words, which it finds when it is asked to create and change
 /// nothing.
-pub async fn refusal(caller: &Caller, place: &Place, draft: &DownloadRequest) -> ServerError {
+pub async fn refusal(caller: &Caller, place: &ObjectPath, draft: &DownloadRequest) -> ServerError {
     let api: Api<DownloadRequest> = Api::namespaced(caller.client.clone(), &place.project);
     let tried = api.create(&PostParams { dry_run: true, ..PostParams::default() }, draft).await;
     match tried.during("try to create", || described(draft)) {
@@ -124,7 +124,7 @@ pub async fn create(
         let created = api.create(&PostParams::default(), &draft).await.during("create", || described(&draft));
         match created {
             Ok(request) => {
-                let place = Place { project: namespace, name: request.name_any() };
+                let place = ObjectPath { project: namespace, name: request.name_any() };
                 return match lifecycle::created_as_asked(&request, &draft) {
                     Ok(()) => Ok(request),
                     Err(altered) => Err(refusal::of_altered(&altered, &place)),

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::body::Asked;
-use crate::server::http::path::Place;
+use crate::server::http::path::ObjectPath;
 use crate::{
     api::{
         CertificateReference, Delivery, DownloadRequest, DownloadRequestSpec, Duration, Requester,
@@ -22,7 +22,7 @@ const LATEST_DEADLINE: SignedDuration = SignedDuration::from_secs(24 * 3600 - 60
 
 /// The request of this caller. Its deadline is what they asked for; see [`deadline`].
 pub fn request(
-    place: &Place,
+    place: &ObjectPath,
     asked: &Asked,
     requester: &Requester,
     random: [u8; RANDOM_CHARACTERS],

@@ -44,15 +44,15 @@ fn verifies(pair: &Pair, ca: &str, name: &str, now: Timestamp) -> bool {
 #[test]
 fn a_new_pair_serves_every_name_and_is_good_until_two_thirds_of_its_life_are_over() {
     let wanted = wanted(&["certcourier.certs.svc", "localhost", "10.0.0.7", "::1"]);
-    assert_eq!(judge(None, &wanted, at(0)), Verdict::NewAuthority(Why::Missing));
+    assert_eq!(judge(None, &wanted, at(0)), PairState::NewAuthority(Why::Missing));
     let pair = made(None, &wanted, at(0));
-    assert_eq!(judge(Some(&pair), &wanted, at(0)), Verdict::Good);
+    assert_eq!(judge(Some(&pair), &wanted, at(0)), PairState::Good);
     for name in ["certcourier.certs.svc", "localhost", "10.0.0.7", "::1"] {
         assert!(verifies(&pair, &pair.ca, name, at(HOUR)), "{name}");
     }
     assert!(!verifies(&pair, &pair.ca, "other.svc", at(HOUR)));
-    assert_eq!(judge(Some(&pair), &wanted, at(60 * HOUR - 1)), Verdict::Good);
-    assert_eq!(judge(Some(&pair), &wanted, at(60 * HOUR)), Verdict::NewLeaf(Why::Old));
+    assert_eq!(judge(Some(&pair), &wanted, at(60 * HOUR - 1)), PairState::Good);
+    assert_eq!(judge(Some(&pair), &wanted, at(60 * HOUR)), PairState::NewLeaf(Why::Old));
     let renewed = made(Some(pair.clone()), &wanted, at(60 * HOUR));
     assert_eq!(renewed.ca, pair.ca, "who knows the CA needs nothing new");
     assert_ne!(renewed.certificate, pair.certificate);
@@ -64,19 +64,19 @@ fn what_cannot_be_used_is_made_again_and_no_more_than_that() {
     let wanted = wanted(&["a.svc"]);
     let (pair, other) = (made(None, &wanted, at(0)), made(None, &wanted, at(0)));
     for (broken, verdict) in [
-        (Pair { ca: "garbage".to_owned(), ..pair.clone() }, Verdict::NewAuthority(Why::Unusable)),
-        (Pair { ca_key: other.ca_key.clone(), ..pair.clone() }, Verdict::NewAuthority(Why::Unusable)),
-        (Pair { certificate: String::new(), ..pair.clone() }, Verdict::NewLeaf(Why::Unusable)),
-        (Pair { key: other.key.clone(), ..pair.clone() }, Verdict::NewLeaf(Why::Unusable)),
+        (Pair { ca: "garbage".to_owned(), ..pair.clone() }, PairState::NewAuthority(Why::Unusable)),
+        (Pair { ca_key: other.ca_key.clone(), ..pair.clone() }, PairState::NewAuthority(Why::Unusable)),
+        (Pair { certificate: String::new(), ..pair.clone() }, PairState::NewLeaf(Why::Unusable)),
+        (Pair { key: other.key.clone(), ..pair.clone() }, PairState::NewLeaf(Why::Unusable)),
         (
             Pair { certificate: other.certificate.clone(), key: other.key.clone(), ..pair.clone() },
-            Verdict::NewLeaf(Why::OtherAuthority),
+            PairState::NewLeaf(Why::OtherAuthority),
         ),
     ] {
         assert_eq!(judge(Some(&broken), &wanted, at(0)), verdict);
         let mended = made(Some(broken), &wanted, at(0));
-        assert_eq!(judge(Some(&mended), &wanted, at(0)), Verdict::Good);
-        assert_eq!(mended.ca == pair.ca, matches!(verdict, Verdict::NewLeaf(_)), "{verdict:?}");
+        assert_eq!(judge(Some(&mended), &wanted, at(0)), PairState::Good);
+        assert_eq!(mended.ca == pair.ca, matches!(verdict, PairState::NewLeaf(_)), "{verdict:?}");
         assert!(verifies(&mended, &mended.ca, "a.svc", at(0)));
     }
 }
@@ -85,10 +85,10 @@ fn what_cannot_be_used_is_made_again_and_no_more_than_that() {
 fn replicas_of_two_configurations_agree_on_one_certificate_until_its_renewal() {
     let (old, new) = (wanted(&["old.svc"]), wanted(&["new.svc"]));
     let first = made(None, &old, at(0));
-    assert_eq!(judge(Some(&first), &new, at(0)), Verdict::NewLeaf(Why::NameMissing));
+    assert_eq!(judge(Some(&first), &new, at(0)), PairState::NewLeaf(Why::NameMissing));
     let both = made(Some(first), &new, at(0));
     assert_eq!(names_of(&both), ["new.svc", "old.svc"]);
-    assert_eq!((judge(Some(&both), &old, at(0)), judge(Some(&both), &new, at(0))), (Verdict::Good, Verdict::Good));
+    assert_eq!((judge(Some(&both), &old, at(0)), judge(Some(&both), &new, at(0))), (PairState::Good, PairState::Good));
     assert_eq!(names_of(&made(Some(both), &new, at(60 * HOUR))), ["new.svc"]);
 }
 
@@ -96,11 +96,11 @@ fn replicas_of_two_configurations_agree_on_one_certificate_until_its_renewal() {
 fn a_ca_is_replaced_a_year_before_its_end_and_both_are_known_until_then() {
     let wanted = wanted(&["a.svc"]);
     let first = made(None, &wanted, at(0));
-    assert_eq!(judge(Some(&first), &wanted, at(9 * YEAR)), Verdict::NewLeaf(Why::Old));
-    assert_eq!(judge(Some(&first), &wanted, at(9 * YEAR + 1)), Verdict::NewAuthority(Why::Old));
+    assert_eq!(judge(Some(&first), &wanted, at(9 * YEAR)), PairState::NewLeaf(Why::Old));
+    assert_eq!(judge(Some(&first), &wanted, at(9 * YEAR + 1)), PairState::NewAuthority(Why::Old));
     let second = made(Some(first.clone()), &wanted, at(9 * YEAR + 1));
     assert!(second.ca.ends_with(&format!("{}\n", first.ca.trim_end())) && second.ca != first.ca);
-    assert_eq!(judge(Some(&second), &wanted, at(9 * YEAR + 1)), Verdict::Good);
+    assert_eq!(judge(Some(&second), &wanted, at(9 * YEAR + 1)), PairState::Good);
     assert!(verifies(&second, &second.ca, "a.svc", at(9 * YEAR + 1)));
     assert!(verifies(&first, &second.ca, "a.svc", at(0)), "what the other replica still serves");
     let third = made(Some(second.clone()), &wanted, at(18 * YEAR + 2));
