@@ -239,6 +239,8 @@ async fn write_unless_changed(
         if let Written::Done(written) = status::write(context.clients.writes(), &changed).await? {
             return Ok(Written::Done(written));
         }
+        // It is known that nothing was written, also where the next call fails.
+        context.audit_outbox.nothing(request);
         match current(context, request).await? {
             Some(newest) if decides_alike(request, &newest) => changed.metadata = newest.metadata,
             _ => return Ok(Written::Conflict),
