@@ -49,7 +49,7 @@ async fn a_request_is_described_from_the_first_look_to_the_receipt_and_no_secret
     holds(
         &alice,
         &[
-            "number 1, alive until ",
+            "number 1, valid until ",
             ", in Secret key-download-token\n",
             "kubectl certcourier download --request key -n ",
         ],
