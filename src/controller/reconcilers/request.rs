@@ -209,10 +209,7 @@ async fn write(
     };
     let changed = DownloadRequest { status: Some(status), ..request.clone() };
     match write_unless_changed(context, request, &changed).await? {
-        Written::Conflict => {
-            context.audit_outbox.nothing(request);
-            Ok(Written::Conflict)
-        }
+        Written::Conflict => Ok(Written::Conflict),
         Written::Done(_) => {
             // Nothing is awaited between the answer and this, so only a dying process can miss it.
             context.audit_outbox.settle(&context.audit, &changed, now);

@@ -141,7 +141,7 @@ pub async fn list<K, View>(
     listing: Listing,
     when: fn(&K) -> Timestamp,
     hint: &str,
-    view: impl Fn(&K) -> View,
+    view: impl Fn(K) -> View,
 ) -> Result<Page<View>, ServerError>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
@@ -169,7 +169,7 @@ where
         })?;
         next = listed.metadata.continue_.filter(|next| !next.is_empty());
         let found = listed.items.into_iter().filter_map(readable).filter(|item| period.holds(when(item)));
-        items.extend(found.map(|item| view(&item)));
+        items.extend(found.map(&view));
         if next.is_none() {
             break;
         }

@@ -49,5 +49,8 @@ pub async fn list_certificates(
     let query = pagination::query(query)?;
     let api: Api<DeserializeGuard<Certificate>> = Api::namespaced(caller.client, &place.project);
     let listing = Listing::new(query.limit, query.r#continue)?;
-    Ok(Json(pagination::list(&api, listing, pagination::created, HINT, CertificateView::of).await?))
+    Ok(Json(
+        pagination::list(&api, listing, pagination::created, HINT, |certificate| CertificateView::of(&certificate))
+            .await?,
+    ))
 }

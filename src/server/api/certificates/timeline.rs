@@ -5,7 +5,7 @@
 
 mod entries;
 
-use std::sync::Arc;
+use std::{convert, sync::Arc};
 
 use axum::{
     Json,
@@ -94,20 +94,21 @@ pub async fn get_timeline(
     let limit = pagination::limit(query.limit)? as usize;
     let period = Period::new(query.since.as_deref(), query.until.as_deref())?;
     let after = query.r#continue.as_deref().filter(|next| !next.is_empty()).map(cursor).transpose()?;
-    let (certificate, may_list_receipts) = (certificate_as(&caller, &place).await?, &mut true);
     let mut moments = Moments::default();
-    let more_receipts = receipts(&caller, &place, &mut moments, may_list_receipts).await?;
+    // The receipts before the requests, which are told otherwise where there is one.
+    let (certificate, more_receipts) =
+        tokio::try_join!(certificate_as(&caller, &place), receipts(&caller, &place, &mut moments))?;
     let keep = |entry: &Entry| period.holds(entry.time()) && after.as_ref().is_none_or(|after| entry.key() > *after);
     let more_requests = requests(&caller, &place, &mut moments, |moments| moments.keep_newest(limit + 1, keep)).await?;
     if certificate.is_none() && moments.is_empty() {
         return Err(no_certificate(&place));
     }
     let mut sources = vec!["requests"];
-    sources.extend(may_list_receipts.then_some("receipts"));
+    sources.extend(more_receipts.map(|_| "receipts"));
     let mut all = moments.newest(limit + 1, keep);
     let next = if all.len() > limit { Some(encoded(&all[limit - 1].key())) } else { None };
     all.truncate(limit);
-    Ok(Json(Timeline { items: all, next, sources, truncated: more_requests || more_receipts }))
+    Ok(Json(Timeline { items: all, next, sources, truncated: more_requests || more_receipts.unwrap_or(false) }))
 }
 
 /// Reads the requests of the Certificate, a page at a time; whether there are more than one answer is made from.
@@ -121,7 +122,7 @@ async fn requests(
     let (mut read, mut next) = (0, None);
     loop {
         let listing = Listing::new(Some(PAGE), next)?.field("spec.certificateRef.name", Some(&place.name));
-        let page = pagination::list(&api, listing, pagination::created, REQUEST_HINT, DownloadRequest::clone).await?;
+        let page = pagination::list(&api, listing, pagination::created, REQUEST_HINT, convert::identity).await?;
         read += page.items.len();
         moments.add_requests(&page.items);
         after_page(moments);
@@ -132,30 +133,23 @@ async fn requests(
     }
 }
 
-/// The same of the receipts. They are left out where the caller is not allowed to list them.
-async fn receipts(
-    caller: &Caller,
-    place: &ObjectPath,
-    moments: &mut Moments,
-    allowed: &mut bool,
-) -> Result<bool, ServerError> {
+/// The same of the receipts. `None`: the caller is not allowed to list them.
+async fn receipts(caller: &Caller, place: &ObjectPath, moments: &mut Moments) -> Result<Option<bool>, ServerError> {
     let api: Api<DeserializeGuard<DownloadReceipt>> = Api::namespaced(caller.client.clone(), &place.project);
     let (mut read, mut next) = (0, None);
     loop {
         let listing = Listing::new(Some(PAGE), next)?.field("spec.certificateRef.name", Some(&place.name));
-        let page = match pagination::list(&api, listing, pagination::created, "", Delivered::of).await {
-            Ok(page) => page,
-            Err(refusal) if refusal.code() == ErrorCode::Forbidden => {
-                *allowed = false;
-                return Ok(false);
-            }
-            Err(refusal) => return Err(refusal),
-        };
+        let page =
+            match pagination::list(&api, listing, pagination::created, "", |receipt| Delivered::of(&receipt)).await {
+                Ok(page) => page,
+                Err(refusal) if refusal.code() == ErrorCode::Forbidden => return Ok(None),
+                Err(refusal) => return Err(refusal),
+            };
         read += page.items.len();
         moments.add_receipts(page.items);
         next = page.next;
         if next.is_none() || read >= MOST_OBJECTS {
-            return Ok(next.is_some());
+            return Ok(Some(next.is_some()));
         }
     }
 }

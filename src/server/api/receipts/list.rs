@@ -72,7 +72,16 @@ pub async fn list_receipts(
         .field("status.outcome", query.outcome.as_deref().map(known_outcome).transpose()?)
         .period(Period::new(query.since.as_deref(), query.until.as_deref())?);
     let api: Api<DeserializeGuard<DownloadReceipt>> = Api::namespaced(caller.client, &place.project);
-    Ok(Json(pagination::list(&api, listing, |receipt| receipt.spec.consumed_at.0, HINT, ReceiptView::of).await?))
+    Ok(Json(
+        pagination::list(
+            &api,
+            listing,
+            |receipt| receipt.spec.consumed_at.0,
+            HINT,
+            |receipt| ReceiptView::of(&receipt),
+        )
+        .await?,
+    ))
 }
 
 fn known_outcome(text: &str) -> Result<&str, ServerError> {

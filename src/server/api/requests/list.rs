@@ -70,7 +70,7 @@ pub async fn list_requests(
         .period(Period::new(query.since.as_deref(), query.until.as_deref())?);
     let api: Api<DeserializeGuard<DownloadRequest>> = Api::namespaced(caller.client, &place.project);
     let now = state.clients.clock().now();
-    let view = |request: &DownloadRequest| RequestView::of(request, now);
+    let view = |request| RequestView::of(&request, now);
     Ok(Json(pagination::list(&api, listing, pagination::created, HINT, view).await?))
 }
 
