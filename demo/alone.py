@@ -4,6 +4,7 @@
 The command gets a process group of its own, so Ctrl-C at the terminal ends the command and not `make` around it, which
 would report an error whatever the command makes of it. A signal to this program is passed on.
 """
+import ctypes
 import fcntl
 import os
 import signal
@@ -30,6 +31,9 @@ signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 
 def to_the_front():
     os.setpgid(0, 0)
+    # On Linux the command is told to end even when this program is killed.
+    if hasattr(ctypes.CDLL(None), "prctl"):
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
     if terminal is not None:
         os.tcsetpgrp(terminal, os.getpgrp())
     signal.signal(signal.SIGTTOU, signal.SIG_DFL)

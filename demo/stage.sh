@@ -27,8 +27,8 @@ strike() {
     exit "$status"
 }
 trap strike EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap 'trap "" INT TERM HUP; exit 130' INT
+trap 'trap "" INT TERM HUP; exit 143' TERM
 
 # What happens meanwhile: `make dev` says it, the demo prints its own story.
 say() { :; }

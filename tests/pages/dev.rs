@@ -61,7 +61,7 @@ async fn make_dev_that_is_told_to_end_while_it_starts_leaves_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_make_dev_is_refused_and_the_first_goes_on() {
     let mut stage = Stage::start();
-    stage.until_it_says("starting the control plane").await;
+    stage.until_it_says("preparing certcourier").await;
     let again = end_within(LIMIT, stage.folder.command("demo/dev.sh")).await;
     assert!(again.failed(1).contains("`make dev` is already running here: use it with `. .dev/env`"), "{again:?}");
     stage.until_it_says(READY).await;

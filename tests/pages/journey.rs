@@ -37,7 +37,7 @@ async fn read_the_pages(shell: &str, arguments: &[&str]) {
         let text = fs::read_to_string(root().join(page)).unwrap();
         let fences = fences(&text);
         for (number, fence) in fences.iter().enumerate() {
-            let shown = fences.get(number + 1).filter(|_| fence.shows_the_next());
+            let shown = fences.get(number + 1).filter(|next| fence.shows_the_next() && next.language != "sh");
             if fence.language == "sh" && !fence.text.starts_with("make ") {
                 terminal.read(page, fence, shown).await;
             }
@@ -63,7 +63,7 @@ impl Terminal {
         let (blocks, files) = (stage.folder.path("blocks"), stage.folder.dev().join("files"));
         fs::create_dir(&blocks).unwrap();
         let mut command = stage.folder.command(shell);
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(arguments).env("HOME", &blocks).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut shell = command.spawn().unwrap_or_else(|error| panic!("{shell}: {error}; see `make requirements`"));
         let (stdin, stdout) = (shell.stdin.take().unwrap(), BufReader::new(shell.stdout.take().unwrap()));
         let mut terminal = Self { shell, stdin, stdout, blocks, files, typed: 0 };

@@ -45,8 +45,8 @@ impl Folder {
         for name in ["KUBECONFIG", "KUBECTL", test_cluster::ATTACH_VARIABLE, "MAKEFLAGS", "MFLAGS", "MAKELEVEL"] {
             command.env_remove(name);
         }
-        command.env("CERTCOURIER_DEV", self.dev()).env("TMPDIR", self.path("tmp")).env("HOME", self.0.path());
-        command.current_dir(root()).stdin(Stdio::null()).kill_on_drop(true);
+        command.env("CERTCOURIER_DEV", self.dev()).env("TMPDIR", self.path("tmp"));
+        command.current_dir(root()).stdin(Stdio::null());
         command
     }
 
@@ -91,12 +91,24 @@ impl Stage {
 
     /// Sends SIGTERM, and gives the exit code.
     pub async fn terminate(&mut self) -> Option<i32> {
-        let id = self.child.id().expect("it runs").to_string();
-        assert!(Command::new("kill").arg(id).status().await.unwrap().success());
+        self.tell_to_end();
         let ending = async {
             self.stdout.read_to_string(&mut self.said).await.unwrap();
             self.child.wait().await.unwrap().code()
         };
         tokio::time::timeout(LIMIT, ending).await.expect("it ends in time")
+    }
+
+    fn tell_to_end(&self) {
+        if let Some(id) = self.child.id() {
+            let _ = std::process::Command::new("kill").arg(id.to_string()).status();
+        }
+    }
+}
+
+/// A test that fails leaves no control plane behind.
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.tell_to_end();
     }
 }
