@@ -508,7 +508,8 @@ fn a_page_closes_the_umask_before_it_writes_what_is_private() {
             for line in fence.text.lines() {
                 closed |= line.trim() == "umask 077";
                 // The plugin makes them private itself.
-                let written = line.split_once(" -o ").or_else(|| line.split_once('>')).or_else(|| line.split_once("tee "));
+                let written =
+                    line.split_once(" -o ").or_else(|| line.split_once('>')).or_else(|| line.split_once("tee "));
                 let writes = written.is_some_and(|(_, file)| private.iter().any(|end| file.trim().ends_with(end)));
                 let open = writes && !line.starts_with("kubectl certcourier") && !closed;
                 assert!(!open, "{name}: `umask 077` before `{line}`");
@@ -523,7 +524,9 @@ fn the_time_of_the_first_demo_is_the_same_everywhere() {
     for name in ["README.md", "docs/quickstart.md", "Makefile", "tests/cluster/src/binaries/build.rs"] {
         let text = fs::read_to_string(root().join(name)).unwrap();
         assert!(text.contains(time), "{name} does not say: {time}");
-        let figure = |line: &String| line.split(" minutes").next().is_some_and(|before| before.ends_with(|c: char| c.is_ascii_digit()));
+        let figure = |line: &String| {
+            line.split(" minutes").next().is_some_and(|before| before.ends_with(|c: char| c.is_ascii_digit()))
+        };
         let others = text.lines().map(|line| line.replace(time, "")).filter(figure);
         let others: Vec<String> =
             others.filter(|line| ["build", "control plane", "first"].iter().any(|word| line.contains(word))).collect();

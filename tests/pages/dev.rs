@@ -43,7 +43,8 @@ async fn make_dev_says_what_it_does_and_ends_well_with_ctrl_c() {
     let ended = end_within(LIMIT, python).await;
     let shown = ended.ok();
     let order = ["starting the control plane", "admission policies and roles", "certificates", "controller and server"];
-    let places: Vec<_> = order.iter().map(|words| shown.find(words).unwrap_or_else(|| panic!("{words}: {shown}"))).collect();
+    let places: Vec<_> =
+        order.iter().map(|words| shown.find(words).unwrap_or_else(|| panic!("{words}: {shown}"))).collect();
     assert!(places.is_sorted() && places.last() < shown.find(READY).as_ref(), "{shown}");
     assert!(!shown.contains("Error") && !shown.contains("***"), "{shown}");
     assert_eq!(folder.left(), Vec::<String>::new());

@@ -249,7 +249,10 @@ mod tests {
     fn a_step_names_the_version_of_the_program_that_it_builds() {
         let of = |program| version_of(program, Version::DEFAULT, DEFAULT_GO_MOD);
         let etcd = of(Program::Etcd);
-        assert!(etcd.starts_with("3.") && DEFAULT_GO_MOD.contains(&format!("go.etcd.io/etcd/server/v3 v{etcd}\n")), "{etcd}");
+        assert!(
+            etcd.starts_with("3.") && DEFAULT_GO_MOD.contains(&format!("go.etcd.io/etcd/server/v3 v{etcd}\n")),
+            "{etcd}"
+        );
         assert_eq!(of(Program::Apiserver), Version::DEFAULT.to_string());
         assert_eq!(version_of(Program::Etcd, Version::DEFAULT, ""), Version::DEFAULT.to_string());
     }
