@@ -8,7 +8,6 @@ mod claims;
 mod completion;
 mod describe;
 mod doctor;
-mod documented;
 mod download;
 mod explain;
 mod faults;
