@@ -39,7 +39,7 @@ async fn what_policy_or_input_forbids_fails_with_a_sentence() {
     let past = (Timestamp::now() - SignedDuration::from_secs(5)).to_string();
     let missing = json!({"certificateRef": {"name": "gone"}});
     for (name, person, format, spec, reason, said) in [
-        ("key", "alice", "key", json!({}), "KeyExportDisabled", "key export disabled"),
+        ("key", "alice", "key", json!({}), "KeyExportDisabled", "allowKeyExport is Never"),
         ("verb", "mallory", "fullchain", json!({}), "AccessRefused", "lacks verb `download`"),
         ("ttl", "carol", "fullchain", json!({"tokenTTL": "2h"}), "TokenTTLTooLong", "ask for less"),
         ("past", "carol", "fullchain", json!({"deadline": past}), "DeadlinePassed", "later deadline"),

@@ -151,7 +151,7 @@ async fn every_command_of_the_quickstart_does_what_it_says() {
     let expected = [
         ("dave", "api.payments.example"),
         ("carol", "token_used"),
-        ("alice", "key export disabled"),
+        ("alice", "allowKeyExport is Never"),
         ("dave", "created"),
         ("alice", "0/2"),
         ("bob", "patched"),

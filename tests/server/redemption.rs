@@ -99,7 +99,6 @@ async fn whatever_only_looks_consumes_nothing() {
     let url = format!("/api/v1/downloads/{}", token().expose());
     for (method, name, value, status) in [
         ("HEAD", "accept", "*/*", 405),
-        ("GET", "accept", "text/html", 200),
         ("GET", "sec-purpose", "prefetch", 400),
         ("GET", "sec-purpose", "Prefetch", 400),
         ("GET", "x-purpose", "preview", 400),
@@ -116,6 +115,11 @@ async fn whatever_only_looks_consumes_nothing() {
     for _ in 0..2 {
         assert_eq!(stage.status().await.json()["usable"], true);
     }
+    let request = Request::get(&url).header("accept", "text/html").body(Body::empty()).unwrap();
+    stage.api.take_log();
+    let page = stage.send(request).await;
+    assert_eq!(page.status, 200);
+    assert!(stage.api.take_log().iter().all(|call| call.starts_with("GET ")), "a page looks, and writes nothing");
     assert!(stage.receipt().is_none());
     let request = Request::get(&url).header("range", "bytes=0-").body(Body::empty()).unwrap();
     let answer = stage.send(request).await;
@@ -207,8 +211,8 @@ async fn nothing_is_written_but_receipt_outcome_and_event() {
 #[tokio::test]
 async fn each_dead_token_is_refused_in_its_own_words() {
     for (edit, status, code, words) in [
-        (json!({"token": {"expiresAt": ago(1)}}), 410, "token_expired", "token expired"),
-        (json!({"phase": "Expired"}), 410, "token_expired", "token expired"),
+        (json!({"token": {"expiresAt": ago(1)}}), 410, "token_expired", "this token expired"),
+        (json!({"phase": "Expired"}), 410, "token_expired", "this token expired"),
         (json!({"phase": "Consumed"}), 410, "token_used", "already used"),
         (json!({"phase": "Denied", "reason": "Denied"}), 410, "token_revoked", "Denied"),
         (json!({"phase": "Revoked"}), 410, "token_revoked", "Revoked"),
@@ -287,7 +291,7 @@ async fn a_request_that_is_being_deleted_delivers_nothing() {
 #[tokio::test]
 async fn policies_and_rights_count_as_of_now() {
     for (format, spec, status, code, words) in [
-        ("key", json!({}), 403, "key_export_disabled", "key export disabled"),
+        ("key", json!({}), 403, "key_export_disabled", "allowKeyExport is Never"),
         ("cert", json!({"allowedFormats": ["fullchain"]}), 403, "format_not_allowed", "policy policy"),
         ("key", json!({"allowKeyExport": "WithApproval"}), 409, "certificate_changed", "round 2"),
         ("cert", json!({"approval": {"requiredFor": "All"}}), 409, "certificate_changed", "round 2"),

@@ -13,7 +13,10 @@ use crate::plugin::{
         style::Tone,
         table::{Cell, Table, span},
     },
-    request::review::{self, Part},
+    request::{
+        ended,
+        review::{self, Part},
+    },
     values::object_name,
 };
 use crate::{
@@ -189,8 +192,10 @@ fn next(request: &DownloadRequest, me: &str, flags: &str) -> Vec<String> {
     let download = format!("kubectl certcourier download --request {name} {flags}");
     let revoke = format!("revoke it: kubectl certcourier revoke {name} {flags} --reason …");
     let certificate = &spec.certificate_ref.name;
+    // A policy that wanted a reason wants one again.
+    let reason = if spec.reason.is_some() { " --reason …" } else { "" };
     let again = format!(
-        "ask again with another request: kubectl certcourier download {certificate} --format {} {flags}",
+        "ask again with another request: kubectl certcourier download {certificate} --format {} {flags}{reason}",
         spec.format
     );
     let voters = "waiting for approvers (ClusterRole certcourier-approver)";
@@ -218,10 +223,15 @@ fn next(request: &DownloadRequest, me: &str, flags: &str) -> Vec<String> {
             Some(reason) if *reason == ConditionReason::Delivered => vec!["nothing: the file was delivered".to_owned()],
             Some(_) => vec![again],
         },
-        (Phase::Failed, Part::Asked) => vec![
-            format!("what you would get, and why not: kubectl certcourier policy explain {certificate} {flags}"),
-            again,
-        ],
+        (Phase::Failed, Part::Asked) => {
+            let explain =
+                format!("what you would get, and why not: kubectl certcourier policy explain {certificate} {flags}");
+            match ended::after(request, flags).filter(|next| !next.contains("policy explain")) {
+                Some(next) => vec![next, explain],
+                None => vec![explain, again],
+            }
+        }
+        (Phase::Denied, Part::Asked) => ended::after(request, flags).into_iter().collect(),
         (_, Part::Asked) => vec![again],
         _ => vec!["nothing: the request is over".to_owned()],
     }
