@@ -3,7 +3,7 @@
 use std::{error::Error, io, time::Duration};
 
 use hyper::StatusCode;
-use kube::config::KubeconfigError;
+use kube::config::{InferConfigError, KubeconfigError};
 
 use super::kubeconfig;
 use crate::{
@@ -173,8 +173,21 @@ fn plainly(error: &(dyn Error + 'static)) -> Plain {
             kube::Error::Api(status) => Plain::Last(status.message.clone()),
             kube::Error::Service(_) | kube::Error::Auth(_) => Plain::Wrapper,
             kube::Error::HyperError(error) => Plain::Last(Trouble::of_any(error).to_string()),
+            kube::Error::RustlsTls(_) => Plain::Last(
+                "certificate-authority, client-certificate or client-key of the kubeconfig cannot be used: they must be PEM"
+                    .to_owned(),
+            ),
             kube::Error::InferKubeconfig(error) => Plain::Last(kubeconfig::in_words(error)),
             _ => Plain::Own,
+        };
+    }
+    if found::<InferConfigError>(error).is_some() {
+        return match error.source().and_then(found::<KubeconfigError>) {
+            Some(KubeconfigError::ReadConfig(error, path)) => {
+                Plain::Last(format!("`{}`: {}", path.display(), of_place(error)))
+            }
+            Some(error) => Plain::Last(format!("the kubeconfig cannot be used: {}", kubeconfig::in_words(error))),
+            None => Plain::Own,
         };
     }
     if let Some(error) = found::<KubeconfigError>(error) {
@@ -300,5 +313,48 @@ mod tests {
         assert_eq!(error.to_string(), "read Secret a/b");
         assert_eq!(error.cause(), "no");
         assert_eq!(in_one_line(&error), "read Secret a/b: no");
+    }
+
+    #[test]
+    fn what_libraries_say_of_a_connection_comes_in_plain_words() {
+        let refused = || io::Error::from_raw_os_error(111);
+        let error = Err::<(), _>(kube::Error::Service(Box::new(kube::Error::Service(Box::new(refused())))));
+        let error = error.during("read", || "Secret a/b".to_owned()).unwrap_err();
+        assert_eq!(in_one_line(&error), "read Secret a/b: connection refused: nothing listens there");
+        let plain_http = Status { code: 400, message: format!("{NOT_HTTPS}.\n"), ..Status::default() };
+        assert!(in_one_line(&kube::Error::Api(Box::new(plain_http))).starts_with("the API server speaks HTTPS"));
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_told_from_the_api_servers_sentence() {
+        let denial = |code: u16, message: &str| {
+            let status = Status { code, message: message.to_owned(), ..Status::default() };
+            let answer = Err::<(), _>(kube::Error::Api(Box::new(status)));
+            answer.during("list", || "x".to_owned()).unwrap_err().denial()
+        };
+        for (code, message, expected) in [
+            (401, "Unauthorized", Some(Denial::Credentials)),
+            (
+                403,
+                "x is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: no",
+                Some(Denial::Admission),
+            ),
+            (
+                422,
+                "x is invalid: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: no",
+                Some(Denial::Admission),
+            ),
+            (
+                403,
+                "users \"zoe\" is forbidden: User \"dave\" cannot impersonate resource \"users\"",
+                Some(Denial::Impersonation),
+            ),
+            (403, "User \"dave\" cannot impersonate-on:user-info:get resource \"users\"", Some(Denial::Impersonation)),
+            (403, "User \"dave\" cannot list resource \"x\" at the cluster scope", Some(Denial::EverywhereRight)),
+            (403, "User \"dave\" cannot list resource \"x\" in the namespace \"a\"", Some(Denial::Right)),
+            (404, "not found", None),
+        ] {
+            assert_eq!(denial(code, message), expected, "{message}");
+        }
     }
 }

@@ -89,7 +89,8 @@ async fn a_token_runs_out_and_can_be_had_again_until_the_deadline() {
     assert_eq!(phase(&over), Phase::Approved);
     assert!(hash(&over).is_none());
     let message = message(&over, "TokenIssued");
-    assert!(message.contains("kubectl annotate dlr full --overwrite certcourier.io/mint="), "{message}");
+    let again = format!("kubectl annotate dlr full -n {} --overwrite certcourier.io/mint=", world.namespace);
+    assert!(message.contains(&again), "{message}");
     all_is_swept(&world).await;
     world.merge::<DownloadRequest>("full", json!({"metadata": {"annotations": {names::MINT: "2"}}})).await;
     let second = world.wait_for_phase("full", Phase::TokenIssued).await;
