@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod addresses;
 mod adopt;
 mod claims;
 mod completion;
