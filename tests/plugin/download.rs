@@ -3,6 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use certcourier::api::{Decision, Outcome, Phase};
+use serde_json::json;
 use test_support::{
     shell::{Shell, end},
     stage::Stage,

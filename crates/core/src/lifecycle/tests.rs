@@ -1,6 +1,6 @@
 use super::{fixtures::*, *};
 use crate::{
-    api::{Decision as Vote, Format, Phase, TokenEnd, names},
+    api::{Decision as Vote, FinishedRequestTtl, Format, Phase, TokenEnd, names},
     door::TokenOf,
     policy::Access,
 };
