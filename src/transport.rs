@@ -101,11 +101,37 @@ impl Trouble {
             Self::Other(without_number(&cause.to_string()).to_owned())
         })
     }
+
+    /// Whether the certificate of the other side is what is wrong.
+    #[must_use]
+    pub const fn is_of_certificate(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownCa
+                | Self::OtherName { .. }
+                | Self::Expired(_)
+                | Self::NotYetValid(_)
+                | Self::BadCertificate(_)
+        )
+    }
+}
+
+/// No connection to the API server came about, or it broke.
+#[derive(Debug, thiserror::Error)]
+#[error("the API server at {url} cannot be reached: {trouble}")]
+pub struct Unreachable {
+    /// Where it should be.
+    pub url: String,
+    /// Why not.
+    pub trouble: Trouble,
 }
 
 fn known(error: &(dyn Error + 'static)) -> Option<Trouble> {
     if let Some(error) = error.downcast_ref::<rustls::Error>() {
         return Some(of_tls(error));
+    }
+    if let Some(Unreachable { trouble, .. }) = error.downcast_ref() {
+        return Some(trouble.clone());
     }
     if let Some(error) = error.downcast_ref::<io::Error>() {
         // The cause of an I/O error is what it was made of, or the cause of that.

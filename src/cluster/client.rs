@@ -22,7 +22,12 @@ use tower::{BoxError, ServiceExt as _, limit::ConcurrencyLimitLayer, retry::Retr
 
 use self::failures::{Caller, Failures};
 use super::{clock::ApiClock, credentials::Credentials, error::Failure};
-use crate::{api, metrics::Metrics, redact::Redacted, transport::Trouble};
+use crate::{
+    api,
+    metrics::Metrics,
+    redact::Redacted,
+    transport::{Trouble, Unreachable},
+};
 
 /// Pauses between attempts of a read: 100 ms, doubled up to 2 s; the API server's Retry-After wins.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -104,14 +109,6 @@ pub enum ConnectError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the bearer token holds characters that cannot be in a header")]
 pub struct InvalidBearer;
-
-/// No connection to the API server came about, or it broke.
-#[derive(Debug, thiserror::Error)]
-#[error("the API server at {url} cannot be reached: {trouble}")]
-pub struct Unreachable {
-    url: Arc<str>,
-    trouble: Trouble,
-}
 
 /// A call that took longer than it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -347,7 +344,7 @@ impl Transport {
 
     async fn send(&self, request: Request<Body>) -> Result<Response<Body>, BoxError> {
         self.client.send(request).await.map_err(|error| match Trouble::of(&error) {
-            Some(trouble) => Unreachable { url: Arc::clone(&self.url), trouble }.into(),
+            Some(trouble) => Unreachable { url: self.url.to_string(), trouble }.into(),
             None => error.into(),
         })
     }
