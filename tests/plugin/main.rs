@@ -9,7 +9,6 @@ mod claims;
 mod completion;
 mod describe;
 mod doctor;
-mod documented;
 mod download;
 mod explain;
 mod faults;

@@ -1,6 +1,6 @@
 use super::{fixtures::*, *};
 use crate::{
-    api::{Decision as Vote, Format, Phase, TokenEnd, names},
+    api::{Decision as Vote, FinishedRequestTtl, Format, Phase, TokenEnd, names},
     door::TokenOf,
     policy::Access,
 };
@@ -731,12 +731,59 @@ fn finished_requests_go_when_their_time_is_over_and_no_sooner() {
     world.step(0);
     let hour = std::time::Duration::from_hours(1);
     let stay = Retention { by_policy: None, made_by_api: hour };
-    let short = Retention { by_policy: Some(hour / 2), made_by_api: hour };
+    let half = FinishedRequestTtl::For(crate::api::Duration::from_seconds(1800));
+    let short = Retention { by_policy: Some(half), made_by_api: hour };
+    let never = Retention { by_policy: Some(FinishedRequestTtl::Never), made_by_api: hour };
     assert_eq!(request_expiry(&world.request, short), None, "open");
     world.annotate(names::REVOKE, "x");
     world.step(10);
-    assert_eq!(request_expiry(&world.request, stay), None, "no policy says: it stays");
+    assert_eq!(request_expiry(&world.request, stay), Some(at(10 + 720 * 3600)), "no policy says: 30 days");
+    assert_eq!(request_expiry(&world.request, never), None, "kept in Git, say");
     assert_eq!(request_expiry(&world.request, short), Some(at(1810)));
     world.request.metadata.labels = Some([(names::CREATED_BY.to_owned(), "api".to_owned())].into());
     assert_eq!(request_expiry(&world.request, stay), Some(at(3610)));
+    assert_eq!(request_expiry(&world.request, never), None, "whoever made it");
+}
+
+#[test]
+fn until_when_and_whom_to_ask_is_written_with_the_round_and_is_what_ends_it() {
+    let mut world = World::new(Format::Key, policy(2));
+    let ask = |world: &mut World, whom: &str| {
+        world.policies[0].spec.approval.as_mut().unwrap().contacts = Some(whom.to_owned());
+    };
+    ask(&mut world, "#oncall");
+    let opened = world.step(0).status.unwrap().review.unwrap();
+    assert_eq!(opened.expires_at.unwrap().0, at(3600));
+    assert_eq!(opened.contacts, ["#oncall"]);
+    assert!(world.message("Approved").contains("until 2026-11-22T13:00:00Z"), "{}", world.message("Approved"));
+    assert!(world.message("Approved").ends_with("to ask one: #oncall"), "{}", world.message("Approved"));
+
+    // Whom to ask may change: no vote is void, and no one has longer.
+    world.vote("bob", Vote::Approve);
+    ask(&mut world, "jane");
+    world.step(1);
+    let review = world.status().review.clone().unwrap();
+    assert_eq!((review.round, review.approvals.given, review.contacts.as_slice()), (1, 1, &["jane".to_owned()][..]));
+    assert_eq!(review.expires_at.unwrap().0, at(3600));
+    assert_eq!(world.step(2).status, None, "a second look changes nothing");
+
+    // What was said holds where no policy can be read any more.
+    let mut gone = world.clone();
+    gone.certificate_gone = true;
+    gone.step(3599);
+    assert_eq!(gone.phase(), Phase::AwaitingApproval);
+    gone.step(3600);
+    assert_eq!(gone.phase(), Phase::Expired);
+
+    world.vote("frank", Vote::Approve);
+    world.step(3);
+    let review = world.status().review.clone().unwrap();
+    assert_eq!((review.expires_at, review.contacts.len()), (None, 0), "no one is waited for");
+    world.lapsed.insert("bob");
+    world.step(10);
+    assert_eq!(
+        world.status().review.as_ref().unwrap().expires_at.as_ref().unwrap().0,
+        at(3610),
+        "the whole time again"
+    );
 }
