@@ -6,7 +6,10 @@
 
 mod failures;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use hyper::{
     Request, Response,
@@ -28,6 +31,8 @@ use crate::{api, metrics::Metrics, redact::Redacted};
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const RETRIES: u32 = 4;
+/// The target of the lines that log calls.
+pub const CALLS: &str = "calls";
 
 /// Flags about the API server, the same for every program.
 #[derive(Clone, Debug, clap::Args)]
@@ -305,7 +310,7 @@ impl Transport {
             let (client, authorization) = (client.clone(), authorization.clone());
             async move {
                 authorization.add_to(&mut request).await?;
-                Ok::<_, BoxError>(client.send(request).await?)
+                Ok::<_, BoxError>(send(&client, request).await?)
             }
         });
         Client::new(service, default_namespace)
@@ -345,7 +350,7 @@ impl Transport {
         self.authorization.add_to(&mut request).await?;
         let asked = Timestamp::now();
         let answer = async {
-            let response = self.client.send(request).await?;
+            let response = send(&self.client, request).await?;
             self.clock.learn(response.headers(), asked, Timestamp::now());
             let (head, body) = response.into_parts();
             let bytes = body.collect_bytes().await?;
@@ -353,6 +358,22 @@ impl Transport {
         };
         tokio::time::timeout(self.limit, answer).await.map_err(|_| ApiTimeout(self.limit))?
     }
+}
+
+/// Sends, and logs the call in one line, as kubectl does at level 6: target `calls`. An address holds names and no
+/// secret; headers and bodies are not logged.
+async fn send(client: &Client, request: Request<Body>) -> Result<Response<Body>, kube::Error> {
+    if !tracing::enabled!(target: CALLS, tracing::Level::TRACE) {
+        return client.send(request).await;
+    }
+    let (method, uri, begun) = (request.method().clone(), request.uri().clone(), Instant::now());
+    let answer = client.send(request).await;
+    let ms = begun.elapsed().as_millis();
+    match &answer {
+        Ok(answer) => tracing::trace!(target: CALLS, "{method} {uri} {} in {ms} ms", answer.status()),
+        Err(_) => tracing::trace!(target: CALLS, "{method} {uri} no answer after {ms} ms"),
+    }
+    answer
 }
 
 #[cfg(test)]

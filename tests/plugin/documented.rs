@@ -37,6 +37,7 @@ async fn every_command_on_the_page_does_what_it_says() {
     let world = World::new(Stage::shared().await, "documented").await;
     let blocks = blocks();
     let expected = [
+        "carol, who begins",
         "carol",
         "carol",
         "alice, and two approve",
@@ -54,8 +55,10 @@ async fn every_command_on_the_page_does_what_it_says() {
     let block = |number: usize| blocks[number].1.as_str();
     let (carol, bob, erin) = (home(&world, "carol").await, home(&world, "bob").await, home(&world, "erin").await);
     let alice = home(&world, "alice").await.set("P12_PASSPHRASE", "correct horse battery");
-    world.until("it was looked at", || async { carol.bash(block(0)).await.ok().contains("Usable") }).await;
-    carol.bash(block(1)).await.ok();
+    let checked = carol.bash(block(0)).await.ok();
+    assert!(checked.contains("you are carol") && checked.contains("Client: "), "{checked}");
+    world.until("it was looked at", || async { carol.bash(block(1)).await.ok().contains("Usable") }).await;
+    carol.bash(block(2)).await.ok();
     assert_eq!(carol.read("fullchain.pem"), world.leaf.chain());
     let requests = kube::Api::<certcourier::api::DownloadRequest>::namespaced(world.admin.clone(), &world.namespace);
     requests.delete_collection(&kube::api::DeleteParams::default(), &kube::api::ListParams::default()).await.unwrap();
@@ -67,41 +70,41 @@ async fn every_command_on_the_page_does_what_it_says() {
             vote(&world, person, request, Decision::Approve).await;
         }
     };
-    let (downloaded, ()) = tokio::join!(alice.bash(block(2)), async { agree(&only_request(&world).await).await });
+    let (downloaded, ()) = tokio::join!(alice.bash(block(3)), async { agree(&only_request(&world).await).await });
     downloaded.ok();
     assert_eq!(alice.read("key.pem"), world.leaf.key);
     fs::remove_file(alice.path("key.pem")).unwrap();
     alice.bash("kubectl certcourier request api --format key --name stopped").await.ok();
     agree("stopped").await;
-    alice.bash(&format!("R=stopped\n{}", block(3))).await.ok();
+    alice.bash(&format!("R=stopped\n{}", block(4))).await.ok();
     assert_eq!(alice.read("key.pem"), world.leaf.key);
 
     world.policy("two", json!({"allowKeyExport": "Always"})).await;
     fs::write(alice.path("pass.txt"), "correct horse battery\n").unwrap();
     world
         .until("the policy is seen", || async {
-            alice.bash(&format!("rm -f *.p12 generated.txt\n{}", block(4))).await.code == Some(0)
+            alice.bash(&format!("rm -f *.p12 generated.txt\n{}", block(5))).await.code == Some(0)
         })
         .await;
     assert_eq!(alice.read("generated.txt").len(), 24);
-    alice.bash(block(5)).await.ok();
+    alice.bash(block(6)).await.ok();
     assert_eq!(alice.read("cert.pem"), world.leaf.leaf);
 
     carol.bash("kubectl certcourier request api --format cert --name open").await.ok();
-    assert_eq!(bob.bash(block(6)).await.ok(), "downloadrequest.certcourier.io/open revoked\n");
+    assert_eq!(bob.bash(block(7)).await.ok(), "downloadrequest.certcourier.io/open revoked\n");
     keys_with_two_approvals(&world).await;
     alice.bash("kubectl certcourier request api --format key --name agreed").await.ok();
     world.wait_for_phase("agreed", Phase::AwaitingApproval).await;
-    let agreed = bob.bash(&format!("R=agreed\n{}", block(7))).await.ok();
+    let agreed = bob.bash(&format!("R=agreed\n{}", block(8))).await.ok();
     assert!(agreed.contains("agreed   api") && agreed.ends_with("agreed approved\n"), "{agreed}");
-    let denied = home(&world, "frank").await.bash(&format!("R=agreed\n{}", block(8))).await.ok();
+    let denied = home(&world, "frank").await.bash(&format!("R=agreed\n{}", block(9))).await.ok();
     assert_eq!(denied, "downloadrequest.certcourier.io/agreed denied\n");
-    let explained = alice.bash(block(9)).await.ok();
+    let explained = alice.bash(block(10)).await.ok();
     assert!(explained.contains("needs 2 approvals") && explained.contains("Key match:"), "{explained}");
     may_read_secrets(&world, "dave", "get, list").await;
     let dave = home(&world, "dave").await;
-    world.until("dave may list Secrets", || async { dave.bash(block(10)).await.code == Some(0) }).await;
+    world.until("dave may list Secrets", || async { dave.bash(block(11)).await.code == Some(0) }).await;
 
-    let record = erin.bash(block(11)).await.ok();
+    let record = erin.bash(block(12)).await.ok();
     assert!(record.contains("Delivered") && record.contains("pkcs12") && record.contains("fullchain"), "{record}");
 }

@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod adopt;
+mod check;
 mod claims;
 mod completion;
 mod describe;
@@ -12,10 +13,13 @@ mod documented;
 mod download;
 mod explain;
 mod faults;
+mod habits;
 mod inbox;
 mod inspect;
 mod kit;
 mod lists;
+mod several;
+mod shells;
 mod terminal;
 mod typed;
 mod votes;

@@ -114,7 +114,7 @@ async fn every_line_of_the_page_does_what_it_says() {
         if said.is_empty() {
             let file = script.rsplit(' ').next().unwrap();
             assert!(fs::metadata(folder.path().join(file)).unwrap().len() > 0, "{script}");
-            if script.contains("bundle.pkcs12") {
+            if script.contains("bundle.p12") {
                 world.wait_finished(&variables["R"]).await;
             }
             continue;
