@@ -9,7 +9,8 @@
 //!   says what is wrong with it; [`commands`] has a file for each: an `Args` struct and `run(&Ctx, &Args)`. [`request`] is what several of them do with a request.
 //! - [`connect`] reads the kubeconfig; [`client`] reaches certcourier's HTTP API, wherever it is; [`context`] is what
 //!   every command has: clients, namespace, styles; [`watch`] shows what changes.
-//! - [`error`] is what a command ends with, and the exit code; [`print`] prints. [`complete`] completes in the shell.
+//! - [`error`] is what a command ends with, and the exit code; [`print`] prints. [`complete`] completes in the shell, asked by its
+//!   [`scripts`].
 
 mod cli;
 mod client;
@@ -22,6 +23,7 @@ mod global;
 mod print;
 mod request;
 mod run;
+mod scripts;
 mod usage;
 mod values;
 mod watch;

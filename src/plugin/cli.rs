@@ -2,7 +2,7 @@
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use super::{commands, complete::Script, global::GlobalArgs};
+use super::{commands, global::GlobalArgs, scripts::Script};
 
 const AFTER: &str = "\
 `kubectl certcourier COMMAND --help` has the flags of a command, and `options` those of all.

@@ -8,42 +8,13 @@
 
 use std::{env, fmt::Debug, time::Duration};
 
-use clap::{Arg, Command, CommandFactory as _, Parser, ValueEnum};
+use clap::{Arg, Command, CommandFactory as _, Parser};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Resource, ResourceExt as _, api::ListParams, core::PartialObjectMeta};
 use serde::de::DeserializeOwned;
 
 use super::{cli::Cli, connect, context::Ctx, global::GlobalArgs, print::output::print, values::Kind};
 use crate::api::{Certificate, DownloadReceipt, DownloadRequest, Phase};
-
-/// For whom a script is printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Script {
-    /// The program that kubectl asks.
-    #[default]
-    Kubectl,
-    /// bash 4.4 and later.
-    Bash,
-    /// zsh.
-    Zsh,
-    /// fish.
-    Fish,
-    /// PowerShell.
-    Powershell,
-}
-
-impl Script {
-    /// What `kubectl certcourier completion` prints.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::Kubectl => include_str!("complete/kubectl.sh"),
-            Self::Bash => include_str!("complete/bash.sh"),
-            Self::Zsh => include_str!("complete/zsh.sh"),
-            Self::Fish => include_str!("complete/fish.fish"),
-            Self::Powershell => include_str!("complete/powershell.ps1"),
-        }
-    }
-}
 
 /// How long the API server may take to say which names there are.
 const PATIENCE: Duration = Duration::from_secs(2);

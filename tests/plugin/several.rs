@@ -76,13 +76,13 @@ async fn a_claim_waits_for_nobody_unless_it_is_told_how_long() {
     world.wait_for_phase("claimed", Phase::AwaitingApproval).await;
     for name in ["claimed", "key"] {
         let now = alice.run(&["claim", name]).await;
-        assert!(now.failed(1).contains(&format!("{name} has no token yet: 0 of 2 approvals")), "{}", now.stderr);
+        assert!(now.failed(1).contains(&format!("{name} has no token yet: ")), "{}", now.stderr);
         assert!(now.stderr.contains("kubectl certcourier wait ") && now.stderr.contains("--timeout"), "{}", now.stderr);
     }
     let late = alice.run(&["claim", "claimed", "--timeout", "1s"]).await;
     assert!(late.failed(1).contains("no token after 1 s; the request stays open"), "{}", late.stderr);
     let mut waits = alice.start(&["claim", "claimed", "--timeout", "1m", "-o", "token"]);
-    waits.until_it_says("0 of 2 approvals").await;
+    waits.until_it_says("waiting").await;
     vote(&world, "bob", "claimed", Decision::Approve).await;
     vote(&world, "frank", "claimed", Decision::Approve).await;
     assert!(waits.ended().await.ok().starts_with("ccd_"));

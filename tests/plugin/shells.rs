@@ -36,23 +36,22 @@ async fn completed(shell: &Shell<'_>, which: &str, line: &str) -> String {
     let (command, ready, show): (&[&str], _, _) = match which {
         "bash" => (
             &["bash", "--norc", "--noprofile", "-i"],
-            "source <(kubectl completion bash); source <(kubectl certcourier completion bash)",
-            r#"bind -x '"\\C-xb": printf "LINE<%s>" "$READLINE_LINE"'"#,
+            // kubectl's own needs the package bash-completion: something else stands in for it.
+            "own() { COMPREPLY=(api-resources); }; complete -F own kubectl; source <(kubectl certcourier completion bash)",
+            r#"bind -x '"\\C-xb": printf "LINE<%s>END" "$READLINE_LINE"'"#,
         ),
         _ => (
             &["zsh", "-f", "-i"],
             "autoload -Uz compinit; compinit -u -D; source <(kubectl completion zsh); source <(kubectl certcourier completion zsh)",
-            r#"show() { print -rn -- "LINE<$BUFFER>" }; zle -N show; bindkey "^Xb" show"#,
+            r#"show() { print -rn -- "LINE<$BUFFER>END" }; zle -N show; bindkey -e; bindkey "^Xb" show"#,
         ),
     };
-    let steps = format!(r"{ready}; {show}; echo rea''dy\n|ready|{line}\t\x18b|LINE<");
-    // Of what follows, the rest of the line.
-    let steps = format!(r"{steps}|\x18b|>");
+    let steps = format!(r"{ready}; {show}; echo rea''dy\n|ready|{line}\t\x18b|>END");
     let mut python = shell.program("python3");
     python.args(["-c", TYPING, &steps]).args(command).env("TERM", "xterm");
     let shown = end(python).await.ok();
     let after = shown.rsplit("LINE<").next().unwrap();
-    after.split('>').next().unwrap().to_owned()
+    after.split(">END").next().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,13 +19,14 @@ use crate::plugin::{
 };
 use crate::{
     api::{Delivery, DownloadRequest, Phase},
-    cluster::votes,
     lifecycle,
     token::generates_passphrase,
 };
 
 /// How long the controller may take for what it does by itself: look at a new request, issue a token into a Secret.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How often to look meanwhile.
+const LOOK: Duration = Duration::from_millis(300);
 
 const EXAMPLES: &str = "\
 What is printed is a secret: anyone who has it can download the file. It works once. Where people must approve first, \
@@ -71,11 +72,11 @@ pub async fn run(ctx: &Ctx, args: &ClaimArgs) -> Result<(), PluginError> {
     let request: DownloadRequest = ctx.one(&args.request, "list requests").await?;
     let delivery = request.delivery();
     let place = passphrase_place(args, &request)?;
-    if args.timeout.is_none() {
-        nobody_is_waited_for(ctx, args).await?;
-    }
     ctx.resume_by(format!("the request stays open: kubectl certcourier claim {} {}", args.request, ctx.flags()));
     let taking = async {
+        if args.timeout.is_none() {
+            refuse_to_wait(ctx, args).await?;
+        }
         match delivery {
             Delivery::Secret => from_secret(ctx, args).await,
             Delivery::Claim => claim(ctx, args, &request).await,
@@ -100,10 +101,16 @@ pub async fn run(ctx: &Ctx, args: &ClaimArgs) -> Result<(), PluginError> {
     show(args, &taken)
 }
 
-/// Ends where people must approve first: who claims a token from a script must not hang until someone is back.
-async fn nobody_is_waited_for(ctx: &Ctx, args: &ClaimArgs) -> Result<(), PluginError> {
-    let seen = votes::under_review(PATIENCE, || ctx.one::<DownloadRequest>(&args.request, "list requests")).await?;
-    let Some(request) = seen.filter(|request| request.phase() == Phase::AwaitingApproval) else { return Ok(()) };
+/// Ends where people must approve first: a script that claims must not hang until someone is back.
+async fn refuse_to_wait(ctx: &Ctx, args: &ClaimArgs) -> Result<(), PluginError> {
+    let mut request: DownloadRequest = ctx.one(&args.request, "list requests").await?;
+    while request.phase() == Phase::Pending {
+        tokio::time::sleep(LOOK).await;
+        request = ctx.one(&args.request, "list requests").await?;
+    }
+    if request.phase() != Phase::AwaitingApproval {
+        return Ok(());
+    }
     let why = lifecycle::summary(&request).unwrap_or_else(|| "people must approve first".to_owned());
     Err(PluginError::new(format!("{} has no token yet: {why}", args.request)).next(format!(
         "wait for it: kubectl certcourier wait {} {}; or let claim wait, with --timeout 1h",

@@ -14,7 +14,7 @@ use crate::plugin::{
         facts::Page,
         output::{Format, OutputArgs, print, values},
         style::Tone,
-        table::{Cell, Table, span},
+        table::{Cell, Table, ago},
     },
     request::{
         choose::last_error,
@@ -209,12 +209,6 @@ fn page(
     receipt_facts(&mut page, receipt, now);
     page.facts("Next", next(request, me, flags).into_iter().map(Cell::from).collect());
     page
-}
-
-/// `2026-11-22T12:00:00Z (3m ago)`.
-fn ago(at: Timestamp, now: Timestamp) -> String {
-    let left = at.duration_since(now);
-    if left.is_positive() { format!("{at} (in {})", span(left)) } else { format!("{at} ({} ago)", span(left)) }
 }
 
 fn tokens(page: &mut Page, request: &DownloadRequest, now: Timestamp) {

@@ -112,7 +112,7 @@ pub async fn run(ctx: &Ctx, args: &DownloadArgs) -> Result<(), PluginError> {
         ctx.flags(),
         go_on(ctx, args, &taken.request)
     ));
-    tracing::debug!(request = taken.request, "the file is on its way");
+    tracing::debug!("downloading the file of {}", taken.request);
     let withheld = server.is_anonymous();
     let file =
         server.download(&taken.token).await.map_err(|error| failed(ctx, args, &taken.request, error, withheld))?;

@@ -55,6 +55,21 @@ pub struct ListArgs {
     /// Those with these labels, such as app=web.
     #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with = "names")]
     selector: Option<String>,
+    #[command(flatten)]
+    which: WhichArgs,
+    /// Sort by a field, the smallest or oldest first, such as .metadata.creationTimestamp. Default: by name.
+    #[arg(long, value_name = "PATH", conflicts_with = "watch")]
+    sort_by: Option<SortBy>,
+    /// List, then print each change until Ctrl-C.
+    #[arg(short, long, conflicts_with = "names")]
+    watch: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Which requests.
+#[derive(Debug, clap::Args)]
+pub struct WhichArgs {
     /// Requests for this Certificate.
     #[arg(long, value_name = "CERTIFICATE", value_parser = object_name, conflicts_with = "names")]
     certificate: Option<String>,
@@ -64,14 +79,6 @@ pub struct ListArgs {
     /// Requests that are not closed.
     #[arg(long, conflicts_with = "names")]
     open: bool,
-    /// Sort by a field, the smallest or oldest first, such as .metadata.creationTimestamp. Default: by name.
-    #[arg(long, value_name = "PATH", conflicts_with = "watch")]
-    sort_by: Option<SortBy>,
-    /// List, then print each change until Ctrl-C.
-    #[arg(short, long, conflicts_with = "names")]
-    watch: bool,
-    #[command(flatten)]
-    output: OutputArgs,
 }
 
 /// What `receipts` is asked for, where `list` is asked for it.
@@ -102,7 +109,7 @@ impl ListArgs {
         if self.kind() != Kind::Receipts {
             return Ok(None);
         }
-        for (flag, given) in [("--mine", self.mine), ("--open", self.open), ("--watch", self.watch)] {
+        for (flag, given) in [("--mine", self.which.mine), ("--open", self.which.open), ("--watch", self.watch)] {
             if given {
                 return Err(PluginError::usage(format!("{flag} is not for receipts"))
                     .next("`kubectl certcourier receipts --help` has what chooses among them"));
@@ -112,7 +119,7 @@ impl ListArgs {
             names: self.names(),
             all_namespaces: self.all_namespaces,
             selector: self.selector.clone(),
-            certificate: self.certificate.clone(),
+            certificate: self.which.certificate.clone(),
             sort_by: self.sort_by.clone(),
             output: self.output.clone(),
         }))
@@ -132,7 +139,9 @@ pub async fn run(ctx: &Ctx, args: &ListArgs) -> Result<(), PluginError> {
 }
 
 fn only_of_requests(args: &ListArgs) -> Result<(), PluginError> {
-    for (flag, given) in [("--mine", args.mine), ("--open", args.open), ("--certificate", args.certificate.is_some())] {
+    for (flag, given) in
+        [("--mine", args.which.mine), ("--open", args.which.open), ("--certificate", args.which.certificate.is_some())]
+    {
         if given {
             return Err(PluginError::usage(format!("{flag} chooses among requests: write `list requests {flag}`")));
         }
@@ -304,8 +313,8 @@ fn known(status: Option<&EnvironmentStatus>, field: impl Fn(&EnvironmentStatus) 
 }
 
 async fn requests(ctx: &Ctx, args: &ListArgs) -> Result<(), PluginError> {
-    let fields = args.certificate.as_ref().map(|name| format!("spec.certificateRef.name={name}"));
-    let mine = if args.mine {
+    let fields = args.which.certificate.as_ref().map(|name| format!("spec.certificateRef.name={name}"));
+    let mine = if args.which.mine {
         Some(access::who(ctx.clients.reads()).await.during("ask", || "the API server who you are".to_owned())?)
     } else {
         None
@@ -313,7 +322,8 @@ async fn requests(ctx: &Ctx, args: &ListArgs) -> Result<(), PluginError> {
     // A user name may hold what a field selector takes for itself, so it is compared here.
     let wanted = |request: &DownloadRequest| {
         let by = request.spec.requested_by.as_ref().map(|by| by.username.as_str());
-        (!args.open || request.phase().is_open()) && mine.as_ref().is_none_or(|mine| by == Some(mine.username.as_str()))
+        (!args.which.open || request.phase().is_open())
+            && mine.as_ref().is_none_or(|mine| by == Some(mine.username.as_str()))
     };
     let table = |found: &[DownloadRequest]| request_table(found, args, ctx.now());
     shown(ctx, args, "list requests", fields, &wanted, &table).await

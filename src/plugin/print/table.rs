@@ -166,6 +166,12 @@ pub fn span(duration: SignedDuration) -> String {
     }
 }
 
+/// `2026-11-22T12:00:00Z (3m ago)`.
+pub fn ago(at: Timestamp, now: Timestamp) -> String {
+    let left = at.duration_since(now);
+    if left.is_positive() { format!("{at} (in {})", span(left)) } else { format!("{at} ({} ago)", span(left)) }
+}
+
 /// The age of what came to be then.
 pub fn age(created: Option<Timestamp>, now: Timestamp) -> Cell {
     created.map_or_else(|| Cell::from(None), |created| Cell::from(span(now.duration_since(created))))

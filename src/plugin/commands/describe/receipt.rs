@@ -3,13 +3,12 @@
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::ago;
 use crate::{
     api::{DownloadReceipt, Outcome},
     plugin::print::{
         facts::Page,
         style::Tone,
-        table::{Cell, Table},
+        table::{Cell, Table, ago},
     },
 };
 

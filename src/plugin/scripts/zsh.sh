@@ -18,7 +18,7 @@ _certcourier() {
     if [[ $directive == 0 ]]; then
         _files
     else
-        _describe -o certcourier candidates
+        _describe -t certcourier 'kubectl certcourier' candidates
     fi
 }
 
