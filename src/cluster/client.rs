@@ -8,6 +8,7 @@ mod failures;
 
 use std::{
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -283,6 +284,8 @@ impl Authorization {
 #[derive(Clone)]
 struct Transport {
     client: Client,
+    /// The API server, without a `/` at its end: a request has the path alone.
+    url: Arc<str>,
     clock: ApiClock,
     failures: Failures,
     limit: Duration,
@@ -293,10 +296,11 @@ impl Transport {
     fn new(config: Config, args: &ClientArgs, clock: ApiClock, failures: Failures) -> Result<Self, ConnectError> {
         let url = config.cluster_url.to_string();
         let client = ClientBuilder::try_from(config)
-            .map_err(|source| ConnectError::Prepare { url, source: Box::new(source) })?
+            .map_err(|source| ConnectError::Prepare { url: url.clone(), source: Box::new(source) })?
             .with_layer(&ConcurrencyLimitLayer::new(args.api_concurrency.into()))
             .build();
-        Ok(Self { client, clock, failures, limit: args.api_timeout.get(), authorization: Authorization::None })
+        let (limit, authorization) = (args.api_timeout.get(), Authorization::None);
+        Ok(Self { client, url: url.trim_end_matches('/').into(), clock, failures, limit, authorization })
     }
 
     fn into_client(self, default_namespace: &str) -> Client {
@@ -306,11 +310,12 @@ impl Transport {
     /// For what stays open: a watch, or a connection that is upgraded.
     fn unbounded(&self, default_namespace: &str) -> Client {
         let (client, authorization) = (self.client.clone(), self.authorization.clone());
+        let url = Arc::clone(&self.url);
         let service = service_fn(move |mut request: Request<Body>| {
-            let (client, authorization) = (client.clone(), authorization.clone());
+            let (client, authorization, url) = (client.clone(), authorization.clone(), Arc::clone(&url));
             async move {
                 authorization.add_to(&mut request).await?;
-                Ok::<_, BoxError>(send(&client, request).await?)
+                Ok::<_, BoxError>(send(&client, &url, request).await?)
             }
         });
         Client::new(service, default_namespace)
@@ -350,7 +355,7 @@ impl Transport {
         self.authorization.add_to(&mut request).await?;
         let asked = Timestamp::now();
         let answer = async {
-            let response = send(&self.client, request).await?;
+            let response = send(&self.client, &self.url, request).await?;
             self.clock.learn(response.headers(), asked, Timestamp::now());
             let (head, body) = response.into_parts();
             let bytes = body.collect_bytes().await?;
@@ -362,7 +367,7 @@ impl Transport {
 
 /// Sends, and logs the call in one line, as kubectl does at level 6: target `calls`. An address holds names and no
 /// secret; headers and bodies are not logged.
-async fn send(client: &Client, request: Request<Body>) -> Result<Response<Body>, kube::Error> {
+async fn send(client: &Client, url: &str, request: Request<Body>) -> Result<Response<Body>, kube::Error> {
     if !tracing::enabled!(target: CALLS, tracing::Level::TRACE) {
         return client.send(request).await;
     }
@@ -370,8 +375,8 @@ async fn send(client: &Client, request: Request<Body>) -> Result<Response<Body>,
     let answer = client.send(request).await;
     let ms = begun.elapsed().as_millis();
     match &answer {
-        Ok(answer) => tracing::trace!(target: CALLS, "{method} {uri} {} in {ms} ms", answer.status()),
-        Err(_) => tracing::trace!(target: CALLS, "{method} {uri} no answer after {ms} ms"),
+        Ok(answer) => tracing::trace!(target: CALLS, "{method} {url}{uri} {} in {ms} ms", answer.status()),
+        Err(_) => tracing::trace!(target: CALLS, "{method} {url}{uri} no answer after {ms} ms"),
     }
     answer
 }

@@ -233,8 +233,8 @@ async fn rights(ctx: &Ctx) -> Vec<Line> {
         Ok(true) => Line::new(name, State::Ok, format!("you may {what} in namespace {}", ctx.namespace)),
         Ok(false) => {
             let state = if none { State::Fail } else { State::No };
-            Line::new(name, state, format!("you may not {what} in namespace {}", ctx.namespace)).next(format!(
-                "if you need to, ask for ClusterRole {role} there; a right to single Certificates is not seen here"
+            Line::new(name, state, format!("you cannot {what} in namespace {}", ctx.namespace)).next(format!(
+                "if you need to, ask for ClusterRole {role} there (a right to single Certificates is not seen here)"
             ))
         }
         Err(error) => Line::failed(name, &error.into()),
@@ -250,7 +250,7 @@ async fn guard(ctx: &Ctx) -> Line {
     let data = match found {
         Ok(found) => found.and_then(|map| map.data).unwrap_or_default(),
         Err(error) if error.failure() == Failure::Forbidden => {
-            return Line::new("guard", State::Unknown, format!("you may not read ConfigMap {namespace}/{GUARD}"))
+            return Line::new("guard", State::Unknown, format!("you cannot read ConfigMap {namespace}/{GUARD}"))
                 .next("an administrator sees it, with `kubectl certcourier doctor`");
         }
         Err(error) => return Line::failed("guard", &error.into()),

@@ -42,14 +42,15 @@ impl VersionArgs {
         self.client
     }
 
-    fn show(&self, client: &str, server: Option<(&str, &str)>) -> Result<(), PluginError> {
+    fn show(&self, client: &str, server: Option<(&str, &Server)>) -> Result<(), PluginError> {
         let Some(format) = self.output else {
-            let server = server.map(|(version, place)| format!("Server: {version}, {place}\n")).unwrap_or_default();
+            let server =
+                server.map(|(version, server)| format!("Server: {version}, {}\n", server.place())).unwrap_or_default();
             return print(&format!("Client: {client}\n{server}"));
         };
         let mut value = json!({"clientVersion": {"version": client}});
-        if let Some((version, place)) = server {
-            value["serverVersion"] = json!({"version": version, "address": place});
+        if let Some((version, server)) = server {
+            value["serverVersion"] = json!({"version": version, "address": server.at("")});
         }
         let format = if format == Printed::Yaml { output::Format::Yaml } else { output::Format::Json };
         OutputArgs { format, ..OutputArgs::default() }.value(&value)
@@ -66,11 +67,11 @@ pub async fn run(ctx: &Ctx, args: &VersionArgs) -> Result<(), PluginError> {
     let seen = async {
         let server = Server::reach(ctx, Known::default()).await?;
         let version = server.version().await?;
-        Ok::<_, PluginError>((version, server.place()))
+        Ok::<_, PluginError>((version, server))
     };
     match seen.await {
-        Ok((version, place)) => {
-            args.show(OWN, Some((&version, &place)))?;
+        Ok((version, server)) => {
+            args.show(OWN, Some((&version, &server)))?;
             misfit(OWN, &version).map_or(Ok(()), |warning| ctx.say(&format!("warning: {warning}")))
         }
         Err(error) => {

@@ -5,7 +5,7 @@ const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// A table: fields with a comma, a quote or a line end are quoted, lines end with CR LF. What a spreadsheet would run as a
 /// formula gets an apostrophe in front, which shows it as text.
-pub fn csv<'a>(rows: impl IntoIterator<Item = Vec<String>> + 'a) -> String {
+pub fn csv(rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut text = String::new();
     for row in rows {
         let fields: Vec<String> = row.iter().map(|field| quoted(field)).collect();
