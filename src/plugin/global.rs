@@ -131,7 +131,7 @@ impl GlobalArgs {
 /// What `options` prints.
 pub fn options() -> String {
     let shown = GlobalArgs::augment_args(Command::new("kubectl certcourier COMMAND"))
-        .about("Flags of every command; they may stand before and behind it. A flag beats a variable.")
+        .about("Flags of every command; write them before or behind it. A flag beats a variable.")
         .max_term_width(100)
         .disable_help_flag(true)
         .mut_args(|arg| arg.hide(false));

@@ -13,7 +13,7 @@ use crate::plugin::{
 
 const EXAMPLES: &str = "\
 What you approve is shown first; the vote counts for that and nothing else. On a terminal you are asked to confirm, each \
-for itself; without one, add --yes or --digest. Approving the same again is no error.
+for itself; without one, add --yes or --digest. You can approve the same again: it counts once.
 
 Examples:
   kubectl certcourier approve api-key-x7k2p --reason 'INC-4211, checked with alice'
