@@ -16,7 +16,7 @@ async fn the_versions_of_plugin_and_server_are_shown() {
     assert_eq!(both["clientVersion"]["version"], OWN);
     assert_eq!(both["serverVersion"], serde_json::json!({"version": OWN, "address": url}));
     let yaml = carol.run(&["version", "--client", "-o", "yaml"]).await.ok();
-    assert_eq!(yaml, format!("clientVersion:\n  version: {OWN}\n"));
+    assert_eq!(yaml, format!("clientVersion:\n  version: \"{OWN}\"\n"));
     // Without a cluster the client's own is still there.
     let alone = Shell::with(&world, "/does/not/exist".into()).run(&["version", "--client"]).await;
     assert_eq!(alone.ok(), format!("Client: {OWN}\n"));

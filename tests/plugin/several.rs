@@ -18,17 +18,11 @@ async fn waiting<'a>(stage: &'a Stage, what: &str, names: &[&str]) -> World<'a> 
     world
 }
 
-async fn labelled(world: &World<'_>, names: &[&str]) {
-    let kubectl = world.stage.plane.admin_kubectl();
-    for name in names {
-        kubectl.check(["-n", &world.namespace, "label", "dlr", name, "app=web"]).await.unwrap();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn several_are_approved_each_shown_for_itself_and_one_that_cannot_be_keeps_no_other() {
     let world = waiting(Stage::shared().await, "several", &["one", "two", "three"]).await;
-    labelled(&world, &["one", "two"]).await;
+    let alice = Shell::of(&world, "alice").await;
+    alice.bash(&format!("kubectl -n {} label dlr one two app=web", world.namespace)).await.ok();
     let (bob, frank) = (Shell::of(&world, "bob").await, Shell::of(&world, "frank").await);
     let refused = bob.run(&["approve", "one", "two", "--reason", "INC-1"]).await;
     assert!(refused.failed(2).contains("add --yes"), "{}", refused.stderr);
@@ -49,7 +43,6 @@ async fn several_are_approved_each_shown_for_itself_and_one_that_cannot_be_keeps
         "downloadrequest.certcourier.io/one already approved\ndownloadrequest.certcourier.io/two already approved\n"
     );
     frank.run(&["approve", "-l", "app=web", "--reason", "fine", "--yes"]).await.ok();
-    let alice = Shell::of(&world, "alice").await;
     let both = alice.run(&["wait", "one", "two", "--timeout", "30s"]).await.ok();
     let mut lines: Vec<&str> = both.lines().collect();
     lines.sort_unstable();
