@@ -270,7 +270,7 @@ pub(crate) mod tests {
         refused("their-folder", "their-folder");
         refused("their-folder/key.pem", "their-folder");
         refused("ours", "theirs");
-        refused("inner/../theirs", "theirs");
+        refused("inner/../theirs", "inner/../theirs");
         assert!(SpecialFile::find(&path("ours-alone"), true).unwrap().is_some());
         // In a folder of their own they may do as they like.
         chown(folder.path(), Some(NOBODY), None).unwrap();
