@@ -10,10 +10,12 @@ pub(super) enum Place {
     /// In the operator's.
     System,
     KubeSystem,
+    /// Where Service `kubernetes` is.
+    Default,
     /// Through a ClusterRoleBinding.
     Cluster,
 }
-use Place::{Cluster, Here, KubeSystem, System};
+use Place::{Cluster, Default, Here, KubeSystem, System};
 
 pub(super) struct Situation {
     /// Part of the subject's name.
@@ -76,6 +78,12 @@ fn here() -> Vec<Situation> {
                 "list secrets api-tls",
                 "get *",
             ],
+        ),
+        subjects(
+            Here,
+            "closes",
+            &["medium ClosesNamespaces"],
+            &["create,update resourcequotas", "update namespaces/finalize HERE", "patch namespaces/status"],
         ),
         subjects(
             Here,
@@ -223,6 +231,31 @@ fn system() -> Vec<Situation> {
                 "patch apps:deployments/scale",
             ],
         ),
+        subjects(
+            System,
+            "cuts-off",
+            &["medium CutsOffOperator"],
+            &["create networking.k8s.io:networkpolicies", "patch networking.k8s.io:networkpolicies"],
+        ),
+        subjects(
+            Default,
+            "cuts-off-all",
+            &["medium CutsOffOperator"],
+            &["create discovery.k8s.io:endpointslices", "update endpoints"],
+        ),
+        subjects(Default, "cuts-off-one", &["low CutsOffOperator"], &["update endpoints kubernetes"]),
+        subjects(
+            Default,
+            "silent-default",
+            &[],
+            &["update endpoints web", "create resourcequotas", "create networking.k8s.io:networkpolicies"],
+        ),
+        subjects(
+            System,
+            "closes-system",
+            &["medium ClosesNamespaces"],
+            &["create resourcequotas", "patch namespaces/status SYSTEM"],
+        ),
         subjects(System, "ends-system", &["medium DeletesNamespaces"], &["delete namespaces SYSTEM"]),
         subjects(
             System,
@@ -365,6 +398,25 @@ fn rules() -> Vec<Situation> {
                 "patch apiextensions.k8s.io:customresourcedefinitions",
                 "update apiextensions.k8s.io:customresourcedefinitions downloadrequests.certcourier.io",
                 "delete apiextensions.k8s.io:customresourcedefinitions",
+            ],
+        ),
+        subjects(
+            Cluster,
+            "throttles",
+            &["medium ThrottlesOperator"],
+            &[
+                "create flowcontrol.apiserver.k8s.io:flowschemas",
+                "update,patch flowcontrol.apiserver.k8s.io:prioritylevelconfigurations",
+                "delete flowcontrol.apiserver.k8s.io:flowschemas",
+            ],
+        ),
+        subjects(
+            Cluster,
+            "unserves",
+            &["medium UnservesKinds"],
+            &[
+                "patch apiextensions.k8s.io:customresourcedefinitions/status",
+                "update apiextensions.k8s.io:customresourcedefinitions/status downloadrequests.certcourier.io",
             ],
         ),
         subjects(
