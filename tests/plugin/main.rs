@@ -3,13 +3,13 @@
 
 #![cfg(test)]
 
+mod addresses;
 mod adopt;
 mod check;
 mod claims;
 mod completion;
 mod describe;
 mod doctor;
-mod documented;
 mod download;
 mod explain;
 mod faults;

@@ -29,7 +29,7 @@ impl Server {
     pub async fn version(&self) -> Result<String, ServerError> {
         let Document { info } = self.get("/openapi.json").await?;
         if info.title != "certcourier" {
-            return Err(ServerError::Strange { base: self.base.clone() });
+            return Err(ServerError::Strange { base: self.place.base.clone() });
         }
         Ok(info.version.chars().filter(|c| !c.is_control()).take(64).collect())
     }

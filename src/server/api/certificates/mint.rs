@@ -11,7 +11,6 @@ mod draft;
 use std::{sync::Arc, time::Instant};
 
 use axum::{
-    Json,
     body::Body,
     extract::State,
     http::{HeaderMap, StatusCode},
@@ -22,6 +21,7 @@ use kube::ResourceExt as _;
 
 use self::body::Asked;
 use crate::api::words::MaterialProblem;
+use crate::server::http::json::Json;
 use crate::server::{
     api::{
         audit::{self, Witness},
@@ -46,6 +46,7 @@ use crate::{
     },
     audit::call,
     cluster::facts::{self, Gathered},
+    door::{Door, TokenOf, Worded},
     lifecycle::{self, Approvers, ClaimRefusal, Guard, Material, Observed, Settings},
     policy::{self, Decision, Grant},
 };
@@ -134,9 +135,9 @@ async fn mint(
     if terms.approvals > 0 {
         return Ok((StatusCode::ACCEPTED, Json(awaiting(&request, &terms))).into_response());
     }
-    let name = request.name_any();
+    let of = TokenOf::of(&request);
     let claimed = write_token::take(state, request, &gathered, asked.passphrase, since).await;
-    let claimed = claimed.map_err(|refusal| refusal.adding(&created_all_the_same(place, &name)))?;
+    let claimed = claimed.map_err(|refusal| refusal.adding(Created(of)))?;
     witness.minted(&claimed);
     Ok(claim::answer(caller, &claimed).into_response())
 }
@@ -147,11 +148,14 @@ fn awaiting(request: &DownloadRequest, terms: &Grant) -> Awaiting {
     Awaiting { request: request.name_any(), status: "awaiting_approval".to_owned(), approval }
 }
 
-fn created_all_the_same(place: &ObjectPath, name: &str) -> String {
-    format!(
-        "the request `{name}` was created; claim its token: POST /api/v1/projects/{}/requests/{name}/token",
-        place.project
-    )
+/// The request was created although its token was not issued.
+#[derive(Debug)]
+struct Created(TokenOf);
+
+impl Worded for Created {
+    fn at(&self, door: Door) -> String {
+        format!("the request `{}` was created; claim its token: {}", self.0.request, door.another_token(&self.0))
+    }
 }
 
 fn default_deadline(state: &ServerState, draft: &DownloadRequest, gathered: &Gathered) -> Option<Time> {
