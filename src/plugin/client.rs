@@ -161,11 +161,10 @@ impl Server {
         let (begun, base) = (Instant::now(), &self.place.base);
         let answer = request.send().await;
         let ms = begun.elapsed().as_millis();
-        match &answer {
-            Ok(answer) => {
-                tracing::trace!(target: CALLS, "{method} {base}{path} {} in {ms} ms", answer.status());
-            }
-            Err(_) => tracing::trace!(target: CALLS, "{method} {base}{path} no answer after {ms} ms"),
+        if let Ok(answer) = &answer {
+            tracing::trace!(target: CALLS, "{method} {base}{path} {} in {ms} ms", answer.status());
+        } else {
+            tracing::trace!(target: CALLS, "{method} {base}{path} no answer after {ms} ms");
         }
         answer.map_err(|error| self.unanswered(&error))
     }
