@@ -597,6 +597,7 @@ fn a_denial_of_what_was_delivered_stays_in_the_conditions() {
 
 #[test]
 fn a_delivery_stands_unless_the_request_was_ended_before_its_receipt() {
+    type Change = fn(&mut World);
     let mut world = World::new(Format::Key, policy(1));
     world.step(0);
     world.vote("bob", Vote::Approve);
@@ -604,7 +605,6 @@ fn a_delivery_stands_unless_the_request_was_ended_before_its_receipt() {
     let seen = world.clone();
     let seen = seen.observed();
     assert_eq!(redeem(&seen, &hash(1), at(2)), Ok(()));
-    type Change = fn(&mut World);
     let changes: [(Change, Option<&str>); 10] = [
         (|_| (), None),
         (|world| world.vote("frank", Vote::Approve), None),
