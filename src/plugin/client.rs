@@ -257,7 +257,7 @@ mod tests {
             written
         });
         let place = Place { base, way: "--server".to_owned(), ca: None };
-        let limit = Duration::from_secs(60);
+        let limit = Duration::from_mins(1);
         let http = client(None, limit).unwrap().no_proxy().build().unwrap();
         (Server { http, place, bearer: None, limit, forward: None }, server)
     }
