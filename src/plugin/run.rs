@@ -52,20 +52,9 @@ fn parse() -> Result<Option<Cli>, PluginError> {
             }
             // `policy` alone.
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => print(&error.render().to_string()).map(|()| None),
-            _ => Err(usage::explained(&error, flags)),
+            _ => Err(usage::explained(&error, env::args_os())),
         },
     }
-}
-
-/// Every flag there is.
-fn flags() -> Vec<String> {
-    fn of(command: &clap::Command, found: &mut Vec<String>) {
-        found.extend(command.get_arguments().filter_map(|arg| arg.get_long()).map(|long| format!("--{long}")));
-        command.get_subcommands().for_each(|sub| of(sub, found));
-    }
-    let mut found = Vec::new();
-    of(&cli::command(), &mut found);
-    found
 }
 
 /// The words to be completed, where that is what this program is started for.

@@ -231,7 +231,7 @@ impl Watches {
             let mut events = std::pin::pin!(events);
             while let Some(event) = events.next().await {
                 match event {
-                    Ok(event) => take_in(&mut writer, event, &mut touched, || {
+                    Ok(event) => take_in(&mut writer, &event, &mut touched, || {
                         awaited.change(|awaited| {
                             awaited.remove(&label);
                         });
@@ -250,7 +250,7 @@ impl Watches {
 /// they are told.
 fn take_in<K>(
     writer: &mut Writer<Guarded<K>>,
-    event: Event<Guarded<K>>,
+    event: &Event<Guarded<K>>,
     touched: &mut impl FnMut(Seen<'_, K>),
     complete: impl FnOnce(),
 ) where
@@ -258,8 +258,8 @@ fn take_in<K>(
     K: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let before = if matches!(event, Event::InitDone) { writer.as_reader().state() } else { Vec::new() };
-    writer.apply_watcher_event(&event);
-    match &event {
+    writer.apply_watcher_event(event);
+    match event {
         Event::Apply(object) => touched(Seen::There(object)),
         Event::Delete(object) => touched(Seen::Gone(object)),
         Event::Init | Event::InitApply(_) => {}

@@ -69,7 +69,7 @@ async fn one(ctx: &Ctx, args: &WaitArgs, name: &str, company: Company) -> Result
             tokio::time::timeout(timeout.limit(), following)
                 .await
                 .unwrap_or_else(|_| {
-                    let words = format!("{name} is not there after {} s", timeout.limit().as_secs());
+                    let words = format!("{name}: the {} s of --timeout are over", timeout.limit().as_secs());
                     Err(PluginError::new(words)
                         .next("the message above says what it is waiting for; the request stays open"))
                 })?

@@ -27,6 +27,7 @@ use crate::{
         names,
     },
     cluster::{
+        access,
         error::{During as _, Failure},
         secrets::{self, SecretBytes, SecretObject},
     },
@@ -179,12 +180,31 @@ async fn read(ctx: &Ctx, request: &DownloadRequest) -> Result<Option<SecretObjec
     loop {
         let keys = ["token", "url", "ca.crt", "passphrase"];
         match secrets::read(ctx.clients.reads(), &ctx.namespace, name, &keys).await {
-            Err(error) if error.failure() == Failure::Forbidden && tokio::time::Instant::now() < end => {
+            Err(error) if error.failure() == Failure::Forbidden => {
+                only_for_the_requester(ctx, request).await?;
+                if tokio::time::Instant::now() >= end {
+                    return Err(error.into());
+                }
                 tokio::time::sleep(PAUSE).await;
             }
             read => return Ok(read?),
         }
     }
+}
+
+/// No role would help anyone else.
+async fn only_for_the_requester(ctx: &Ctx, request: &DownloadRequest) -> Result<(), PluginError> {
+    let me = access::who(ctx.clients.reads()).await.during("ask", || "the API server who you are".to_owned())?;
+    let (requester, certificate) = (request.requester(), &request.spec.certificate_ref.name);
+    if me.username == requester {
+        return Ok(());
+    }
+    let name = request.key().name;
+    Err(PluginError::new(format!("only {requester}, who asked, gets the token of `{name}`")).next(format!(
+        "create your own request: kubectl certcourier download {certificate} --format {} {}",
+        request.spec.format,
+        ctx.flags()
+    )))
 }
 
 fn taken(mut found: SecretObject, request: &DownloadRequest) -> Result<Taken, PluginError> {

@@ -243,18 +243,18 @@ pub fn standing(request: &DownloadRequest, wanted: &Wanted) -> Progress {
 }
 
 fn token(request: &DownloadRequest, status: &DownloadRequestStatus, phase: Phase, wanted: &Wanted) -> Progress {
+    let expired = status
+        .condition(ConditionType::TokenIssued)
+        .is_some_and(|condition| condition.reason == ConditionReason::TokenExpired);
     if request.delivery() == Delivery::Claim {
-        // A claim makes the token.
-        return Progress::Reached;
+        // A claim makes the token, also another one.
+        return if expired && phase == Phase::Approved { Progress::TokenOver } else { Progress::Reached };
     }
     if let Wanted::Token(Some(asked)) = wanted
         && status.token.as_ref().and_then(|token| token.observed_mint.as_ref()) != Some(asked)
     {
         return Progress::Waiting("another token was asked for".to_owned());
     }
-    let expired = status
-        .condition(ConditionType::TokenIssued)
-        .is_some_and(|condition| condition.reason == ConditionReason::TokenExpired);
     match phase {
         Phase::TokenIssued => Progress::Reached,
         _ if expired => Progress::TokenOver,
@@ -332,7 +332,7 @@ mod tests {
         assert_eq!(standing(&request("Secret", "TokenIssued", &[]), &token), Progress::Reached);
         let expired = [("TokenIssued", "False", "TokenExpired", "token expired")];
         assert_eq!(standing(&request("Secret", "Approved", &expired), &token), Progress::TokenOver);
-        assert_eq!(standing(&request("Claim", "Approved", &expired), &token), Progress::Reached);
+        assert_eq!(standing(&request("Claim", "Approved", &expired), &token), Progress::TokenOver);
     }
 
     #[test]

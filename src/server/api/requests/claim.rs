@@ -131,7 +131,7 @@ async fn claim(
 fn not_the_requester(request: &DownloadRequest) -> ServerError {
     let requester = request.spec.requested_by.as_ref().map_or("no one", |by: &Requester| by.username.as_str());
     let words = format!(
-        "only `{requester}`, who asked, can claim this token; ask yourself: POST …/certificates/{}/downloads",
+        "only `{requester}`, who asked, can claim this token; create your own request: POST …/certificates/{}/downloads",
         request.spec.certificate_ref.name
     );
     ServerError::new(ErrorCode::Forbidden, words)
