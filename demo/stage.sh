@@ -125,7 +125,8 @@ PY
 
 start_operator() {
     local port controller_port probe_port
-    port=$(free_port) controller_port=$(free_port) probe_port=$(free_port)
+    # A port that is known before, for an address that others must know.
+    port=${SERVER_PORT:-$(free_port)} controller_port=$(free_port) probe_port=$(free_port)
     url=https://127.0.0.1:$port
     cp "$work/root.crt" "$work/ca.crt"
     "$certcourier" controller --kubeconfig "$(identity controller)" --namespace "$system" \

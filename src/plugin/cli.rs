@@ -47,6 +47,7 @@ pub enum Command {
     Policy(commands::policy::PolicyArgs),
     Adopt(commands::adopt::AdoptArgs),
     Doctor(commands::doctor::DoctorArgs),
+    Web(commands::web::WebArgs),
 }
 
 #[cfg(test)]

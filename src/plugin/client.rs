@@ -6,6 +6,7 @@ mod discover;
 mod error;
 mod file;
 mod forward;
+mod pass;
 mod route;
 
 use std::{fs, time::Duration};
@@ -45,6 +46,18 @@ impl Server {
     /// # Errors
     /// When the server cannot be found, with what to do.
     pub async fn reach(ctx: &Ctx, known: Known) -> Result<Self, PluginError> {
+        Self::reach_within(ctx, known, Some(ctx.global.request_timeout.limit())).await
+    }
+
+    /// The same, for answers that go on for as long as they like.
+    ///
+    /// # Errors
+    /// When the server cannot be found, with what to do.
+    pub async fn reach_patiently(ctx: &Ctx) -> Result<Self, PluginError> {
+        Self::reach_within(ctx, Known::default(), None).await
+    }
+
+    async fn reach_within(ctx: &Ctx, known: Known, silence: Option<Duration>) -> Result<Self, PluginError> {
         let mut known = Known { flag: ctx.global.server.clone(), forward: ctx.global.port_forward, ..known };
         if known.needs_config_map() {
             known.config_map = discover::config_map(ctx).await;
@@ -59,7 +72,7 @@ impl Server {
             None => route.ca().map(str::to_owned),
         };
         let limit = ctx.global.request_timeout.limit();
-        let builder = client(ca.as_deref(), limit)?;
+        let builder = client(ca.as_deref(), limit, silence)?;
         let (builder, base, way, forward) = match route {
             Route::Url { url, .. } if route::is_readable_on_the_way(&url) => {
                 return Err(PluginError::new(format!(
@@ -126,12 +139,19 @@ impl Server {
     }
 }
 
-fn client(ca: Option<&str>, limit: Duration) -> Result<reqwest::ClientBuilder, PluginError> {
-    let builder = reqwest::Client::builder()
+/// `silence` is how long an answer may pause.
+fn client(
+    ca: Option<&str>,
+    limit: Duration,
+    silence: Option<Duration>,
+) -> Result<reqwest::ClientBuilder, PluginError> {
+    let mut builder = reqwest::Client::builder()
         .user_agent(concat!("kubectl-certcourier/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
-        .connect_timeout(CONNECT.min(limit))
-        .read_timeout(limit);
+        .connect_timeout(CONNECT.min(limit));
+    if let Some(silence) = silence {
+        builder = builder.read_timeout(silence);
+    }
     let Some(pem) = ca else { return Ok(builder) };
     let certificates = Certificate::from_pem_bundle(pem.as_bytes()).ok().filter(|found| !found.is_empty());
     let wrong = || PluginError::usage("the CA of the server (--server-ca, or ca.crt) holds no PEM certificate");

@@ -15,3 +15,4 @@ pub mod receipts;
 pub mod request;
 pub mod revoke;
 pub mod wait;
+pub mod web;

@@ -3,7 +3,7 @@
 use std::{
     fmt::Debug,
     io::{self, Write as _},
-    sync::Mutex,
+    sync::{Mutex, OnceLock},
 };
 
 use jiff::Timestamp;
@@ -47,6 +47,7 @@ pub struct Ctx {
     /// How standard error looks.
     pub stderr: Style,
     resume: Mutex<Option<String>>,
+    end: OnceLock<&'static str>,
 }
 
 impl Ctx {
@@ -64,6 +65,7 @@ impl Ctx {
             stdout: Style::of(&io::stdout()),
             stderr: Style::of(&io::stderr()),
             resume: Mutex::new(None),
+            end: OnceLock::new(),
         })
     }
 
@@ -180,6 +182,16 @@ impl Ctx {
     /// How to go on after an interruption; nothing was started without it.
     pub fn resume(&self) -> Option<String> {
         self.resume.lock().ok().and_then(|resume| resume.clone())
+    }
+
+    /// From now on an interruption is how the command ends well, with these words.
+    pub fn interrupt_is_the_end(&self, words: &'static str) {
+        let _ = self.end.set(words);
+    }
+
+    /// What to say where an interruption is the good end.
+    pub fn end(&self) -> Option<&'static str> {
+        self.end.get().copied()
     }
 
     /// The raw client, for what stays open: watches and upgraded connections.

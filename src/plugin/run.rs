@@ -81,7 +81,7 @@ fn start(cli: &Cli) -> Result<(), PluginError> {
         let ctx = Ctx::connect(&cli.global).await?;
         tokio::select! {
             biased;
-            () = interrupted() => Err(interruption(&ctx)),
+            () = interrupted() => ctx.end().map_or_else(|| Err(interruption(&ctx)), |words| ctx.say(words)),
             done = dispatch(&ctx, &cli.command) => done,
         }
     });
@@ -109,6 +109,7 @@ async fn dispatch(ctx: &Ctx, command: &Command) -> Result<(), PluginError> {
         Command::Policy(args) => commands::policy::run(ctx, args).await,
         Command::Adopt(args) => commands::adopt::run(ctx, args).await,
         Command::Doctor(args) => commands::doctor::run(ctx, args).await,
+        Command::Web(args) => commands::web::run(ctx, args).await,
     }
 }
 

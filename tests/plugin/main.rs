@@ -20,3 +20,4 @@ mod terminal;
 mod typed;
 mod votes;
 mod ways;
+mod web;
