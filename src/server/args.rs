@@ -113,6 +113,9 @@ pub struct ServerArgs {
     /// Limits on deliveries.
     #[command(flatten)]
     pub deliveries: DeliveryLimits,
+    /// The web page.
+    #[command(flatten)]
+    pub web_page: WebPageArgs,
     /// The audit record.
     #[command(flatten)]
     pub audit: AuditArgs,
@@ -160,6 +163,16 @@ pub struct GuardArgs {
     #[arg(long, env = "CERTCOURIER_GUARD_MAX_AGE", default_value = "60s", value_name = "DURATION",
         value_parser = positive)]
     pub guard_max_age: Duration,
+}
+
+/// The web page.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Web page")]
+pub struct WebPageArgs {
+    /// Serve the web page under /ui/. Signing in with a token there needs Secret certcourier-session, which `certcourier
+    /// manifests --ui` prints.
+    #[arg(long, env = "CERTCOURIER_UI", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOLEAN")]
+    pub ui: bool,
 }
 
 /// Limits on requests.

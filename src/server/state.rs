@@ -21,6 +21,7 @@ use super::{
         tls::OwnNames,
     },
     renders::Renders,
+    session::Keys,
 };
 use crate::{
     audit::Audit,
@@ -54,6 +55,10 @@ pub struct ServerState {
     pub(super) tokens: Lately,
     pub(super) renders: Renders,
     pub(super) guard: Watcher,
+    /// The key of the web page's sessions.
+    pub(super) sessions: Keys,
+    /// Whether there is a web page.
+    pub(super) has_web_page: bool,
     pub(super) metrics: ServerMetrics,
     pub(super) audit: Audit,
     /// What must be finished before the process ends: receipts under way and outcomes.
@@ -79,6 +84,7 @@ impl ServerState {
     pub fn new(args: &ServerArgs, clients: Clients, cluster_policy: Option<NamedPolicy>, metrics: &Metrics) -> Self {
         let events = Events::new(clients.writes().clone(), "certcourier.io/server", args.instance_name());
         let guard = Watcher::new(clients.clone(), args.namespace.as_deref(), &args.guard);
+        let sessions = Keys::new(clients.clone(), args.namespace.as_deref());
         let rates = RateLimiters::new(&args.rates);
         ServerMetrics::observe_limits(metrics, rates.metric(), &args.connections.counters);
         let each = args.deliveries.each();
@@ -86,6 +92,8 @@ impl ServerState {
             clients,
             events,
             guard,
+            sessions,
+            has_web_page: args.web_page.ui,
             cluster_policy,
             cluster_name: args.cluster_name.clone(),
             external_url: args.external_url.clone(),
@@ -167,6 +175,7 @@ impl ServerState {
 
         let config = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
         let clients = Clients::new(config, &ClientArgs::default(), Role::Server).unwrap();
-        Self::new(args, clients, None, metrics)
+        let sessions = Keys::for_tests(clients.clone());
+        Self { sessions, ..Self::new(args, clients, None, metrics) }
     }
 }

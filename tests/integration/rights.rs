@@ -52,7 +52,7 @@ impl fmt::Display for Right {
 /// Every right of the operator, as `certcourier manifests` gives it.
 fn granted() -> BTreeSet<Right> {
     let list: Value =
-        serde_json::from_str(&stage::manifests(&[WATCHED.to_owned()], "json", &["--tls-self-signed"])).unwrap();
+        serde_json::from_str(&stage::manifests(&[WATCHED.to_owned()], "json", &["--tls-self-signed", "--ui"])).unwrap();
     let objects = list["items"].as_array().unwrap();
     let of_kind = |kind: &str| objects.iter().filter(|object| object["kind"] == kind).collect::<Vec<_>>();
     let mut rules: BTreeMap<String, Vec<PolicyRule>> = BTreeMap::new();

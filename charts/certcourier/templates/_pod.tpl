@@ -167,6 +167,9 @@ readinessProbe:
     - --tls-cert=/etc/certcourier/tls/tls.crt
     - --tls-key=/etc/certcourier/tls/tls.key
     {{- end }}
+    {{- if not .Values.ui.enabled }}
+    - --ui=false
+    {{- end }}
     {{- with .Values.server.trustedProxies }}
     - --trusted-proxies={{ join "," . }}
     - --client-address-header={{ $.Values.server.clientAddressHeader }}

@@ -70,6 +70,10 @@ pub async fn surround(State(state): State<Arc<ServerState>>, mut request: Reques
         leftover.drain().await;
         answer = with_envelope(answer, refusal, (!two_fields).then(|| id.as_str()));
     }
+    if let Some(refusal) = &refusal {
+        // For doors that show it in another form.
+        answer.extensions_mut().insert(Arc::clone(refusal));
+    }
     headers::add_everywhere(answer.headers_mut(), state.serves_tls);
     answer.headers_mut().insert(request_id::HEADER, id.header_value());
 
