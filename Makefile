@@ -82,6 +82,9 @@ browser: build $(BROWSER_TOOLS) ## the web page in a real browser; TESTS=name ru
 	@rm -rf target/browser
 	@tests/browser/run.sh $(TESTS)
 
+screens: build $(BROWSER_TOOLS) ## write the pictures of docs/ui.md, and the outlines that `make browser` compares
+	@SCREENS=write tests/browser/run.sh pictures
+
 $(PLAYWRIGHT)/ready:
 	python3 -m venv --clear $(PLAYWRIGHT)
 	$(PLAYWRIGHT)/bin/pip install --quiet playwright==$(PLAYWRIGHT_VERSION)
@@ -207,4 +210,4 @@ requirements:
 	  get install --no-install-recommends $$missing 2>/dev/null || { get update && get install --no-install-recommends $$missing; }; \
 	else echo "programs that the tests start are missing: sudo apt-get install $$missing"; exit 1; fi
 
-.PHONY: help demo dev transcript demo-as-shown test test-busy check machine integration browser render chart schemathesis test-matrix build control-plane generate generated deny bench fuzz requirements
+.PHONY: help demo dev transcript demo-as-shown test test-busy check machine integration browser screens render chart schemathesis test-matrix build control-plane generate generated deny bench fuzz requirements

@@ -6,6 +6,7 @@ without secrets.
 """
 
 import atexit
+import os
 import re
 import unittest
 
@@ -23,8 +24,6 @@ def chromium():
     """One browser for all tests: people are kept apart by contexts."""
     if not _running:
         playwright = sync_playwright().start()
-        import os
-
         # The sandbox needs rights that root in a container has not.
         arguments = ["--no-sandbox"] if os.getuid() == 0 else []
         _running["browser"] = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
@@ -49,7 +48,7 @@ class Visitor:
 
     def __init__(self, test, name, base=stage.URL, headers=None, size=DESK, theme="light", scripts=True, watched=True):
         self.test, self.name = test, name
-        self.complaints, self.urls = [], []
+        self.complaints, self.urls, self.scripts = [], [], scripts
         self.context = chromium().new_context(
             base_url=base,
             ignore_https_errors=True,
@@ -102,7 +101,7 @@ class Visitor:
         for page in self.context.pages:
             texts |= {"a page": page.content(), "the address": page.url}
             kept = "() => JSON.stringify([{...localStorage}, {...sessionStorage}, document.referrer, history.state])"
-            if page.url.startswith("http"):
+            if self.scripts and page.url.startswith("http"):
                 texts |= {"storage": page.evaluate(kept)}
         return [f"{what} in {place}" for place, text in texts.items() for what in stage.leaks(text)]
 

@@ -1,15 +1,15 @@
 // An OpenID provider for the tests: npm oidc-provider, with its own sign-in page, over HTTPS at https://localhost:PORT.
 // Another name than the server's 127.0.0.1, so that to a browser the two are different sites, as in real life.
-// Anyone can sign in under any name; `many` is in 300 groups.
-import { generateKeyPairSync, randomBytes } from "node:crypto";
+// Anyone can sign in under any name; `many` is in 300 groups, whose names are as large providers give them.
+import { createHash, generateKeyPairSync, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:https";
 
 const { OIDC_PROVIDER, OIDC_PORT, OIDC_CERT, OIDC_KEY, OIDC_CLIENT, OIDC_SECRET_FILE, OIDC_REDIRECT } = process.env;
 const { Provider } = await import(`${OIDC_PROVIDER}/node_modules/oidc-provider/lib/index.js`);
 
-const groupsOf = (name) =>
-  name === "many" ? Array.from({ length: 300 }, (_, n) => `department-with-a-long-name-${n}`) : ["people"];
+const group = (n) => createHash("sha256").update(`group ${n}`).digest("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*/, "$1-$2-$3-$4-$5");
+const groupsOf = (name) => (name === "many" ? Array.from({ length: 300 }, (_, n) => group(n)) : ["people"]);
 const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
 
 const provider = new Provider(`https://localhost:${OIDC_PORT}`, {

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -131,3 +132,17 @@ def leaf(name="api"):
 
 def log_files():
     return [path for path in WORK.glob("*.log") if path.is_file()]
+
+
+def receipts_of(namespace, by_whom=None, format=None):
+    """Receipts of a namespace, by who asked and in which format."""
+    found = json.loads(kubectl("get", "downloadreceipts", "-o", "json", namespace=namespace))["items"]
+    found = [receipt["spec"] for receipt in found]
+    by = lambda spec: by_whom is None or spec["requestedBy"]["username"] == by_whom
+    return [spec for spec in found if by(spec) and format in (None, spec["format"])]
+
+
+def quickest(route):
+    """The milliseconds of the quickest answer 200 of a route, as the server has logged them."""
+    line = re.compile(rf"GET {re.escape(route)} answered 200.* duration_ms=(\d+)")
+    return min(int(found) for found in line.findall((WORK / "server.log").read_text()))

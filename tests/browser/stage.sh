@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # The stage of the demo, and the browser tests on it.
 set -uo pipefail
+# In `payments` keys need two approvals, in `shop` none; `many` has a thousand certificates.
+export WATCHED=payments,shop,many
 # shellcheck source=demo/stage.sh
 . "$(dirname "$0")/../../demo/stage.sh"
 
@@ -8,7 +10,41 @@ set -uo pipefail
 read -ra server_flags <<<"--rate-per-address 100000 --rate-burst 100000 --rate-lookups 100000 --rate-malformed 100000 \
     --rate-per-person 100000 --rate-person-burst 100000 --rate-connections 100000 ${SERVER_FLAGS:-}"
 set_the_stage || exit 1
-as dave apply -f "$here/examples/00-certificate.yaml" >/dev/null || exit 1
+for each in shop many; do
+    sed "s/namespace: payments/namespace: $each/" "$here/examples/00-people.yaml" | k apply -f - >/dev/null || exit 1
+    for name in api staging; do
+        k --namespace payments get secret "$name-tls" -o json |
+            python3 -c 'import json, sys; s = json.load(sys.stdin); s["metadata"] = {"name": s["metadata"]["name"]}; json.dump(s, sys.stdout)' |
+            k --namespace "$each" create -f - >/dev/null || exit 1
+    done
+done
+for each in payments shop; do
+    sed "s/namespace: payments/namespace: $each/" "$here/examples/00-certificate.yaml" |
+        "$KUBECTL" --kubeconfig "$people/dave.kubeconfig" apply -f - >/dev/null || exit 1
+done
+k apply -f - >/dev/null <<'YAML' || exit 1
+apiVersion: certcourier.io/v1alpha1
+kind: CertificatePolicy
+metadata: {name: two-approvals, namespace: payments}
+spec:
+  allowKeyExport: WithApproval
+  approval: {requiredFor: Keys, approvals: 2}
+---
+apiVersion: certcourier.io/v1alpha1
+kind: CertificatePolicy
+metadata: {name: keys-allowed, namespace: shop}
+spec: {allowKeyExport: Always}
+YAML
+
+# A thousand certificates that share two Secrets.
+python3 - <<'PY' | k create -f - >/dev/null || exit 1
+import json
+def certificate(number):
+    return {"apiVersion": "certcourier.io/v1alpha1", "kind": "Certificate",
+            "metadata": {"name": f"service-{number:04}", "namespace": "many"},
+            "spec": {"environments": [{"name": "production", "secretRef": {"name": "api-tls"}}]}}
+print(json.dumps({"apiVersion": "v1", "kind": "List", "items": [certificate(number) for number in range(1000)]}))
+PY
 
 export STAGE_URL=$url STAGE_CA=$work/ca.crt STAGE_PEOPLE=$people STAGE_NAMESPACE=$namespace STAGE_WORK=$work
 export STAGE_PLUGIN=$plugin

@@ -1,0 +1,89 @@
+"""What people do on the pages, step by step, as sentences."""
+
+import base64
+import hashlib
+import json
+import os
+import secrets as random
+import ssl
+import urllib.parse
+import urllib.request
+
+import stage
+
+ISSUER = os.environ.get("OIDC_ISSUER", "")
+CLIENT = os.environ.get("OIDC_CLIENT", "")
+
+
+def signs_in_with_a_token(visitor, token, path="/ui/"):
+    """Goes to a page, is asked who they are, pastes a token, and comes back to the page."""
+    visitor.opens(path)
+    page = visitor.page
+    page.get_by_label("Your Kubernetes token").fill(token)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_text("Signed in as").wait_for(state="attached")
+    return visitor
+
+
+def enters_at_the_provider(page, name):
+    """The provider's own pages: who are you, and may certcourier know it."""
+    page.locator("input[name=login]").fill(name)
+    page.locator("input[name=password]").fill("any")
+    page.get_by_role("button", name="Sign-in").click()
+    page.get_by_role("button", name="Continue").click()
+
+
+def id_token(visitor, name):
+    """A token of the provider, by a code flow with PKCE in the visitor's browser, as a sign-in tool on a laptop does it."""
+    verifier = random.token_urlsafe(32)
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    redirect = os.environ["OIDC_REDIRECT"].split(" ")[0]
+    question = {
+        "client_id": CLIENT,
+        "response_type": "code",
+        "scope": "openid",
+        "redirect_uri": redirect,
+        "state": "tests",
+        "code_challenge": challenge,
+        "code_challenge_method": "S256",
+    }
+    tab = visitor.another_tab()
+    answered = []
+    tab.route(f"{redirect}*", lambda route: (answered.append(route.request.url), route.fulfill(body="done")))
+    tab.goto(f"{ISSUER}/auth?{urllib.parse.urlencode(question)}")
+    enters_at_the_provider(tab, name)
+    stage.until("the provider's code", lambda: answered or tab.wait_for_timeout(20))
+    tab.close()
+    code = urllib.parse.parse_qs(urllib.parse.urlparse(answered[0]).query)["code"][0]
+    with open(os.environ["OIDC_SECRET_FILE"]) as file:
+        client_secret = file.read().strip()
+    body = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": redirect,
+        "code_verifier": verifier,
+    }
+    basic = base64.b64encode(f"{CLIENT}:{client_secret}".encode()).decode()
+    asked = urllib.request.Request(
+        f"{ISSUER}/token", urllib.parse.urlencode(body).encode(), {"authorization": f"Basic {basic}"}
+    )
+    trusted = ssl.create_default_context(cafile=os.environ["OIDC_CERT"])
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusted))
+    with opener.open(asked, timeout=stage.PATIENCE) as answer:
+        return stage.secret(json.load(answer)["id_token"], f"the id_token of {name}")
+
+
+def service_account_token(name, namespace=stage.PAYMENTS):
+    """A ServiceAccount that may see certificates, and its token."""
+    stage.kubectl("create", "serviceaccount", name, namespace=namespace)
+    role = ["--clusterrole=certcourier-downloader", f"--serviceaccount={namespace}:{name}"]
+    stage.kubectl("create", "rolebinding", f"{name}-downloads", *role, namespace=namespace)
+    token = stage.kubectl("create", "token", name, "--duration", "1h", namespace=namespace).strip()
+    return stage.secret(token, "a ServiceAccount's token")
+
+
+def history(page, secret):
+    """The entries of the tab's history that hold a secret."""
+    session = page.context.new_cdp_session(page)
+    entries = session.send("Page.getNavigationHistory")["entries"]
+    return [entry["url"] for entry in entries if secret in entry["url"] or secret in entry.get("userTypedURL", "")]
