@@ -41,7 +41,8 @@ class SignIn(BrowserTest):
 
     def test_no_way_back_leads_to_another_site(self):
         carol = self.visitor("carol")
-        for way in ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", "../api/v1/projects"]:
+        elsewhere = ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", "../api/v1/projects"]
+        for way in elsewhere:
             carol.context.clear_cookies()
             people.signs_in_with_a_token(carol, stage.token_of("carol"), f"/ui/sign-in?next={way}")
             self.assertEqual(carol.page.url, f"{stage.URL}/ui/", way)
@@ -86,20 +87,22 @@ class SignIn(BrowserTest):
         with evil.expect_response("**/ui/sign-out") as answer:
             evil.evaluate("document.forms[0].submit()")
         self.assertEqual(answer.value.status, 403)
-        self.assertIn("another site's page asked for this", evil.inner_text("body"))
+        self.assertIn("nother site's page asked for this", evil.inner_text("body"))
         carol.page.reload()
         self.assertIn("carol", carol.page.locator(".who").inner_text())
         # Nor can it show the page inside of its own.
         evil.goto("https://evil.example/")
         evil.evaluate(f"document.body.innerHTML = '<iframe src=\"{stage.URL}/ui/\"></iframe>'")
-        stage.until("the refusal of a frame", lambda: carol.expects("frame") or evil.wait_for_timeout(20))
-        carol.expects("403|frame")
+        frame = lambda: evil.frames[-1].url.startswith("chrome-error:") or evil.wait_for_timeout(20)
+        stage.until("the refusal of a frame", frame)
+        carol.expects("403|[Ff]ram")
 
     def test_a_token_of_an_openid_provider_with_300_groups_is_a_session(self):
         many = self.visitor("many")
         token = people.id_token(many, "many")
         self.assertGreater(len(token), 8000)
         people.signs_in_with_a_token(many, token)
+        self.assertEqual(many.opens("/ui/").status, 200)
         self.assertIn("oidc:many", many.page.locator(".who").inner_text())
         cookies = [c["name"] for c in many.context.cookies(stage.URL) if c["name"].startswith("__Host-")]
         self.assertGreaterEqual(len(cookies), 1)

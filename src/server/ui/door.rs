@@ -20,7 +20,10 @@ use crate::{
     external_url,
     server::{
         auth::identity,
-        http::error::{ErrorCode, ServerError},
+        http::{
+            error::{ErrorCode, ServerError},
+            middleware::AsItCame,
+        },
         session::{self, KeyError, Session},
         state::ServerState,
     },
@@ -43,6 +46,9 @@ pub struct Arrival {
 pub async fn door(State(state): State<Arc<ServerState>>, mut request: Request, next: Next) -> Response {
     let Some(place) = Place::of(request.uri()) else { return next.run(request).await };
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    // The token of a session is larger than the cookies that it was packed into.
+    let came = AsItCame::of(&request);
+    request.extensions_mut().insert(came);
     let arrival = arrive(&state, request.headers_mut()).await;
     request.extensions_mut().insert(arrival.clone());
     request.extensions_mut().insert(place.clone());

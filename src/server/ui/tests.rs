@@ -3,6 +3,7 @@ use axum::{
     body::{Body, to_bytes},
     http::{HeaderMap, Request, Response, StatusCode, header, request::Builder},
 };
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use tower::ServiceExt as _;
 
 use super::*;
@@ -188,6 +189,20 @@ async fn styles_and_script_are_kept_for_ever_under_the_hash_of_their_content() {
         assert_eq!(answer.headers()[header::CACHE_CONTROL], "public, max-age=31536000, immutable");
     }
     assert_eq!(send(&app(), Request::get("/ui/static/certcourier-0.css"), "").await.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_session_may_hold_a_token_that_is_larger_than_a_header_may_be() {
+    let groups: Vec<String> = (0..300).map(|number| format!("a-department-with-quite-a-long-name-{number:04}")).collect();
+    let payload = serde_json::json!({"sub": "carol", "groups": groups}).to_string();
+    let token = format!("{}.{}.c2ln", Base64UrlUnpadded::encode_string(b"{}"), Base64UrlUnpadded::encode_string(payload.as_bytes()));
+    let state = state(&[]);
+    assert!(token.len() > state.max_header_bytes as usize);
+    let request = Request::get("/ui/static/certcourier-0.css").header("cookie", cookie(&state, &token).await);
+    assert_eq!(send(&router(Arc::clone(&state)), request, "").await.status(), StatusCode::NOT_FOUND, "and not 431");
+    let bearer = Request::get("/ui/static/certcourier-0.css").header("authorization", format!("Bearer {token}"));
+    let refused = send(&router(state), bearer, "").await;
+    assert_eq!(refused.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
 }
 
 #[tokio::test]
