@@ -136,6 +136,11 @@ impl ServerState {
         self.namespaces.is_empty() || self.namespaces.iter().any(|served| served == namespace)
     }
 
+    /// The namespaces that this server serves, if it was told which; empty: all.
+    pub(super) fn served(&self) -> &[String] {
+        &self.namespaces
+    }
+
     /// That this server serves the requests of a namespace. Ask after the caller has shown what they may, so that who may
     /// nothing learns nothing.
     pub(super) fn must_serve(&self, namespace: &str) -> Result<(), ServerError> {
