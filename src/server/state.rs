@@ -20,6 +20,7 @@ use super::{
         recently_valid::Lately,
         tls::OwnNames,
     },
+    oidc::Oidc,
     renders::Renders,
     session::Keys,
 };
@@ -59,6 +60,8 @@ pub struct ServerState {
     pub(super) sessions: Keys,
     /// Whether there is a web page.
     pub(super) has_web_page: bool,
+    /// Where people sign in on it, besides with a token.
+    pub(super) oidc: Option<Oidc>,
     pub(super) metrics: ServerMetrics,
     pub(super) audit: Audit,
     /// What must be finished before the process ends: receipts under way and outcomes.
@@ -94,6 +97,7 @@ impl ServerState {
             guard,
             sessions,
             has_web_page: args.web_page.ui,
+            oidc: None,
             cluster_policy,
             cluster_name: args.cluster_name.clone(),
             external_url: args.external_url.clone(),
@@ -125,6 +129,12 @@ impl ServerState {
         Self { audit, ..self }
     }
 
+    /// The same state, with an identity provider.
+    #[must_use]
+    pub fn signing_in_at(self, oidc: Option<Oidc>) -> Self {
+        Self { oidc, ..self }
+    }
+
     /// The namespace in which a token's request is looked up. For one that is not served it is another one, so that the
     /// lookup takes as long and fails as it would there; what it finds is then no one's.
     pub(super) fn looked_up_in<'a>(&'a self, namespace: &'a str) -> &'a str {
@@ -134,6 +144,11 @@ impl ServerState {
     /// Whether this server serves the requests of a namespace.
     pub(super) fn serves(&self, namespace: &str) -> bool {
         self.namespaces.is_empty() || self.namespaces.iter().any(|served| served == namespace)
+    }
+
+    /// The namespaces that this server serves, if it was told which; empty: all.
+    pub(super) fn served(&self) -> &[String] {
+        &self.namespaces
     }
 
     /// That this server serves the requests of a namespace. Ask after the caller has shown what they may, so that who may

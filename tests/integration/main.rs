@@ -31,3 +31,4 @@ mod restarts;
 mod reviewed;
 mod rights;
 mod secrecy;
+mod web_page;

@@ -10,6 +10,7 @@ use axum::{
     response::Response,
 };
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::{
     door::{self, Arrival},
@@ -18,6 +19,7 @@ use super::{
     place::{Place, way_back},
 };
 use crate::{
+    api::http::SecretText,
     redact::Redacted,
     server::{
         auth::caller::Caller,
@@ -40,6 +42,8 @@ struct SignIn {
     next: String,
     over: bool,
     out: bool,
+    /// The way to the identity provider.
+    provider: Option<String>,
 }
 
 /// Where from, and why.
@@ -52,30 +56,16 @@ pub struct Asked {
 }
 
 /// What is sent.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
 struct Sent {
-    token: Redactable,
+    token: SecretText,
     next: String,
-}
-
-impl Default for Sent {
-    fn default() -> Self {
-        Self { token: Redactable(Redacted::new(String::new())), next: String::new() }
-    }
-}
-
-/// A secret from the byte that it is read.
-struct Redactable(Redacted<String>);
-
-impl<'de> Deserialize<'de> for Redactable {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(Redacted::new(text)))
-    }
 }
 
 /// `GET /ui/sign-in`.
 pub async fn ask(
+    State(state): State<Arc<ServerState>>,
     Extension(arrival): Extension<Arrival>,
     Extension(place): Extension<Place>,
     asked: Result<Query<Asked>, QueryRejection>,
@@ -85,8 +75,16 @@ pub async fn ask(
     if arrival.session.is_some() {
         return page::lead(&format!("{}{next}", place.root));
     }
-    let frame = Frame { root: place.root, path: place.path, ..Frame::default() };
-    page::show(&SignIn { frame, next: next.to_owned(), over: !asked.over.is_empty(), out: !asked.out.is_empty() })
+    let frame = Frame { root: place.root.clone(), path: place.path, ..Frame::default() };
+    let query = serde_urlencoded::to_string([("next", next)]).unwrap_or_default();
+    let provider = state.oidc.as_ref().map(|_| format!("{}sign-in/provider?{query}", place.root));
+    page::show(&SignIn {
+        provider,
+        frame,
+        next: next.to_owned(),
+        over: !asked.over.is_empty(),
+        out: !asked.out.is_empty(),
+    })
 }
 
 /// `POST /ui/sign-in`.
@@ -101,7 +99,7 @@ pub async fn enter(
     let (parts, body) = request.into_parts();
     let form = Form::read(&state, &parts.headers, body, MOST_BYTES).await?;
     let sent: Sent = form.fields()?;
-    let bearer = pasted(&sent.token.0)?;
+    let bearer = pasted(&sent.token.into_redacted())?;
     let caller = Caller::with_bearer(&state, &parts, bearer.clone()).await?;
     let who = caller.identity(&state).await?.username;
     let mut answer = page::lead(&format!("{}{}", place.root, way_back(&sent.next).unwrap_or_default()));
@@ -151,7 +149,7 @@ pub async fn leave(
 }
 
 /// The token, without what people copy along with it.
-fn pasted(text: &Redacted<String>) -> Result<Redacted<String>, ServerError> {
+fn pasted(text: &Redacted<Zeroizing<String>>) -> Result<Redacted<String>, ServerError> {
     let token = text.expose().trim();
     let token = token.strip_prefix("Bearer ").unwrap_or(token).trim();
     if token.is_empty() {
@@ -167,7 +165,8 @@ fn bad_token(words: &str) -> ServerError {
     ServerError::new(ErrorCode::BadRequest, words)
 }
 
-fn no_session(error: SessionError) -> ServerError {
+/// Why no session begins.
+pub fn no_session(error: SessionError) -> ServerError {
     match error {
         SessionError::TooLarge => {
             let words = "your token is too large for a browser's cookies, because it names many groups: use `kubectl \
@@ -193,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_pasted_token_is_taken_without_what_was_copied_along() {
-        let pasted = |text: &str| super::pasted(&Redacted::new(text.to_owned()));
+        let pasted = |text: &str| super::pasted(&Redacted::new(text.to_owned().into()));
         for text in ["canary", " canary\r\n", "Bearer canary", "Bearer  canary "] {
             assert_eq!(pasted(text).unwrap().expose(), "canary", "{text}");
         }

@@ -3,7 +3,7 @@
 //! Sources, read with the caller's own token: its DownloadRequests, and its DownloadReceipts where the caller may list
 //! them. A request that was deleted is known by its receipt alone; a receipt goes when its retention is over.
 
-mod entries;
+pub(crate) mod entries;
 
 use std::{convert, sync::Arc};
 
@@ -43,32 +43,32 @@ const PAGE: u32 = 100;
 #[derive(Serialize, ToSchema)]
 pub struct Timeline {
     /// What happened, newest first.
-    items: Vec<Entry>,
+    pub items: Vec<Entry>,
     /// Ask again with this as `continue` for what was before; null where nothing was.
     #[serde(rename = "continue")]
-    next: Option<String>,
+    pub next: Option<String>,
     /// What it was made from: `requests`, and `receipts` where you may list them.
-    sources: Vec<&'static str>,
+    pub sources: Vec<&'static str>,
     /// Whether there are more requests or receipts than one answer is made from: narrow it down by since and until.
-    truncated: bool,
+    pub truncated: bool,
 }
 
 /// Pages and filters.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct TimelineQuery {
     /// Items of a page, 1 to 500. Default: 100.
     #[param(minimum = 1, maximum = 500)]
-    limit: Option<u32>,
+    pub limit: Option<u32>,
     /// `continue` of the page before.
-    r#continue: Option<String>,
+    pub r#continue: Option<String>,
     /// Happened at this moment (RFC 3339) or later.
     #[param(format = DateTime)]
-    since: Option<String>,
+    pub since: Option<String>,
     /// Happened before this moment (RFC 3339).
     #[param(format = DateTime)]
-    until: Option<String>,
+    pub until: Option<String>,
 }
 
 /// What has happened to a Certificate.
