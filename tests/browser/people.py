@@ -25,6 +25,12 @@ def signs_in_with_a_token(visitor, token, path="/ui/"):
     return visitor
 
 
+def goes_to_the_provider(page):
+    """The way of the sign-in page that needs no token."""
+    page.get_by_role("link", name="Sign in", exact=True).click()
+    page.wait_for_url(f"{ISSUER}/**")
+
+
 def enters_at_the_provider(page, name):
     """The provider's own pages: who are you, and may certcourier know it."""
     page.locator("input[name=login]").fill(name)

@@ -31,7 +31,7 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=p
 
 export OIDC_PORT SERVER_PORT OIDC_CLIENT=certcourier OIDC_CERT=$outside/provider.crt OIDC_KEY=$outside/provider.key
 export OIDC_SECRET_FILE=$outside/client-secret OIDC_ISSUER=https://localhost:$OIDC_PORT
-export OIDC_REDIRECT="https://127.0.0.1:$SERVER_PORT/ui/signed-in"
+export OIDC_REDIRECT="https://127.0.0.1:$SERVER_PORT/ui/sign-in/callback"
 node tests/browser/provider.mjs >"$outside/provider.log" 2>&1 &
 provider=$!
 for _ in $(seq 100); do

@@ -97,6 +97,19 @@ class SignIn(BrowserTest):
         stage.until("the refusal of a frame", frame)
         carol.expects("403|[Ff]ram")
 
+    def test_people_sign_in_at_the_provider_that_the_api_server_trusts_and_come_to_the_page_that_they_wanted(self):
+        wanted = "/ui/projects/payments?sort=expiry"
+        for name in ("ada", "many"):  # The second one is in 300 groups.
+            with self.subTest(person=name):
+                person = self.visitor(name)
+                person.opens(wanted)
+                people.goes_to_the_provider(person.page)
+                people.enters_at_the_provider(person.page, name)
+                person.page.wait_for_url(f"**{wanted}")
+                self.assertIn(f"oidc:{name}", person.page.locator(".who").inner_text())
+                # They have no rights here yet, and the provider's pages ask for fonts of another site.
+                person.expects("ERR_NAME_NOT_RESOLVED|ERR_INTERNET_DISCONNECTED|status of 40[34]")
+
     def test_a_token_of_an_openid_provider_with_300_groups_is_a_session(self):
         many = self.visitor("many")
         token = people.id_token(many, "many")
