@@ -92,7 +92,7 @@ install() {
     for each in ${watched//,/ }; do k create namespace "$each" >/dev/null; done
     k --namespace "$system" create serviceaccount controller >/dev/null
     k --namespace "$system" create serviceaccount server >/dev/null
-    "$certcourier" manifests --namespace "$system" --ui --watch-namespaces "$watched" \
+    "$certcourier" manifests --namespace "$system" --watch-namespaces "$watched" --ui \
         --controller "system:serviceaccount:$system:controller" --server "system:serviceaccount:$system:server" |
         k apply --server-side -f - >/dev/null
     k apply -f "$here/examples/00-people.yaml" >/dev/null

@@ -116,7 +116,7 @@ pub async fn claim(
         environment: spec.environment.unwrap_or_default(),
         token,
     };
-    link::show(&state, &visitor, issued).await
+    link::show(&visitor, issued)
 }
 
 fn phase(name: &str) -> (&'static str, &'static str) {
