@@ -10,7 +10,10 @@ use test_support::{
     stage::Stage,
     world::{Answer, World},
 };
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpListener,
+};
 
 /// The command, running, and the link that it printed.
 struct Page {
@@ -147,4 +150,43 @@ async fn without_a_bearer_token_the_web_page_says_what_to_do_instead() {
     assert!(refused.failed(1).contains("client certificate alone"), "{}", refused.stderr);
     let zoe = Shell::of(&world, "carol").await.run(&["web", "--as", "zoe"]).await;
     assert!(zoe.failed(1).contains("--as does not work"), "{}", zoe.stderr);
+}
+
+/// A server that holds back the second event until the first one has arrived: real ones cannot be made to.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_pass_through_the_web_page_as_they_come_and_nothing_of_the_browser_goes_with_them() {
+    let world = World::empty(Stage::shared().await, "web-events").await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let carol = Shell::of(&world, "carol").await.set("CERTCOURIER_SERVER", &address);
+    let (arrived, first_is_there) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(async move {
+        let mut connection = BufReader::new(listener.accept().await.unwrap().0);
+        let mut asked = String::new();
+        while !asked.ends_with("\r\n\r\n") {
+            assert!(connection.read_line(&mut asked).await.unwrap() > 0, "{asked}");
+        }
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nset-cookie: a=b\r\nconnection: close\r\n\r\n";
+        connection.write_all(format!("{head}data: one\n\n").as_bytes()).await.unwrap();
+        first_is_there.await.unwrap();
+        connection.write_all(b"data: two\n\n").await.unwrap();
+        asked.to_ascii_lowercase()
+    });
+    let page = Page::open(&carol, &[]).await;
+    let cookie = page.enter(&world).await;
+    let asked = page.asks(Method::GET, "/ui/events").header("accept", "text/event-stream").header("cookie", &cookie);
+    let mut answer = asked.header("referer", "http://127.0.0.1/canary").send().await.unwrap();
+    assert!(answer.headers().get("set-cookie").is_none());
+    assert_eq!(answer.chunk().await.unwrap().unwrap(), "data: one\n\n");
+    arrived.send(()).unwrap();
+    assert_eq!(answer.chunk().await.unwrap().unwrap(), "data: two\n\n");
+    assert!(answer.chunk().await.unwrap().is_none());
+    let seen = server.await.unwrap();
+    let token = world.person("carol").await.token.as_str().to_ascii_lowercase();
+    assert!(seen.contains(&format!("authorization: bearer {token}\r\n")), "another bearer token, or none");
+    assert!(seen.contains(&format!("host: {}\r\n", &address["http://".len()..])), "another host");
+    for foreign in ["cookie:", "referer:", "canary"] {
+        assert!(!seen.contains(foreign), "{foreign}");
+    }
+    page.running.interrupted().await.ok();
 }
