@@ -140,11 +140,7 @@ impl Server {
 }
 
 /// `silence` is how long an answer may pause.
-fn client(
-    ca: Option<&str>,
-    limit: Duration,
-    silence: Option<Duration>,
-) -> Result<reqwest::ClientBuilder, PluginError> {
+fn client(ca: Option<&str>, limit: Duration, silence: Option<Duration>) -> Result<reqwest::ClientBuilder, PluginError> {
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("kubectl-certcourier/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())

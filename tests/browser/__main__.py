@@ -16,6 +16,10 @@ if tests.countTestCases() == 0:
 done = unittest.TextTestRunner(verbosity=2).run(tests)
 
 found = [f"{what} in {path.name}" for path in stage.log_files() for what in stage.leaks(path.read_text(errors="replace"))]
+if found or not done.wasSuccessful():
+    stage.OUT.mkdir(parents=True, exist_ok=True)
+    for path in stage.log_files():
+        (stage.OUT / path.name).write_text(stage.scrubbed(path.read_text(errors="replace")))
 if found:
     print("secrets in logs:", *found, sep="\n  ", file=sys.stderr)
 sys.exit(0 if done.wasSuccessful() and not found else 1)

@@ -78,7 +78,7 @@ def id_token(visitor, name):
     asked = urllib.request.Request(
         f"{ISSUER}/token", urllib.parse.urlencode(body).encode(), {"authorization": f"Basic {basic}"}
     )
-    trusted = ssl.create_default_context(cafile=os.environ["OIDC_CERT"])
+    trusted = ssl.create_default_context(cafile=os.environ["OIDC_CA"])
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusted))
     with opener.open(asked, timeout=stage.PATIENCE) as answer:
         return stage.secret(json.load(answer)["id_token"], f"the id_token of {name}")
@@ -97,4 +97,4 @@ def history(page, secret):
     """The entries of the tab's history that hold a secret."""
     session = page.context.new_cdp_session(page)
     entries = session.send("Page.getNavigationHistory")["entries"]
-    return [entry["url"] for entry in entries if secret in entry["url"] or secret in entry.get("userTypedURL", "")]
+    return [entry["url"] for entry in entries if secret in entry["url"]]

@@ -10,7 +10,7 @@ export WATCHED=payments,shop,many
 read -ra server_flags <<<"--rate-per-address 100000 --rate-burst 100000 --rate-lookups 100000 --rate-malformed 100000 \
     --rate-per-person 100000 --rate-person-burst 100000 --rate-connections 100000 --external-url https://127.0.0.1:$SERVER_PORT \
     --oidc-issuer $OIDC_ISSUER --oidc-client-id $OIDC_CLIENT --oidc-client-secret-file $OIDC_SECRET_FILE \
-    --oidc-ca-file $OIDC_CERT"
+    --oidc-ca-file $OIDC_CA"
 set_the_stage || exit 1
 for each in shop many; do
     sed "s/namespace: payments/namespace: $each/" "$here/examples/00-people.yaml" | k apply -f - >/dev/null || exit 1

@@ -7,22 +7,22 @@ from pages import BrowserTest
 class Links(BrowserTest):
     def test_a_link_opened_in_a_browser_is_not_used_until_its_button_is_pressed(self):
         self.secrets_on_purpose = True  # The page's form holds the token.
-        name = stage.request("carol", format="fullchain")
-        link = f"/api/v1/downloads/{stage.token_in_secret('carol', name)}"
+        name = stage.request("carol", namespace=stage.SHOP, format="fullchain")
+        link = f"/api/v1/downloads/{stage.token_in_secret('carol', name, stage.SHOP)}"
         someone = self.visitor()
         someone.opens(link)
         someone.opens(link)
-        self.assertEqual(stage.phase(name), "TokenIssued")
+        self.assertEqual(stage.phase(name, stage.SHOP), "TokenIssued")
         button = someone.page.get_by_role("button", name="Download")
         file, content = someone.downloads(button.click)
         self.assertEqual((file, content.decode()), ("api-fullchain.pem", stage.leaf()))
-        stage.until("the request is used", lambda: stage.phase(name) in ("Consumed", "Finished"))
+        stage.until("the request is used", lambda: stage.phase(name, stage.SHOP) in ("Consumed", "Finished"))
 
     def test_the_back_button_after_the_single_download_brings_no_second_file(self):
         self.secrets_on_purpose = True
-        name = stage.request("carol", format="cert")
+        name = stage.request("carol", namespace=stage.SHOP, format="cert")
         someone = self.visitor()
-        someone.opens(f"/api/v1/downloads/{stage.token_in_secret('carol', name)}")
+        someone.opens(f"/api/v1/downloads/{stage.token_in_secret('carol', name, stage.SHOP)}")
         button = someone.page.get_by_role("button", name="Download")
         someone.downloads(button.click)
         someone.page.go_back()

@@ -74,7 +74,8 @@ async fn the_web_page_opens_for_one_browser_and_for_no_other_page() {
     assert!(![403, 410, 421, 502].contains(&ours.status), "{}", ours.text());
     let rebound = world.fetch(inside(Method::GET, "/ui/").header("host", "evil.example")).await;
     refused(&rebound, 421, "not the address");
-    for (name, value) in [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site"), ("accept", "text/html")] {
+    for (name, value) in [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site"), ("accept", "text/html")]
+    {
         let forged = world.fetch(inside(Method::POST, "/api/v1/downloads").header(name, value)).await;
         refused(&forged, 403, "Another page");
     }

@@ -193,9 +193,14 @@ async fn styles_and_script_are_kept_for_ever_under_the_hash_of_their_content() {
 
 #[tokio::test]
 async fn a_session_may_hold_a_token_that_is_larger_than_a_header_may_be() {
-    let groups: Vec<String> = (0..300).map(|number| format!("a-department-with-quite-a-long-name-{number:04}")).collect();
+    let groups: Vec<String> =
+        (0..300).map(|number| format!("a-department-with-quite-a-long-name-{number:04}")).collect();
     let payload = serde_json::json!({"sub": "carol", "groups": groups}).to_string();
-    let token = format!("{}.{}.c2ln", Base64UrlUnpadded::encode_string(b"{}"), Base64UrlUnpadded::encode_string(payload.as_bytes()));
+    let token = format!(
+        "{}.{}.c2ln",
+        Base64UrlUnpadded::encode_string(b"{}"),
+        Base64UrlUnpadded::encode_string(payload.as_bytes())
+    );
     let state = state(&[]);
     assert!(token.len() > state.max_header_bytes as usize);
     let request = Request::get("/ui/static/certcourier-0.css").header("cookie", cookie(&state, &token).await);

@@ -228,7 +228,9 @@ mod tests {
     fn a_name_that_leads_here_is_refused_whatever_else_it_brings() {
         let gate = gate();
         let cookie = format!("{}={}", gate.cookie(), gate.session.expose());
-        for host in ["evil.example:8001", "127.0.0.1", "127.0.0.1:8002", "localhost:8001", "127.0.0.1.evil.example:8001"] {
+        for host in
+            ["evil.example:8001", "127.0.0.1", "127.0.0.1:8002", "localhost:8001", "127.0.0.1.evil.example:8001"]
+        {
             let with = headers(&[("host", host), ("cookie", &cookie)]);
             assert_eq!(gate.admit(&Method::GET, "/ui/", &with), Err(Refusal::Host), "{host}");
             let link = format!("/{}", gate.link.expose());
