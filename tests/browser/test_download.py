@@ -114,4 +114,4 @@ class Download(BrowserTest):
         self.assertTrue(dialog.locator("input[value=key]").is_disabled())
         self.assertTrue(dialog.locator("input[value=fullchain]").is_enabled())
         reason = dialog.locator("label:has(input[value=key]) .wrong").inner_text()
-        self.assertIn("lack verb `exportKey`", reason)
+        self.assertIn("lack verb `exportkey`", reason)
