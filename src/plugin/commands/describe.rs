@@ -13,7 +13,11 @@ use crate::plugin::{
         style::Tone,
         table::{Cell, Table, span},
     },
-    request::review::{self, Part},
+    request::{
+        ended,
+        review::{self, Part},
+        waiting::Approvals,
+    },
     values::object_name,
 };
 use crate::{
@@ -113,7 +117,7 @@ fn page(
     review::reviewed(&mut page, request, certificate, now);
     tokens(&mut page, request, now);
     receipt_facts(&mut page, receipt, now);
-    page.facts("Next", next(request, me, flags).into_iter().map(Cell::from).collect());
+    page.facts("Next", next(request, me, flags, now).into_iter().map(Cell::from).collect());
     page
 }
 
@@ -183,27 +187,32 @@ fn receipt_facts(page: &mut Page, receipt: &Receipt, now: Timestamp) {
 }
 
 /// What the user can do now.
-fn next(request: &DownloadRequest, me: &str, flags: &str) -> Vec<String> {
+fn next(request: &DownloadRequest, me: &str, flags: &str, now: Timestamp) -> Vec<String> {
     let (name, spec) = (request.name_any(), &request.spec);
     let (phase, part) = (request.phase(), review::part(request, me));
     let download = format!("kubectl certcourier download --request {name} {flags}");
     let revoke = format!("revoke it: kubectl certcourier revoke {name} {flags} --reason …");
     let certificate = &spec.certificate_ref.name;
+    // A policy that wanted a reason wants one again.
+    let reason = if spec.reason.is_some() { " --reason …" } else { "" };
     let again = format!(
-        "ask again with another request: kubectl certcourier download {certificate} --format {} {flags}",
+        "ask again with another request: kubectl certcourier download {certificate} --format {} {flags}{reason}",
         spec.format
     );
-    let voters = "waiting for approvers (ClusterRole certcourier-approver)";
+    let voters = || {
+        let waits = Approvals::of(request, flags).map(|waits| waits.in_words(now));
+        waits.unwrap_or_else(|| "the message above says what it is waiting for".to_owned())
+    };
     match (phase, part) {
         (Phase::Pending, Part::Asked) => vec![format!("wait: kubectl certcourier wait {name} {flags}"), revoke],
         (Phase::AwaitingApproval, Part::Asked) => {
-            vec![voters.to_owned(), format!("wait: kubectl certcourier wait {name} {flags}"), revoke]
+            vec![voters(), format!("wait: kubectl certcourier wait {name} {flags}"), revoke]
         }
         (Phase::AwaitingApproval, Part::None) => vec![
             format!("approve: kubectl certcourier approve {name} {flags} --reason …"),
             format!("deny: kubectl certcourier deny {name} {flags} --reason …"),
         ],
-        (Phase::AwaitingApproval, Part::Approved) => vec![format!("you have approved it; {voters}")],
+        (Phase::AwaitingApproval, Part::Approved) => vec![format!("you have approved it; {}", voters())],
         (Phase::AwaitingApproval, Part::Denied) => vec!["you have denied it: its phase follows".to_owned()],
         (Phase::Approved | Phase::TokenIssued, Part::Asked) => vec![format!("download the file: {download}"), revoke],
         (Phase::Pending, _) => vec!["nothing yet: the message above says what it is waiting for".to_owned()],
@@ -218,10 +227,15 @@ fn next(request: &DownloadRequest, me: &str, flags: &str) -> Vec<String> {
             Some(reason) if *reason == ConditionReason::Delivered => vec!["nothing: the file was delivered".to_owned()],
             Some(_) => vec![again],
         },
-        (Phase::Failed, Part::Asked) => vec![
-            format!("what you would get, and why not: kubectl certcourier policy explain {certificate} {flags}"),
-            again,
-        ],
+        (Phase::Failed, Part::Asked) => {
+            let explain =
+                format!("what you would get, and why not: kubectl certcourier policy explain {certificate} {flags}");
+            match ended::after(request, flags).filter(|next| !next.contains("policy explain")) {
+                Some(next) => vec![next, explain],
+                None => vec![explain, again],
+            }
+        }
+        (Phase::Denied, Part::Asked) => ended::after(request, flags).into_iter().collect(),
         (_, Part::Asked) => vec![again],
         _ => vec!["nothing: the request is over".to_owned()],
     }
@@ -252,12 +266,14 @@ mod tests {
             ("Approved", json!([]), "alice", "kubectl certcourier download --request key -n payments"),
             ("TokenIssued", json!([]), "alice", "kubectl certcourier download --request key -n payments"),
             ("TokenIssued", json!([]), "bob", "kubectl certcourier deny key"),
-            ("Denied", json!([]), "alice", "kubectl certcourier download api --format key -n payments"),
+            ("Denied", json!([vote("Deny", "d1")]), "alice", "talk to bob before you ask again"),
+            ("Expired", json!([]), "alice", "kubectl certcourier download api --format key -n payments"),
             ("Consumed", json!([]), "alice", "kubectl certcourier wait key --for finished -n payments"),
             ("Failed", json!([]), "alice", "kubectl certcourier policy explain api -n payments"),
             ("Expired", json!([]), "bob", "the request is over"),
         ] {
-            let steps = next(&request(phase, &votes), me, "-n payments").join("\n");
+            let now = "2026-11-22T12:04:00Z".parse().unwrap();
+            let steps = next(&request(phase, &votes), me, "-n payments", now).join("\n");
             assert!(steps.contains(said), "{phase} {me}: {steps}");
         }
     }

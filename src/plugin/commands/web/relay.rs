@@ -19,10 +19,13 @@ use super::{
     gate::{Admitted, Gate, Refusal},
     words,
 };
-use crate::plugin::{
-    client::{Server, ServerError},
-    context::Ctx,
-    error::PluginError,
+use crate::{
+    api::names,
+    plugin::{
+        client::{Server, ServerError},
+        context::Ctx,
+        error::PluginError,
+    },
 };
 
 /// What belongs to one connection and not to what is sent over it (RFC 9110, 7.6.1).
@@ -38,13 +41,15 @@ const OF_THE_CONNECTION: [HeaderName; 8] = [
 ];
 
 /// What a browser says of itself or of this address, and is not for the server.
-const OF_THE_BROWSER: [HeaderName; 9] = [
+const OF_THE_BROWSER: [HeaderName; 10] = [
     header::HOST,
     header::COOKIE,
     header::AUTHORIZATION,
     header::ORIGIN,
     header::REFERER,
     header::FORWARDED,
+    // Which way a request came is the plugin's to say.
+    HeaderName::from_static(names::DOOR_HEADER),
     HeaderName::from_static("x-forwarded-for"),
     HeaderName::from_static("x-forwarded-host"),
     HeaderName::from_static("x-forwarded-proto"),
