@@ -17,19 +17,19 @@ impl Server {
         body: Body,
         bearer: &Redacted<String>,
     ) -> Result<reqwest::Response, ServerError> {
-        let request = self.http.request(method, format!("{}{path}", self.base)).headers(headers).body(body);
+        let request = self.http.request(method, format!("{}{path}", self.place.base)).headers(headers).body(body);
         request.bearer_auth(bearer.expose()).send().await.map_err(|error| self.unanswered(&error))
     }
 
     /// Scheme, host and port of the server, without a path: how browsers write an origin.
     pub fn origin(&self) -> &str {
-        let host = self.base.find("://").map_or(0, |scheme| scheme + 3);
-        let end = self.base[host..].find('/').map_or(self.base.len(), |path| host + path);
-        &self.base[..end]
+        let host = self.place.base.find("://").map_or(0, |scheme| scheme + 3);
+        let end = self.place.base[host..].find('/').map_or(self.place.base.len(), |path| host + path);
+        &self.place.base[..end]
     }
 
     /// The path that the server's address has, without a slash at its end.
     pub fn path(&self) -> &str {
-        &self.base[self.origin().len()..]
+        &self.place.base[self.origin().len()..]
     }
 }
