@@ -1,5 +1,7 @@
 //! What every handler of one server shares.
 
+pub mod streams;
+
 use std::sync::{Arc, OnceLock};
 
 use tokio::{
@@ -23,6 +25,7 @@ use super::{
     renders::Renders,
     session::Keys,
 };
+use self::streams::PageStreams;
 use crate::{
     audit::Audit,
     cluster::{client::Clients, events::Events},
@@ -57,6 +60,8 @@ pub struct ServerState {
     pub(super) guard: Watcher,
     /// The key of the web page's sessions.
     pub(super) sessions: Keys,
+    /// What open pages are told.
+    pub(super) streams: PageStreams,
     /// Whether there is a web page.
     pub(super) has_web_page: bool,
     pub(super) metrics: ServerMetrics,
@@ -93,6 +98,7 @@ impl ServerState {
             events,
             guard,
             sessions,
+            streams: PageStreams::new(args),
             has_web_page: args.web_page.ui,
             cluster_policy,
             cluster_name: args.cluster_name.clone(),
@@ -134,6 +140,11 @@ impl ServerState {
     /// Whether this server serves the requests of a namespace.
     pub(super) fn serves(&self, namespace: &str) -> bool {
         self.namespaces.is_empty() || self.namespaces.iter().any(|served| served == namespace)
+    }
+
+    /// The namespaces that this server serves, if it was told which; empty: all.
+    pub(super) fn served(&self) -> &[String] {
+        &self.namespaces
     }
 
     /// That this server serves the requests of a namespace. Ask after the caller has shown what they may, so that who may

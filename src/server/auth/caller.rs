@@ -28,6 +28,7 @@ use crate::{
 };
 
 /// Someone with a bearer token. The API server says whose it is, and what they may.
+#[derive(Clone)]
 pub struct Caller {
     /// Calls the API server with the caller's token and nothing else of anyone's.
     pub client: Client,
