@@ -53,14 +53,16 @@ free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1
 
 # issue NAME SUBJECT EXTENSIONS [ISSUER]: a key and a certificate, self-signed without an issuer.
 issue() {
-    local name=$1 subject=$2 extensions=$3 issuer=${4:-}
+    local name=$1 subject=$2 extensions=$3 issuer=${4:-} days=90
+    # Authorities outlive what they sign, by more than the seconds between two commands.
+    case $extensions in *CA:TRUE*) days=365 ;; esac
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "$subject" \
         -keyout "$work/$name.key" -out "$work/$name.csr" 2>/dev/null
     if [ -n "$issuer" ]; then
-        openssl x509 -req -in "$work/$name.csr" -CA "$work/$issuer.crt" -CAkey "$work/$issuer.key" -days 90 \
+        openssl x509 -req -in "$work/$name.csr" -CA "$work/$issuer.crt" -CAkey "$work/$issuer.key" -days "$days" \
             -set_serial "0x$(openssl rand -hex 8)" -extfile <(printf '%b' "$extensions") -out "$work/$name.crt" 2>/dev/null
     else
-        openssl x509 -req -in "$work/$name.csr" -signkey "$work/$name.key" -days 90 \
+        openssl x509 -req -in "$work/$name.csr" -signkey "$work/$name.key" -days "$days" \
             -extfile <(printf '%b' "$extensions") -out "$work/$name.crt" 2>/dev/null
     fi
 }

@@ -1,7 +1,8 @@
 //! What several commands do with a request: ask for a file, wait for it, take its token, write the file, review, vote.
 //!
 //! # Layout
-//! - [`args`] is what is asked for; [`create`] asks through the Kubernetes API; [`wait`] waits and says what for.
+//! - [`args`] is what is asked for; [`create`] asks through the Kubernetes API; [`wait`] waits and says what for, in the
+//!   words of [`waiting`].
 //! - [`token`] takes the token; [`passphrase`] and [`output_file`] are what the file needs on this side.
 //! - [`review`] says what is under review; [`vote`] votes on it.
 
@@ -13,3 +14,4 @@ pub(crate) mod review;
 pub(crate) mod token;
 pub(crate) mod vote;
 pub(crate) mod wait;
+pub(crate) mod waiting;

@@ -237,6 +237,42 @@ async fn finished_requests_go_when_a_policy_says_so_and_stay_otherwise() {
 }
 
 #[tokio::test]
+async fn of_one_requester_the_newest_finished_requests_stay_and_the_record_says_why_the_others_went() {
+    let world = World::new("finished").await;
+    world.furnish().await;
+    world.people().await;
+    // However long a policy lets them stay.
+    world.policy("kept", json!({"finishedRequestTTL": "never"})).await;
+    let controller = world.controller(&[("--max-finished-requests", "2")]).await;
+    let mut uids = Vec::new();
+    world.request_by("alice", "hers", "key", json!({})).await;
+    world.wait_for_phase("hers", Phase::Failed).await;
+    for name in ["one", "two", "three", "four"] {
+        let made = world.request(name, "key", json!({})).await;
+        uids.push(made.uid().unwrap());
+        world.wait_for_phase(name, Phase::Failed).await;
+        next_second().await;
+    }
+    for name in ["one", "two"] {
+        world.wait_gone::<DownloadRequest>(name).await;
+    }
+    controller.says(&format!("{}/deleted", uids[1])).await;
+    let log = controller.log();
+    let line = log.lines().find(|line| line.contains(&format!("{}/deleted", uids[1]))).unwrap();
+    assert!(line.contains("its requester has 2 newer finished requests here, the maximum"), "{line}");
+    // The newest of this requester, and another's, are there.
+    for name in ["three", "four", "hers"] {
+        assert_eq!(phase(&world.get(name).await), Phase::Failed, "{name}");
+    }
+    drop(controller);
+
+    // Another leader counts what there is.
+    let _next = world.controller(&[("--max-finished-requests", "1")]).await;
+    world.wait_gone::<DownloadRequest>("three").await;
+    assert_eq!(phase(&world.get("four").await), Phase::Failed);
+}
+
+#[tokio::test]
 async fn more_open_requests_than_one_may_have_fail_and_the_oldest_stay() {
     let world = World::new("crowd").await;
     world.furnish().await;

@@ -53,7 +53,9 @@ async fn two_people_agree_by_kubectl_and_the_record_names_them() {
     let request = awaiting(&world, "key", json!({"format": "key", "reason": "F5 import"})).await;
     let status = request.status.as_ref().unwrap();
     assert_eq!(condition(status, "Approved"), "False/AwaitingApproval");
-    assert_eq!(message(status, "Approved"), "0 of 2 approvals given for key of api, requested by alice");
+    let said = message(status, "Approved");
+    assert!(said.starts_with("0 of 2 approvals given for key of api, requested by alice, until "), "{said}");
+    assert!(said.ends_with(&format!("kubectl certcourier approve key -n {}", world.namespace)), "{said}");
 
     let value = json!([{"op": "add", "path": "/status/approvals/-", "value":
         {"username": "bob", "digest": digest(&request), "decision": "Approve", "reason": "checked with alice"}}]);

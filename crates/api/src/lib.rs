@@ -35,7 +35,7 @@ pub use crds::crds;
 pub use key::ObjectKey;
 pub use policy::{
     ApprovalRules, ApprovalScope, CERTIFICATE_PATTERN, CertificatePolicy, CertificatePolicySpec, ENVIRONMENT_PATTERN,
-    KeyExport, PassphraseRules, Pkcs12Rules, TokenRules, UnattendedKeyFormats, UnattendedRules,
+    FinishedRequestTtl, KeyExport, PassphraseRules, Pkcs12Rules, TokenRules, UnattendedKeyFormats, UnattendedRules,
 };
 pub use receipt::{
     Artifact, ConsumedBy, DownloadReceipt, DownloadReceiptSpec, DownloadReceiptStatus, Outcome, ReceiptReference,

@@ -59,7 +59,7 @@ pub(crate) async fn reconcile(
             if cached.is_open() {
                 return Ok(again(context, cached.status.as_ref(), step.wake_at, now));
             }
-            return ttl::reconcile(context, cached, &view, now).await;
+            return ttl::reconcile(context, stores, cached, &view, now).await;
         }
     }
     // Boxed, because most looks end before it and need not carry its size.

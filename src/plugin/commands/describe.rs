@@ -13,7 +13,10 @@ use crate::plugin::{
         style::Tone,
         table::{Cell, Table, span},
     },
-    request::review::{self, Part},
+    request::{
+        review::{self, Part},
+        waiting::Approvals,
+    },
     values::object_name,
 };
 use crate::{
@@ -113,7 +116,7 @@ fn page(
     review::reviewed(&mut page, request, certificate, now);
     tokens(&mut page, request, now);
     receipt_facts(&mut page, receipt, now);
-    page.facts("Next", next(request, me, flags).into_iter().map(Cell::from).collect());
+    page.facts("Next", next(request, me, flags, now).into_iter().map(Cell::from).collect());
     page
 }
 
@@ -183,7 +186,7 @@ fn receipt_facts(page: &mut Page, receipt: &Receipt, now: Timestamp) {
 }
 
 /// What the user can do now.
-fn next(request: &DownloadRequest, me: &str, flags: &str) -> Vec<String> {
+fn next(request: &DownloadRequest, me: &str, flags: &str, now: Timestamp) -> Vec<String> {
     let (name, spec) = (request.name_any(), &request.spec);
     let (phase, part) = (request.phase(), review::part(request, me));
     let download = format!("kubectl certcourier download --request {name} {flags}");
@@ -193,17 +196,20 @@ fn next(request: &DownloadRequest, me: &str, flags: &str) -> Vec<String> {
         "ask again with another request: kubectl certcourier download {certificate} --format {} {flags}",
         spec.format
     );
-    let voters = "waiting for approvers (ClusterRole certcourier-approver)";
+    let voters = || {
+        let waits = Approvals::of(request, flags).map(|waits| waits.in_words(now));
+        waits.unwrap_or_else(|| "the message above says what it is waiting for".to_owned())
+    };
     match (phase, part) {
         (Phase::Pending, Part::Asked) => vec![format!("wait: kubectl certcourier wait {name} {flags}"), revoke],
         (Phase::AwaitingApproval, Part::Asked) => {
-            vec![voters.to_owned(), format!("wait: kubectl certcourier wait {name} {flags}"), revoke]
+            vec![voters(), format!("wait: kubectl certcourier wait {name} {flags}"), revoke]
         }
         (Phase::AwaitingApproval, Part::None) => vec![
             format!("approve: kubectl certcourier approve {name} {flags} --reason …"),
             format!("deny: kubectl certcourier deny {name} {flags} --reason …"),
         ],
-        (Phase::AwaitingApproval, Part::Approved) => vec![format!("you have approved it; {voters}")],
+        (Phase::AwaitingApproval, Part::Approved) => vec![format!("you have approved it; {}", voters())],
         (Phase::AwaitingApproval, Part::Denied) => vec!["you have denied it: its phase follows".to_owned()],
         (Phase::Approved | Phase::TokenIssued, Part::Asked) => vec![format!("download the file: {download}"), revoke],
         (Phase::Pending, _) => vec!["nothing yet: the message above says what it is waiting for".to_owned()],
@@ -257,7 +263,8 @@ mod tests {
             ("Failed", json!([]), "alice", "kubectl certcourier policy explain api -n payments"),
             ("Expired", json!([]), "bob", "the request is over"),
         ] {
-            let steps = next(&request(phase, &votes), me, "-n payments").join("\n");
+            let now = "2026-11-22T12:04:00Z".parse().unwrap();
+            let steps = next(&request(phase, &votes), me, "-n payments", now).join("\n");
             assert!(steps.contains(said), "{phase} {me}: {steps}");
         }
     }

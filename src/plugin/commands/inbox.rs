@@ -17,7 +17,7 @@ use crate::plugin::{
     print::{
         output::{self, Format, OutputArgs},
         style::{Style, Tone},
-        table::{Cell, Table, age},
+        table::{Cell, Table, age, span},
     },
     request::review::{self, Part},
 };
@@ -201,7 +201,7 @@ fn table(found: &[(Option<&str>, &[Item])], args: &InboxArgs, now: Timestamp) ->
     let mut head = Vec::new();
     head.extend(with_context.then_some("CONTEXT"));
     head.extend(with_namespace.then_some("NAMESPACE"));
-    head.extend(["NAME", "CERTIFICATE", "FORMAT", "REQUESTER", "APPROVALS", "AGE"]);
+    head.extend(["NAME", "CERTIFICATE", "FORMAT", "REQUESTER", "APPROVALS", "EXPIRES", "AGE"]);
     head.extend(args.all.then_some("YOU"));
     if args.output.wide() {
         head.extend(["ENVIRONMENT", "POLICIES"]);
@@ -219,6 +219,8 @@ fn table(found: &[(Option<&str>, &[Item])], args: &InboxArgs, now: Timestamp) ->
         row.push(request.requester().into());
         let approvals = Tally::shown(request).map(|tally| tally.summary());
         row.push(Cell::from(approvals.as_deref().filter(|text| !text.is_empty())));
+        let end = review.and_then(|review| review.expires_at.as_ref());
+        row.push(Cell::from(end.map(|end| span(end.0.duration_since(now))).as_deref()));
         row.push(age(request.metadata.creation_timestamp.as_ref().map(|created| created.0), now));
         row.extend(args.all.then(|| marked(item.you)));
         if args.output.wide() {

@@ -6,7 +6,7 @@ use crate::plugin::{
     error::PluginError,
     print::output::{Format as Printed, OutputArgs},
     request::{
-        args::{AskArgs, DeliveryChoice, secret_key},
+        args::{Ask, AskArgs, DeliveryChoice, secret_key},
         create,
     },
     values::object_name,
@@ -53,20 +53,31 @@ pub async fn run(ctx: &Ctx, args: &RequestArgs) -> Result<(), PluginError> {
             ask.format
         )));
     }
+    if args.dry_run {
+        return print(ctx, args, &ask);
+    }
     let delivery = match args.delivery {
         Some(choice) => choice.into(),
         None if ctx.bearer().await?.is_some() => Delivery::Claim,
         None => Delivery::Secret,
     };
-    if args.dry_run {
-        let format = match args.output.format {
-            Printed::Table | Printed::Wide => Printed::Yaml,
-            chosen => chosen,
-        };
-        let output = OutputArgs { format, ..args.output.clone() };
-        return output.object(&create::draft(&ask, args.name.as_deref(), delivery, ctx), String::new);
-    }
     ctx.resume_by(create::perhaps(ctx));
     let request = create::create(ctx, &ask, args.name.as_deref(), delivery).await?;
     args.output.object(&request, || create::created(&request))
+}
+
+/// Prints what would be created. It may be applied by another, such as a GitOps tool, so it holds only what was typed.
+fn print(ctx: &Ctx, args: &RequestArgs, ask: &Ask) -> Result<(), PluginError> {
+    let format = match args.output.format {
+        Printed::Table | Printed::Wide => Printed::Yaml,
+        chosen => chosen,
+    };
+    let output = OutputArgs { format, ..args.output.clone() };
+    let request = create::draft(ask, args.name.as_deref(), args.delivery.map(Delivery::from), ctx);
+    let deadline = match request.spec.deadline {
+        Some(_) => "",
+        None => "; a ServiceAccount must give a deadline, at most 24h ahead: --deadline",
+    };
+    ctx.say(&format!("note: the user who applies this object is its requester, and gets its token{deadline}"))?;
+    output.object(&request, String::new)
 }

@@ -18,6 +18,11 @@ pub enum Tone {
     Faint,
 }
 
+/// Whether a line of this stream can be written over: it is a terminal that moves its cursor.
+pub fn moves_cursor(stream: &impl IsTerminal) -> bool {
+    wants(stream.is_terminal(), None, env::var_os("TERM").filter(|term| !term.is_empty()).as_deref())
+}
+
 /// Whether a stream shows colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {

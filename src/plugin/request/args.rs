@@ -186,7 +186,7 @@ impl Ask {
     }
 
     /// The spec of the request. `who` asks: the API server stamps it from 1.36 on, and before that checks what is written.
-    pub fn spec(&self, delivery: Delivery, who: Option<Requester>, now: Timestamp) -> DownloadRequestSpec {
+    pub fn spec(&self, delivery: Option<Delivery>, who: Option<Requester>, now: Timestamp) -> DownloadRequestSpec {
         let unattended = who.as_ref().is_some_and(|who| is_unattended(&who.username));
         let default = unattended.then_some(Deadline::In(UNATTENDED_DEADLINE)).and_then(|deadline| deadline.from(now));
         DownloadRequestSpec {
@@ -199,7 +199,7 @@ impl Ask {
             reason: self.reason.clone(),
             token_ttl: self.token_ttl,
             deadline: self.deadline.or(default).map(Time),
-            delivery: Some(delivery),
+            delivery,
             requested_by: who,
         }
     }
@@ -269,7 +269,7 @@ mod tests {
                 "pkcs12": {"profile": "Legacy", "friendly_name": "api"}, "pem": null,
             })
         );
-        let spec = serde_json::to_value(ask.spec(Delivery::Claim, None, now())).unwrap();
+        let spec = serde_json::to_value(ask.spec(Some(Delivery::Claim), None, now())).unwrap();
         assert_eq!(
             spec,
             serde_json::json!({
@@ -285,7 +285,7 @@ mod tests {
         let ask = ask("--format der").unwrap();
         let spec = |name: &str| {
             let who = Requester { username: name.to_owned(), ..Requester::default() };
-            ask.spec(Delivery::Secret, Some(who), now()).deadline.map(|deadline| deadline.0.to_string())
+            ask.spec(Some(Delivery::Secret), Some(who), now()).deadline.map(|deadline| deadline.0.to_string())
         };
         assert_eq!(spec("system:serviceaccount:ci:deployer").as_deref(), Some("2026-11-22T09:05:00Z"));
         assert_eq!(spec("carol"), None);

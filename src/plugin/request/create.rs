@@ -17,7 +17,7 @@ use crate::{
 const RANDOM: usize = 5;
 
 /// The request as it is created. Without a name of its own the API server completes one: `api-fullchain-x7k2p`.
-pub fn draft(ask: &Ask, name: Option<&str>, delivery: Delivery, ctx: &Ctx) -> DownloadRequest {
+pub fn draft(ask: &Ask, name: Option<&str>, delivery: Option<Delivery>, ctx: &Ctx) -> DownloadRequest {
     let mut request = DownloadRequest::new(name.unwrap_or_default(), ask.spec(delivery, None, ctx.now()));
     request.metadata.namespace = Some(ctx.namespace.clone());
     if name.is_none() {
@@ -44,8 +44,8 @@ pub async fn create(
     delivery: Delivery,
 ) -> Result<DownloadRequest, PluginError> {
     let who = access::who(ctx.clients.reads()).await.during("ask", || "the API server who you are".to_owned())?;
-    let mut request = draft(ask, name, delivery, ctx);
-    request.spec = ask.spec(delivery, Some(who), ctx.now());
+    let mut request = draft(ask, name, Some(delivery), ctx);
+    request.spec = ask.spec(Some(delivery), Some(who), ctx.now());
     let object = || format!("a DownloadRequest in namespace {}", ctx.namespace);
     let created =
         ctx.writing::<DownloadRequest>().create(&PostParams::default(), &request).await.during("create", object);

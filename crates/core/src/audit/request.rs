@@ -32,14 +32,18 @@ pub fn since(request: &DownloadRequest, moment: Timestamp) -> Vec<Fact> {
     all(request, Timestamp::MIN).into_iter().filter(|fact| fact.time >= moment).collect()
 }
 
-/// A request is gone. The object does not say who deleted it; admission has let through only those who may.
+/// A request is gone. The object does not say who deleted it; admission has let through only those who may. `beyond`: so
+/// many newer finished requests of its requester were kept, and it was one too many.
 #[must_use]
-pub fn deleted(request: &DownloadRequest, now: Timestamp) -> Fact {
+pub fn deleted(request: &DownloadRequest, beyond: Option<u32>, now: Timestamp) -> Fact {
     let phase = request.phase();
     let message = if phase.is_open() {
         format!("it was open ({}): its votes and its token went with it", phase.name())
     } else {
-        format!("it was over ({})", phase.name())
+        let why = beyond.map(|most| {
+            format!("; its requester has {most} newer finished requests here, the maximum (--max-finished-requests)")
+        });
+        format!("it was over ({}){}", phase.name(), why.unwrap_or_default())
     };
     let data = Data { message: Some(message), ..about(request) };
     let uid = request.uid_text();

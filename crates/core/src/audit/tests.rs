@@ -120,7 +120,7 @@ fn examples() -> BTreeMap<Kind, Fact> {
         call::exported(CALL, &certificate(), vec!["9d1b".to_owned()], ("1c0f".to_owned(), 1371), now),
         delivery::refused(&request, ("token_used", "this token was already used"), true, presented(), now),
         delivery::refused(&request, ("token_expired", "this token has expired"), false, presented(), now),
-        request::deleted(&told_when_deleted(), now),
+        request::deleted(&told_when_deleted(), None, now),
         delivery::releasing(&receipt(), presented(), now),
         delivery::downloaded(&receipt(), Outcome::Delivered, Some(2907), Some(CALL.request_id), now),
     ]);

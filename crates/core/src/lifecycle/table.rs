@@ -7,7 +7,8 @@ use super::{
     draft::{Draft, Ending, after},
     mint::{expire_token, use_approval},
     round::{open_review, review_again},
-    wake::{ask_approvers_again, pending_until, wake_for_end},
+    waiting,
+    wake::{ask_approvers_again, wake_for_end},
 };
 use crate::{
     api::{
@@ -218,16 +219,14 @@ fn proceed(draft: &mut Draft<'_>) {
 /// Whether the time of the request is over.
 fn expired(draft: &mut Draft<'_>, grant: Option<&Grant>) -> bool {
     let message = if draft.phase() == Phase::AwaitingApproval {
-        let deadline = draft.request().spec.deadline.as_ref().is_some_and(|deadline| draft.now >= deadline.0);
-        let pending = pending_until(draft, grant);
-        if draft.now >= pending {
-            format!(
-                "not enough people approved by {pending} (pendingTTL); create another request and tell the approvers"
-            )
-        } else if deadline {
+        let end = waiting::end_of_review(draft, grant);
+        if draft.now < end {
+            return false;
+        }
+        if draft.request().spec.deadline.as_ref().is_some_and(|deadline| deadline.0 == end) {
             "not enough people approved before its deadline; create another request".to_owned()
         } else {
-            return false;
+            format!("not enough people approved by {end} (pendingTTL); create another request and tell the approvers")
         }
     } else {
         let end = draft.end_of_use(grant.map(|grant| &grant.effective));
@@ -243,9 +242,6 @@ fn expired(draft: &mut Draft<'_>, grant: Option<&Grant>) -> bool {
 /// `AwaitingApproval`: look again when its time is over.
 fn wait_for_people(draft: &mut Draft<'_>, grant: &Grant) {
     ask_approvers_again(draft);
-    let pending = pending_until(draft, Some(grant));
-    draft.wake(pending);
-    if let Some(deadline) = &draft.request().spec.deadline {
-        draft.wake(deadline.0);
-    }
+    let end = waiting::end_of_review(draft, Some(grant));
+    draft.wake(end);
 }

@@ -724,12 +724,16 @@ fn finished_requests_go_when_their_time_is_over_and_no_sooner() {
     world.step(0);
     let hour = std::time::Duration::from_hours(1);
     let stay = Retention { by_policy: None, made_by_api: hour };
-    let short = Retention { by_policy: Some(hour / 2), made_by_api: hour };
+    let half = FinishedRequestTtl::For(crate::api::Duration::from_seconds(1800));
+    let short = Retention { by_policy: Some(half), made_by_api: hour };
+    let never = Retention { by_policy: Some(FinishedRequestTtl::Never), made_by_api: hour };
     assert_eq!(request_expiry(&world.request, short), None, "open");
     world.annotate(names::REVOKE, "x");
     world.step(10);
-    assert_eq!(request_expiry(&world.request, stay), None, "no policy says: it stays");
+    assert_eq!(request_expiry(&world.request, stay), Some(at(10 + 720 * 3600)), "no policy says: 30 days");
+    assert_eq!(request_expiry(&world.request, never), None, "kept in Git, say");
     assert_eq!(request_expiry(&world.request, short), Some(at(1810)));
     world.request.metadata.labels = Some([(names::CREATED_BY.to_owned(), "api".to_owned())].into());
     assert_eq!(request_expiry(&world.request, stay), Some(at(3610)));
+    assert_eq!(request_expiry(&world.request, never), None, "whoever made it");
 }

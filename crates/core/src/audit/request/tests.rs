@@ -75,7 +75,7 @@ fn a_changed_review_is_asked_for_again_and_its_votes_are_told_anew() {
 #[test]
 fn a_deletion_is_told_with_where_the_request_stood_and_a_withdrawal_with_who() {
     let mut waiting = by_two();
-    let gone = deleted(&waiting.request, at(7));
+    let gone = deleted(&waiting.request, None, at(7));
     assert_eq!((gone.kind, gone.time, gone.id.as_deref()), (Kind::RequestDeleted, at(7), Some("uid-1/deleted")));
     let message = gone.data.message.unwrap();
     assert_eq!(message, "it was open (AwaitingApproval): its votes and its token went with it");
@@ -84,7 +84,9 @@ fn a_deletion_is_told_with_where_the_request_stood_and_a_withdrawal_with_who() {
     waiting.annotate(names::REVOKED_BY, "bob");
     let facts = step(&mut waiting, 1);
     assert_eq!((facts[0].kind, facts[0].data.actor.as_deref()), (Kind::RequestRevoked, Some("bob")));
-    assert_eq!(deleted(&waiting.request, at(8)).data.message.as_deref(), Some("it was over (Revoked)"));
+    assert_eq!(deleted(&waiting.request, None, at(8)).data.message.as_deref(), Some("it was over (Revoked)"));
+    let many = deleted(&waiting.request, Some(500), at(8));
+    assert!(many.data.message.as_deref().unwrap().contains("500 newer finished requests"), "{many:?}");
 }
 
 #[test]

@@ -171,8 +171,13 @@ fn of_request(request: &DownloadRequest, has_receipt: bool, all: &mut Vec<Entry>
     };
     let requester = request.spec.requested_by.as_ref().map(|by| by.username.clone());
     if let Some(time) = request.creation_timestamp() {
-        let why = request.spec.reason.as_deref().unwrap_or("without a reason");
-        all.push(entry(Kind::Requested, why).at(&time).by(requester.clone()));
+        let mut why = request.spec.reason.clone().unwrap_or_else(|| "without a reason".to_owned());
+        if let Some(end) =
+            status.review.as_ref().and_then(|review| review.expires_at.as_ref()).filter(|_| request.is_open())
+        {
+            why = format!("{why}; it waits for approvals until {}", end.0);
+        }
+        all.push(entry(Kind::Requested, &why).at(&time).by(requester.clone()));
     }
     let approved =
         status.condition_true(ConditionType::Approved).filter(|approved| approved.reason == ConditionReason::ByPeople);
