@@ -114,8 +114,7 @@ impl Listing {
     /// Only objects whose field has this value; without a value, or with an empty one, all.
     #[must_use]
     pub fn field(mut self, field: &str, value: Option<&str>) -> Self {
-        self.selector
-            .extend(value.filter(|value| !value.is_empty()).map(|value| format!("{field}={}", escaped(value))));
+        self.selector.extend(value.filter(|value| !value.is_empty()).map(|value| selector(field, value)));
         self
     }
 
@@ -141,6 +140,12 @@ pub fn cursor<Key: DeserializeOwned>(text: &str) -> Result<Key, ServerError> {
     let wrong = || bad_request("invalid `continue` value for this list: start again without it");
     let bytes = Base64UrlUnpadded::decode_vec(text).map_err(|_| wrong())?;
     serde_json::from_slice(&bytes).map_err(|_| wrong())
+}
+
+/// A field selector for objects whose field has this value.
+#[must_use]
+pub fn selector(field: &str, value: &str) -> String {
+    format!("{field}={}", escaped(value))
 }
 
 /// In a field selector these have a meaning.
