@@ -12,14 +12,22 @@
 //!   repository, styles and the script in `static`.
 
 mod assets;
+mod certificate;
+mod certificates;
+mod choices;
 pub mod door;
+mod download;
 mod form;
+mod link;
 mod page;
 mod place;
 mod projects;
 mod refused;
+mod request;
 mod sign_in;
+mod token;
 mod visitor;
+mod words;
 
 use std::sync::Arc;
 
@@ -31,6 +39,7 @@ use axum::{
 };
 
 use super::{
+    downloads::download_by_body,
     http::{error::ServerError, route::only},
     state::ServerState,
 };
@@ -47,6 +56,17 @@ pub(super) fn routes(state: &Arc<ServerState>) -> Router<Arc<ServerState>> {
             get(sign_in::ask).post(sign_in::enter).fallback(async || ServerError::method("GET, POST")),
         )
         .route("/ui/sign-out", only("POST", post(sign_in::leave)))
+        .route("/ui/projects/{project}", only("GET", get(certificates::of_project)))
+        .route("/ui/projects/{project}/certificates/{certificate}", only("GET", get(certificate::show)))
+        .route(
+            "/ui/projects/{project}/certificates/{certificate}/download",
+            get(download::choose).post(download::ask).fallback(async || ServerError::method("GET, POST")),
+        )
+        .route("/ui/projects/{project}/requests/{request}", only("GET", get(request::show)))
+        .route("/ui/projects/{project}/requests/{request}/token", only("POST", post(request::claim)))
+        .route("/ui/t", only("GET", get(token::ask)))
+        .route("/ui/t/look", only("POST", post(token::look)))
+        .route("/ui/t/download", only("POST", post(download_by_body)))
         .layer(from_fn_with_state(Arc::clone(state), door::own_only))
 }
 

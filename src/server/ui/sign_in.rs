@@ -10,6 +10,7 @@ use axum::{
     response::Response,
 };
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::{
     door::{self, Arrival},
@@ -18,6 +19,7 @@ use super::{
     place::{Place, way_back},
 };
 use crate::{
+    api::http::SecretText,
     redact::Redacted,
     server::{
         auth::caller::Caller,
@@ -52,26 +54,11 @@ pub struct Asked {
 }
 
 /// What is sent.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
 struct Sent {
-    token: Redactable,
+    token: SecretText,
     next: String,
-}
-
-impl Default for Sent {
-    fn default() -> Self {
-        Self { token: Redactable(Redacted::new(String::new())), next: String::new() }
-    }
-}
-
-/// A secret from the byte that it is read.
-struct Redactable(Redacted<String>);
-
-impl<'de> Deserialize<'de> for Redactable {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(Redacted::new(text)))
-    }
 }
 
 /// `GET /ui/sign-in`.
@@ -101,7 +88,7 @@ pub async fn enter(
     let (parts, body) = request.into_parts();
     let form = Form::read(&state, &parts.headers, body, MOST_BYTES).await?;
     let sent: Sent = form.fields()?;
-    let bearer = pasted(&sent.token.0)?;
+    let bearer = pasted(&sent.token.into_redacted())?;
     let caller = Caller::with_bearer(&state, &parts, bearer.clone()).await?;
     let who = caller.identity(&state).await?.username;
     let mut answer = page::lead(&format!("{}{}", place.root, way_back(&sent.next).unwrap_or_default()));
@@ -151,7 +138,7 @@ pub async fn leave(
 }
 
 /// The token, without what people copy along with it.
-fn pasted(text: &Redacted<String>) -> Result<Redacted<String>, ServerError> {
+fn pasted(text: &Redacted<Zeroizing<String>>) -> Result<Redacted<String>, ServerError> {
     let token = text.expose().trim();
     let token = token.strip_prefix("Bearer ").unwrap_or(token).trim();
     if token.is_empty() {
@@ -193,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_pasted_token_is_taken_without_what_was_copied_along() {
-        let pasted = |text: &str| super::pasted(&Redacted::new(text.to_owned()));
+        let pasted = |text: &str| super::pasted(&Redacted::new(text.to_owned().into()));
         for text in ["canary", " canary\r\n", "Bearer canary", "Bearer  canary "] {
             assert_eq!(pasted(text).unwrap().expose(), "canary", "{text}");
         }
