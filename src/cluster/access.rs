@@ -91,7 +91,7 @@ pub async fn may_approve(
     places: &BTreeSet<(String, String)>,
 ) -> Result<BTreeMap<(String, String), bool>, ApiError> {
     let ask = async |namespace: String, name: String| {
-        let may = caller_may(caller, &namespace, ("approve", "certificates", &name)).await?;
+        let may = caller_may(caller, &namespace, ("approve", "certificates", name.as_str())).await?;
         Ok::<_, ApiError>(((namespace, name), may))
     };
     let namespaces: BTreeSet<String> = places.iter().map(|(namespace, _)| namespace.clone()).collect();

@@ -167,7 +167,7 @@ fn chain(offers: &Offers, now: Timestamp) -> Vec<Link> {
 }
 
 /// A fingerprint as people compare it: `AB:CD`.
-fn paired(hex: &str) -> String {
+pub fn paired(hex: &str) -> String {
     let pairs: Vec<String> =
         hex.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).to_ascii_uppercase()).collect();
     pairs.join(":")

@@ -6,8 +6,8 @@ use askama::Template;
 use axum::{Json, extract::State, response::Response};
 
 use super::{
+    certificate::paired,
     page::{self, Frame},
-    review::paired,
     visitor::Visitor,
     words::about,
 };

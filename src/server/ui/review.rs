@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use self::{chain::Chain, look::Look};
 use super::{
+    certificate::paired,
     page::{self, Frame},
     standing::{self, Standing},
     visitor::Visitor,
@@ -35,7 +36,6 @@ use crate::{
     },
 };
 
-pub use chain::paired;
 pub use changes::Seen;
 
 /// What was just done, for the sentence at the top.
@@ -90,6 +90,7 @@ struct Review {
     may_revoke: bool,
     own: bool,
     takes: Takes,
+    needs_passphrase: bool,
     receipt: Option<ReceiptFacts>,
     moments: Vec<Moment>,
     exports: Vec<Entry>,
@@ -244,6 +245,7 @@ impl Review {
             may_revoke: look.may_revoke && request.is_open(),
             own,
             takes: takes(request, own),
+            needs_passphrase: spec.format.needs_passphrase() && spec.passphrase_secret_ref.is_none(),
             receipt: look.receipt.as_ref().map(ReceiptFacts::of),
             moments: moments(look.moments),
             exports: look.exports.items,
@@ -291,7 +293,7 @@ impl Round {
     fn of(look: &Look) -> Option<Self> {
         let review = look.request.review()?;
         let tally = Tally::shown(&look.request)?;
-        let fingerprint = |hex: &String| Fingerprint { paired: chain::paired(hex), whose: look.whose_is(hex) };
+        let fingerprint = |hex: &String| Fingerprint { paired: paired(hex), whose: look.whose_is(hex) };
         Some(Self {
             number: review.round,
             digest: review.digest.clone(),

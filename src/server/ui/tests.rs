@@ -5,6 +5,8 @@ use axum::{
 };
 use tower::ServiceExt as _;
 
+mod approvals;
+
 use super::*;
 use crate::{
     metrics::Metrics,

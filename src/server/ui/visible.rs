@@ -39,6 +39,14 @@ pub async fn reach(state: &ServerState, caller: &Client, plural: &str) -> Result
     if access::caller_may(caller, "", ("list", plural, "")).await? {
         return Ok(Reach::Everywhere);
     }
+    allowed(state, caller, plural).await.map(Reach::In)
+}
+
+/// The projects, of those that are known, in which the caller may list things of this kind.
+///
+/// # Errors
+/// [`ApiError`] when the API server refuses the question, or does not answer.
+pub async fn allowed(state: &ServerState, caller: &Client, plural: &str) -> Result<Vec<String>, ApiError> {
     let mut known = match namespaces(caller).await? {
         Some(names) => names,
         None => state.served().to_vec(),
@@ -50,7 +58,7 @@ pub async fn reach(state: &ServerState, caller: &Client, plural: &str) -> Result
         Ok::<_, ApiError>(may.then_some(name))
     };
     let answers: Vec<Option<String>> = stream::iter(known).map(ask).buffered(AT_ONCE).try_collect().await?;
-    Ok(Reach::In(answers.into_iter().flatten().collect()))
+    Ok(answers.into_iter().flatten().collect())
 }
 
 /// The names of all namespaces. None: the caller may not list them.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::HeaderMap,
     response::Response,
 };
 use serde::Deserialize;
@@ -141,8 +141,7 @@ async fn refused(
     if elsewhere.contains(&code) {
         return Err(refusal);
     }
-    let status = StatusCode::from_u16(code.status().as_u16()).unwrap_or(StatusCode::CONFLICT);
-    review::answer(state, visitor, place, status, |request| notice(request, &refusal)).await
+    review::answer(state, visitor, place, code.status(), |request| notice(request, &refusal)).await
 }
 
 fn changes(changes: Option<Vec<String>>, refusal: &ServerError, reason: String) -> Notice {

@@ -11,7 +11,10 @@ use super::look::environments;
 use crate::{
     api::{Certificate, DownloadRequest, Environment, ValidityTime},
     cluster::material::{self, Parts, ReadError},
-    server::{state::ServerState, ui::words::Left},
+    server::{
+        state::ServerState,
+        ui::{certificate::paired, words::Left},
+    },
 };
 
 /// The certificates of an environment.
@@ -91,23 +94,5 @@ fn link(facts: &LeafFacts, now: Timestamp) -> Link {
         serial: facts.serial_number.clone(),
         fingerprint: paired(&facts.sha256_fingerprint),
         left: Left::until(ValidityTime::from_second(facts.not_after_seconds), now),
-    }
-}
-
-/// A fingerprint as people compare it: `AB:CD`.
-pub fn paired(hex: &str) -> String {
-    let pairs: Vec<String> =
-        hex.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).to_ascii_uppercase()).collect();
-    pairs.join(":")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fingerprint_is_written_as_people_compare_it() {
-        assert_eq!(paired("ab12cd"), "AB:12:CD");
-        assert_eq!(paired(""), "");
     }
 }

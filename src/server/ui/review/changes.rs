@@ -1,8 +1,7 @@
 //! What changed between what someone saw and what is under review now. What they saw comes back with their vote and
 //! decides nothing: the vote counts for the digest that it names.
 
-use super::chain::paired;
-use crate::api::Review;
+use crate::{api::Review, server::ui::certificate::paired};
 
 /// What was under review when the page was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
