@@ -14,10 +14,12 @@ children=()
 read -ra controller_flags <<<"${CONTROLLER_FLAGS:-}"
 read -ra server_flags <<<"${SERVER_FLAGS:-}"
 
-# Everything that was started is stopped by its own process id, whatever happens.
+# Everything that was started is stopped by its own process id, whatever happens. A second signal must not end this:
+# one Ctrl-C gives two, of which test-cluster sends one.
 strike() {
-    local status=$?
-    trap - EXIT INT TERM
+    local status=${1:-$?}
+    trap - EXIT
+    trap '' INT TERM HUP
     for child in "${children[@]}"; do kill "$child" 2>/dev/null; done
     for child in "${children[@]}"; do wait "$child" 2>/dev/null; done
     [ "$status" = 0 ] || tail -n 20 "$work"/*.log >&2 2>/dev/null
@@ -25,8 +27,11 @@ strike() {
     exit "$status"
 }
 trap strike EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap 'trap "" INT TERM HUP; exit 130' INT
+trap 'trap "" INT TERM HUP; exit 143' TERM
+
+# What happens meanwhile: `make dev` says it, the demo prints its own story.
+say() { :; }
 
 # kubectl with all rights, and as one of the people.
 k() { timeout 30 "$KUBECTL" --request-timeout=20s "$@"; }
@@ -153,7 +158,12 @@ guard_is_intact() {
 }
 
 set_the_stage() {
+    say "  installing its kinds, admission policies and roles ..."
     install
+    say "  issuing certificates ..."
     make_certificates
-    start_operator && until_true 30 "the guard" guard_is_intact
+    say "  starting controller and server ..."
+    start_operator || return 1
+    say "  waiting until the guard has verified the admission policies ..."
+    until_true 30 "the guard" guard_is_intact
 }

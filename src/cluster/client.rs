@@ -6,7 +6,7 @@
 
 mod failures;
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use hyper::{
     Request, Response,
@@ -22,7 +22,7 @@ use tower::{BoxError, ServiceExt as _, limit::ConcurrencyLimitLayer, retry::Retr
 
 use self::failures::{Caller, Failures};
 use super::{clock::ApiClock, credentials::Credentials, error::Failure};
-use crate::{api, metrics::Metrics, redact::Redacted};
+use crate::{api, metrics::Metrics, redact::Redacted, transport::Trouble};
 
 /// Pauses between attempts of a read: 100 ms, doubled up to 2 s; the API server's Retry-After wins.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -86,7 +86,7 @@ pub enum ConnectError {
         #[source]
         source: Box<kube::config::KubeconfigError>,
     },
-    /// There is no kubeconfig, and this is not a pod.
+    /// There is no kubeconfig that can be used, and this is not a pod.
     #[error("find the API server: set KUBECONFIG or --kubeconfig, or run in a pod with a service account")]
     Infer(#[source] Box<kube::config::InferConfigError>),
     /// The kubeconfig's credentials or certificates cannot be used.
@@ -104,6 +104,14 @@ pub enum ConnectError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the bearer token holds characters that cannot be in a header")]
 pub struct InvalidBearer;
+
+/// No connection to the API server came about, or it broke.
+#[derive(Debug, thiserror::Error)]
+#[error("the API server at {url} cannot be reached: {trouble}")]
+pub struct Unreachable {
+    url: Arc<str>,
+    trouble: Trouble,
+}
 
 /// A call that took longer than it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -289,6 +297,7 @@ impl Authorization {
 #[derive(Clone)]
 struct Transport {
     client: Client,
+    url: Arc<str>,
     clock: ApiClock,
     failures: Failures,
     limit: Duration,
@@ -298,11 +307,19 @@ struct Transport {
 impl Transport {
     fn new(config: Config, args: &ClientArgs, clock: ApiClock, failures: Failures) -> Result<Self, ConnectError> {
         let url = config.cluster_url.to_string();
+        let shown = Arc::from(url.trim_end_matches('/'));
         let client = ClientBuilder::try_from(config)
             .map_err(|source| ConnectError::Prepare { url, source: Box::new(source) })?
             .with_layer(&ConcurrencyLimitLayer::new(args.api_concurrency.into()))
             .build();
-        Ok(Self { client, clock, failures, limit: args.api_timeout.get(), authorization: Authorization::None })
+        Ok(Self {
+            client,
+            url: shown,
+            clock,
+            failures,
+            limit: args.api_timeout.get(),
+            authorization: Authorization::None,
+        })
     }
 
     fn into_client(self, default_namespace: &str) -> Client {
@@ -311,12 +328,12 @@ impl Transport {
 
     /// For what stays open: a watch, or a connection that is upgraded.
     fn unbounded(&self, default_namespace: &str) -> Client {
-        let (client, authorization) = (self.client.clone(), self.authorization.clone());
+        let transport = self.clone();
         let service = service_fn(move |mut request: Request<Body>| {
-            let (client, authorization) = (client.clone(), authorization.clone());
+            let transport = transport.clone();
             async move {
-                authorization.add_to(&mut request).await?;
-                Ok::<_, BoxError>(client.send(request).await?)
+                transport.authorization.add_to(&mut request).await?;
+                transport.send(request).await
             }
         });
         Client::new(service, default_namespace)
@@ -339,6 +356,13 @@ impl Transport {
         Client::new(bounded, default_namespace)
     }
 
+    async fn send(&self, request: Request<Body>) -> Result<Response<Body>, BoxError> {
+        self.client.send(request).await.map_err(|error| match Trouble::of(&error) {
+            Some(trouble) => Unreachable { url: Arc::clone(&self.url), trouble }.into(),
+            None => error.into(),
+        })
+    }
+
     /// One call: its whole answer is read here, so that the bound holds for the body too.
     async fn call(self, request: Request<Body>) -> Result<Response<Body>, BoxError> {
         let caller = self.authorization.caller();
@@ -356,7 +380,7 @@ impl Transport {
         self.authorization.add_to(&mut request).await?;
         let asked = Timestamp::now();
         let answer = async {
-            let response = self.client.send(request).await?;
+            let response = self.send(request).await?;
             self.clock.learn(response.headers(), asked, Timestamp::now());
             let (head, body) = response.into_parts();
             let bytes = body.collect_bytes().await?;

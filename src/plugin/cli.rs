@@ -61,6 +61,19 @@ mod tests {
     }
 
     #[test]
+    fn every_name_that_the_plugin_calls_an_input_by_is_a_flag_of_download() {
+        use crate::door::{Door, Input};
+        let command = Cli::command();
+        let download = command.find_subcommand("download").unwrap();
+        let flags: Vec<String> =
+            download.get_opts().filter_map(|flag| Some(format!("--{}", flag.get_long()?))).collect();
+        for input in Input::ALL {
+            let name = input.at(Door::Plugin);
+            assert!(flags.iter().any(|flag| flag == name), "{input}: {name} is not in {flags:?}");
+        }
+    }
+
+    #[test]
     fn flags_may_stand_before_and_behind_the_command() {
         for line in [
             "kubectl-certcourier -n payments --as zoe list -o json",

@@ -4,10 +4,11 @@
 //! - [`args`] is what is asked for; [`create`] asks through the Kubernetes API; [`wait`] waits and says what for, in the
 //!   words of [`waiting`].
 //! - [`token`] takes the token; [`passphrase`] and [`output_file`] are what the file needs on this side.
-//! - [`review`] says what is under review; [`vote`] votes on it.
+//! - [`review`] says what is under review; [`vote`] votes on it; [`ended`] says what to do when nothing came of it.
 
 pub(crate) mod args;
 pub(crate) mod create;
+pub(crate) mod ended;
 pub(crate) mod output_file;
 pub(crate) mod passphrase;
 pub(crate) mod review;

@@ -22,6 +22,7 @@ use super::{
     print::output::print,
 };
 use crate::telemetry::{self, LogArgs, LogFormat};
+use crate::transport::of_place;
 
 /// Runs what the command line asks for.
 #[must_use]
@@ -58,7 +59,7 @@ fn runtime() -> Result<Runtime, PluginError> {
     // reqwest brings no cryptography of its own; kube takes what is installed.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.map_err(|error| PluginError::new(format!("cannot start: {error}")))
+    runtime.map_err(|error| PluginError::new(format!("cannot start: {}", of_place(&error))))
 }
 
 fn start(cli: &Cli) -> Result<(), PluginError> {

@@ -39,7 +39,7 @@ async fn what_policy_or_input_forbids_fails_with_a_sentence() {
     let past = (Timestamp::now() - SignedDuration::from_secs(5)).to_string();
     let missing = json!({"certificateRef": {"name": "gone"}});
     for (name, person, format, spec, reason, said) in [
-        ("key", "alice", "key", json!({}), "KeyExportDisabled", "key export disabled"),
+        ("key", "alice", "key", json!({}), "KeyExportDisabled", "allowKeyExport is Never"),
         ("verb", "mallory", "fullchain", json!({}), "AccessRefused", "lacks verb `download`"),
         ("ttl", "carol", "fullchain", json!({"tokenTTL": "2h"}), "TokenTTLTooLong", "ask for less"),
         ("past", "carol", "fullchain", json!({"deadline": past}), "DeadlinePassed", "later deadline"),
@@ -89,7 +89,8 @@ async fn a_token_runs_out_and_can_be_had_again_until_the_deadline() {
     assert_eq!(phase(&over), Phase::Approved);
     assert!(hash(&over).is_none());
     let message = message(&over, "TokenIssued");
-    assert!(message.contains("kubectl annotate dlr full --overwrite certcourier.io/mint="), "{message}");
+    let again = format!("kubectl annotate dlr full -n {} --overwrite certcourier.io/mint=", world.namespace);
+    assert!(message.contains(&again), "{message}");
     all_is_swept(&world).await;
     world.merge::<DownloadRequest>("full", json!({"metadata": {"annotations": {names::MINT: "2"}}})).await;
     let second = world.wait_for_phase("full", Phase::TokenIssued).await;

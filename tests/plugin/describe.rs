@@ -86,7 +86,7 @@ async fn why_a_request_failed_is_said_and_objects_are_printed_as_they_are() {
         &alice.run(&["describe", "key"]).await.ok(),
         &[
             " Failed\n",
-            "key export disabled: format `key`",
+            "KeyExportDisabled: format `key`",
             "ask again with another request: kubectl certcourier download api",
             "kubectl certcourier policy explain api -n ",
         ],

@@ -3,6 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use certcourier::api::{Decision, Outcome, Phase};
+use serde_json::json;
 use test_support::{
     shell::{Shell, end},
     stage::Stage,
@@ -213,7 +214,7 @@ async fn what_the_server_refuses_is_said_in_its_words_and_nothing_is_created() {
     let world = World::new(Stage::shared().await, "refused").await;
     let alice = Shell::of(&world, "alice").await;
     for (arguments, words) in [
-        (vec!["api", "--format", "key"], "key export disabled"),
+        (vec!["api", "--format", "key"], "allowKeyExport is Never"),
         (vec!["none", "--format", "cert"], "no Certificate"),
         (vec!["api", "--format", "cert", "--environment", "lab"], "production"),
         (vec!["api", "--format", "cert", "--token-ttl", "2h"], "longer than the longest allowed"),

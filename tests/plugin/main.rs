@@ -3,12 +3,12 @@
 
 #![cfg(test)]
 
+mod addresses;
 mod adopt;
 mod claims;
 mod completion;
 mod describe;
 mod doctor;
-mod documented;
 mod download;
 mod explain;
 mod faults;

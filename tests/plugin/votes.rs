@@ -73,7 +73,11 @@ async fn two_people_approve_what_they_are_shown_and_a_third_ends_it() {
     assert_eq!(denied.ok(), "downloadrequest.certcourier.io/key denied\n");
     world.wait_for_phase("key", Phase::Denied).await;
     let closed = bob.run(&["deny", "key", "--reason", "me too", "--yes"]).await;
-    assert!(closed.failed(1).contains("key is closed (Denied: denied by frank: called off)"), "{}", closed.stderr);
+    assert!(
+        closed.failed(1).contains("key is closed (Denied) and takes no more votes: denied by frank: called off"),
+        "{}",
+        closed.stderr
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -62,6 +62,10 @@ pub mod names {
         "downloadrequests.certcourier.io",
         "downloadreceipts.certcourier.io",
     ];
+    /// The header by which the plugin says that refusals are for its own reader, in flags and commands.
+    pub const DOOR_HEADER: &str = "certcourier-door";
+    /// Its value.
+    pub const DOOR_PLUGIN: &str = "plugin";
     /// Annotation on a `DownloadRequest`: a new value asks for a new token (delivery Secret).
     pub const MINT: &str = "certcourier.io/mint";
     /// Annotation on a `DownloadRequest`: why it is revoked. Once set it stays.

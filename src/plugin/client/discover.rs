@@ -8,6 +8,7 @@ use kube::Api;
 
 use super::route::Published;
 use crate::api::names;
+use crate::cluster::error::in_one_line;
 use crate::plugin::context::Ctx;
 
 /// Key of the name of another ConfigMap there, whose `ca.crt` vouches for the server: the one that the servers fill.
@@ -29,7 +30,7 @@ async fn read(ctx: &Ctx, name: &str) -> Option<BTreeMap<String, String>> {
     match maps.get_opt(name).await {
         Ok(map) => map?.data,
         Err(error) => {
-            tracing::debug!(%error, name, namespace, "the ConfigMap cannot be read");
+            tracing::debug!(error = in_one_line(&error), name, namespace, "the ConfigMap cannot be read");
             None
         }
     }

@@ -14,6 +14,7 @@ use crate::plugin::{
         table::{Cell, Table, span},
     },
     request::{
+        ended,
         review::{self, Part},
         waiting::Approvals,
     },
@@ -192,8 +193,10 @@ fn next(request: &DownloadRequest, me: &str, flags: &str, now: Timestamp) -> Vec
     let download = format!("kubectl certcourier download --request {name} {flags}");
     let revoke = format!("revoke it: kubectl certcourier revoke {name} {flags} --reason …");
     let certificate = &spec.certificate_ref.name;
+    // A policy that wanted a reason wants one again.
+    let reason = if spec.reason.is_some() { " --reason …" } else { "" };
     let again = format!(
-        "ask again with another request: kubectl certcourier download {certificate} --format {} {flags}",
+        "ask again with another request: kubectl certcourier download {certificate} --format {} {flags}{reason}",
         spec.format
     );
     let voters = || {
@@ -224,10 +227,15 @@ fn next(request: &DownloadRequest, me: &str, flags: &str, now: Timestamp) -> Vec
             Some(reason) if *reason == ConditionReason::Delivered => vec!["nothing: the file was delivered".to_owned()],
             Some(_) => vec![again],
         },
-        (Phase::Failed, Part::Asked) => vec![
-            format!("what you would get, and why not: kubectl certcourier policy explain {certificate} {flags}"),
-            again,
-        ],
+        (Phase::Failed, Part::Asked) => {
+            let explain =
+                format!("what you would get, and why not: kubectl certcourier policy explain {certificate} {flags}");
+            match ended::after(request, flags).filter(|next| !next.contains("policy explain")) {
+                Some(next) => vec![next, explain],
+                None => vec![explain, again],
+            }
+        }
+        (Phase::Denied, Part::Asked) => ended::after(request, flags).into_iter().collect(),
         (_, Part::Asked) => vec![again],
         _ => vec!["nothing: the request is over".to_owned()],
     }
@@ -258,7 +266,8 @@ mod tests {
             ("Approved", json!([]), "alice", "kubectl certcourier download --request key -n payments"),
             ("TokenIssued", json!([]), "alice", "kubectl certcourier download --request key -n payments"),
             ("TokenIssued", json!([]), "bob", "kubectl certcourier deny key"),
-            ("Denied", json!([]), "alice", "kubectl certcourier download api --format key -n payments"),
+            ("Denied", json!([vote("Deny", "d1")]), "alice", "talk to bob before you ask again"),
+            ("Expired", json!([]), "alice", "kubectl certcourier download api --format key -n payments"),
             ("Consumed", json!([]), "alice", "kubectl certcourier wait key --for finished -n payments"),
             ("Failed", json!([]), "alice", "kubectl certcourier policy explain api -n payments"),
             ("Expired", json!([]), "bob", "the request is over"),

@@ -65,6 +65,13 @@ struct Item {
     you: You,
 }
 
+/// What waits in one cluster.
+struct Looked {
+    items: Vec<Item>,
+    /// How many wait, and not for this user because a right is missing.
+    others: usize,
+}
+
 /// A context, and what was found in it, as of which moment.
 type Found = (String, Result<(Vec<Item>, Timestamp), PluginError>);
 
@@ -83,7 +90,7 @@ enum You {
 
 /// Looks into the one context that the command is connected to.
 pub async fn run(ctx: &Ctx, args: &InboxArgs) -> Result<(), PluginError> {
-    let items = look(ctx, args).await?;
+    let Looked { items, others } = look(ctx, args).await?;
     let objects: Vec<DownloadRequest> = items.iter().map(|item| item.request.clone()).collect();
     let none = match (args.all_namespaces, args.all) {
         (true, false) => "Nothing waits for your vote.".to_owned(),
@@ -91,7 +98,31 @@ pub async fn run(ctx: &Ctx, args: &InboxArgs) -> Result<(), PluginError> {
         (true, true) => "Nothing waits for a vote.".to_owned(),
         (false, true) => format!("Nothing waits for a vote in namespace {}.", ctx.namespace),
     };
+    let none = if objects.is_empty() && !args.all && !may_vote(ctx, args, others).await? {
+        format!("{none} {}", cannot_vote(others))
+    } else {
+        none
+    };
     args.output.objects(ctx, &objects, || table(&[(None, &items)], args, ctx.now()), &none)
+}
+
+/// Whether the user may vote on anything, as far as that can be asked: in all namespaces it cannot, so there only what
+/// waits for others tells.
+async fn may_vote(ctx: &Ctx, args: &InboxArgs, others: usize) -> Result<bool, PluginError> {
+    if others > 0 || args.all_namespaces {
+        return Ok(others == 0);
+    }
+    Ok(access::caller_may(ctx.clients.reads(), &ctx.namespace, ("approve", "certificates", "")).await?)
+}
+
+/// That nothing waits because nothing can.
+fn cannot_vote(others: usize) -> String {
+    let role = "you lack verb approve on the Certificates: ask for ClusterRole certcourier-approver there";
+    match others {
+        0 => format!("You could not vote either: {role}."),
+        1 => format!("1 request waits for others: {role}."),
+        others => format!("{others} requests wait for others: {role}."),
+    }
 }
 
 /// Looks into each of the contexts, side by side.
@@ -105,7 +136,7 @@ pub async fn across(global: &GlobalArgs, args: &InboxArgs) -> Result<(), PluginE
     let looks = contexts.iter().map(|context| async move {
         let global = GlobalArgs { context: Some(context.clone()), ..global.clone() };
         let ctx = Ctx::connect(&global).await?;
-        Ok::<_, PluginError>((look(&ctx, args).await?, ctx.now()))
+        Ok::<_, PluginError>((look(&ctx, args).await?.items, ctx.now()))
     });
     let found: Vec<Found> = contexts.iter().cloned().zip(join_all(looks).await).collect();
     print(global, args, &found)?;
@@ -165,7 +196,7 @@ fn in_json(context: &str, looked: &Result<(Vec<Item>, Timestamp), PluginError>) 
 }
 
 /// What waits in one cluster, the oldest first.
-async fn look(ctx: &Ctx, args: &InboxArgs) -> Result<Vec<Item>, PluginError> {
+async fn look(ctx: &Ctx, args: &InboxArgs) -> Result<Looked, PluginError> {
     let waiting = format!("status.phase={}", Phase::AwaitingApproval.name());
     let params = ListParams::default().fields(&waiting);
     let (who, requests) =
@@ -179,11 +210,16 @@ async fn look(ctx: &Ctx, args: &InboxArgs) -> Result<Vec<Item>, PluginError> {
         requests.iter().filter(|request| review::part(request, &who) == Part::None).map(places).collect();
     let may = access::may_approve(ctx.clients.reads(), &open).await?;
     requests.sort_by_key(|request| request.metadata.creation_timestamp.as_ref().map(|created| created.0));
-    let items = requests.into_iter().map(|request| {
-        let you = you(&request, &who, may.get(&places(&request)).copied().unwrap_or_default());
-        Item { request, you }
-    });
-    Ok(items.filter(|item| args.all || item.you == You::Vote).collect())
+    let all: Vec<Item> = requests
+        .into_iter()
+        .map(|request| {
+            let you = you(&request, &who, may.get(&places(&request)).copied().unwrap_or_default());
+            Item { request, you }
+        })
+        .collect();
+    let others = all.iter().filter(|item| item.you == You::MayNot).count();
+    let items = all.into_iter().filter(|item| args.all || item.you == You::Vote).collect();
+    Ok(Looked { items, others })
 }
 
 fn you(request: &DownloadRequest, who: &str, may: bool) -> You {

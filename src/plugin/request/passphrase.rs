@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::args::secret_key;
 use crate::api::{Format, PassphraseReference};
-use crate::plugin::error::PluginError;
+use crate::{plugin::error::PluginError, transport::of_place};
 
 /// A passphrase file beyond this is the wrong file.
 const LONGEST_FILE: u64 = 4096;
@@ -117,7 +117,7 @@ impl PassphraseArgs {
 
 fn from_file(path: &Path) -> Result<Passphrase, PluginError> {
     let failed = |error: io::Error| {
-        PluginError::usage(format!("--passphrase-file `{}` cannot be read: {error}", path.display()))
+        PluginError::usage(format!("--passphrase-file `{}` cannot be read: {}", path.display(), of_place(&error)))
     };
     let mut content = Zeroizing::new(Vec::new());
     if path.as_os_str() == "-" {

@@ -149,7 +149,8 @@ fn in_words(request: &DownloadRequest, me: &str, refusal: VoteRefusal, flags: &s
     let (name, why) = (request.name_any(), lifecycle::summary(request).unwrap_or_default());
     match refusal {
         VoteRefusal::Closed(phase) => {
-            PluginError::new(format!("{name} is closed ({}: {why}): it takes no more votes", phase.name()))
+            let why = if why.is_empty() { why } else { format!(": {why}") };
+            PluginError::new(format!("{name} is closed ({}) and takes no more votes{why}", phase.name()))
         }
         VoteRefusal::SystemUser => PluginError::new(format!("approvers are people, and you are `{me}`"))
             .next(format!("revoke it: kubectl certcourier revoke {name} {flags} --reason …")),

@@ -12,6 +12,7 @@ use kube::{
     runtime::{WatchStreamExt as _, watcher},
 };
 
+use super::ended;
 use crate::api::words::{ConditionReason, ConditionType};
 use crate::plugin::{
     context::Ctx,
@@ -162,7 +163,11 @@ impl<'a> Told<'a> {
             Progress::Waiting(what) => self.wait(request, &what).map(|()| None),
             Progress::Over(exit, words) => {
                 let name = request.key().name;
-                Err(PluginError::with_exit(exit, format!("{name}: {words}")))
+                let ended = PluginError::with_exit(exit, format!("{name}: {words}"));
+                Err(match ended::after(request, &self.ctx.flags()) {
+                    Some(next) => ended.next(next),
+                    None => ended,
+                })
             }
             reached => Ok(Some(reached)),
         }

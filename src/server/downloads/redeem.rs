@@ -18,7 +18,6 @@ use tracing::Instrument as _;
 use super::{
     redeemer::Redeemer,
     stream::{self, Delivery},
-    token_input,
 };
 use crate::server::{
     http::{
@@ -30,6 +29,7 @@ use crate::server::{
 use crate::{
     api::{DownloadRequest, names},
     cluster::{error::During as _, receipts},
+    door::TokenOf,
     lifecycle::{self, Refusal},
     token::Token,
 };
@@ -148,7 +148,7 @@ fn requester(found: &Found) -> &str {
 pub fn present(found: &Found, now: jiff::Timestamp) -> Result<(), Refusal> {
     lifecycle::present(&found.request, &found.hash, now)?;
     if found.request.metadata.deletion_timestamp.is_some() {
-        return Err(Refusal::TokenRevoked("Deleted".to_owned()));
+        return Err(Refusal::TokenRevoked("Deleted".to_owned(), TokenOf::of(&found.request)));
     }
     Ok(())
 }
@@ -189,7 +189,7 @@ async fn explain(state: &ServerState, found: &Found, refusal: Refusal) -> Server
 /// In the words of a token whose request is there, so that no one learns which requests exist.
 #[must_use]
 pub fn no_request() -> ServerError {
-    token_input::unknown(Refusal::TokenUnknown.to_string())
+    ServerError::worded(ErrorCode::TokenUnknown, Refusal::TokenUnknown)
 }
 
 fn too_slow() -> ServerError {

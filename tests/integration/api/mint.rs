@@ -77,7 +77,7 @@ async fn a_body_is_json_whatever_its_content_type_says() {
 async fn what_policy_or_material_refuses_is_refused_before_anything_is_created() {
     let world = World::new(Stage::shared().await, "refuse").await;
     let key = world.post("alice", DOWNLOADS, r#"{"format":"key"}"#).await.refused(403, "key_export_disabled");
-    assert!(key.starts_with("key export disabled"), "{key}");
+    assert!(key.starts_with("format `key` holds the private key, and allowKeyExport is Never"), "{key}");
     world.certificate("empty", &[("production", "no-such-secret")]).await;
     world
         .policy(

@@ -114,7 +114,7 @@ fn examples() -> BTreeMap<Kind, Fact> {
     let mut all = told_by_requests();
     all.extend([
         started("server", "certcourier-server-7d9f", at(0)),
-        call::refused(CALL, asked, ("key_export_disabled", "key export disabled: ask for cert or fullchain"), now),
+        call::refused(CALL, asked, ("key_export_disabled", "allowKeyExport is Never: ask for cert or fullchain"), now),
         call::minted(CALL, &issued, now),
         call::called(CALL, call::Action::Approve, &request, Some("checked with alice"), now),
         call::exported(CALL, &certificate(), vec!["9d1b".to_owned()], ("1c0f".to_owned(), 1371), now),

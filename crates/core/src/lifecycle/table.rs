@@ -21,7 +21,8 @@ use crate::{
             EventReason, FailureReason, StallReason,
         },
     },
-    policy::{Decision, Grant, Reason},
+    door::Door,
+    policy::{Decision, Grant, Reason, all_reasons},
 };
 
 /// Decides the next step of one request. Pure and idempotent: on the status it returned, with nothing else changed, it
@@ -173,9 +174,8 @@ fn begin(draft: &mut Draft<'_>) {
 
 /// Refusals: the reason of the first one, and all their sentences.
 pub(super) fn in_words(reasons: &[Reason]) -> (FailureReason, String) {
-    let sentences: Vec<String> = reasons.iter().map(Reason::to_string).collect();
     let first = reasons.first().map_or(FailureReason::PolicyRefused, |reason| FailureReason::Refused(reason.kind()));
-    (first, sentences.join("; "))
+    (first, all_reasons(reasons, Door::Object))
 }
 
 /// `AwaitingApproval`, `Approved` and `TokenIssued`.

@@ -1,6 +1,7 @@
 use super::{fixtures::*, *};
 use crate::{
-    api::{Decision as Vote, Format, Phase, TokenEnd, names},
+    api::{Decision as Vote, FinishedRequestTtl, Format, Phase, TokenEnd, names},
+    door::TokenOf,
     policy::Access,
 };
 
@@ -33,7 +34,7 @@ fn a_refused_request_fails_at_once_and_says_which_rule_and_what_to_do() {
     let mut world = World::new(Format::Key, vec![]);
     world.step(0);
     assert_eq!((world.phase(), world.status().reason.as_deref()), (Phase::Failed, Some("KeyExportDisabled")));
-    assert!(world.message("Finished").contains("key export disabled"), "{}", world.message("Finished"));
+    assert!(world.message("Finished").contains("allowKeyExport is Never"), "{}", world.message("Finished"));
     assert_eq!(world.condition("Approved"), "False/Refused");
     assert_eq!(world.condition("TokenIssued"), "False/Closed");
     assert_eq!(world.condition("Finished"), "True/Failed");
@@ -386,7 +387,7 @@ fn another_token_is_made_sixteen_times_and_then_the_last_one_is_left_alone() {
     assert_eq!((step.status, step.mint, step.notes), (None, None, vec![]), "it is said once");
     world.step(400);
     let message = world.message("TokenIssued");
-    assert!(message.starts_with("token expired; this request has had 16 tokens"), "{message}");
+    assert!(message.starts_with("the token expired; this request has had 16 tokens"), "{message}");
     assert_eq!(world.step(401).mint, None);
 
     // A new round has a token of its own.
@@ -632,7 +633,7 @@ fn each_cause_stops_a_redemption_with_its_own_refusal() {
         world
     };
     let cases: Vec<Case> = vec![
-        ("expired", issued(Format::Cert, vec![]), |_| {}, 300, |r| matches!(r, Refusal::TokenExpired(_))),
+        ("expired", issued(Format::Cert, vec![]), |_| {}, 300, |r| matches!(r, Refusal::TokenExpired(..))),
         ("policy", issued(Format::Key, policy(0)), |w| w.policies.clear(), 1, |r| matches!(r, Refusal::Refused(_))),
         (
             "rights",
@@ -641,9 +642,9 @@ fn each_cause_stops_a_redemption_with_its_own_refusal() {
             1,
             |r| matches!(r, Refusal::Refused(_)),
         ),
-        ("deny", reviewed(), |w| w.vote("grace", Vote::Deny), 2, |r| matches!(r, Refusal::TokenRevoked(_))),
+        ("deny", reviewed(), |w| w.vote("grace", Vote::Deny), 2, |r| matches!(r, Refusal::TokenRevoked(..))),
         ("renewed", reviewed(), |w| w.renew("f2"), 2, |r| *r == Refusal::CertificateChanged(2)),
-        ("revoked", reviewed(), |w| w.annotate(names::REVOKE, "x"), 2, |r| matches!(r, Refusal::TokenRevoked(_))),
+        ("revoked", reviewed(), |w| w.annotate(names::REVOKE, "x"), 2, |r| matches!(r, Refusal::TokenRevoked(..))),
         ("unusable", reviewed(), |w| w.material = unusable(), 2, |r| matches!(r, Refusal::MaterialUnusable(_))),
         ("secret gone", reviewed(), |w| w.material = missing(), 2, |r| matches!(r, Refusal::CertificateGone(_))),
         (
@@ -658,7 +659,7 @@ fn each_cause_stops_a_redemption_with_its_own_refusal() {
             reviewed(),
             |w| w.guard = Guard::Intact { epoch: "e".into(), since: at(1) },
             2,
-            |r| matches!(r, Refusal::TokenRevoked(_)),
+            |r| matches!(r, Refusal::TokenRevoked(..)),
         ),
         (
             "certificate gone",
@@ -705,7 +706,10 @@ fn every_hash_that_was_ever_known_says_why_it_no_longer_works() {
     assert_eq!(present(&world.request, &hash(1), at(2)), Err(Refusal::TokenReplaced(at(1))));
     assert_eq!(present(&world.request, &hash(2), at(2)), Ok(()));
     world.step(301);
-    assert_eq!(present(&world.request, &hash(2), at(302)), Err(Refusal::TokenExpired(at(301))));
+    assert_eq!(
+        present(&world.request, &hash(2), at(302)),
+        Err(Refusal::TokenExpired(at(301), Some(TokenOf::of(&world.request))))
+    );
     world.receipt = Some(ReceiptSeen { name: "r".into(), outcome: None, bytes_sent: None });
     world.step(303);
     for generation in [1, 2] {
@@ -715,7 +719,10 @@ fn every_hash_that_was_ever_known_says_why_it_no_longer_works() {
     revoked.step(0);
     revoked.annotate(names::REVOKE, "x");
     revoked.step(1);
-    assert_eq!(present(&revoked.request, &hash(1), at(2)), Err(Refusal::TokenRevoked("Revoked".into())));
+    assert_eq!(
+        present(&revoked.request, &hash(1), at(2)),
+        Err(Refusal::TokenRevoked("Revoked".into(), TokenOf::of(&revoked.request)))
+    );
 }
 
 #[test]
@@ -736,4 +743,47 @@ fn finished_requests_go_when_their_time_is_over_and_no_sooner() {
     world.request.metadata.labels = Some([(names::CREATED_BY.to_owned(), "api".to_owned())].into());
     assert_eq!(request_expiry(&world.request, stay), Some(at(3610)));
     assert_eq!(request_expiry(&world.request, never), None, "whoever made it");
+}
+
+#[test]
+fn until_when_and_whom_to_ask_is_written_with_the_round_and_is_what_ends_it() {
+    let mut world = World::new(Format::Key, policy(2));
+    let ask = |world: &mut World, whom: &str| {
+        world.policies[0].spec.approval.as_mut().unwrap().contacts = Some(whom.to_owned());
+    };
+    ask(&mut world, "#oncall");
+    let opened = world.step(0).status.unwrap().review.unwrap();
+    assert_eq!(opened.expires_at.unwrap().0, at(3600));
+    assert_eq!(opened.contacts, ["#oncall"]);
+    assert!(world.message("Approved").contains("until 2026-11-22T13:00:00Z"), "{}", world.message("Approved"));
+    assert!(world.message("Approved").ends_with("to ask one: #oncall"), "{}", world.message("Approved"));
+
+    // Whom to ask may change: no vote is void, and no one has longer.
+    world.vote("bob", Vote::Approve);
+    ask(&mut world, "jane");
+    world.step(1);
+    let review = world.status().review.clone().unwrap();
+    assert_eq!((review.round, review.approvals.given, review.contacts.as_slice()), (1, 1, &["jane".to_owned()][..]));
+    assert_eq!(review.expires_at.unwrap().0, at(3600));
+    assert_eq!(world.step(2).status, None, "a second look changes nothing");
+
+    // What was said holds where no policy can be read any more.
+    let mut gone = world.clone();
+    gone.certificate_gone = true;
+    gone.step(3599);
+    assert_eq!(gone.phase(), Phase::AwaitingApproval);
+    gone.step(3600);
+    assert_eq!(gone.phase(), Phase::Expired);
+
+    world.vote("frank", Vote::Approve);
+    world.step(3);
+    let review = world.status().review.clone().unwrap();
+    assert_eq!((review.expires_at, review.contacts.len()), (None, 0), "no one is waited for");
+    world.lapsed.insert("bob");
+    world.step(10);
+    assert_eq!(
+        world.status().review.as_ref().unwrap().expires_at.as_ref().unwrap().0,
+        at(3610),
+        "the whole time again"
+    );
 }

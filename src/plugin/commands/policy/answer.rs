@@ -175,7 +175,7 @@ fn granted(answer: &mut Answer, grant: &Grant, known: &Known<'_>, format: Format
         let contacts = effective.contacts_for(format);
         let ask = if contacts.is_empty() { String::new() } else { format!("; ask {}", contacts.join(", ")) };
         let by = who_asks_for_approval(effective, format, known.who);
-        answer.notes.push(format!("{people} of others within {}, by {by}{ask}", effective.pending_ttl.value));
+        answer.notes.push(format!("{people} of others, by {by}{ask}"));
     }
     if reason_required.value {
         answer.notes.push(format!("with a reason, by {}", reason_required.said_by()));

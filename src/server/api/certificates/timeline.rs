@@ -7,10 +7,7 @@ pub(crate) mod entries;
 
 use std::{convert, sync::Arc};
 
-use axum::{
-    Json,
-    extract::{Query, State, rejection::QueryRejection},
-};
+use axum::extract::{Query, State, rejection::QueryRejection};
 use kube::{Api, core::DeserializeGuard};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -18,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use self::entries::{Delivered, Entry, Key, Kind, Moments};
 use super::get::{certificate_as, no_certificate};
 use crate::api::{DownloadReceipt, DownloadRequest, Phase};
+use crate::server::http::json::Json;
 use crate::server::{
     api::{
         pagination::{self, Listing, Period},

@@ -44,7 +44,8 @@ pub fn refused(state: &Arc<ServerState>, request: &DownloadRequest, presented: &
     if !refusal.code().is_decision() {
         return;
     }
-    let why = (refusal.code().name(), refusal.description());
+    let description = refusal.description();
+    let why = (refusal.code().name(), description.as_str());
     let fact = delivery::refused(request, why, used, presented.told(), state.clients.clock().now());
     let is_new = state.audit.tell_once(&fact);
     if used && is_new {

@@ -114,7 +114,7 @@ fn every_ending_is_told_with_who_or_why() {
     let facts = step(&mut failed, 0);
     assert_eq!(kinds(&facts), [Kind::RequestCreated, Kind::RequestFailed]);
     assert_eq!(facts[1].data.code.as_deref(), Some("KeyExportDisabled"));
-    assert!(facts[1].data.message.as_ref().unwrap().contains("key export disabled"));
+    assert!(facts[1].data.message.as_ref().unwrap().contains("allowKeyExport is Never"));
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn people_are_shown_the_votes_as_they_are_and_not_the_controllers_number() {
         awaiting_approval(&world.request).as_deref(),
         Some(
             "1 of 2 approvals given for key of api, requested by alice, until 2026-11-22T13:00:00Z; an approver \
-             (ClusterRole certcourier-approver) runs: kubectl certcourier approve request -n payments"
+             (ClusterRole certcourier-approver) runs: kubectl certcourier approve api -n payments"
         )
     );
     world.lapsed.insert("bob");

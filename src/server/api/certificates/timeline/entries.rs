@@ -171,13 +171,7 @@ fn of_request(request: &DownloadRequest, has_receipt: bool, all: &mut Vec<Entry>
     };
     let requester = request.spec.requested_by.as_ref().map(|by| by.username.clone());
     if let Some(time) = request.creation_timestamp() {
-        let mut why = request.spec.reason.clone().unwrap_or_else(|| "without a reason".to_owned());
-        if let Some(end) =
-            status.review.as_ref().and_then(|review| review.expires_at.as_ref()).filter(|_| request.is_open())
-        {
-            why = format!("{why}; it waits for approvals until {}", end.0);
-        }
-        all.push(entry(Kind::Requested, &why).at(&time).by(requester.clone()));
+        all.push(entry(Kind::Requested, &why_asked(request, &status)).at(&time).by(requester.clone()));
     }
     let approved =
         status.condition_true(ConditionType::Approved).filter(|approved| approved.reason == ConditionReason::ByPeople);
@@ -209,6 +203,13 @@ fn of_request(request: &DownloadRequest, has_receipt: bool, all: &mut Vec<Entry>
         entry.receipt = status.receipt_ref.as_ref().map(|receipt| receipt.name.clone());
         all.push(entry);
     }
+}
+
+/// Why the file is asked for; and until when the request waits, where it does.
+fn why_asked(request: &DownloadRequest, status: &DownloadRequestStatus) -> String {
+    let why = request.spec.reason.as_deref().unwrap_or("without a reason");
+    let end = status.review.as_ref().and_then(|review| review.expires_at.as_ref()).filter(|_| request.is_open());
+    end.map_or_else(|| why.to_owned(), |end| format!("{why}; it waits for approvals until {}", end.0))
 }
 
 /// How the request ended. A delivery is told by its receipt, where there is one to be seen.
