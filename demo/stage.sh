@@ -96,7 +96,7 @@ install() {
     k create namespace "$namespace" >/dev/null
     k --namespace "$system" create serviceaccount controller >/dev/null
     k --namespace "$system" create serviceaccount server >/dev/null
-    "$certcourier" manifests --namespace "$system" --watch-namespaces "$namespace" \
+    "$certcourier" manifests --namespace "$system" --watch-namespaces "$namespace" --ui \
         --controller "system:serviceaccount:$system:controller" --server "system:serviceaccount:$system:server" |
         k apply --server-side -f - >/dev/null
     k apply -f "$here/examples/00-people.yaml" >/dev/null

@@ -19,6 +19,7 @@ pub mod guard;
 pub mod http;
 pub mod metrics;
 pub mod net;
+pub mod oidc;
 mod readiness;
 mod renders;
 mod router;

@@ -19,7 +19,7 @@ use certcourier::{
         },
     },
     doctor::Check,
-    manifests::{Installation, objects, serving_objects},
+    manifests::{Installation, objects, serving_objects, session_objects},
 };
 use serde_json::Value;
 use test_support::page::{Fence, fences};
@@ -161,7 +161,8 @@ fn in_words(rule: &Value) -> (String, String) {
 #[test]
 fn the_table_of_rights_is_the_operators_roles() {
     let identity = Identity::new("certcourier-system", "controller", "server").unwrap();
-    let serving = serving_objects(&identity).unwrap();
+    let mut serving = serving_objects(&identity).unwrap();
+    serving.extend(session_objects(&identity).unwrap());
     let printed = objects(&Installation { identity, watch_namespaces: vec![], stamp: true }).unwrap();
     let mut wanted = Vec::new();
     for role in printed.iter().chain(&serving) {
@@ -172,6 +173,7 @@ fn the_table_of_rights_is_the_operators_roles() {
             "certcourier-system",
             "certcourier-guard",
             "certcourier-serving",
+            "certcourier-session",
             "certcourier-external-ca",
         ];
         let of_operator = of_operator.contains(&name);

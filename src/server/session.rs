@@ -4,6 +4,7 @@
 //! Secret that all replicas share. What the token may do is asked of the API server at every call, so a session gives
 //! nothing that its token does not.
 
+pub mod begun;
 mod cookies;
 mod keys;
 mod packed;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use cookies::{clearing, is_there, setting};
 pub use keys::{KeyError, Keys};
 use packed::Packed;
+use seal::Purpose;
 
 use crate::{randomness, redact::Redacted};
 
@@ -99,7 +101,7 @@ impl Session {
             token: Packed::of(self.bearer.expose()),
         };
         let plain = packed::deflate(&content).map_err(|_| SessionError::Seal)?;
-        let sealed = keys.ring().await?.seal(&plain).ok_or(SessionError::Seal)?;
+        let sealed = keys.ring().await?.seal(Purpose::Session, &plain).ok_or(SessionError::Seal)?;
         let room = (max_header_bytes as usize).saturating_sub(OTHER_HEADERS);
         cookies::split(&sealed, room).ok_or(SessionError::TooLarge)
     }
@@ -111,7 +113,7 @@ impl Session {
     /// [`KeyError`] where there are cookies and the key is not to be had.
     pub async fn of(headers: &HeaderMap, keys: &Keys, now: Timestamp) -> Result<Option<Self>, KeyError> {
         let Some(sealed) = cookies::join(headers) else { return Ok(None) };
-        let Some(plain) = keys.ring_for(&sealed).await?.open(&sealed) else { return Ok(None) };
+        let Some(plain) = keys.ring_for(&sealed).await?.open(Purpose::Session, &sealed) else { return Ok(None) };
         let Some(content) = packed::inflate::<Content>(&plain) else { return Ok(None) };
         let (Some(token), Ok(ends)) = (content.token.token(), Timestamp::from_second(content.ends)) else {
             return Ok(None);

@@ -22,6 +22,7 @@ use super::{
         recently_valid::Lately,
         tls::OwnNames,
     },
+    oidc::Oidc,
     renders::Renders,
     session::Keys,
 };
@@ -64,6 +65,8 @@ pub struct ServerState {
     pub(super) streams: PageStreams,
     /// Whether there is a web page.
     pub(super) has_web_page: bool,
+    /// Where people sign in on it, besides with a token.
+    pub(super) oidc: Option<Oidc>,
     pub(super) metrics: ServerMetrics,
     pub(super) audit: Audit,
     /// What must be finished before the process ends: receipts under way and outcomes.
@@ -100,6 +103,7 @@ impl ServerState {
             sessions,
             streams: PageStreams::new(args),
             has_web_page: args.web_page.ui,
+            oidc: None,
             cluster_policy,
             cluster_name: args.cluster_name.clone(),
             external_url: args.external_url.clone(),
@@ -129,6 +133,12 @@ impl ServerState {
     #[must_use]
     pub fn telling(self, audit: Audit) -> Self {
         Self { audit, ..self }
+    }
+
+    /// The same state, with an identity provider.
+    #[must_use]
+    pub fn signing_in_at(self, oidc: Option<Oidc>) -> Self {
+        Self { oidc, ..self }
     }
 
     /// The namespace in which a token's request is looked up. For one that is not served it is another one, so that the

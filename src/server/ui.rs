@@ -24,6 +24,7 @@ mod link;
 mod page;
 mod place;
 mod projects;
+mod provider;
 mod receipt;
 mod records;
 mod refused;
@@ -63,6 +64,8 @@ pub(super) fn routes(state: &Arc<ServerState>) -> Router<Arc<ServerState>> {
             "/ui/sign-in",
             get(sign_in::ask).post(sign_in::enter).fallback(async || ServerError::method("GET, POST")),
         )
+        .route("/ui/sign-in/provider", only("GET", get(provider::go)))
+        .route("/ui/sign-in/callback", only("GET", get(provider::back)))
         .route("/ui/sign-out", only("POST", post(sign_in::leave)))
         .route("/ui/projects/{project}", only("GET", get(certificates::of_project)))
         .route("/ui/projects/{project}/certificates/{certificate}", only("GET", get(certificate::show)))

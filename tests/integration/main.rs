@@ -32,3 +32,4 @@ mod restarts;
 mod reviewed;
 mod rights;
 mod secrecy;
+mod web_page;

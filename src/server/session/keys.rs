@@ -226,7 +226,7 @@ impl Keys {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::seal::Purpose, *};
 
     fn secret(values: &Values) -> SecretObject {
         let values: Vec<(&str, &[u8])> = values.iter().map(|(key, value)| (*key, value.expose().as_bytes())).collect();
@@ -241,13 +241,13 @@ mod tests {
         let first = secret(&next(&empty, now).unwrap());
         assert!(is_fresh(&first, now + SignedDuration::from_hours(23)));
         assert!(!is_fresh(&first, now + USED_FOR) && !is_fresh(&first, now - USED_FOR));
-        let sealed = ring_in(&first).unwrap().seal(b"content").unwrap();
+        let sealed = ring_in(&first).unwrap().seal(Purpose::Session, b"content").unwrap();
         let second = secret(&next(&first, now + USED_FOR).unwrap());
         let ring = ring_in(&second).unwrap();
-        assert_eq!(ring.open(&sealed).unwrap().as_slice(), b"content");
-        assert_ne!(ring.seal(b"content").unwrap()[..5], sealed[..5], "another key seals");
+        assert_eq!(ring.open(Purpose::Session, &sealed).unwrap().as_slice(), b"content");
+        assert_ne!(ring.seal(Purpose::Session, b"content").unwrap()[..5], sealed[..5], "another key seals");
         let third = secret(&next(&second, now + USED_FOR * 2).unwrap());
-        assert!(ring_in(&third).unwrap().open(&sealed).is_none());
+        assert!(ring_in(&third).unwrap().open(Purpose::Session, &sealed).is_none());
     }
 
     #[test]

@@ -11,10 +11,27 @@ use zeroize::Zeroizing;
 pub const KEY_BYTES: usize = 32;
 /// The form of a sealed session: one byte in front of it, and what it is authenticated with.
 const FORM: u8 = 1;
-const PURPOSE: &[u8] = b"certcourier web page session, form 1";
 /// By these bytes a sealed session names its key.
 const ID_BYTES: usize = 4;
 const HEAD_BYTES: usize = 1 + ID_BYTES;
+
+/// What is sealed: what was sealed for one purpose is not opened for another.
+#[derive(Clone, Copy, Debug)]
+pub enum Purpose {
+    /// A session.
+    Session,
+    /// A sign-in at an identity provider that has begun.
+    SignIn,
+}
+
+impl Purpose {
+    const fn name(self) -> &'static [u8] {
+        match self {
+            Self::Session => b"certcourier web page: session, form 1",
+            Self::SignIn => b"certcourier web page: sign-in, form 1",
+        }
+    }
+}
 
 /// One key, and what is derived from it.
 pub struct Key {
@@ -38,9 +55,9 @@ impl Key {
     }
 
     /// Form, id of the key, nonce, and the content sealed.
-    fn seal(&self, plain: &[u8]) -> Option<Vec<u8>> {
+    fn seal(&self, purpose: Purpose, plain: &[u8]) -> Option<Vec<u8>> {
         let mut content = plain.to_vec();
-        let nonce = self.sealing.seal_in_place_append_tag(Aad::from(PURPOSE), &mut content).ok()?;
+        let nonce = self.sealing.seal_in_place_append_tag(Aad::from(purpose.name()), &mut content).ok()?;
         let mut sealed = vec![FORM];
         sealed.extend(self.id);
         sealed.extend(nonce.as_ref());
@@ -48,11 +65,11 @@ impl Key {
         Some(sealed)
     }
 
-    fn open(&self, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    fn open(&self, purpose: Purpose, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, content) = sealed.get(HEAD_BYTES..)?.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut content = Zeroizing::new(content.to_vec());
-        let length = self.sealing.open_in_place(nonce, Aad::from(PURPOSE), &mut content).ok()?.len();
+        let length = self.sealing.open_in_place(nonce, Aad::from(purpose.name()), &mut content).ok()?.len();
         content.truncate(length);
         Some(content)
     }
@@ -68,13 +85,13 @@ pub struct Ring {
 
 impl Ring {
     /// Seals.
-    pub fn seal(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        self.current.seal(plain)
+    pub fn seal(&self, purpose: Purpose, plain: &[u8]) -> Option<Vec<u8>> {
+        self.current.seal(purpose, plain)
     }
 
     /// Opens what one of the keys sealed.
-    pub fn open(&self, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        self.key_of(sealed)?.open(sealed)
+    pub fn open(&self, purpose: Purpose, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        self.key_of(sealed)?.open(purpose, sealed)
     }
 
     /// Whether one of the keys is the one that a sealed session names.

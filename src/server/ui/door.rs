@@ -21,13 +21,14 @@ use crate::{
     server::{
         auth::identity,
         http::error::{ErrorCode, ServerError},
-        session::{self, KeyError, Session},
+        oidc::{Begun, CALLBACK},
+        session::{self, KeyError, Session, begun},
         state::ServerState,
     },
 };
 
 /// How someone came to a page.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Arrival {
     /// Their session.
     pub session: Option<Arc<Session>>,
@@ -35,6 +36,8 @@ pub struct Arrival {
     pub is_over: bool,
     /// Whether another site led here: a browser then sends no cookies.
     pub from_elsewhere: bool,
+    /// A sign-in at an identity provider that they began.
+    pub begun: Option<Begun>,
     /// Why it is not known whether there is a session.
     pub trouble: Option<Arc<KeyError>>,
 }
@@ -43,7 +46,8 @@ pub struct Arrival {
 pub async fn door(State(state): State<Arc<ServerState>>, mut request: Request, next: Next) -> Response {
     let Some(place) = Place::of(request.uri()) else { return next.run(request).await };
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    let arrival = arrive(&state, request.headers_mut()).await;
+    let is_callback = request.uri().path() == CALLBACK;
+    let arrival = arrive(&state, is_callback, request.headers_mut()).await;
     request.extensions_mut().insert(arrival.clone());
     request.extensions_mut().insert(place.clone());
     let mut answer = next.run(request).await;
@@ -101,7 +105,7 @@ pub fn end(headers: &mut HeaderMap) {
 }
 
 /// Turns a session into its bearer token. One that came along with the request counts for more: a proxy sent it.
-async fn arrive(state: &ServerState, headers: &mut HeaderMap) -> Arrival {
+async fn arrive(state: &ServerState, is_callback: bool, headers: &mut HeaderMap) -> Arrival {
     let mut arrival = Arrival { from_elsewhere: is_from_elsewhere(headers), ..Arrival::default() };
     if identity::bearer(headers).is_none() {
         match Session::of(headers, &state.sessions, state.clients.clock().now()).await {
@@ -111,6 +115,9 @@ async fn arrive(state: &ServerState, headers: &mut HeaderMap) -> Arrival {
             }
             Err(error) => arrival.trouble = Some(Arc::new(error)),
         }
+    }
+    if is_callback {
+        arrival.begun = begun::of(headers, &state.sessions, state.clients.clock().now()).await.unwrap_or_default();
     }
     headers.remove(header::COOKIE);
     if let Some(session) = &arrival.session

@@ -83,7 +83,7 @@ pub async fn ask(
     match mint_as(&state, &visitor.caller, &place, body).await {
         Ok(Requested::Issued(token)) => {
             let issued = link::Issued { place, format, environment, token };
-            link::show(&state, &visitor, issued).await
+            link::show(&visitor, issued)
         }
         Ok(Requested::Awaiting(awaiting)) => {
             let path = format!("{}projects/{}/requests/{}", visitor.frame.root, place.project, awaiting.request);

@@ -1,7 +1,5 @@
 //! The link of a file. It is on this page alone, and the page is kept by no one.
 
-use std::sync::Arc;
-
 use askama::Template;
 use axum::response::Response;
 use zeroize::Zeroizing;
@@ -14,10 +12,7 @@ use super::{
 use crate::{
     api::{Format, http::TokenAnswer},
     redact::Redacted,
-    server::{
-        http::{error::ServerError, path::ObjectPath},
-        state::ServerState,
-    },
+    server::http::{error::ServerError, path::ObjectPath},
 };
 
 /// A token that was issued, and what for.
@@ -54,8 +49,8 @@ struct LinkPage {
 /// The page of a link.
 ///
 /// # Errors
-/// [`crate::server::http::error::ErrorCode::BadRequest`] for a format that there is not, for which no token is issued.
-pub async fn show(_: &Arc<ServerState>, visitor: &Visitor, issued: Issued) -> Result<Response, ServerError> {
+/// For a format that there is not; no token is issued for one.
+pub fn show(visitor: &Visitor, issued: Issued) -> Result<Response, ServerError> {
     let Issued { place, format, environment, token } = issued;
     let format: Format = format.parse().map_err(|_| ServerError::internal())?;
     let base = &visitor.caller.base_url;

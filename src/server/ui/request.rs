@@ -54,5 +54,5 @@ pub async fn claim(
         environment: spec.environment.unwrap_or_default(),
         token,
     };
-    link::show(&state, &visitor, issued).await
+    link::show(&visitor, issued)
 }

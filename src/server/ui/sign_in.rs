@@ -42,6 +42,8 @@ struct SignIn {
     next: String,
     over: bool,
     out: bool,
+    /// The way to the identity provider.
+    provider: Option<String>,
 }
 
 /// Where from, and why.
@@ -63,6 +65,7 @@ struct Sent {
 
 /// `GET /ui/sign-in`.
 pub async fn ask(
+    State(state): State<Arc<ServerState>>,
     Extension(arrival): Extension<Arrival>,
     Extension(place): Extension<Place>,
     asked: Result<Query<Asked>, QueryRejection>,
@@ -72,8 +75,16 @@ pub async fn ask(
     if arrival.session.is_some() {
         return page::lead(&format!("{}{next}", place.root));
     }
-    let frame = Frame { root: place.root, path: place.path, ..Frame::default() };
-    page::show(&SignIn { frame, next: next.to_owned(), over: !asked.over.is_empty(), out: !asked.out.is_empty() })
+    let frame = Frame { root: place.root.clone(), path: place.path, ..Frame::default() };
+    let query = serde_urlencoded::to_string([("next", next)]).unwrap_or_default();
+    let provider = state.oidc.as_ref().map(|_| format!("{}sign-in/provider?{query}", place.root));
+    page::show(&SignIn {
+        provider,
+        frame,
+        next: next.to_owned(),
+        over: !asked.over.is_empty(),
+        out: !asked.out.is_empty(),
+    })
 }
 
 /// `POST /ui/sign-in`.
@@ -154,7 +165,8 @@ fn bad_token(words: &str) -> ServerError {
     ServerError::new(ErrorCode::BadRequest, words)
 }
 
-fn no_session(error: SessionError) -> ServerError {
+/// Why no session begins.
+pub fn no_session(error: SessionError) -> ServerError {
     match error {
         SessionError::TooLarge => {
             let words = "your token is too large for a browser's cookies, because it names many groups: use `kubectl \

@@ -7,7 +7,7 @@ use certcourier_bundle::Material as Bundle;
 
 use super::{body::Asked, default_deadline, draft};
 use crate::{
-    api::{DownloadRequest, Format, Requester, http::ErrorCode},
+    api::{DownloadRequest, Format, Requester},
     cluster::{access, facts, material},
     lifecycle::{ClaimRefusal, Guard, Material},
     policy::{self, Access, Decision, Effective, NamedPolicy},
@@ -90,7 +90,7 @@ impl Rights {
 /// What this caller can have of an environment.
 ///
 /// # Errors
-/// [`ErrorCode::Unauthorized`], [`ErrorCode::Unavailable`].
+/// What the API server refuses them, or that it does not answer.
 pub async fn offers(
     state: &Arc<ServerState>,
     caller: &Caller,
