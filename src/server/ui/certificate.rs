@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    Json,
     extract::{Query, State, rejection::QueryRejection},
     response::Response,
 };
@@ -18,6 +17,7 @@ use super::{
     visitor::Visitor,
     words::{Left, Rule, rules},
 };
+use crate::server::http::json::Json;
 use crate::{
     api::ValidityTime,
     server::{

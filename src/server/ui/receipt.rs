@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{Json, extract::State, response::Response};
+use axum::{extract::State, response::Response};
 
 use super::{
     certificate::paired,
@@ -11,6 +11,7 @@ use super::{
     visitor::Visitor,
     words::about,
 };
+use crate::server::http::json::Json;
 use crate::{
     api::{Format, Outcome},
     server::{

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    Json,
     extract::{Query, State, rejection::QueryRejection},
     http::{HeaderValue, header},
     response::{IntoResponse as _, Response},
@@ -19,6 +18,7 @@ use super::{
     visible::{self, Reach},
     visitor::Visitor,
 };
+use crate::server::http::json::Json;
 use crate::{
     api::{DownloadReceipt, Format, Outcome, csv},
     server::{
