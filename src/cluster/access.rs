@@ -101,12 +101,13 @@ pub async fn may_approve(
         .try_collect()
         .await?;
     let everywhere = |namespace: &String| whole.get(&(namespace.clone(), String::new())).copied().unwrap_or_default();
-    let single: BTreeMap<(String, String), bool> =
-        stream::iter(places.iter().filter(|(namespace, _)| !everywhere(namespace)).cloned())
-            .map(|(namespace, name)| ask(namespace, name))
-            .buffer_unordered(QUESTIONS)
-            .try_collect()
-            .await?;
+    let unanswered: Vec<(String, String)> =
+        places.iter().filter(|(namespace, _)| !everywhere(namespace)).cloned().collect();
+    let single: BTreeMap<(String, String), bool> = stream::iter(unanswered)
+        .map(|(namespace, name)| ask(namespace, name))
+        .buffer_unordered(QUESTIONS)
+        .try_collect()
+        .await?;
     Ok(places.iter().map(|place| (place.clone(), single.get(place).copied().unwrap_or(true))).collect())
 }
 
