@@ -153,7 +153,6 @@ struct ReceiptFacts {
     outcome: &'static str,
     tone: &'static str,
     taken: String,
-    sha256: String,
 }
 
 /// `GET /ui/projects/{project}/requests/{request}`.
@@ -238,7 +237,7 @@ impl Review {
             options: options(request),
             state,
             tone,
-            message: lifecycle::summary(request).unwrap_or_else(|| "The controller has not picked it up yet".to_owned()),
+            message: message(request),
             round: Round::of(&look),
             votes: votes(request),
             standing: Standing::of(request, who, look.may_approve),
@@ -256,6 +255,14 @@ impl Review {
             rules: look.rules,
             rules_hidden: look.rules_hidden,
         }
+    }
+}
+
+/// Where it stands, in a sentence; of what waits for approval the page says that itself.
+fn message(request: &DownloadRequest) -> String {
+    match lifecycle::awaiting_approval(request) {
+        Some(_) => String::new(),
+        None => lifecycle::summary(request).unwrap_or_else(|| "the controller has not picked it up yet".to_owned()),
     }
 }
 
@@ -354,7 +361,6 @@ impl ReceiptFacts {
             outcome,
             tone,
             taken: receipt.spec.consumed_at.0.to_string(),
-            sha256: receipt.spec.artifact.sha256.clone(),
         }
     }
 }
