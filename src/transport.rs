@@ -101,11 +101,37 @@ impl Trouble {
             Self::Other(without_number(&cause.to_string()).to_owned())
         })
     }
+
+    /// Whether the certificate of the other side is what is wrong.
+    #[must_use]
+    pub const fn is_of_certificate(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownCa
+                | Self::OtherName { .. }
+                | Self::Expired(_)
+                | Self::NotYetValid(_)
+                | Self::BadCertificate(_)
+        )
+    }
+}
+
+/// No connection to the API server came about, or it broke.
+#[derive(Debug, thiserror::Error)]
+#[error("the API server at {url} cannot be reached: {trouble}")]
+pub struct Unreachable {
+    /// Where it should be.
+    pub url: String,
+    /// Why not.
+    pub trouble: Trouble,
 }
 
 fn known(error: &(dyn Error + 'static)) -> Option<Trouble> {
     if let Some(error) = error.downcast_ref::<rustls::Error>() {
         return Some(of_tls(error));
+    }
+    if let Some(Unreachable { trouble, .. }) = error.downcast_ref() {
+        return Some(trouble.clone());
     }
     if let Some(error) = error.downcast_ref::<io::Error>() {
         // The cause of an I/O error is what it was made of, or the cause of that.
@@ -170,7 +196,8 @@ fn of_certificate(error: &CertificateError) -> Trouble {
     let at =
         |time: &UnixTime| i64::try_from(time.as_secs()).ok().and_then(|second| Timestamp::from_second(second).ok());
     match error {
-        CertificateError::UnknownIssuer => Trouble::UnknownCa,
+        // So it is where a CA was made again under the same name: another key has signed.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => Trouble::UnknownCa,
         CertificateError::NotValidForName => {
             Trouble::OtherName { wanted: "the name that it was called by".to_owned(), presented: Vec::new() }
         }
@@ -183,7 +210,6 @@ fn of_certificate(error: &CertificateError) -> Trouble {
         CertificateError::NotValidYet => Trouble::NotYetValid(None),
         CertificateError::NotValidYetContext { not_before, .. } => Trouble::NotYetValid(at(not_before)),
         CertificateError::Revoked => Trouble::BadCertificate("it is revoked".to_owned()),
-        CertificateError::BadSignature => Trouble::BadCertificate("its signature is wrong".to_owned()),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             Trouble::BadCertificate("it is not for servers".to_owned())
         }
@@ -258,6 +284,7 @@ mod tests {
             tls(CertificateError::UnknownIssuer),
             "its certificate is signed by a CA that this machine does not know"
         );
+        assert_eq!(tls(CertificateError::BadSignature), tls(CertificateError::UnknownIssuer));
         let (time, not_after) = (UnixTime::now(), UnixTime::since_unix_epoch(std::time::Duration::from_secs(0)));
         assert_eq!(
             tls(CertificateError::ExpiredContext { time, not_after }),

@@ -10,7 +10,7 @@ use crate::{
         error::{ApiError, Denial, Failure, in_one_line, said_by_admission},
     },
     door::{Door, Input, NO_CREDENTIALS, SIGN_IN},
-    transport::of_place,
+    transport::{Trouble, of_place},
 };
 
 /// How the process ends. `kubectl certcourier wait` tells scripts by it what became of a request.
@@ -84,6 +84,11 @@ impl PluginError {
         &self.words
     }
 
+    /// What to do now.
+    pub fn next_step(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
     /// The exit code.
     pub fn exit(&self) -> Exit {
         self.exit
@@ -128,6 +133,9 @@ impl From<ApiError> for PluginError {
         match failure {
             _ if no_kind => plain.next("certcourier is not installed in this cluster: is --context the right one?"),
             Failure::Throttled(_) => plain.next("the API server is busy: try again in a moment"),
+            Failure::Unavailable if Trouble::of(&error.source).is_some_and(|trouble| trouble.is_of_certificate()) => {
+                plain.next("is certificate-authority in the kubeconfig that of this API server, and its server the right name?")
+            }
             Failure::Unavailable => plain.next("does `kubectl version` answer? --request-timeout waits longer"),
             _ => plain,
         }

@@ -80,7 +80,7 @@ impl Terminal {
             let refusals = ["error: ", "Error from server"];
             shown.language == "text" && refusals.iter().any(|words| shown.text.starts_with(words))
         };
-        let refused = shown.filter(is_refusal).is_some();
+        let refused = shown.as_ref().is_some_and(is_refusal);
         let (code, printed) = self.run(&fence.text, refused).await;
         let as_shown = match shown {
             Some(shown) if shown.language == "json" => same_answer(&shown.text, &printed),

@@ -486,7 +486,7 @@ async fn status_says_where_the_request_stands_and_consumes_nothing() {
     let status = answer.json();
     for (field, value) in [
         ("request", json!("api")),
-        ("namespace", json!("payments")),
+        ("project", json!("payments")),
         ("certificate", json!("api")),
         ("environment", json!(null)),
         ("format", json!("fullchain")),

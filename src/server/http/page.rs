@@ -60,7 +60,7 @@ pub fn of_refusal(refusal: &ServerError, request_id: &str) -> Response {
     let id = escaped(request_id);
     page(
         "No download",
-        &format!("<p>There is nothing to download here: {words}.</p><p><small>{code}, request {id}</small></p>"),
+        &format!("<p>Nothing was downloaded: {words}.</p><p><small>{code}, request {id}</small></p>"),
     )
 }
 

@@ -184,13 +184,6 @@ async fn json_ends_with_a_line_end() {
 
 #[tokio::test]
 async fn the_plugin_reads_its_own_words_and_everyone_else_those_of_http() {
-    let of = |door: Option<&str>| {
-        let mut request = Request::get("/api/v1/projects/payments/certificates").header("authorization", "Bearer");
-        if let Some(door) = door {
-            request = request.header("certcourier-door", door);
-        }
-        request.body(Body::empty()).unwrap()
-    };
     let routes = Router::new().route(
         "/refused",
         get(async || {
@@ -210,9 +203,11 @@ async fn the_plugin_reads_its_own_words_and_everyone_else_those_of_http() {
         (None, "/api/v1/projects/payments/certificates lists"),
         (Some("canary"), "/api/v1/projects/payments/certificates lists"),
     ] {
-        let mut request = of(door);
-        *request.uri_mut() = "/refused".parse().unwrap();
-        let said = text(send(&app, request).await).await;
+        let mut request = Request::get("/refused");
+        if let Some(door) = door {
+            request = request.header("certcourier-door", door);
+        }
+        let said = text(send(&app, request.body(Body::empty()).unwrap()).await).await;
         assert!(said.contains(words) && !said.contains("canary"), "{said}");
     }
 }
