@@ -35,8 +35,10 @@ struct Seen {
     about: Option<About>,
     key: bool,
     expires_at: String,
-    /// Why it is over, in one word for people.
+    /// Why it is over, for people.
     over: &'static str,
+    /// What leads from the page to all others.
+    root: String,
 }
 
 /// The same as a page, for those without scripts.
@@ -74,10 +76,12 @@ pub async fn look(
         let refusal = redeem::look(&state, &found, state.clients.clock().now()).await?;
         Ok(TokenStatus::of(&found, refusal.as_ref()))
     };
-    let seen = Seen::of(pace::evenly(looking).await?);
+    let status = pace::evenly(looking).await?;
     if by_script {
-        return Ok(page::show(&seen));
+        // It becomes a part of `/ui/t`.
+        return Ok(page::show(&Seen::of(status, "./")));
     }
+    let seen = Seen::of(status, &place.root);
     Ok(page::show(&SeenPage { frame: frame(&arrival, place), seen }))
 }
 
@@ -87,7 +91,7 @@ fn frame(arrival: &Arrival, place: Place) -> Frame {
 }
 
 impl Seen {
-    fn of(status: TokenStatus) -> Self {
+    fn of(status: TokenStatus, root: &str) -> Self {
         let format: Option<Format> = status.format.parse().ok();
         let over = match status.error {
             None => "",
@@ -102,6 +106,7 @@ impl Seen {
             key: format.is_some_and(Format::holds_key),
             expires_at: status.expires_at.as_ref().map(|time| time.0.to_string()).unwrap_or_default(),
             over,
+            root: root.to_owned(),
             status,
         }
     }
