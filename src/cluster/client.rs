@@ -6,7 +6,11 @@
 
 mod failures;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use hyper::{
     Request, Response,
@@ -33,6 +37,8 @@ use crate::{
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const RETRIES: u32 = 4;
+/// The target of the lines that log calls.
+pub const CALLS: &str = "calls";
 
 /// Flags about the API server, the same for every program.
 #[derive(Clone, Debug, clap::Args)]
@@ -238,13 +244,24 @@ impl Clients {
     /// # Errors
     /// [`InvalidBearer`] when it cannot be put into a header.
     pub fn as_caller(&self, bearer: &Redacted<String>) -> Result<Client, InvalidBearer> {
+        Ok(self.given(bearer)?.into_client(&self.default_namespace))
+    }
+
+    /// The same for watches, which stay open: whoever uses it bounds them.
+    ///
+    /// # Errors
+    /// [`InvalidBearer`] when it cannot be put into a header.
+    pub fn watches_as_caller(&self, bearer: &Redacted<String>) -> Result<Client, InvalidBearer> {
+        Ok(self.given(bearer)?.unbounded(&self.default_namespace))
+    }
+
+    fn given(&self, bearer: &Redacted<String>) -> Result<Transport, InvalidBearer> {
         if bearer.expose().is_empty() {
             return Err(InvalidBearer);
         }
         let mut value = HeaderValue::try_from(format!("Bearer {}", bearer.expose())).map_err(|_| InvalidBearer)?;
         value.set_sensitive(true);
-        let authorization = Authorization::Given(value);
-        Ok(Transport { authorization, ..self.anonymous.clone() }.into_client(&self.default_namespace))
+        Ok(Transport { authorization: Authorization::Given(value), ..self.anonymous.clone() })
     }
 }
 
@@ -283,6 +300,7 @@ impl Authorization {
 #[derive(Clone)]
 struct Transport {
     client: Client,
+    /// The API server, without a `/` at its end: a request has the path alone.
     url: Arc<str>,
     clock: ApiClock,
     failures: Failures,
@@ -295,7 +313,7 @@ impl Transport {
         let url = config.cluster_url.to_string();
         let shown = Arc::from(url.trim_end_matches('/'));
         let client = ClientBuilder::try_from(config)
-            .map_err(|source| ConnectError::Prepare { url, source: Box::new(source) })?
+            .map_err(|source| ConnectError::Prepare { url: url.clone(), source: Box::new(source) })?
             .with_layer(&ConcurrencyLimitLayer::new(args.api_concurrency.into()))
             .build();
         Ok(Self {
@@ -343,7 +361,7 @@ impl Transport {
     }
 
     async fn send(&self, request: Request<Body>) -> Result<Response<Body>, BoxError> {
-        self.client.send(request).await.map_err(|error| match Trouble::of(&error) {
+        send(&self.client, &self.url, request).await.map_err(|error| match Trouble::of(&error) {
             Some(trouble) => Unreachable { url: self.url.to_string(), trouble }.into(),
             None => error.into(),
         })
@@ -374,6 +392,22 @@ impl Transport {
         };
         tokio::time::timeout(self.limit, answer).await.map_err(|_| ApiTimeout(self.limit))?
     }
+}
+
+/// Sends, and logs the call in one line, as kubectl does at level 6: target `calls`. An address holds names and no
+/// secret; headers and bodies are not logged.
+async fn send(client: &Client, url: &str, request: Request<Body>) -> Result<Response<Body>, kube::Error> {
+    if !tracing::enabled!(target: CALLS, tracing::Level::TRACE) {
+        return client.send(request).await;
+    }
+    let (method, uri, begun) = (request.method().clone(), request.uri().clone(), Instant::now());
+    let answer = client.send(request).await;
+    let ms = begun.elapsed().as_millis();
+    match &answer {
+        Ok(answer) => tracing::trace!(target: CALLS, "{method} {url}{uri} {} in {ms} ms", answer.status()),
+        Err(_) => tracing::trace!(target: CALLS, "{method} {url}{uri} no answer after {ms} ms"),
+    }
+    answer
 }
 
 #[cfg(test)]

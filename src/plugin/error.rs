@@ -84,7 +84,7 @@ impl PluginError {
         &self.words
     }
 
-    /// What to do now, where that is known.
+    /// What to do now.
     pub fn next_step(&self) -> Option<&str> {
         self.next.as_deref()
     }

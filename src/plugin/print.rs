@@ -3,5 +3,6 @@
 pub(crate) mod confirm;
 pub(crate) mod facts;
 pub(crate) mod output;
+pub(crate) mod sort;
 pub(crate) mod style;
 pub(crate) mod table;

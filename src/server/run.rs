@@ -108,6 +108,7 @@ async fn supervise(args: &ServerArgs, state: Arc<ServerState>, metrics: Metrics)
     let seen = ApiServerSeen::default();
     let serving = CancellationToken::new();
     let remarks = process::remarks(&state.audit);
+    tokio::spawn(end_streams(Arc::clone(&state), stop.clone()));
     let endpoint = Endpoint { metrics, readiness: readiness(&state, &seen, &serving, &stop), remarks };
     let address = args.metrics_address;
     let mut probes = tokio::spawn(metrics::serve(address, endpoint, quit.clone()));
@@ -123,6 +124,12 @@ async fn supervise(args: &ServerArgs, state: Arc<ServerState>, metrics: Metrics)
     quit.cancel();
     info!("the server has stopped");
     ended
+}
+
+/// Open pages would hold the end up: they ask another replica.
+async fn end_streams(state: Arc<ServerState>, stop: CancellationToken) {
+    stop.cancelled().await;
+    state.streams.closing().cancel();
 }
 
 /// Serves until `stop`, and then until what is under way has ended.

@@ -1,5 +1,7 @@
 //! What every handler of one server shares.
 
+pub mod streams;
+
 use std::sync::{Arc, OnceLock};
 
 use tokio::{
@@ -24,6 +26,7 @@ use super::{
     renders::Renders,
     session::Keys,
 };
+use self::streams::PageStreams;
 use crate::{
     audit::Audit,
     cluster::{client::Clients, events::Events},
@@ -58,6 +61,8 @@ pub struct ServerState {
     pub(super) guard: Watcher,
     /// The key of the web page's sessions.
     pub(super) sessions: Keys,
+    /// What open pages are told.
+    pub(super) streams: PageStreams,
     /// Whether there is a web page.
     pub(super) has_web_page: bool,
     /// Where people sign in on it, besides with a token.
@@ -96,6 +101,7 @@ impl ServerState {
             events,
             guard,
             sessions,
+            streams: PageStreams::new(args),
             has_web_page: args.web_page.ui,
             oidc: None,
             cluster_policy,

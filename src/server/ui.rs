@@ -17,17 +17,25 @@ mod certificates;
 mod choices;
 pub mod door;
 mod download;
+mod events;
 mod form;
+mod inbox;
 mod link;
 mod page;
 mod place;
 mod projects;
 mod provider;
+mod receipt;
+mod records;
 mod refused;
 mod request;
+mod review;
 mod sign_in;
+mod standing;
 mod token;
+mod visible;
 mod visitor;
+mod vote;
 mod words;
 
 use std::sync::Arc;
@@ -65,8 +73,17 @@ pub(super) fn routes(state: &Arc<ServerState>) -> Router<Arc<ServerState>> {
             "/ui/projects/{project}/certificates/{certificate}/download",
             get(download::choose).post(download::ask).fallback(async || ServerError::method("GET, POST")),
         )
-        .route("/ui/projects/{project}/requests/{request}", only("GET", get(request::show)))
+        .route("/ui/projects/{project}/requests/{request}", only("GET", get(review::show)))
+        .route("/ui/projects/{project}/requests/{request}/vote", only("POST", post(vote::cast)))
+        .route("/ui/projects/{project}/requests/{request}/revoke", only("POST", post(vote::end)))
         .route("/ui/projects/{project}/requests/{request}/token", only("POST", post(request::claim)))
+        .route("/ui/projects/{project}/receipts/{receipt}", only("GET", get(receipt::show)))
+        .route("/ui/inbox", only("GET", get(inbox::show)))
+        .route("/ui/records", only("GET", get(records::show)))
+        .route("/ui/records/receipts.csv", only("GET", get(records::as_csv)))
+        .route("/ui/records/receipts.json", only("GET", get(records::as_json)))
+        .route("/ui/events/inbox", only("GET", get(events::of_inbox)))
+        .route("/ui/events/projects/{project}/requests/{request}", only("GET", get(events::of_request)))
         .route("/ui/t", only("GET", get(token::ask)))
         .route("/ui/t/look", only("POST", post(token::look)))
         .route("/ui/t/download", only("POST", post(download_by_body)))

@@ -6,7 +6,10 @@ use certcourier::api::{
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Time};
-use kube::{ResourceExt as _, api::PostParams};
+use kube::{
+    ResourceExt as _,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
 use serde_json::{Value, json};
 use test_support::{
     next_second,
@@ -59,6 +62,22 @@ async fn what_policy_or_input_forbids_fails_with_a_sentence() {
         assert!(message.contains(said), "{name}: {message}");
         assert!(world.api::<Secret>().get_opt(&names::token_secret(name)).await.unwrap().is_none());
     }
+}
+
+#[tokio::test]
+async fn a_request_that_is_deleted_and_held_by_a_finalizer_is_closed_and_swept() {
+    let world = World::new("endings").await;
+    let _controller = world.controller(&[]).await;
+    issued(&world, json!({})).await;
+    let requests = world.api::<DownloadRequest>();
+    let finalizers = |list: Value| Patch::Merge(json!({"metadata": {"finalizers": list}}));
+    requests.patch("full", &PatchParams::default(), &finalizers(json!(["example.com/keep"]))).await.unwrap();
+    requests.delete("full", &DeleteParams::default()).await.unwrap();
+    let closed = world.wait_for_phase("full", Phase::Revoked).await;
+    assert_eq!(condition(&closed, "Finished"), "True/Revoked");
+    all_is_swept(&world).await;
+    requests.patch("full", &PatchParams::default(), &finalizers(json!([]))).await.unwrap();
+    world.wait_gone::<DownloadRequest>("full").await;
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 
 mod api;
 mod approvals;
+mod approvals_page;
 mod attacks;
 mod audit;
 mod bad_input;

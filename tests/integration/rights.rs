@@ -140,6 +140,7 @@ async fn every_right_is_used_and_none_is_missing() {
     a_token_is_withdrawn(&world).await;
     a_key_leaves(&world).await;
     a_token_is_minted_over_http(&world).await;
+    someone_signs_in_on_the_web_page(&world).await;
     a_receipt_without_outcome_runs_out(&world).await;
     finished_requests_go(&world).await;
 
@@ -198,6 +199,14 @@ async fn a_token_is_withdrawn(world: &World<'_>) {
 async fn a_token_is_minted_over_http(world: &World<'_>) {
     let minted = world.post("carol", "certificates/api/downloads", r#"{"format":"cert"}"#).await;
     assert_eq!(minted.status, 201, "{}", minted.text());
+}
+
+/// The server reads the key of its sessions, and writes the first one.
+async fn someone_signs_in_on_the_web_page(world: &World<'_>) {
+    let token = world.person("carol").await.token;
+    let sign_in = world.stage.http().post(format!("{}/ui/sign-in", world.stage.urls[0]));
+    let answer = world.fetch(sign_in.form(&[("token", token.as_str())])).await;
+    assert_eq!(answer.status, 303, "{}", answer.text());
 }
 
 /// Servers look at the admission policies for keys alone.

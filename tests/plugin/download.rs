@@ -235,8 +235,8 @@ async fn a_slip_of_the_hand_is_exit_code_two_and_says_what_to_write() {
     for (line, words) in [
         ("download api", "--format cert|chain"),
         ("download", "CERTIFICATE"),
-        ("download api --format pfx", "pkcs12"),
-        ("download api --format cert --passphrase secret", "unexpected argument"),
+        ("download api --format jks", "choose one of cert, chain"),
+        ("download api --format cert --passphrase secret", "everyone on this machine can read"),
         ("download api --format cert --generate", "takes no passphrase"),
         ("download api --format cert --deadline tomorrow", "2026-11-22T18:00:00Z"),
         ("download ../api --format cert", "lower-case"),

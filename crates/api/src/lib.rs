@@ -14,6 +14,7 @@ mod certificate;
 mod common;
 pub mod condition;
 mod crds;
+pub mod csv;
 pub mod http;
 mod key;
 pub mod name;

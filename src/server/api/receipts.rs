@@ -2,6 +2,7 @@
 
 pub(crate) mod get;
 pub(crate) mod list;
+pub(crate) mod newest;
 
 use kube::ResourceExt as _;
 use serde::Serialize;
@@ -86,7 +87,8 @@ pub struct ApproverView {
 }
 
 impl ReceiptView {
-    fn of(receipt: &DownloadReceipt) -> Self {
+    /// What may be said of a receipt.
+    pub fn of(receipt: &DownloadReceipt) -> Self {
         let (spec, status) = (receipt.spec.clone(), receipt.status.clone().unwrap_or_default());
         let approver =
             |approver: crate::api::Approver| ApproverView { username: approver.username, reason: approver.reason };

@@ -6,7 +6,7 @@ pub(crate) mod deny;
 pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod revoke;
-mod votes;
+pub(crate) mod votes;
 
 use std::borrow::Cow;
 

@@ -1,5 +1,6 @@
 use axum::http::{HeaderValue, header};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
+use sha2::{Digest as _, Sha256};
 
 use super::{
     seal::{Key, Ring},
@@ -55,7 +56,7 @@ async fn a_session_comes_back_from_its_cookies() {
         let found = found.unwrap();
         assert_eq!((found.bearer.expose().as_str(), found.who.as_str()), (token, "carol"));
         assert_eq!((&found.id, found.ends), (&session.id, session.ends));
-        assert!(!format!("{found:?}").contains(token), "{found:?}");
+        assert!(token == ".." || !format!("{found:?}").contains(token), "{found:?}");
     }
 }
 
@@ -109,8 +110,7 @@ async fn a_token_with_three_hundred_groups_fits_and_a_larger_one_is_refused() {
     assert!(values.iter().all(|value| value.len() <= 4000), "a browser keeps 4096 bytes of a cookie");
     let found = Session::of(&request(&values), &keys, now()).await.unwrap().unwrap();
     assert_eq!(found.bearer.expose(), &large);
-    let random: String =
-        (0..30_000_u32).map(|n| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 27) as u8 % 26)).collect();
+    let random: String = (0..500_u32).map(|n| hex::encode(&Sha256::digest(n.to_be_bytes()))).collect();
     assert!(matches!(begin(&random).sealed(&keys, 64 * 1024).await, Err(SessionError::TooLarge)));
     assert!(
         matches!(begin(&large).sealed(&keys, 4 * 1024).await, Err(SessionError::TooLarge)),

@@ -38,13 +38,16 @@ pub static STYLES: LazyLock<Asset> = LazyLock::new(|| {
 pub static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("certcourier", "js", "text/javascript; charset=utf-8", include_bytes!("static/certcourier.js"))
 });
+/// The script of pages that change while they are open.
+pub static LIVE: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("live", "js", "text/javascript; charset=utf-8", include_bytes!("static/live.js")));
 /// The icon.
 pub static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("certcourier", "svg", "image/svg+xml", include_bytes!("static/certcourier.svg")));
 
 /// `GET /ui/static/{file}`.
 pub async fn file(Path(name): Path<String>) -> Result<Response, ServerError> {
-    let all = [&*STYLES, &*SCRIPT, &*ICON];
+    let all = [&*STYLES, &*SCRIPT, &*LIVE, &*ICON];
     let asset = all.into_iter().find(|asset| asset.name == name).ok_or_else(|| {
         ServerError::new(ErrorCode::NotFound, "this page is of another version of the server: load it again")
             .malformed()

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    Json,
     extract::{Query, State, rejection::QueryRejection},
     response::Response,
 };
@@ -18,6 +17,7 @@ use super::{
     visitor::Visitor,
     words::{Left, Rule, rules},
 };
+use crate::server::http::json::Json;
 use crate::{
     api::ValidityTime,
     server::{
@@ -167,7 +167,7 @@ fn chain(offers: &Offers, now: Timestamp) -> Vec<Link> {
 }
 
 /// A fingerprint as people compare it: `AB:CD`.
-fn paired(hex: &str) -> String {
+pub fn paired(hex: &str) -> String {
     let pairs: Vec<String> =
         hex.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).to_ascii_uppercase()).collect();
     pairs.join(":")

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    Json,
     extract::{Query, State, rejection::QueryRejection},
     response::Response,
 };
@@ -16,6 +15,7 @@ use super::{
     visitor::Visitor,
     words::{Left, counted},
 };
+use crate::server::http::json::Json;
 use crate::server::{
     api::{
         certificates::{

@@ -6,7 +6,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 
-use super::assets::{ICON, SCRIPT, STYLES};
+use super::assets::{ICON, LIVE, SCRIPT, STYLES};
 use crate::server::http::error::ServerError;
 
 /// Nothing from elsewhere, and no script or style within a page. The download's answer goes where its form is.
@@ -49,6 +49,12 @@ impl Frame {
     #[must_use]
     pub fn script(&self) -> String {
         self.asset(&SCRIPT.name)
+    }
+
+    /// The path of the script of pages that change while they are open.
+    #[must_use]
+    pub fn live(&self) -> String {
+        self.asset(&LIVE.name)
     }
 
     /// The icon's path.

@@ -1,8 +1,6 @@
 //! Where someone begins: the projects in which they may see certificates.
 //!
-//! Whoever may list Certificates everywhere sees every project that has one. Others see those, of the namespaces whose
-//! names they may list or that this server serves, in which the API server says that they may list Certificates; and
-//! anyone can name a project.
+//! Those of [`visible`], with how many certificates there are where that is known.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,22 +9,18 @@ use axum::{
     extract::{Query, State, rejection::QueryRejection},
     response::{IntoResponse as _, Response},
 };
-use futures::{StreamExt as _, stream};
-use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, Resource, ResourceExt as _, api::ListParams};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     page::{self, Frame},
+    visible,
     visitor::Visitor,
     words::counted,
 };
 use crate::{
     api::{Certificate, name},
-    cluster::{
-        access,
-        error::{ApiError, During as _, Failure},
-    },
+    cluster::error::{ApiError, During as _, Failure},
     server::{
         http::{
             error::{ErrorCode, ServerError},
@@ -39,10 +33,6 @@ use crate::{
 /// Read at a time, and at most.
 const CHUNK: u32 = 500;
 const MOST: usize = 10_000;
-/// So many projects are asked about, so many at a time.
-const MOST_ASKED: usize = 300;
-const AT_ONCE: usize = 16;
-
 #[derive(Template)]
 #[template(path = "projects.html")]
 struct Projects {
@@ -86,9 +76,12 @@ pub async fn all(
     let client = &visitor.caller.client;
     let (projects, partial) = match everywhere(client).await.map_err(unavailable)? {
         Some(projects) => (projects, false),
-        None => (where_allowed(&state, client).await.map_err(unavailable)?, true),
+        None => {
+            let allowed = visible::allowed(&state, client, "certificates").await.map_err(unavailable)?;
+            (allowed.into_iter().map(|name| Project { name, certificates: None }).collect(), true)
+        }
     };
-    let projects = projects.into_iter().filter(|project| state.serves(&project.name)).collect();
+    let projects = projects.into_iter().filter(|project: &Project| state.serves(&project.name)).collect();
     Ok(page::show(&Projects { frame: visitor.frame("certificates"), projects, partial }))
 }
 
@@ -103,20 +96,6 @@ async fn everywhere(client: &Client) -> Result<Option<Vec<Project>>, ApiError> {
     }
     let project = |(name, count)| Project { name, certificates: Some(counted(count, "certificate")) };
     Ok(Some(counts.into_iter().map(project).collect()))
-}
-
-/// The projects, of those that are known, in which the caller may list Certificates.
-async fn where_allowed(state: &ServerState, client: &Client) -> Result<Vec<Project>, ApiError> {
-    let listed = names::<Namespace>(client, |object| object.name_any()).await?;
-    let mut known = listed.unwrap_or_else(|| state.served().to_vec());
-    known.sort();
-    known.truncate(MOST_ASKED);
-    let ask = async |name: String| {
-        let may = access::caller_may(client, &name, ("list", "certificates", "")).await?;
-        Ok::<_, ApiError>(may.then_some(Project { name, certificates: None }))
-    };
-    let answers: Vec<_> = stream::iter(known).map(ask).buffered(AT_ONCE).collect().await;
-    answers.into_iter().filter_map(Result::transpose).collect()
 }
 
 /// A part of the metadata of every object of a kind. None: the caller may not list them.

@@ -17,7 +17,7 @@ use crate::server::http::{
 struct Refused<'a> {
     frame: Frame,
     title: &'static str,
-    words: &'a str,
+    words: String,
     code: &'static str,
     request_id: &'a str,
     signed_out: bool,

@@ -1,28 +1,15 @@
-//! A request: where it stands, and its link once no approval is missing.
+//! The link of a request, once no approval is missing.
 
 use std::sync::Arc;
 
-use askama::Template;
-use axum::{Json, body::Body, extract::State, http::HeaderMap, response::Response};
+use axum::{body::Body, extract::State, http::HeaderMap, response::Response};
 use serde::Deserialize;
 
-use super::{
-    choices, link,
-    page::{self, Frame},
-    visitor::Visitor,
-    words::{About, about},
-};
+use super::{choices, link, visitor::Visitor};
 use crate::{
-    api::{
-        Format,
-        http::{ClaimBody, PassphraseText, SecretText},
-    },
+    api::http::{ClaimBody, PassphraseText, SecretText},
     server::{
-        api::requests::{
-            RequestView,
-            claim::claim_as,
-            get::{get_request, request_as},
-        },
+        api::requests::{claim::claim_as, get::request_as},
         http::{
             error::{ErrorCode, ServerError},
             path::ObjectPath,
@@ -31,22 +18,6 @@ use crate::{
     },
 };
 
-#[derive(Template)]
-#[template(path = "request.html")]
-struct RequestPage {
-    frame: Frame,
-    request: RequestView,
-    about: Option<About>,
-    key: bool,
-    tone: &'static str,
-    state: &'static str,
-    /// Whether the visitor can have a link now.
-    can_claim: bool,
-    needs_passphrase: bool,
-    created_at: String,
-    token_until: String,
-}
-
 /// What is sent to have the link.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -54,39 +25,6 @@ struct Sent {
     passphrase_from: String,
     passphrase: SecretText,
     again: SecretText,
-}
-
-/// `GET /ui/projects/{project}/requests/{request}`.
-///
-/// # Errors
-/// What the API server refuses.
-pub async fn show(
-    State(state): State<Arc<ServerState>>,
-    visitor: Visitor,
-    place: ObjectPath,
-) -> Result<Response, ServerError> {
-    let Json(request) = get_request(State(Arc::clone(&state)), visitor.caller.clone(), place).await?;
-    let format: Option<Format> = request.format.parse().ok();
-    let (state, tone) = phase(request.phase);
-    let own = visitor.frame.who.as_deref() == Some(request.requested_by.as_str());
-    Ok(page::show(&RequestPage {
-        frame: visitor.frame("certificates"),
-        about: format.map(about),
-        key: format.is_some_and(Format::holds_key),
-        tone,
-        state,
-        can_claim: own && request.delivery == "Claim" && matches!(request.phase, "Approved" | "TokenIssued"),
-        needs_passphrase: format.is_some_and(Format::needs_passphrase),
-        created_at: request.created_at.as_ref().map(|time| time.0.to_string()).unwrap_or_default(),
-        token_until: request
-            .token
-            .as_ref()
-            .filter(|token| token.alive)
-            .and_then(|token| token.expires_at.as_ref())
-            .map(|time| time.0.to_string())
-            .unwrap_or_default(),
-        request,
-    }))
 }
 
 /// `POST /ui/projects/{project}/requests/{request}/token`.
@@ -117,18 +55,4 @@ pub async fn claim(
         token,
     };
     link::show(&visitor, issued)
-}
-
-fn phase(name: &str) -> (&'static str, &'static str) {
-    match name {
-        "AwaitingApproval" => ("Waiting for approval", "warn"),
-        "Approved" => ("Approved", "ok"),
-        "TokenIssued" => ("Link issued", "info"),
-        "Consumed" => ("Delivered", "ok"),
-        "Denied" => ("Denied", "bad"),
-        "Expired" => ("Expired", "bad"),
-        "Revoked" => ("Revoked", "bad"),
-        "Failed" => ("Failed", "bad"),
-        _ => ("Being checked", "info"),
-    }
 }

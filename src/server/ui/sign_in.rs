@@ -152,7 +152,7 @@ pub async fn leave(
 fn pasted(text: &Redacted<Zeroizing<String>>) -> Result<Redacted<String>, ServerError> {
     let token = text.expose().trim();
     let token = token.strip_prefix("Bearer ").unwrap_or(token).trim();
-    if token.is_empty() {
+    if matches!(token, "" | "Bearer") {
         return Err(bad_token("there is no token in the form: paste what `kubectl create token` prints"));
     }
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -6,6 +6,8 @@ use axum::{
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use tower::ServiceExt as _;
 
+mod approvals;
+
 use super::*;
 use crate::{
     metrics::Metrics,

@@ -133,7 +133,7 @@ async fn a_passphrase_is_generated_or_given_and_stands_nowhere_in_plain_text() {
 /// Whether openssl opens a PKCS#12 file with this passphrase and finds the key.
 async fn openssl_reads(file: &[u8], passphrase: &str) -> Result<(), String> {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("bundle.pkcs12");
+    let path = directory.path().join("bundle.p12");
     std::fs::write(&path, file).unwrap();
     let mut command = tokio::process::Command::new("openssl");
     command.args(["pkcs12", "-nodes", "-passin", "env:PASSPHRASE", "-in"]).arg(path).env("PASSPHRASE", passphrase);

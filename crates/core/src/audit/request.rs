@@ -68,6 +68,7 @@ fn all(request: &DownloadRequest, now: Timestamp) -> Vec<Fact> {
     }
     facts.extend(teller.minted());
     facts.extend(teller.token_expired());
+    facts.extend(teller.ended_before_use(phase));
     facts.extend(teller.ended(phase));
     facts
 }
@@ -163,6 +164,18 @@ impl Teller<'_> {
         let data = Data { generation: Some(generation), ..self.data() };
         let time = Some(condition.last_transition_time.0);
         Some(self.fact(Kind::TokenExpired, &format!("token/{generation}/expired"), time, data))
+    }
+
+    /// A denial or revocation of a request whose delivery had begun: it is told though the delivery won.
+    fn ended_before_use(&self, phase: Phase) -> Option<Fact> {
+        if phase != Phase::Consumed {
+            return None;
+        }
+        let approved = self.status.condition(ConditionType::Approved);
+        if approved.is_some_and(|approved| approved.reason == ConditionReason::Denied) {
+            return self.ended(Phase::Denied);
+        }
+        self.request.annotation(names::REVOKE).and_then(|_| self.ended(Phase::Revoked))
     }
 
     /// A consumed request is told by its delivery.

@@ -12,7 +12,7 @@ use super::{
     votes::lapsed,
 };
 use crate::{
-    api::{Delivery, DownloadRequest, DownloadRequestStatus, Phase, TokenEnd, words::ConditionType::Finished},
+    api::{Delivery, DownloadRequest, DownloadRequestStatus, Phase, TokenEnd, names, words::ConditionType::Finished},
     door::{Door, TokenOf, Worded},
     policy::{Decision, Reason, all_reasons},
     token::same_hash,
@@ -123,6 +123,9 @@ pub fn present(request: &DownloadRequest, hash: &str, now: Timestamp) -> Result<
         });
     }
     let expiry = token.expires_at.as_ref().map_or(Timestamp::MIN, |time| time.0);
+    if request.metadata.deletion_timestamp.is_some() && phase.is_open() {
+        return Err(deleted(request));
+    }
     match phase {
         Phase::TokenIssued if now < expiry => Ok(()),
         Phase::TokenIssued | Phase::Expired => {
@@ -193,6 +196,40 @@ pub fn redeem(seen: &Observed<'_>, hash: &str, now: Timestamp) -> Result<(), Ref
     }
 }
 
+/// The second look, between the receipt and the first byte: whether the request, read again, still lets go of what was
+/// decided on `seen` at `decided`. Whatever was stored before the receipt shows here.
+///
+/// # Errors
+/// [`Refusal`]: nothing may be sent, though the receipt exists.
+pub fn stands(
+    seen: &Observed<'_>,
+    again: Option<&DownloadRequest>,
+    hash: &str,
+    decided: Timestamp,
+) -> Result<(), Refusal> {
+    let Some(request) = again.filter(|again| again.metadata.uid == seen.request.metadata.uid) else {
+        return Err(deleted(seen.request));
+    };
+    if request.metadata.deletion_timestamp.is_some() {
+        return Err(deleted(request));
+    }
+    // The controller was faster, and saw the receipt. It would not have, had people ended the request before.
+    if request.phase() == Phase::Consumed {
+        let revoked = request.annotation(names::REVOKE).is_some();
+        return if revoked { Err(revoked_late(request)) } else { Ok(()) };
+    }
+    redeem(&Observed { request, receipt: None, ..seen.clone() }, hash, decided)
+}
+
+/// The request is gone, or going.
+fn deleted(request: &DownloadRequest) -> Refusal {
+    Refusal::TokenRevoked("Deleted".to_owned(), TokenOf::of(request))
+}
+
+fn revoked_late(request: &DownloadRequest) -> Refusal {
+    Refusal::TokenRevoked(Phase::Revoked.name().to_owned(), TokenOf::of(request))
+}
+
 /// Why a token is not given to a claimer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClaimRefusal {
@@ -242,7 +279,7 @@ impl Worded for ClaimRefusal {
 /// [`ClaimRefusal`], before anything was changed.
 pub fn claim(seen: &Observed<'_>, now: Timestamp) -> Result<(DownloadRequestStatus, TokenPlan), ClaimRefusal> {
     if seen.request.delivery() == Delivery::Secret {
-        return Err(ClaimRefusal::WrongDelivery(crate::api::names::token_secret(seen.request.key().name)));
+        return Err(ClaimRefusal::WrongDelivery(names::token_secret(seen.request.key().name)));
     }
     if seen.request.metadata.deletion_timestamp.is_some() {
         return Err(ClaimRefusal::Closed("it is being deleted".to_owned()));

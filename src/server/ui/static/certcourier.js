@@ -24,6 +24,7 @@ const times = (within) => {
   }, within);
 };
 times(document);
+document.addEventListener("shown", (event) => times(event.detail));
 
 // What only works with a script is shown with one.
 each("[data-script]", (element) => { element.hidden = false; });
