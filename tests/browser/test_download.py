@@ -46,7 +46,7 @@ class Download(BrowserTest):
         alice = self.someone()
         self.asks(alice, "pkcs12", passphrase="correct horse battery staple")
         name, content = alice.downloads(alice.page.get_by_role("button", name="Download now").click)
-        self.assertEqual(name, "api-bundle.pkcs12")
+        self.assertEqual(name, "api-bundle.p12")
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / name
             file.write_bytes(content)
