@@ -14,10 +14,12 @@ children=()
 read -ra controller_flags <<<"${CONTROLLER_FLAGS:-}"
 read -ra server_flags <<<"${SERVER_FLAGS:-}"
 
-# Everything that was started is stopped by its own process id, whatever happens.
+# Everything that was started is stopped by its own process id, whatever happens. A second signal must not end this:
+# one Ctrl-C gives two, of which test-cluster sends one.
 strike() {
-    local status=$?
-    trap - EXIT INT TERM
+    local status=${1:-$?}
+    trap - EXIT
+    trap '' INT TERM HUP
     for child in "${children[@]}"; do kill "$child" 2>/dev/null; done
     for child in "${children[@]}"; do wait "$child" 2>/dev/null; done
     [ "$status" = 0 ] || tail -n 20 "$work"/*.log >&2 2>/dev/null
@@ -25,8 +27,11 @@ strike() {
     exit "$status"
 }
 trap strike EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap 'trap "" INT TERM HUP; exit 130' INT
+trap 'trap "" INT TERM HUP; exit 143' TERM
+
+# What happens meanwhile: `make dev` says it, the demo prints its own story.
+say() { :; }
 
 # kubectl with all rights, and as one of the people.
 k() { timeout 30 "$KUBECTL" --request-timeout=20s "$@"; }
@@ -53,14 +58,16 @@ free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1
 
 # issue NAME SUBJECT EXTENSIONS [ISSUER]: a key and a certificate, self-signed without an issuer.
 issue() {
-    local name=$1 subject=$2 extensions=$3 issuer=${4:-}
+    local name=$1 subject=$2 extensions=$3 issuer=${4:-} days=90
+    # Authorities outlive what they sign, by more than the seconds between two commands.
+    case $extensions in *CA:TRUE*) days=365 ;; esac
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "$subject" \
         -keyout "$work/$name.key" -out "$work/$name.csr" 2>/dev/null
     if [ -n "$issuer" ]; then
-        openssl x509 -req -in "$work/$name.csr" -CA "$work/$issuer.crt" -CAkey "$work/$issuer.key" -days 90 \
+        openssl x509 -req -in "$work/$name.csr" -CA "$work/$issuer.crt" -CAkey "$work/$issuer.key" -days "$days" \
             -set_serial "0x$(openssl rand -hex 8)" -extfile <(printf '%b' "$extensions") -out "$work/$name.crt" 2>/dev/null
     else
-        openssl x509 -req -in "$work/$name.csr" -signkey "$work/$name.key" -days 90 \
+        openssl x509 -req -in "$work/$name.csr" -signkey "$work/$name.key" -days "$days" \
             -extfile <(printf '%b' "$extensions") -out "$work/$name.crt" 2>/dev/null
     fi
 }
@@ -151,7 +158,12 @@ guard_is_intact() {
 }
 
 set_the_stage() {
+    say "  installing its kinds, admission policies and roles ..."
     install
+    say "  issuing certificates ..."
     make_certificates
-    start_operator && until_true 30 "the guard" guard_is_intact
+    say "  starting controller and server ..."
+    start_operator || return 1
+    say "  waiting until the guard has verified the admission policies ..."
+    until_true 30 "the guard" guard_is_intact
 }

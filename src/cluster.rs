@@ -4,7 +4,8 @@
 //! Called by the controller, the server and the plugin. The library of the same name is `::kube` in here.
 //!
 //! # Layout
-//! - [`client`] connects, with `credentials`; [`clock`] keeps the API server's time; [`error`] says what a failed call means.
+//! - [`client`] connects, with `credentials`; [`clock`] keeps the API server's time; [`error`] says what a failed call means,
+//!   [`kubeconfig`] what is wrong with one.
 //! - [`lease`] elects the controller that acts.
 //! - [`access`] asks what a stored requester may do now.
 //! - [`secrets`] reads and writes single Secrets without ever logging them; [`material`] reads one environment.
@@ -24,6 +25,7 @@ pub mod facts;
 #[cfg(test)]
 mod fake;
 pub mod guard;
+pub mod kubeconfig;
 pub mod lease;
 pub mod material;
 pub mod mutations;

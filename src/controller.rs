@@ -8,12 +8,14 @@
 //! - [`watch`] leads from a change to a reconcile; [`reconcilers`] are the three.
 //! - [`guard`] watches over the admission policies.
 //! - [`grants`] knows who may read which token Secret, and sweeps what deleted requests left behind.
-//! - [`open_requests`] knows who has how many open requests; [`public_endpoint`] where people reach the server.
+//! - [`open_requests`] knows who has how many open requests, [`finished_requests`] whose finished ones are too many;
+//!   [`public_endpoint`] where people reach the server.
 //! - [`audit_outbox`] sees to it that what a write made true is told; [`gauges`] and [`metrics`] count.
 
 pub mod args;
 mod audit_outbox;
 mod context;
+mod finished_requests;
 #[cfg(test)]
 mod fixtures;
 mod gauges;

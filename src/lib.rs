@@ -19,9 +19,10 @@ mod randomness;
 pub mod render;
 pub mod server;
 pub mod telemetry;
+mod transport;
 
 pub use certcourier_api as api;
-pub use certcourier_core::{admission, guard, lifecycle, policy, redact, token};
+pub use certcourier_core::{admission, door, guard, lifecycle, policy, redact, token};
 
 use certcourier_api::text;
 use certcourier_bundle::hex;

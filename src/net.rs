@@ -15,3 +15,6 @@ pub mod limits;
 pub mod listener;
 pub mod open_files;
 pub mod shares;
+
+/// What a client reads that speaks plain HTTP to a port with TLS.
+pub const SPEAKS_HTTPS: &str = "this port speaks HTTPS: use https://…";

@@ -22,6 +22,7 @@ use certcourier::{
     manifests::{Installation, objects, serving_objects, session_objects},
 };
 use serde_json::Value;
+use test_support::page::{Fence, fences};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -430,4 +431,114 @@ fn pages_in_style_have_none_of_the_words_that_style_refuses() {
             assert!(found.is_empty(), "{name}: {found:?} in `{line}`: docs/STYLE.md has better words");
         }
     }
+}
+
+/// What a reader types: `sh`, and the commands that no test can run.
+fn typed(fence: &Fence) -> bool {
+    let commands = ["kubectl", "helm", "kind", "docker", "cargo", "curl", "certcourier", "export", ". "];
+    let begins = |line: &str| commands.iter().any(|command| line.starts_with(command));
+    // The transcript of the demo shows commands and is not one.
+    let shown = fence.text.starts_with("certcourier demo");
+    let unmarked = matches!(fence.language.as_str(), "" | "text") && !shown;
+    fence.language == "sh" || (unmarked && fence.text.lines().any(begins))
+}
+
+#[test]
+fn no_block_has_a_comment_which_zsh_would_run() {
+    for (name, text) in pages() {
+        for fence in fences(&text).iter().filter(|fence| typed(fence)) {
+            for line in fence.text.lines() {
+                assert!(!line.trim_start().starts_with('#') && !line.contains(" #"), "{name}: `{line}`");
+            }
+        }
+    }
+}
+
+/// The names behind `$` in a script, and those that it sets.
+fn variables(script: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let name = |text: &str| -> String {
+        let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+        text[..end].to_owned()
+    };
+    let is_name = |name: &String| name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let used = script.split('$').skip(1).map(|rest| name(rest.trim_start_matches('{'))).filter(is_name).collect();
+    let words = script.split(|c: char| c.is_whitespace() || matches!(c, ';' | '(' | '{'));
+    let set = words.filter_map(|word| word.split_once('=')).map(|(name, _)| name.to_owned());
+    (used, set.filter(|set| is_name(set) && *set == name(set)).collect())
+}
+
+#[test]
+fn every_variable_of_a_block_is_set_on_its_page_or_by_make_dev() {
+    let script = fs::read_to_string(root().join("demo/dev.sh")).unwrap();
+    let env = script.split("write_env() {").nth(1).and_then(|rest| rest.split("\n}\n").next()).unwrap();
+    let given = variables(env).1;
+    assert!(["U", "T", "P", "C", "CURL_CA_BUNDLE", "KUBECONFIG"].iter().all(|name| given.contains(*name)), "{given:?}");
+    let mut looked_at = 0;
+    for (name, text) in pages() {
+        let mut known = given.clone();
+        for fence in fences(&text).iter().filter(|fence| fence.language == "sh") {
+            let (used, set) = variables(&fence.text);
+            known.extend(set);
+            looked_at += used.len();
+            let missing: Vec<_> = used.difference(&known).collect();
+            assert!(missing.is_empty(), "{name}: {missing:?} come from nowhere in\n{}", fence.text);
+        }
+    }
+    assert!(looked_at > 50, "only {looked_at} variables were found");
+}
+
+#[test]
+fn every_block_that_is_run_says_who_runs_it_or_is_a_target_of_make() {
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+    for (name, text) in pages() {
+        for fence in fences(&text).iter().filter(|fence| fence.language == "sh") {
+            let targets: Vec<&str> = fence.text.lines().filter_map(|line| line.strip_prefix("make ")).collect();
+            let there = targets.iter().all(|target| makefile.contains(&format!("\n{target}: ")));
+            let all = targets.len() == fence.text.lines().count();
+            assert!(fence.text.starts_with("iam ") || (all && there), "{name}: who runs\n{}", fence.text);
+        }
+    }
+}
+
+/// What curl or a shell writes is open to everyone on the machine, unless the reader was told to close it first.
+#[test]
+fn a_page_closes_the_umask_before_it_writes_what_is_private() {
+    let private = [".key", ".p12", "key.pem", "pass.txt", "answer.json"];
+    for (name, text) in pages() {
+        let mut closed = false;
+        for fence in fences(&text).iter().filter(|fence| typed(fence)) {
+            for line in fence.text.lines() {
+                closed |= line.trim() == "umask 077";
+                // The plugin makes them private itself.
+                let written =
+                    line.split_once(" -o ").or_else(|| line.split_once('>')).or_else(|| line.split_once("tee "));
+                let writes = written.is_some_and(|(_, file)| private.iter().any(|end| file.trim().ends_with(end)));
+                let open = writes && !line.starts_with("kubectl certcourier") && !closed;
+                assert!(!open, "{name}: `umask 077` before `{line}`");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_time_of_the_first_demo_is_the_same_everywhere() {
+    let time = "about 20 minutes the first time (measured 18 on 2 cores), about 20 seconds from then on";
+    for name in ["README.md", "docs/quickstart.md", "Makefile", "tests/cluster/src/binaries/build.rs"] {
+        let text = fs::read_to_string(root().join(name)).unwrap();
+        assert!(text.contains(time), "{name} does not say: {time}");
+        let figure = |line: &String| {
+            line.split(" minutes").next().is_some_and(|before| before.ends_with(|c: char| c.is_ascii_digit()))
+        };
+        let others = text.lines().map(|line| line.replace(time, "")).filter(figure);
+        let others: Vec<String> =
+            others.filter(|line| ["build", "control plane", "first"].iter().any(|word| line.contains(word))).collect();
+        // Another tool of the tests, which the demo does not need.
+        assert!(others.iter().all(|line| line.contains("building helm")), "{name}: {others:?}");
+    }
+}
+
+#[test]
+fn the_request_on_the_page_of_gitops_is_the_example() {
+    let example = fs::read_to_string(root().join("examples/argocd/payments/request.yaml")).unwrap();
+    assert!(page("gitops.md").contains(&format!("```yaml\n{example}```\n")));
 }

@@ -86,7 +86,10 @@ fn write_all(mut writer: impl io::Write, lines: &Receiver<String>, waiting: &Gau
         if let Err(error) = &written {
             counters.dropped(Outlet::stdout, Why::failed, 1);
             if is_well {
-                tracing::error!(%error, "audit lines cannot be written to standard output");
+                tracing::error!(
+                    error = crate::transport::of_place(error),
+                    "audit lines cannot be written to standard output"
+                );
             }
         }
         is_well = written.is_ok();

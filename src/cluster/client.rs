@@ -6,7 +6,11 @@
 
 mod failures;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use hyper::{
     Request, Response,
@@ -22,12 +26,19 @@ use tower::{BoxError, ServiceExt as _, limit::ConcurrencyLimitLayer, retry::Retr
 
 use self::failures::{Caller, Failures};
 use super::{clock::ApiClock, credentials::Credentials, error::Failure};
-use crate::{api, metrics::Metrics, redact::Redacted};
+use crate::{
+    api,
+    metrics::Metrics,
+    redact::Redacted,
+    transport::{Trouble, Unreachable},
+};
 
 /// Pauses between attempts of a read: 100 ms, doubled up to 2 s; the API server's Retry-After wins.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const RETRIES: u32 = 4;
+/// The target of the lines that log calls.
+pub const CALLS: &str = "calls";
 
 /// Flags about the API server, the same for every program.
 #[derive(Clone, Debug, clap::Args)]
@@ -86,7 +97,7 @@ pub enum ConnectError {
         #[source]
         source: Box<kube::config::KubeconfigError>,
     },
-    /// There is no kubeconfig, and this is not a pod.
+    /// There is no kubeconfig that can be used, and this is not a pod.
     #[error("find the API server: set KUBECONFIG or --kubeconfig, or run in a pod with a service account")]
     Infer(#[source] Box<kube::config::InferConfigError>),
     /// The kubeconfig's credentials or certificates cannot be used.
@@ -278,6 +289,8 @@ impl Authorization {
 #[derive(Clone)]
 struct Transport {
     client: Client,
+    /// The API server, without a `/` at its end: a request has the path alone.
+    url: Arc<str>,
     clock: ApiClock,
     failures: Failures,
     limit: Duration,
@@ -287,11 +300,19 @@ struct Transport {
 impl Transport {
     fn new(config: Config, args: &ClientArgs, clock: ApiClock, failures: Failures) -> Result<Self, ConnectError> {
         let url = config.cluster_url.to_string();
+        let shown = Arc::from(url.trim_end_matches('/'));
         let client = ClientBuilder::try_from(config)
-            .map_err(|source| ConnectError::Prepare { url, source: Box::new(source) })?
+            .map_err(|source| ConnectError::Prepare { url: url.clone(), source: Box::new(source) })?
             .with_layer(&ConcurrencyLimitLayer::new(args.api_concurrency.into()))
             .build();
-        Ok(Self { client, clock, failures, limit: args.api_timeout.get(), authorization: Authorization::None })
+        Ok(Self {
+            client,
+            url: shown,
+            clock,
+            failures,
+            limit: args.api_timeout.get(),
+            authorization: Authorization::None,
+        })
     }
 
     fn into_client(self, default_namespace: &str) -> Client {
@@ -300,12 +321,12 @@ impl Transport {
 
     /// For what stays open: a watch, or a connection that is upgraded.
     fn unbounded(&self, default_namespace: &str) -> Client {
-        let (client, authorization) = (self.client.clone(), self.authorization.clone());
+        let transport = self.clone();
         let service = service_fn(move |mut request: Request<Body>| {
-            let (client, authorization) = (client.clone(), authorization.clone());
+            let transport = transport.clone();
             async move {
-                authorization.add_to(&mut request).await?;
-                Ok::<_, BoxError>(client.send(request).await?)
+                transport.authorization.add_to(&mut request).await?;
+                transport.send(request).await
             }
         });
         Client::new(service, default_namespace)
@@ -328,6 +349,13 @@ impl Transport {
         Client::new(bounded, default_namespace)
     }
 
+    async fn send(&self, request: Request<Body>) -> Result<Response<Body>, BoxError> {
+        send(&self.client, &self.url, request).await.map_err(|error| match Trouble::of(&error) {
+            Some(trouble) => Unreachable { url: self.url.to_string(), trouble }.into(),
+            None => error.into(),
+        })
+    }
+
     /// One call: its whole answer is read here, so that the bound holds for the body too.
     async fn call(self, request: Request<Body>) -> Result<Response<Body>, BoxError> {
         let caller = self.authorization.caller();
@@ -345,7 +373,7 @@ impl Transport {
         self.authorization.add_to(&mut request).await?;
         let asked = Timestamp::now();
         let answer = async {
-            let response = self.client.send(request).await?;
+            let response = self.send(request).await?;
             self.clock.learn(response.headers(), asked, Timestamp::now());
             let (head, body) = response.into_parts();
             let bytes = body.collect_bytes().await?;
@@ -353,6 +381,22 @@ impl Transport {
         };
         tokio::time::timeout(self.limit, answer).await.map_err(|_| ApiTimeout(self.limit))?
     }
+}
+
+/// Sends, and logs the call in one line, as kubectl does at level 6: target `calls`. An address holds names and no
+/// secret; headers and bodies are not logged.
+async fn send(client: &Client, url: &str, request: Request<Body>) -> Result<Response<Body>, kube::Error> {
+    if !tracing::enabled!(target: CALLS, tracing::Level::TRACE) {
+        return client.send(request).await;
+    }
+    let (method, uri, begun) = (request.method().clone(), request.uri().clone(), Instant::now());
+    let answer = client.send(request).await;
+    let ms = begun.elapsed().as_millis();
+    match &answer {
+        Ok(answer) => tracing::trace!(target: CALLS, "{method} {url}{uri} {} in {ms} ms", answer.status()),
+        Err(_) => tracing::trace!(target: CALLS, "{method} {url}{uri} no answer after {ms} ms"),
+    }
+    answer
 }
 
 #[cfg(test)]

@@ -1,10 +1,15 @@
 //! What a failed call to the API server means for the caller: try again, look again, or give up.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, io, time::Duration};
 
 use hyper::StatusCode;
+use kube::config::{InferConfigError, KubeconfigError};
 
-use crate::text;
+use super::kubeconfig;
+use crate::{
+    text,
+    transport::{Trouble, of_place},
+};
 
 /// A call to the API server that failed.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +26,9 @@ pub struct ApiError {
 
 /// The cause that the API server names. Source: `NamespaceTerminatingCause` of k8s.io/api/core/v1.
 const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
+
+/// How Go's HTTP server begins its answer to plain HTTP on a port with TLS.
+pub const NOT_HTTPS: &str = "Client sent an HTTP request to an HTTPS server";
 
 /// What the failure of a call means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,7 +62,46 @@ impl Failure {
     }
 }
 
+/// The mark behind which an admission policy's own words begin.
+const ADMISSION: &str = "denied request: ";
+
+/// What an admission policy says, without what the API server puts in front of it.
+#[must_use]
+pub fn said_by_admission(message: &str) -> Option<&str> {
+    message.split_once(ADMISSION).map(|(_, words)| words)
+}
+
+/// What is in the way of a call that the API server refuses because of who makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// It does not know who that is.
+    Credentials,
+    /// An admission policy says no, and why.
+    Admission,
+    /// A right to act as someone else is missing.
+    Impersonation,
+    /// A right in all namespaces is missing.
+    EverywhereRight,
+    /// A right in one namespace is missing.
+    Right,
+}
+
 impl ApiError {
+    /// What is in the way, where the API server refuses the caller.
+    #[must_use]
+    pub fn denial(&self) -> Option<Denial> {
+        let kube::Error::Api(status) = &self.source else { return None };
+        match status.code {
+            401 => Some(Denial::Credentials),
+            _ if said_by_admission(&status.message).is_some() => Some(Denial::Admission),
+            // Where a right is missing the API server says in its sentence alone.
+            403 if status.message.contains(" cannot impersonate") => Some(Denial::Impersonation),
+            403 if status.message.contains(" at the cluster scope") => Some(Denial::EverywhereRight),
+            403 => Some(Denial::Right),
+            _ => None,
+        }
+    }
+
     /// What the failure means.
     #[must_use]
     pub fn failure(&self) -> Failure {
@@ -78,19 +125,21 @@ impl ApiError {
     }
 }
 
-/// An error and its causes, in one line for the log. Of what the API server said, its message alone.
+/// An error and its causes, in one line for the log. Of what the API server said, its message alone; of what a library says
+/// about connections, files and kubeconfigs, what it comes to.
 #[must_use]
 pub fn in_one_line(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
     let mut next = Some(error);
     while let Some(error) = next {
         next = error.source();
-        let said = match error.downcast_ref::<kube::Error>() {
-            Some(kube::Error::Api(status)) => {
+        let said = match plainly(error) {
+            Plain::Last(words) => {
                 next = None;
-                status.message.clone()
+                words
             }
-            _ => error.to_string(),
+            Plain::Wrapper => continue,
+            Plain::Own => error.to_string(),
         };
         // Some errors repeat their cause.
         if !said.is_empty() && !text.ends_with(&said) {
@@ -102,6 +151,62 @@ pub fn in_one_line(error: &(dyn Error + 'static)) -> String {
     }
     // The API server repeats what people wrote.
     text::shown(&text).into_owned()
+}
+
+/// How one error of a chain is said.
+enum Plain {
+    /// With all below it, in these words.
+    Last(String),
+    /// It adds nothing to what is below it.
+    Wrapper,
+    /// In its own words.
+    Own,
+}
+
+fn plainly(error: &(dyn Error + 'static)) -> Plain {
+    if let Some(error) = found::<kube::Error>(error) {
+        return match error {
+            // So says a Go server where its port speaks HTTPS.
+            kube::Error::Api(status) if status.message.starts_with(NOT_HTTPS) => Plain::Last(
+                "the API server speaks HTTPS: write https:// in front of the server in the kubeconfig".to_owned(),
+            ),
+            kube::Error::Api(status) => Plain::Last(status.message.clone()),
+            kube::Error::Service(_) | kube::Error::Auth(_) => Plain::Wrapper,
+            kube::Error::HyperError(error) => Plain::Last(Trouble::of_any(error).to_string()),
+            kube::Error::RustlsTls(_) => Plain::Last(
+                "certificate-authority, client-certificate or client-key of the kubeconfig cannot be used: they must be PEM"
+                    .to_owned(),
+            ),
+            kube::Error::InferKubeconfig(error) => Plain::Last(kubeconfig::in_words(error)),
+            _ => Plain::Own,
+        };
+    }
+    if found::<InferConfigError>(error).is_some() {
+        return match error.source().and_then(found::<KubeconfigError>) {
+            Some(KubeconfigError::ReadConfig(error, path)) => {
+                Plain::Last(format!("`{}`: {}", path.display(), of_place(error)))
+            }
+            Some(error) => Plain::Last(format!("the kubeconfig cannot be used: {}", kubeconfig::in_words(error))),
+            None => Plain::Own,
+        };
+    }
+    if let Some(error) = found::<KubeconfigError>(error) {
+        return Plain::Last(kubeconfig::in_words(error));
+    }
+    if let Some(error) = found::<io::Error>(error) {
+        let wire = Trouble::of(error).map(|trouble| trouble.to_string());
+        return Plain::Last(wire.unwrap_or_else(|| of_place(error)));
+    }
+    let of_library = error.is::<rustls::Error>() || error.is::<hyper::Error>() || error.is::<reqwest::Error>();
+    if of_library || error.to_string().starts_with("client error (") {
+        return Plain::Last(Trouble::of_any(error).to_string());
+    }
+    Plain::Own
+}
+
+/// An error, also in a box.
+fn found<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    error.downcast_ref::<T>().or_else(|| error.downcast_ref::<Box<T>>().map(AsRef::as_ref))
 }
 
 /// What the failure of a call means.
@@ -208,5 +313,48 @@ mod tests {
         assert_eq!(error.to_string(), "read Secret a/b");
         assert_eq!(error.cause(), "no");
         assert_eq!(in_one_line(&error), "read Secret a/b: no");
+    }
+
+    #[test]
+    fn what_libraries_say_of_a_connection_comes_in_plain_words() {
+        let refused = || io::Error::from_raw_os_error(111);
+        let error = Err::<(), _>(kube::Error::Service(Box::new(kube::Error::Service(Box::new(refused())))));
+        let error = error.during("read", || "Secret a/b".to_owned()).unwrap_err();
+        assert_eq!(in_one_line(&error), "read Secret a/b: connection refused: nothing listens there");
+        let plain_http = Status { code: 400, message: format!("{NOT_HTTPS}.\n"), ..Status::default() };
+        assert!(in_one_line(&kube::Error::Api(Box::new(plain_http))).starts_with("the API server speaks HTTPS"));
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_told_from_the_api_servers_sentence() {
+        let denial = |code: u16, message: &str| {
+            let status = Status { code, message: message.to_owned(), ..Status::default() };
+            let answer = Err::<(), _>(kube::Error::Api(Box::new(status)));
+            answer.during("list", || "x".to_owned()).unwrap_err().denial()
+        };
+        for (code, message, expected) in [
+            (401, "Unauthorized", Some(Denial::Credentials)),
+            (
+                403,
+                "x is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: no",
+                Some(Denial::Admission),
+            ),
+            (
+                422,
+                "x is invalid: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: no",
+                Some(Denial::Admission),
+            ),
+            (
+                403,
+                "users \"zoe\" is forbidden: User \"dave\" cannot impersonate resource \"users\"",
+                Some(Denial::Impersonation),
+            ),
+            (403, "User \"dave\" cannot impersonate-on:user-info:get resource \"users\"", Some(Denial::Impersonation)),
+            (403, "User \"dave\" cannot list resource \"x\" at the cluster scope", Some(Denial::EverywhereRight)),
+            (403, "User \"dave\" cannot list resource \"x\" in the namespace \"a\"", Some(Denial::Right)),
+            (404, "not found", None),
+        ] {
+            assert_eq!(denial(code, message), expected, "{message}");
+        }
     }
 }

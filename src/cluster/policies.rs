@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::error::{ApiError, During as _};
 use crate::{
-    api::{CertificatePolicy, CertificatePolicySpec, Duration},
+    api::{CertificatePolicy, CertificatePolicySpec, Duration, FinishedRequestTtl},
     policy::{NamedPolicy, Source, can_match_certificate, can_match_environment},
     text,
 };
@@ -122,7 +122,7 @@ fn parse(text: &str) -> Result<CertificatePolicySpec, String> {
     if let Some(unknown) = not_in(written, &understood, "") {
         return Err(format!("field `{unknown}` is not known; `kubectl explain ccpol.spec` lists the fields"));
     }
-    match out_of_bounds(&spec).or_else(|| senseless(&spec)) {
+    match out_of_bounds(&spec).or_else(|| unreadable(&spec)).or_else(|| senseless(&spec)) {
         Some(problem) => Err(problem),
         None => Ok(spec),
     }
@@ -159,7 +159,7 @@ fn out_of_bounds(spec: &CertificatePolicySpec) -> Option<String> {
         outside("token.maxTTL", token.max_ttl, seconds(second), seconds(day)),
         outside("passphrase.minLength", least_length, 1, 128),
         outside("receiptRetention", spec.receipt_retention, seconds(day), seconds(decade)),
-        outside("finishedRequestTTL", spec.finished_request_ttl, seconds(0), seconds(decade)),
+        outside("finishedRequestTTL", ttl_of(spec), seconds(0), seconds(decade)),
     ]
     .into_iter()
     .flatten()
@@ -181,6 +181,23 @@ fn senseless(spec: &CertificatePolicySpec) -> Option<String> {
     matching_nothing("certificates", "Certificate", spec.certificates.as_ref(), can_match_certificate)
         .or_else(|| matching_nothing("environments", "environment", spec.environments.as_ref(), can_match_environment))
         .or_else(|| twice.map(|(_, format)| format!("allowedFormats: {format} is listed twice")))
+}
+
+/// The time in it, where it ends.
+fn ttl_of(spec: &CertificatePolicySpec) -> Option<Duration> {
+    match spec.finished_request_ttl? {
+        FinishedRequestTtl::For(time) => Some(time),
+        FinishedRequestTtl::Never => None,
+    }
+}
+
+/// Whom to ask is read by others, at a terminal.
+fn unreadable(spec: &CertificatePolicySpec) -> Option<String> {
+    let words = spec.approval.as_ref()?.contacts.as_ref()?;
+    if !(1..=200).contains(&words.chars().count()) {
+        return Some("approval.contacts must have 1 to 200 characters".to_owned());
+    }
+    words.chars().any(text::is_hidden).then(|| format!("approval.contacts: {}", text::NO_HIDDEN_MESSAGE))
 }
 
 const fn seconds(seconds: u64) -> Duration {
@@ -230,6 +247,10 @@ mod tests {
             ("environments: [' prod']", "environments: ` prod` matches no environment"),
             ("environments: ['a.b']", "environments: `a.b` matches no environment"),
             ("allowedFormats: [cert, ca, cert]", "allowedFormats: cert is listed twice"),
+            ("approval: {contacts: ''}", "approval.contacts must have 1 to 200 characters"),
+            ("approval: {contacts: \"a\\u202eb\"}", "approval.contacts: this text is read by others"),
+            ("finishedRequestTTL: forever", "write hours, minutes and seconds"),
+            ("finishedRequestTTL: 99999h", "finishedRequestTTL: 99999h is not allowed"),
             ("", "the file is empty"),
             ("- allowKeyExport", "write fields such as"),
             ("kind: ConfigMap\nspec: {}", "write a CertificatePolicy"),

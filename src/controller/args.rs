@@ -88,6 +88,10 @@ pub struct Intervals {
     /// How long a finished request that the HTTP API created is kept, where no policy sets finishedRequestTTL.
     #[arg(long, value_name = "DURATION", default_value = "24h")]
     pub api_request_ttl: Duration,
+    /// How many finished requests of one requester are kept in a namespace, whatever finishedRequestTTL says: the oldest
+    /// beyond them are deleted early. Their receipts stay.
+    #[arg(long, value_name = "REQUESTS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_finished_requests: u32,
     /// How many open requests one requester may have in a namespace; another one fails. Give the server the same.
     #[arg(long, value_name = "REQUESTS", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_open_requests: u32,

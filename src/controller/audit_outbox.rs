@@ -62,13 +62,9 @@ impl AuditOutbox {
         *self.again_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 
-    /// Emits again what the previous leader might not have emitted.
-    pub(crate) fn tell_again<'a>(&self, audit: &Audit, requests: impl IntoIterator<Item = &'a DownloadRequest>) {
-        let since = *self.again_since.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(since) = since else { return };
-        for request in requests {
-            audit.tell_all(request::since(request, since));
-        }
+    /// From when on to emit again, if so.
+    pub(crate) fn again_since(&self) -> Option<Timestamp> {
+        *self.again_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self, request: &DownloadRequest) -> Option<DownloadRequest> {

@@ -3,7 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::{CertificateReference, DownloadRequest, DownloadRequestSpec, Format, Requester};
+use crate::api::{
+    CertificateReference, DownloadRequest, DownloadRequestSpec, Format, Phase, Requester,
+    condition::ConditionStatus::True,
+    words::{ConditionReason, ConditionType},
+};
+use crate::lifecycle;
 
 /// A request for the certificate `api` of the namespace `payments`, made so many seconds after noon.
 pub(crate) fn request(requester: &str, seconds: i64) -> DownloadRequest {
@@ -25,5 +30,18 @@ pub(crate) fn request(requester: &str, seconds: i64) -> DownloadRequest {
     request.metadata.namespace = Some("payments".to_owned());
     request.metadata.uid = Some("uid-1".to_owned());
     request.metadata.creation_timestamp = Some(Time(noon + SignedDuration::from_secs(seconds)));
+    request
+}
+
+/// The same, revoked so many seconds after noon. The uid is made from its name.
+pub(crate) fn finished(name: &str, requester: &str, seconds: i64) -> DownloadRequest {
+    let mut request = request(requester, seconds);
+    request.metadata.name = Some(name.to_owned());
+    request.metadata.uid = Some(format!("uid-{name}"));
+    let at = request.created().unwrap_or_default();
+    let status = request.status.get_or_insert_default();
+    status.phase = Some(Phase::Revoked);
+    let ended = True(ConditionReason::Revoked);
+    lifecycle::set_condition(&mut status.conditions, ConditionType::Finished, ended, "revoked", Some(1), at);
     request
 }

@@ -293,6 +293,13 @@ fn policy_schema() -> Result<Value, ChartError> {
 /// Without Kubernetes' own keywords; an object has the fields that are named and no others.
 fn as_json_schema(schema: &mut Value) {
     let Some(fields) = schema.as_object_mut() else { return };
+    // Helm knows no CEL; a rule that is nothing but a pattern is one here, too.
+    let rules = fields.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten();
+    let pattern =
+        rules.filter_map(|rule| rule["rule"].as_str()?.strip_prefix("self.matches('")?.strip_suffix("')")).next();
+    if let Some(pattern) = pattern.map(str::to_owned) {
+        fields.insert("pattern".to_owned(), json!(pattern));
+    }
     fields.retain(|key, _| !key.starts_with("x-kubernetes-") && key != "format");
     if fields.contains_key("properties") {
         fields.insert("additionalProperties".to_owned(), json!(false));
@@ -325,5 +332,7 @@ mod tests {
         assert_eq!(schema["properties"]["token"]["additionalProperties"], json!(false));
         assert!(schema["properties"]["allowKeyExport"]["enum"].is_array(), "{schema}");
         assert!(!schema.to_string().contains("x-kubernetes"), "{schema}");
+        let pattern = &schema["properties"]["token"]["properties"]["ttl"]["pattern"];
+        assert!(pattern.as_str().unwrap().starts_with("^([0-9]{1,6}h)?"), "{pattern}");
     }
 }

@@ -12,13 +12,17 @@ use std::{
 
 use axum::Router;
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpSocket, TcpStream},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
 use self::places::{OpenConnections, Slot};
 use super::{
+    SPEAKS_HTTPS,
     address::network,
     budget::{Buckets, Budgets},
     connection::{self, Connection, Surroundings},
@@ -26,6 +30,7 @@ use super::{
     limits::ConnectionLimits,
     shares::Shares,
 };
+use crate::transport::{Trouble, of_place};
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -36,6 +41,9 @@ const SEND_BUFFER_BYTES: u32 = 128 * 1024;
 
 /// How long to wait before accepting again when the system is out of something (file descriptors, memory).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// So much of a plain HTTP request is taken off a socket that speaks TLS, in pieces of at most 4 KiB.
+const UNREAD_PIECES: usize = 16;
 
 /// How long cut connections get to let go of what they hold.
 const CUT_GRACE: Duration = Duration::from_secs(1);
@@ -81,7 +89,7 @@ pub async fn serve(
             Ok(accepted) => accepted,
             Err(error) => {
                 if !is_one_clients_fault(&error) {
-                    warn!(%error, "no connection can be accepted");
+                    warn!(error = of_place(&error), "no connection can be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
                 continue;
@@ -165,17 +173,47 @@ async fn serve_one(stream: TcpStream, tls: Option<TlsAcceptor>, surroundings: Su
         return connection::serve(stream, surroundings).await;
     };
     let (connection, closing) = (Arc::clone(&surroundings.connection), surroundings.closing.clone());
-    let handshake = tokio::time::timeout(surroundings.limits.tls_handshake_timeout.get(), tls.accept(stream));
+    let handshake = tokio::time::timeout(surroundings.limits.tls_handshake_timeout.get(), shake_hands(stream, &tls));
     let shaken = tokio::select! {
         () = closing.cancelled() => return,
         () = connection.closed() => return,
         shaken = handshake => shaken,
     };
     match shaken {
-        Ok(Ok(stream)) => connection::serve(stream, surroundings).await,
-        Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
+        Ok(Ok(Some(stream))) => connection::serve(stream, surroundings).await,
+        Ok(Ok(None)) => debug!("plain HTTP on a port with TLS"),
+        Ok(Err(error)) => debug!(error = %Trouble::of_any(&error), "TLS handshake failed"),
         Err(_) => debug!("TLS handshake took too long"),
     }
+}
+
+/// The handshake; `None` where the client speaks plain HTTP, which is answered in words. No record of TLS begins with a
+/// capital letter, and every method of HTTP does, so one byte tells them apart.
+async fn shake_hands(stream: TcpStream, tls: &TlsAcceptor) -> io::Result<Option<TlsStream<TcpStream>>> {
+    let mut first = [0];
+    if stream.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase() {
+        return refuse_plain_http(stream).await.map(|()| None);
+    }
+    tls.accept(stream).await.map(Some)
+}
+
+/// Answers without reading what was asked, and closes. What has come is taken off the socket before: what is left unread
+/// makes the system cut the connection, and the client may lose the answer.
+async fn refuse_plain_http(mut stream: TcpStream) -> io::Result<()> {
+    let answer = format!(
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
+         Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n{SPEAKS_HTTPS}\n",
+        SPEAKS_HTTPS.len() + 1
+    );
+    stream.write_all(answer.as_bytes()).await?;
+    stream.shutdown().await?;
+    let mut unread = [0; 4096];
+    for _ in 0..UNREAD_PIECES {
+        if stream.read(&mut unread).await? == 0 {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Errors of `accept` that concern the connection that would have been accepted, and no one else.

@@ -7,21 +7,33 @@ mod error;
 mod file;
 mod forward;
 mod route;
+mod version;
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, StatusCode, redirect};
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 pub use self::{
-    error::ServerError,
+    error::{Place, ServerError},
     file::Artifact,
     route::{Known, Published},
+    version::{OWN, misfit},
 };
 use self::{forward::Forward, route::Route};
 use super::{context::Ctx, error::PluginError};
-use crate::{api::names, redact::Redacted};
+use crate::{
+    api::names,
+    cluster::{client::CALLS, error::in_one_line},
+    redact::Redacted,
+    transport::of_place,
+};
 
 /// A server that is there must take a connection within this time.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -29,11 +41,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// The way to the server.
 pub struct Server {
     http: reqwest::Client,
-    base: String,
+    place: Place,
     bearer: Option<Redacted<String>>,
     limit: Duration,
-    /// Why this way, for messages.
-    way: String,
     /// Ends with the server.
     forward: Option<Forward>,
 }
@@ -53,13 +63,11 @@ impl Server {
         // Anybody who can change Secrets on their way writes what this one says.
         let bearer = if route.is_by_secret() { None } else { ctx.bearer().await? };
         let ca = match &ctx.global.server_ca {
-            Some(path) => Some(fs::read_to_string(path).map_err(|error| {
-                PluginError::usage(format!("--server-ca `{}` cannot be read: {error}", path.display()))
-            })?),
-            None => route.ca().map(str::to_owned),
+            Some(path) => Some(Ca::of_file(path)?),
+            None => route.ca().map(|pem| Ca { pem: pem.to_owned(), of: route.ca_said_by().to_owned(), by_flag: false }),
         };
         let limit = ctx.global.request_timeout.limit();
-        let builder = client(ca.as_deref(), limit)?;
+        let builder = client(ca.as_ref(), limit)?;
         let (builder, base, way, forward) = match route {
             Route::Url { url, .. } if route::is_readable_on_the_way(&url) => {
                 return Err(PluginError::new(format!(
@@ -72,13 +80,15 @@ impl Server {
                 let forward = Forward::open(ctx, service.as_deref().unwrap_or(names::SERVICE)).await?;
                 let host = host.unwrap_or_else(|| forward.host.clone());
                 let base = format!("{}://{host}:{}", forward.scheme, forward.address.port());
-                let way = format!("port-forward to pod {}/{}", ctx.global.operator_namespace, forward.pod);
+                let way = format!("port-forward to pod {}/{}", ctx.global.operator_namespace(), forward.pod);
                 (builder.no_proxy().resolve(&host, forward.address), base, way, Some(forward))
             }
         };
-        let http = builder.build().map_err(|error| PluginError::new(format!("cannot prepare HTTPS: {error}")))?;
-        tracing::debug!(server = base, way, "certcourier's HTTP API");
-        Ok(Self { http, base, bearer, limit, way, forward })
+        let unusable =
+            |error: reqwest::Error| PluginError::new(format!("cannot prepare HTTPS: {}", in_one_line(&error)));
+        let http = builder.build().map_err(unusable)?;
+        tracing::debug!("certcourier's HTTP API: {base} ({way})");
+        Ok(Self { http, place: Place { base, way, ca: ca.map(|ca| ca.of) }, bearer, limit, forward })
     }
 
     /// Whether the server is called without the person's bearer token.
@@ -93,7 +103,7 @@ impl Server {
 
     /// The URL of a path at this server.
     pub fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
+        format!("{}{path}", self.place.base)
     }
 
     /// `POST` of JSON to a path below the base; the status tells answers apart.
@@ -105,35 +115,102 @@ impl Server {
         path: &str,
         body: &Zeroizing<Vec<u8>>,
     ) -> Result<(StatusCode, T), ServerError> {
-        let mut request = self.http.post(format!("{}{path}", self.base)).timeout(self.limit);
+        let mut request = self.http.post(format!("{}{path}", self.place.base)).timeout(self.limit);
         if let Some(bearer) = &self.bearer {
             request = request.bearer_auth(bearer.expose());
         }
         let request = request.header("content-type", "application/json").body(body.to_vec());
-        let answer = request.send().await.map_err(|error| self.unanswered(&error))?;
+        let answer = self.send("POST", path, request).await?;
         let status = answer.status();
         let bytes = Zeroizing::new(answer.bytes().await.map_err(|error| self.unanswered(&error))?.to_vec());
         if !status.is_success() {
-            return Err(ServerError::refused(status, &bytes, &self.base));
+            return Err(ServerError::refused(status, &bytes, &self.place));
         }
         // Of an answer that cannot be read nothing is repeated: it may hold a token.
-        let answer = serde_json::from_slice(&bytes).map_err(|_| ServerError::Strange { base: self.base.clone() })?;
+        let answer =
+            serde_json::from_slice(&bytes).map_err(|_| ServerError::Strange { base: self.place.base.clone() })?;
         Ok((status, answer))
     }
 
+    /// `GET` of a path below the base that anyone may read; no credentials are sent.
+    ///
+    /// # Errors
+    /// What the server refuses, or why it did not answer.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ServerError> {
+        let request = self.http.get(format!("{}{path}", self.place.base)).timeout(self.limit);
+        let answer = self.send("GET", path, request).await?;
+        let status = answer.status();
+        let bytes = answer.bytes().await.map_err(|error| self.unanswered(&error))?;
+        if !status.is_success() {
+            return Err(ServerError::refused(status, &bytes, &self.place));
+        }
+        serde_json::from_slice(&bytes).map_err(|_| ServerError::Strange { base: self.place.base.clone() })
+    }
+
+    /// Sends, and logs the call in one line. `path` is of the API and never holds a token.
+    async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        request: reqwest::RequestBuilder,
+    ) -> Result<reqwest::Response, ServerError> {
+        let (begun, base) = (Instant::now(), &self.place.base);
+        let answer = request.send().await;
+        let ms = begun.elapsed().as_millis();
+        match &answer {
+            Ok(answer) => {
+                tracing::trace!(target: CALLS, "{method} {base}{path} {} in {ms} ms", answer.status());
+            }
+            Err(_) => tracing::trace!(target: CALLS, "{method} {base}{path} no answer after {ms} ms"),
+        }
+        answer.map_err(|error| self.unanswered(&error))
+    }
+
+    /// Where it is, and how that is known.
+    pub fn place(&self) -> String {
+        format!("{} ({})", self.place.base, self.place.way)
+    }
+
     fn unanswered(&self, error: &reqwest::Error) -> ServerError {
-        ServerError::unanswered(error, &self.base, &self.way, self.limit)
+        ServerError::unanswered(error, &self.place, self.limit)
     }
 }
 
-fn client(ca: Option<&str>, limit: Duration) -> Result<reqwest::ClientBuilder, PluginError> {
+/// What the server's certificate is checked with.
+struct Ca {
+    pem: String,
+    /// Where it comes from.
+    of: String,
+    /// Whether --server-ca names it.
+    by_flag: bool,
+}
+
+impl Ca {
+    fn of_file(path: &Path) -> Result<Self, PluginError> {
+        let of = path.display().to_string();
+        match fs::read_to_string(path) {
+            Ok(pem) => Ok(Self { pem, of, by_flag: true }),
+            Err(error) => Err(PluginError::usage(format!("--server-ca {of} cannot be read: {}", of_place(&error)))),
+        }
+    }
+}
+
+fn client(ca: Option<&Ca>, limit: Duration) -> Result<reqwest::ClientBuilder, PluginError> {
     let builder = reqwest::Client::builder()
         .user_agent(concat!("kubectl-certcourier/", env!("CARGO_PKG_VERSION")))
+        .default_headers(HeaderMap::from_iter([(
+            HeaderName::from_static(names::DOOR_HEADER),
+            HeaderValue::from_static(names::DOOR_PLUGIN),
+        )]))
         .redirect(redirect::Policy::none())
         .connect_timeout(CONNECT.min(limit))
         .read_timeout(limit);
-    let Some(pem) = ca else { return Ok(builder) };
+    let Some(Ca { pem, of, by_flag }) = ca else { return Ok(builder) };
     let certificates = Certificate::from_pem_bundle(pem.as_bytes()).ok().filter(|found| !found.is_empty());
-    let wrong = || PluginError::usage("the CA of the server (--server-ca, or ca.crt) holds no PEM certificate");
+    let wrong = || {
+        let place = if *by_flag { format!("--server-ca {of}") } else { format!("ca.crt of {of}") };
+        PluginError::usage(format!("{place} holds no PEM certificate"))
+            .next("name a file with the CA of the server's certificate with --server-ca")
+    };
     Ok(builder.tls_certs_only(certificates.ok_or_else(wrong)?))
 }

@@ -18,7 +18,7 @@ use crate::{
     api,
     cluster::{
         client::{ClientArgs, Clients, Role},
-        error::in_one_line,
+        kubeconfig,
     },
 };
 
@@ -33,6 +33,8 @@ pub struct Connection {
     pub namespace: String,
     /// Whether calls are made in someone else's name.
     pub impersonating: bool,
+    /// The API server.
+    pub url: String,
 }
 
 /// Reads the kubeconfig and prepares clients. Runs its exec plugin, if it names one; calls no one else.
@@ -49,12 +51,13 @@ pub async fn connect(args: &GlobalArgs) -> Result<Connection, PluginError> {
         api_timeout: api::Duration::from_seconds(args.request_timeout.limit().as_secs()),
         ..ClientArgs::default()
     };
+    let url = config.cluster_url.to_string();
     let clients = Clients::new(config, &client_args, Role::Plugin)?;
-    Ok(Connection { clients, namespace, impersonating })
+    Ok(Connection { clients, namespace, impersonating, url })
 }
 
 async fn config(args: &GlobalArgs) -> Result<Config, PluginError> {
-    let Some(kubeconfig) = kubeconfig(args.kubeconfig.as_deref())? else {
+    let Some(file) = found(args.kubeconfig.as_deref())? else {
         let wanted = [("--context", &args.context), ("--cluster", &args.cluster), ("--user", &args.user)];
         if let Some((flag, _)) = wanted.iter().find(|(_, value)| value.is_some()) {
             return Err(PluginError::new(format!("there is no kubeconfig, so {flag} names nothing"))
@@ -64,17 +67,21 @@ async fn config(args: &GlobalArgs) -> Result<Config, PluginError> {
             PluginError::new("there is no kubeconfig, and this is not a pod").next("set KUBECONFIG or --kubeconfig")
         });
     };
-    let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
-    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    let has_proxy = names_a_proxy(&kubeconfig, args);
+    if file.contexts.is_empty() {
+        return Err(PluginError::new("the kubeconfig has no contexts: it is empty, or another file")
+            .next("name the right one with KUBECONFIG or --kubeconfig"));
+    }
+    let known: Vec<&str> = file.contexts.iter().map(|context| context.name.as_str()).collect();
+    let known = known.join(", ");
+    let has_proxy = names_a_proxy(&file, args);
     let options =
         KubeConfigOptions { context: args.context.clone(), cluster: args.cluster.clone(), user: args.user.clone() };
-    let read = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+    let read = Config::from_custom_kubeconfig(file, &options).await;
     let mut config = read.map_err(|error| {
-        let plain = PluginError::new(format!("the kubeconfig cannot be used: {}", in_one_line(&error)));
+        let plain = PluginError::new(format!("the kubeconfig cannot be used: {}", kubeconfig::in_words(&error)));
         match error {
             KubeconfigError::CurrentContextNotSet | KubeconfigError::LoadContext(_) => {
-                plain.next(format!("choose a context with --context: {known}"))
+                plain.next(format!("choose a context with --context; there is {known}"))
             }
             _ => plain,
         }
@@ -98,7 +105,7 @@ fn names_a_proxy(kubeconfig: &Kubeconfig, args: &GlobalArgs) -> bool {
 
 /// The files of `--kubeconfig`, else of $KUBECONFIG, else ~/.kube/config, merged. As in kubectl, a file of the list that is
 /// not there is passed over; one that was named by the flag must be there.
-fn kubeconfig(flag: Option<&Path>) -> Result<Option<Kubeconfig>, PluginError> {
+fn found(flag: Option<&Path>) -> Result<Option<Kubeconfig>, PluginError> {
     if let Some(path) = flag {
         return read(path).and_then(|read| match read {
             Some(kubeconfig) => Ok(Some(kubeconfig)),
@@ -118,7 +125,7 @@ fn kubeconfig(flag: Option<&Path>) -> Result<Option<Kubeconfig>, PluginError> {
 
 /// The contexts of the kubeconfig; none where it cannot be read.
 pub fn contexts(args: &GlobalArgs) -> Vec<String> {
-    let found = kubeconfig(args.kubeconfig.as_deref()).ok().flatten().unwrap_or_default();
+    let found = found(args.kubeconfig.as_deref()).ok().flatten().unwrap_or_default();
     found.contexts.into_iter().map(|context| context.name).collect()
 }
 
@@ -137,12 +144,7 @@ fn read(path: &Path) -> Result<Option<Kubeconfig>, PluginError> {
 }
 
 fn unreadable(path: &Path, error: &KubeconfigError) -> PluginError {
-    let words = match error {
-        // The parser shows the line that it stumbles over, which may be the one with the token.
-        KubeconfigError::Parse(_) => "it is not a kubeconfig in YAML".to_owned(),
-        other => in_one_line(other),
-    };
-    PluginError::new(format!("the kubeconfig `{}` cannot be read: {words}", path.display()))
+    PluginError::new(format!("the kubeconfig `{}` cannot be read: {}", path.display(), kubeconfig::in_words(error)))
 }
 
 fn impersonate(who: &mut AuthInfo, args: &GlobalArgs) {

@@ -4,9 +4,13 @@ use std::{io, process::ExitCode};
 
 use kube::client::AuthError;
 
-use crate::cluster::{
-    client::ConnectError,
-    error::{ApiError, Failure, in_one_line},
+use crate::{
+    cluster::{
+        client::ConnectError,
+        error::{ApiError, Denial, Failure, in_one_line, said_by_admission},
+    },
+    door::{Door, Input, NO_CREDENTIALS, SIGN_IN},
+    transport::{Trouble, of_place},
 };
 
 /// How the process ends. `kubectl certcourier wait` tells scripts by it what became of a request.
@@ -80,6 +84,11 @@ impl PluginError {
         &self.words
     }
 
+    /// What to do now.
+    pub fn next_step(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
     /// The exit code.
     pub fn exit(&self) -> Exit {
         self.exit
@@ -100,22 +109,61 @@ impl From<ApiError> for PluginError {
     fn from(error: ApiError) -> Self {
         let cause = error.cause();
         let failure = error.failure();
-        let unauthorized = matches!(&error.source, kube::Error::Api(status) if status.code == 401);
+        let denial = error.denial();
         // The API server's own words for a path that it does not know.
         let no_kind = failure == Failure::NotFound && cause.contains("could not find the requested resource");
-        let plain = Self::new(format!("cannot {error}: {cause}"));
+        let plain = |words: &str| Self::new(format!("cannot {error}: {words}"));
+        let plain = match denial {
+            Some(Denial::Credentials) => return plain(NO_CREDENTIALS).next(SIGN_IN),
+            Some(Denial::Admission) => return said(plain, said_by_admission(&cause).unwrap_or(&cause)),
+            Some(Denial::Impersonation) => {
+                return plain(&cause).next(
+                    "leave --as out, or ask for the right to act as that user: verb impersonate on users, and on groups \
+                     for --as-group",
+                );
+            }
+            Some(Denial::EverywhereRight) => {
+                return plain(&cause).next(format!(
+                    "name one namespace with -n, or ask for a role in all namespaces, by a ClusterRoleBinding: {ROLES}"
+                ));
+            }
+            Some(Denial::Right) => return plain(&cause).next(format!("ask for a role in this namespace: {ROLES}")),
+            None => plain(&cause),
+        };
         match failure {
             _ if no_kind => plain.next("certcourier is not installed in this cluster: is --context the right one?"),
-            _ if unauthorized => plain.next("the API server no longer accepts your credentials: sign in again"),
-            Failure::Forbidden => plain.next(
-                "ask for a role in this namespace: ClusterRole certcourier-viewer to read, -downloader and -operator \
-                 to download, -approver to vote, -auditor to read receipts",
-            ),
             Failure::Throttled(_) => plain.next("the API server is busy: try again in a moment"),
+            Failure::Unavailable if Trouble::of(&error.source).is_some_and(|trouble| trouble.is_of_certificate()) => {
+                plain.next("is certificate-authority in the kubeconfig that of this API server, and its server the right name?")
+            }
             Failure::Unavailable => plain.next("does `kubectl version` answer? --request-timeout waits longer"),
             _ => plain,
         }
     }
+}
+
+/// Our roles, by what they are for.
+const ROLES: &str = "ClusterRole certcourier-viewer to read, -downloader and -operator to download, -approver to vote, \
+  -auditor to read receipts";
+
+/// What an admission policy says already names the next step, in fields of the object; which flags those are is added.
+fn said(plain: impl Fn(&str) -> PluginError, words: &str) -> PluginError {
+    let error = plain(words);
+    match flags_for(words) {
+        Some(flags) => error.next(flags),
+        None => error,
+    }
+}
+
+/// Which flags the fields are that a message of an object names.
+pub fn flags_for(words: &str) -> Option<String> {
+    let named = |input: &Input| words.contains(input.at(Door::Object)) && *input != Input::Passphrase;
+    let flags: Vec<String> = Input::ALL
+        .into_iter()
+        .filter(named)
+        .map(|input| format!("{} is {} here", input.at(Door::Object), input.at(Door::Plugin)))
+        .collect();
+    (!flags.is_empty()).then(|| flags.join(", "))
 }
 
 impl From<ConnectError> for PluginError {
@@ -136,7 +184,8 @@ impl From<&AuthError> for PluginError {
     fn from(error: &AuthError) -> Self {
         let words = match error {
             AuthError::AuthExecStart(source) => {
-                format!("cannot start the credential plugin that the kubeconfig names (users[].user.exec): {source}")
+                let why = of_place(source);
+                format!("cannot start the credential plugin that the kubeconfig names (users[].user.exec): {why}")
             }
             AuthError::AuthExecRun { out, .. } => {
                 let complaint = String::from_utf8_lossy(&out.stderr);
@@ -158,7 +207,7 @@ impl From<io::Error> for PluginError {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::quiet();
         }
-        Self::new(format!("cannot write to standard output: {error}"))
+        Self::new(format!("cannot write to standard output: {}", of_place(&error)))
     }
 }
 
@@ -185,6 +234,26 @@ mod tests {
         let report = refused(404, "the server could not find the requested resource").report();
         assert!(report.contains("not installed"), "{report}");
         assert_eq!(refused(404, "certificates \"x\" not found").report().lines().count(), 1);
+    }
+
+    #[test]
+    fn the_next_step_follows_what_is_in_the_way_and_not_the_status() {
+        let report =
+            refused(403, "users \"alice\" is forbidden: User \"dave\" cannot impersonate resource \"users\"").report();
+        assert!(report.contains("leave --as out") && !report.contains("ClusterRole certcourier"), "{report}");
+        let everywhere =
+            "certificates is forbidden: User \"carol\" cannot list resource \"certificates\" at the cluster scope";
+        let report = refused(403, everywhere).report();
+        assert!(
+            report.contains("-n, or ask for a role in all namespaces") && !report.contains("this namespace"),
+            "{report}"
+        );
+        let admission = "downloadrequests \"x\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: user \
+            alice is not allowed to get Secret foo, which spec.passphraseSecretRef names: name one that you may get";
+        let report = refused(403, admission).report();
+        assert!(report.starts_with("error: cannot list Certificates of payments: user alice is not"), "{report}");
+        assert!(!report.contains("ValidatingAdmissionPolicy") && !report.contains("ClusterRole"), "{report}");
+        assert!(report.contains("next:  spec.passphraseSecretRef is --passphrase-secret here"), "{report}");
     }
 
     #[test]

@@ -9,13 +9,15 @@ use std::{
 use certcourier_bundle::{Passphrase, PassphraseError};
 use zeroize::Zeroizing;
 
+use crate::transport::of_place;
+
 /// A passphrase file beyond this is the wrong file.
 const LONGEST_PASSPHRASE_FILE: u64 = 4096;
 
 /// Why something could not be read. No variant holds a byte of a key or passphrase.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum InputError {
-    #[error("`{}` cannot be read: {source}", path.display())]
+    #[error("`{}` cannot be read: {}", path.display(), of_place(source))]
     Read { path: PathBuf, source: io::Error },
     #[error("standard input can be read once: give `-` to one option, and a file to the others")]
     SeveralFromStandardInput,

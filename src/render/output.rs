@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::transport::of_place;
+
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OutputError {
@@ -14,7 +16,7 @@ pub(super) enum OutputError {
     Exists(PathBuf),
     #[error("this file is not for a terminal: write it with -o FILE, or pipe it")]
     Terminal,
-    #[error("`{}` cannot be written: {source}", path.display())]
+    #[error("`{}` cannot be written: {}", path.display(), place_or_own(source))]
     Write { path: PathBuf, source: io::Error },
 }
 
@@ -42,6 +44,11 @@ pub(super) fn write(path: &Path, bytes: &[u8], holds_key: bool, force: bool) -> 
         io::ErrorKind::AlreadyExists => OutputError::Exists(path.to_owned()),
         _ => failed(error.error),
     })
+}
+
+/// What we made ourselves has words of its own.
+fn place_or_own(error: &io::Error) -> String {
+    error.get_ref().map_or_else(|| of_place(error), ToString::to_string)
 }
 
 /// The cause alone: tempfile adds the path of a file that no one asked for.

@@ -15,7 +15,6 @@ pub(crate) mod token_input;
 use std::sync::Arc;
 
 use axum::{
-    Json,
     body::Body,
     extract::{FromRequestParts, Path, State, rejection::PathRejection},
     http::{HeaderMap, header, request::Parts},
@@ -29,10 +28,18 @@ use self::{redeemer::Redeemer, status::TokenStatus};
 use super::{
     auth::identity,
     connection::Connection,
-    http::{body, error::ServerError, middleware::Known, request_id::RequestId, route::documented},
+    http::{
+        body,
+        error::{ErrorCode, ServerError},
+        middleware::Known,
+        page::is_wanted,
+        request_id::RequestId,
+        route::documented,
+    },
     net::client_address::ClientAddress,
     state::ServerState,
 };
+use crate::server::http::json::Json;
 use crate::token::Token;
 
 /// The download routes.
@@ -87,11 +94,25 @@ async fn download_by_path(
 ) -> Result<Response, ServerError> {
     intent::refuse_half_hearted(&headers).map_err(ServerError::malformed)?;
     let token = token_of_path(path)?;
-    if intent::wants_a_page(&headers) {
-        state.rates.admit(redeemer.client)?;
-        return Ok(page::download_page(&token));
+    if is_wanted(&headers) {
+        return pace::evenly(look(&state, &token, &redeemer)).await;
     }
     pace::evenly(redeem::redeem(&state, &token, redeemer)).await
+}
+
+/// The page of a link: what it is for, or why it does not work. Consumes nothing.
+async fn look(state: &ServerState, token: &Token, redeemer: &Redeemer) -> Result<Response, ServerError> {
+    let looking = async {
+        let found = redeem::find(state, token, redeemer).await?;
+        match redeem::look(state, &found, state.clients.clock().now()).await? {
+            Some(refusal) => Err(refusal),
+            None => Ok(page::of_live(token, &TokenStatus::of(&found, None))),
+        }
+    };
+    looking.await.or_else(|refusal| match refusal.code() {
+        ErrorCode::Unavailable => Ok(page::of_unknown(token)),
+        _ => Err(refusal),
+    })
 }
 
 /// Download a file, with the token in the body.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Router, middleware::from_fn_with_state};
+use axum::{Router, middleware::from_fn_with_state, routing::any};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
@@ -11,6 +11,8 @@ use super::{
     state::ServerState,
     ui,
 };
+
+mod front;
 
 /// The whole API as one service; tests call it without a network.
 pub fn router(state: Arc<ServerState>) -> Router {
@@ -35,6 +37,7 @@ fn all_routes() -> OpenApiRouter<Arc<ServerState>> {
 
 fn with_surroundings(routes: Router<Arc<ServerState>>, state: Arc<ServerState>) -> Router {
     routes
+        .route("/", any(front::front))
         .fallback(async || ServerError::no_route())
         .layer(from_fn_with_state(Arc::clone(&state), middleware::surround))
         .with_state(state)

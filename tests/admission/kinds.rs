@@ -23,7 +23,7 @@ async fn a_certificate_policy_keeps_its_durations_in_range() {
     let full = json!({
         "certificates": ["prod-*"], "environments": ["production"], "allowKeyExport": "WithApproval",
         "allowCAKeyExport": false, "allowedFormats": ["cert", "fullchain"],
-        "approval": {"requiredFor": "Keys", "approvals": 2, "pendingTTL": "1h", "validity": "24h"},
+        "approval": {"requiredFor": "Keys", "approvals": 2, "pendingTTL": "1h", "validity": "24h", "contacts": "#oncall, ask für Jane"},
         "unattended": {"keyFormats": "Deny", "approvals": 2},
         "token": {"ttl": "5m", "maxTTL": "1h", "bindToRequester": false},
         "passphrase": {"minLength": 12}, "pkcs12": {"allowLegacy": true}, "reasonRequired": false,
@@ -39,8 +39,18 @@ async fn a_certificate_policy_keeps_its_durations_in_range() {
         (json!({"receiptRetention": "23h"}), "receiptRetention must be between 24h and 87600h"),
         (json!({"receiptRetention": "87601h"}), "receiptRetention must be between 24h and 87600h"),
         (json!({"finishedRequestTTL": "87601h"}), "finishedRequestTTL must be at most 87600h"),
-        (json!({"token": {"ttl": "5 minutes"}}), "should match"),
-        (json!({"token": {"ttl": "5d"}}), "should match"),
+        (json!({"finishedRequestTTL": "forever"}), "such as 90s, 5m or 1h30m (days are not known), or never"),
+        (
+            json!({"token": {"ttl": "5 minutes"}}),
+            "write hours, minutes and seconds, such as 90s, 5m or 1h30m (days are not known)",
+        ),
+        (
+            json!({"token": {"ttl": "5d"}}),
+            "write hours, minutes and seconds, such as 90s, 5m or 1h30m (days are not known)",
+        ),
+        (json!({"approval": {"contacts": ""}}), "should be at least 1 chars long"),
+        (json!({"approval": {"contacts": "x".repeat(201)}}), "may not be more than 200"),
+        (json!({"approval": {"contacts": "a\u{202e}b"}}), "this text is read by others"),
         (json!({"approval": {"approvals": 0}}), "should be greater than or equal to 1"),
         (json!({"approval": {"approvals": 9}}), "should be less than or equal to 8"),
         (json!({"unattended": {"approvals": 1}}), "should be greater than or equal to 2"),
@@ -272,8 +282,11 @@ async fn kubectl_shows_what_people_look_for() {
         "phase": "AwaitingApproval",
         "review": {
             "digest": "d", "round": 1, "openedAt": "2026-11-22T12:00:00Z",
+            "expiresAt": "2026-11-22T13:00:00Z", "contacts": ["#oncall"],
             "approvals": {"required": 2, "given": 1, "summary": "1/2"},
         },
+        "conditions": [{"type": "TokenIssued", "status": "False", "reason": "AwaitingClaim", "message": "m",
+            "lastTransitionTime": "2026-11-22T12:00:00Z"}],
     }});
     run(
         &session,
@@ -297,6 +310,8 @@ async fn kubectl_shows_what_people_look_for() {
         &["CERTIFICATE", "FORMAT", "REQUESTER", "PHASE", "APPROVALS", "api", "key", "alice", "AwaitingApproval", "1/2"],
     )
     .await;
+    shows(&["-n", &ns, "get", "dlr", "r1"], &["TOKEN", "AwaitingClaim"]).await;
+    shows(&["-n", &ns, "get", "dlr", "r1", "-o", "wide"], &["EXPIRES", "2026-11-22T13:00:00Z", "WHY"]).await;
     let selected =
         shows(&["-n", &ns, "get", "dlr", "--field-selector=status.phase=AwaitingApproval", "-o", "name"], &["r1"])
             .await;

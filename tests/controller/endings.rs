@@ -6,7 +6,10 @@ use certcourier::api::{
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Time};
-use kube::{ResourceExt as _, api::PostParams};
+use kube::{
+    ResourceExt as _,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
 use serde_json::{Value, json};
 use test_support::{
     next_second,
@@ -39,7 +42,7 @@ async fn what_policy_or_input_forbids_fails_with_a_sentence() {
     let past = (Timestamp::now() - SignedDuration::from_secs(5)).to_string();
     let missing = json!({"certificateRef": {"name": "gone"}});
     for (name, person, format, spec, reason, said) in [
-        ("key", "alice", "key", json!({}), "KeyExportDisabled", "key export disabled"),
+        ("key", "alice", "key", json!({}), "KeyExportDisabled", "allowKeyExport is Never"),
         ("verb", "mallory", "fullchain", json!({}), "AccessRefused", "lacks verb `download`"),
         ("ttl", "carol", "fullchain", json!({"tokenTTL": "2h"}), "TokenTTLTooLong", "ask for less"),
         ("past", "carol", "fullchain", json!({"deadline": past}), "DeadlinePassed", "later deadline"),
@@ -59,6 +62,22 @@ async fn what_policy_or_input_forbids_fails_with_a_sentence() {
         assert!(message.contains(said), "{name}: {message}");
         assert!(world.api::<Secret>().get_opt(&names::token_secret(name)).await.unwrap().is_none());
     }
+}
+
+#[tokio::test]
+async fn a_request_that_is_deleted_and_held_by_a_finalizer_is_closed_and_swept() {
+    let world = World::new("endings").await;
+    let _controller = world.controller(&[]).await;
+    issued(&world, json!({})).await;
+    let requests = world.api::<DownloadRequest>();
+    let finalizers = |list: Value| Patch::Merge(json!({"metadata": {"finalizers": list}}));
+    requests.patch("full", &PatchParams::default(), &finalizers(json!(["example.com/keep"]))).await.unwrap();
+    requests.delete("full", &DeleteParams::default()).await.unwrap();
+    let closed = world.wait_for_phase("full", Phase::Revoked).await;
+    assert_eq!(condition(&closed, "Finished"), "True/Revoked");
+    all_is_swept(&world).await;
+    requests.patch("full", &PatchParams::default(), &finalizers(json!([]))).await.unwrap();
+    world.wait_gone::<DownloadRequest>("full").await;
 }
 
 #[tokio::test]
@@ -89,7 +108,8 @@ async fn a_token_runs_out_and_can_be_had_again_until_the_deadline() {
     assert_eq!(phase(&over), Phase::Approved);
     assert!(hash(&over).is_none());
     let message = message(&over, "TokenIssued");
-    assert!(message.contains("kubectl annotate dlr full --overwrite certcourier.io/mint="), "{message}");
+    let again = format!("kubectl annotate dlr full -n {} --overwrite certcourier.io/mint=", world.namespace);
+    assert!(message.contains(&again), "{message}");
     all_is_swept(&world).await;
     world.merge::<DownloadRequest>("full", json!({"metadata": {"annotations": {names::MINT: "2"}}})).await;
     let second = world.wait_for_phase("full", Phase::TokenIssued).await;
@@ -234,6 +254,42 @@ async fn finished_requests_go_when_a_policy_says_so_and_stay_otherwise() {
     world.policy("tidy", json!({"finishedRequestTTL": "1s"})).await;
     world.wait_gone::<DownloadRequest>("stays").await;
     world.delete::<CertificatePolicy>("tidy").await;
+}
+
+#[tokio::test]
+async fn of_one_requester_the_newest_finished_requests_stay_and_the_record_says_why_the_others_went() {
+    let world = World::new("finished").await;
+    world.furnish().await;
+    world.people().await;
+    // However long a policy lets them stay.
+    world.policy("kept", json!({"finishedRequestTTL": "never"})).await;
+    let controller = world.controller(&[("--max-finished-requests", "2")]).await;
+    let mut uids = Vec::new();
+    world.request_by("alice", "hers", "key", json!({})).await;
+    world.wait_for_phase("hers", Phase::Failed).await;
+    for name in ["one", "two", "three", "four"] {
+        let made = world.request(name, "key", json!({})).await;
+        uids.push(made.uid().unwrap());
+        world.wait_for_phase(name, Phase::Failed).await;
+        next_second().await;
+    }
+    for name in ["one", "two"] {
+        world.wait_gone::<DownloadRequest>(name).await;
+    }
+    controller.says(&format!("{}/deleted", uids[1])).await;
+    let log = controller.log();
+    let line = log.lines().find(|line| line.contains(&format!("{}/deleted", uids[1]))).unwrap();
+    assert!(line.contains("its requester has 2 newer finished requests here, the maximum"), "{line}");
+    // The newest of this requester, and another's, are there.
+    for name in ["three", "four", "hers"] {
+        assert_eq!(phase(&world.get(name).await), Phase::Failed, "{name}");
+    }
+    drop(controller);
+
+    // Another leader counts what there is.
+    let _next = world.controller(&[("--max-finished-requests", "1")]).await;
+    world.wait_gone::<DownloadRequest>("three").await;
+    assert_eq!(phase(&world.get("four").await), Phase::Failed);
 }
 
 #[tokio::test]

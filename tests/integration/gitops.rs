@@ -6,8 +6,11 @@ mod judge;
 mod kustomize;
 mod restore;
 
+use std::{fs, path::Path};
+
 use test_cluster::{Output, Person};
-use test_support::world::World;
+use test_support::{shell::end, stage::Stage, world::World};
+use tokio::process::Command;
 
 /// A `DownloadRequest` as it lies in Git, for Certificate `api`.
 fn request(name: &str, more: &str) -> String {
@@ -49,4 +52,21 @@ async fn may(world: &World<'_>, person: &Person, verb: &str, resource: &str) {
             tries(world, person, &["auth", "can-i", verb, resource], "").await.succeeded()
         })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_of_a_pipeline_gets_its_token_with_the_command_that_it_prints() {
+    let world = World::new(Stage::shared().await, "ci-job").await;
+    let ci = tool(&world, "ci", &["certcourier-downloader"]).await;
+    may(&world, &ci, "create", "downloadrequests.certcourier.io").await;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let example = fs::read_to_string(root.join("examples/06-ci-job.yaml")).unwrap();
+    let line = example.lines().find_map(|line| line.strip_prefix("#   ")).unwrap();
+    let (command, kubectl_create) = line.split_once(" | kubectl ").unwrap();
+    let mut bash = Command::new("bash");
+    bash.args(["-euc", command]).current_dir(root);
+    let request = end(bash).await.ok().replace("namespace: payments", &format!("namespace: {}", world.namespace));
+    let arguments: Vec<&str> = kubectl_create.split(' ').collect();
+    kubectl(&world, &ci, &arguments, &request).await;
+    kubectl(&world, &ci, &["wait", "dlr/api-der-zip", "--for=condition=TokenIssued", "--timeout=20s"], "").await;
 }

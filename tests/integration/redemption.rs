@@ -241,7 +241,7 @@ async fn a_token_expires_and_another_is_had_by_annotation_and_the_old_one_says_s
     assert!(message(request.status.as_ref().unwrap(), "TokenIssued").contains(names::MINT));
     let answer = world.redeem(&first).await;
     assert_eq!((answer.status, answer.json("error").as_str()), (410, "token_expired"), "{}", answer.text());
-    assert!(answer.json("error_description").starts_with("token expired"), "{}", answer.text());
+    assert!(answer.json("error_description").starts_with("this token expired"), "{}", answer.text());
     world
         .until("the Secret is gone", || async {
             world.api::<Secret>().get_opt("short-download-token").await.unwrap().is_none()

@@ -66,7 +66,7 @@ async fn each_change_after_the_mint_of_a_reviewed_request_stops_it_with_its_own_
     world.secret("api-tls", &world.leaf).await;
 
     world.policy("one", one(&json!({"allowKeyExport": "Never"}))).await;
-    refused(&world, &tightened, 403, "key_export_disabled", "key export disabled").await;
+    refused(&world, &tightened, 403, "key_export_disabled", "allowKeyExport is Never").await;
     world.policy("one", one(&json!({"approval": {"requiredFor": "Keys", "approvals": 2}}))).await;
     refused(&world, &tightened, 409, "certificate_changed", "round 2").await;
     world.policy("one", one(&json!({}))).await;

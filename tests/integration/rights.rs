@@ -233,7 +233,6 @@ async fn a_receipt_without_outcome_runs_out(world: &World<'_>) {
 }
 
 async fn finished_requests_go(world: &World<'_>) {
-    // Finished requests stay as long as one policy does not say for how long.
     world.policy("keys", json!({"allowKeyExport": "Always", "finishedRequestTTL": "1s"})).await;
     let requests: Api<DownloadRequest> = world.api();
     for name in ["twice", "withdrawn", "key", "crashed"] {

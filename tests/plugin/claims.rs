@@ -97,7 +97,7 @@ async fn the_exit_code_of_wait_says_what_became_of_a_request() {
         }
     }
     let late = alice.run(&["wait", "waits", "--timeout", "1s"]).await;
-    assert!(late.failed(1).contains("0 of 2 approvals"), "{}", late.stderr);
+    assert!(late.failed(1).contains("waiting for 2 of 2 approvals"), "{}", late.stderr);
     let closed = bob.run(&["revoke", "denied", "waits", "--reason", "x"]).await;
     assert!(closed.failed(1).contains("denied is Denied already"), "{}", closed.stderr);
     assert_eq!(world.wait_finished("waits").await.0, Phase::Revoked, "the other one was revoked all the same");
@@ -117,6 +117,10 @@ async fn what_a_dry_run_prints_is_an_object_that_the_api_server_takes() {
     )
     .unwrap();
     assert_eq!(object["metadata"], json!({"generateName": "api-cert-", "namespace": world.namespace}));
+    assert_eq!(object["spec"], json!({"certificateRef": {"name": "api"}, "format": "cert"}), "only what was typed");
+    let dry = carol.run(&["request", "api", "-f", "cert", "--deadline", "2h", "--dry-run"]).await;
+    assert!(dry.ok().contains("deadline: ") && dry.stderr.contains("applies this object is its requester"), "{dry:?}");
+    assert!(!dry.stderr.contains("--deadline"), "{dry:?}");
     assert_eq!(request_count(&world).await, 0);
     assert!(carol.read("r.yaml").contains("a: b #c"));
 }

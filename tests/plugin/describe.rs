@@ -27,7 +27,7 @@ async fn a_request_is_described_from_the_first_look_to_the_receipt_and_no_secret
         &frank,
         &[
             "Phase:         AwaitingApproval\n",
-            "Message:       1 of 2 approvals given for key of api, requested by alice\n",
+            "Message:       1 of 2 approvals given for key of api, requested by alice, until ",
             "Why:           F5 import\n",
             "Delivery:      Secret key-download-token, for the requester\n",
             "Approvals:     1 of 2 given (bob)\n",
@@ -36,7 +36,7 @@ async fn a_request_is_described_from_the_first_look_to_the_receipt_and_no_secret
             "Next:          approve: kubectl certcourier approve key -n ",
         ],
     );
-    holds(&described("bob").await, &["Next:          you have approved it; waiting for approvers"]);
+    holds(&described("bob").await, &["Next:          you have approved it; waiting for 1 of 2 approvals"]);
     holds(
         &described("alice").await,
         &["wait: kubectl certcourier wait key -n ", "revoke it: kubectl certcourier revoke"],
@@ -86,7 +86,7 @@ async fn why_a_request_failed_is_said_and_objects_are_printed_as_they_are() {
         &alice.run(&["describe", "key"]).await.ok(),
         &[
             " Failed\n",
-            "key export disabled: format `key`",
+            "KeyExportDisabled: format `key`",
             "ask again with another request: kubectl certcourier download api",
             "kubectl certcourier policy explain api -n ",
         ],

@@ -3,6 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use certcourier::api::{Decision, Outcome, Phase};
+use serde_json::json;
 use test_support::{
     shell::{Shell, end},
     stage::Stage,
@@ -56,10 +57,10 @@ async fn a_key_waits_for_people_and_comes_when_they_agree() {
     keys_with_two_approvals(&world).await;
     let alice = Shell::of(&world, "alice").await;
     let mut running = alice.start(&["download", "api", "--format", "key", "--reason", "INC-4211", "-o", "k.pem"]);
-    running.until_it_says("0 of 2 approvals given for key of api, requested by alice").await;
+    running.until_it_says("waiting for 2 of 2 approvals, until ").await;
     let request = only_request(&world).await;
     vote(&world, "bob", &request, Decision::Approve).await;
-    running.until_it_says("1 of 2 approvals").await;
+    running.until_it_says("waiting for 1 of 2 approvals").await;
     vote(&world, "frank", &request, Decision::Approve).await;
     running.ended().await.ok();
     assert_eq!(alice.read("k.pem"), world.leaf.key);
@@ -68,12 +69,56 @@ async fn a_key_waits_for_people_and_comes_when_they_agree() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_waits_is_told_once_until_when_whom_to_ask_and_what_they_type() {
+    let world = World::new(Stage::shared().await, "told").await;
+    let contacts = json!({"requiredFor": "Keys", "approvals": 2, "pendingTTL": "30m", "contacts": "#payments-oncall"});
+    world.policy("two", json!({"allowKeyExport": "WithApproval", "approval": contacts})).await;
+    let alice = Shell::of(&world, "alice").await;
+    let mut running = alice.start(&["download", "api", "--format", "key", "-o", "k.pem", "--timeout", "4s"]);
+    let said = running.until_it_says("Ctrl-C is safe: the request stays open").await;
+    let name = only_request(&world).await;
+    let command = format!("kubectl certcourier approve {name} -n {}. Ctrl-C is safe", world.namespace);
+    let role = "Approvers (ClusterRole certcourier-approver; ask #payments-oncall): ";
+    for words in ["waiting for 2 of 2 approvals, until ", " UTC (29 min left). ", role, &command] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let ended = running.ended().await;
+    let all = format!("{said}{}", ended.failed(1));
+    assert_eq!(all.matches("waiting for").count(), 1, "one line in a pipe: {all}");
+    assert!(!all.contains('\r'), "{all:?}");
+
+    // kubectl alone says as much.
+    let status = world.get(&name).await.status.unwrap();
+    let review = status.review.as_ref().unwrap();
+    assert_eq!(review.contacts, ["#payments-oncall"]);
+    let end = review.expires_at.as_ref().unwrap().0;
+    assert_eq!(end.duration_since(review.opened_at.0), jiff::SignedDuration::from_mins(30));
+    let wide = world.kubectl("alice", &["get", "dlr", &name, "-o", "wide"]).await.stdout;
+    assert!(wide.contains("EXPIRES") && wide.contains(&end.to_string()), "{wide}");
+    let message = test_support::request::message(&status, "Approved");
+    assert!(message.contains(&format!("until {end}")) && message.contains("to ask one: #payments-oncall"), "{message}");
+
+    // Whom to ask may change, and no vote is void.
+    vote(&world, "bob", &name, Decision::Approve).await;
+    let contacts = json!({"requiredFor": "Keys", "approvals": 2, "pendingTTL": "30m", "contacts": "jane@example.com"});
+    world.policy("two", json!({"allowKeyExport": "WithApproval", "approval": contacts})).await;
+    let told = world
+        .wait(&name, "the new contact", |status| {
+            status.review.as_ref().is_some_and(|review| review.contacts == ["jane@example.com"])
+        })
+        .await;
+    let review = told.status.unwrap().review.unwrap();
+    assert_eq!((review.round, review.approvals.summary.as_str()), (1, "1/2"));
+    assert_eq!(review.expires_at.unwrap().0, end, "and no one has longer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_denial_ends_the_wait_with_its_own_exit_code_and_leaves_no_file() {
     let world = World::new(Stage::shared().await, "denied").await;
     keys_with_two_approvals(&world).await;
     let alice = Shell::of(&world, "alice").await;
     let mut running = alice.start(&["download", "api", "--format", "key", "-o", "k.pem"]);
-    running.until_it_says("0 of 2").await;
+    running.until_it_says("waiting for 2 of 2 approvals").await;
     vote(&world, "bob", &only_request(&world).await, Decision::Deny).await;
     let denied = running.ended().await;
     assert!(denied.failed(3).contains("denied by bob: asked alice"), "{}", denied.stderr);
@@ -86,7 +131,7 @@ async fn ctrl_c_leaves_nothing_half_done_and_the_line_it_prints_goes_on() {
     keys_with_two_approvals(&world).await;
     let alice = Shell::of(&world, "alice").await;
     let mut running = alice.start(&["download", "api", "--format", "combined", "-o", "k.pem"]);
-    running.until_it_says("0 of 2").await;
+    running.until_it_says("waiting for 2 of 2 approvals").await;
     running.interrupt().await;
     let stopped = running.ended().await;
     let said = stopped.failed(130).to_owned();
@@ -169,7 +214,7 @@ async fn what_the_server_refuses_is_said_in_its_words_and_nothing_is_created() {
     let world = World::new(Stage::shared().await, "refused").await;
     let alice = Shell::of(&world, "alice").await;
     for (arguments, words) in [
-        (vec!["api", "--format", "key"], "key export disabled"),
+        (vec!["api", "--format", "key"], "allowKeyExport is Never"),
         (vec!["none", "--format", "cert"], "no Certificate"),
         (vec!["api", "--format", "cert", "--environment", "lab"], "production"),
         (vec!["api", "--format", "cert", "--token-ttl", "2h"], "longer than the longest allowed"),
@@ -190,8 +235,8 @@ async fn a_slip_of_the_hand_is_exit_code_two_and_says_what_to_write() {
     for (line, words) in [
         ("download api", "--format cert|chain"),
         ("download", "CERTIFICATE"),
-        ("download api --format pfx", "pkcs12"),
-        ("download api --format cert --passphrase secret", "unexpected argument"),
+        ("download api --format jks", "choose one of cert, chain"),
+        ("download api --format cert --passphrase secret", "everyone on this machine can read"),
         ("download api --format cert --generate", "takes no passphrase"),
         ("download api --format cert --deadline tomorrow", "2026-11-22T18:00:00Z"),
         ("download ../api --format cert", "lower-case"),

@@ -180,7 +180,7 @@ async fn a_server_that_goes_while_people_decide_costs_nothing() {
     keys_with_two_approvals(&world).await;
     let alice = Shell::of(&world, "alice").await;
     let mut running = alice.start(&["download", "api", "--format", "key", "-o", "k.pem"]);
-    running.until_it_says("0 of 2").await;
+    running.until_it_says("waiting for 2 of 2 approvals").await;
     running.interrupt().await;
     running.ended().await.failed(130);
     let request = only_request(&world).await;

@@ -33,7 +33,7 @@ async fn what_waits_for_me_is_there_and_what_i_asked_or_voted_on_is_not() {
     assert_eq!(names(&bob, &[]).await, "one\n");
     let table = bob.run(&["inbox"]).await.ok();
     let line: Vec<&str> = table.lines().nth(1).unwrap().split("   ").map(str::trim).filter(|c| !c.is_empty()).collect();
-    assert_eq!((&line[..5], line[6]), (&["one", "api", "key", "alice", "0/2"][..], "F5"), "{table}");
+    assert_eq!((&line[..5], line[7]), (&["one", "api", "key", "alice", "0/2"][..], "F5"), "{table}");
     let all = bob.run(&["inbox", "--all"]).await.ok();
     assert!(all.lines().any(|line| line.starts_with("two") && line.contains("voted")), "{all}");
     assert!(all.lines().any(|line| line.starts_with("one") && line.contains("vote")), "{all}");

@@ -3,19 +3,23 @@
 
 #![cfg(test)]
 
+mod addresses;
 mod adopt;
+mod check;
 mod claims;
 mod completion;
 mod describe;
 mod doctor;
-mod documented;
 mod download;
 mod explain;
 mod faults;
+mod habits;
 mod inbox;
 mod inspect;
 mod kit;
 mod lists;
+mod several;
+mod shells;
 mod terminal;
 mod typed;
 mod votes;

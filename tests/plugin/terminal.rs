@@ -7,7 +7,7 @@ use test_support::{
 };
 
 use super::{
-    kit::{keys_allowed, request_count},
+    kit::{keys_allowed, keys_with_two_approvals, request_count},
     typed::typing,
 };
 
@@ -42,6 +42,20 @@ async fn without_a_terminal_a_passphrase_is_not_waited_for() {
     let refused = alice.bash(&line).await;
     assert!(refused.failed(2).contains("--passphrase-file"), "{}", refused.stderr);
     assert_eq!((request_count(&world).await, alice.files().len()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_terminal_the_time_that_is_left_counts_down_on_a_line_of_its_own() {
+    let world = World::new(Stage::shared().await, "countdown").await;
+    keys_with_two_approvals(&world).await;
+    let alice = Shell::of(&world, "alice").await;
+    let shown = typing(&alice, "", &["download", "api", "--format", "key", "--timeout", "4s"]).await;
+    assert_eq!(shown.code, Some(1), "{shown:?}");
+    let shown = shown.out();
+    assert_eq!(shown.matches("waiting for 2 of 2 approvals").count(), 1, "{shown:?}");
+    assert!(shown.matches("\r\u{1b}[K0 of 2 approvals, 59 min left").count() >= 2, "{shown:?}");
+    let after = shown.rsplit("59 min left").next().unwrap();
+    assert!(after.starts_with("\r\u{1b}[K") && after.contains("the request stays open"), "{after:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

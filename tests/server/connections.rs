@@ -289,6 +289,26 @@ async fn a_client_that_does_not_shake_hands_is_cut_off() {
 }
 
 #[tokio::test]
+async fn plain_http_on_a_port_with_tls_is_told_so_and_cut_off() {
+    let served = Served::new();
+    let tls = served.certificate().await.server_config().unwrap();
+    let listening = listen(limits(&["--tls-handshake-timeout", "1s"]), Some(tls));
+    for path in ["/", "/api/v1/downloads/ccd_canary"] {
+        let answer = ask(listening.address, path).await;
+        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
+        assert!(answer.contains("\r\nConnection: close\r\n") && !answer.contains("canary"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\nthis port speaks HTTPS: use https://…\n"), "{answer}");
+    }
+    // The first byte is enough for the answer, and neither silence nor a stream of bytes prolongs the rest.
+    for says in [&b"G"[..], &[b'G'; 100_000]] {
+        let after = closed_after(connect(listening.address).await, says).await;
+        assert!(after < Duration::from_secs(4), "{after:?}");
+    }
+    let mut stream = shake_hands(listening.address, &served.pki, &[]).await.unwrap();
+    assert!(ask_over(&mut stream).await.ends_with("127.0.0.1"));
+}
+
+#[tokio::test]
 async fn a_new_certificate_serves_new_connections_and_a_broken_one_changes_nothing() {
     let served = Served::new();
     let certificate = served.certificate().await;

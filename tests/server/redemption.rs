@@ -99,7 +99,6 @@ async fn whatever_only_looks_consumes_nothing() {
     let url = format!("/api/v1/downloads/{}", token().expose());
     for (method, name, value, status) in [
         ("HEAD", "accept", "*/*", 405),
-        ("GET", "accept", "text/html", 200),
         ("GET", "sec-purpose", "prefetch", 400),
         ("GET", "sec-purpose", "Prefetch", 400),
         ("GET", "x-purpose", "preview", 400),
@@ -116,6 +115,11 @@ async fn whatever_only_looks_consumes_nothing() {
     for _ in 0..2 {
         assert_eq!(stage.status().await.json()["usable"], true);
     }
+    let request = Request::get(&url).header("accept", "text/html").body(Body::empty()).unwrap();
+    stage.api.take_log();
+    let page = stage.send(request).await;
+    assert_eq!(page.status, 200);
+    assert!(stage.api.take_log().iter().all(|call| call.starts_with("GET ")), "a page looks, and writes nothing");
     assert!(stage.receipt().is_none());
     let request = Request::get(&url).header("range", "bytes=0-").body(Body::empty()).unwrap();
     let answer = stage.send(request).await;
@@ -207,8 +211,8 @@ async fn nothing_is_written_but_receipt_outcome_and_event() {
 #[tokio::test]
 async fn each_dead_token_is_refused_in_its_own_words() {
     for (edit, status, code, words) in [
-        (json!({"token": {"expiresAt": ago(1)}}), 410, "token_expired", "token expired"),
-        (json!({"phase": "Expired"}), 410, "token_expired", "token expired"),
+        (json!({"token": {"expiresAt": ago(1)}}), 410, "token_expired", "this token expired"),
+        (json!({"phase": "Expired"}), 410, "token_expired", "this token expired"),
         (json!({"phase": "Consumed"}), 410, "token_used", "already used"),
         (json!({"phase": "Denied", "reason": "Denied"}), 410, "token_revoked", "Denied"),
         (json!({"phase": "Revoked"}), 410, "token_revoked", "Revoked"),
@@ -235,6 +239,51 @@ async fn each_dead_token_is_refused_in_its_own_words() {
         stage.download().await.assert_refused(status, code, words);
         assert!(stage.receipt().is_none(), "{edit}");
     }
+}
+
+#[tokio::test]
+async fn the_page_of_a_link_says_what_it_is_for_and_one_that_is_dead_has_no_button() {
+    let browser = |path: &str| {
+        let accept = "text/html,application/xhtml+xml,*/*;q=0.8";
+        Request::get(format!("/api/v1/downloads/{path}")).header("accept", accept).body(Body::empty()).unwrap()
+    };
+    let token = token();
+    let stage = Stage::of_format("key").await;
+    let page = stage.send(browser(token.expose())).await;
+    let text = String::from_utf8(page.body.clone()).unwrap();
+    assert_eq!(page.status, 200);
+    for words in ["Certificate <b>api</b>", "format <b>key</b>", "holds the private key", ", until 20", "<button>"] {
+        assert!(text.contains(words), "`{words}` is not in {text}");
+    }
+    for (edit, status, words) in [
+        (json!({"token": {"expiresAt": ago(1)}}), 410, "this token expired at"),
+        (json!({"phase": "Consumed"}), 410, "already used"),
+        (json!({"phase": "Revoked"}), 410, "the request is closed (Revoked)"),
+        (json!({"token": {"hash": "0".repeat(64)}}), 404, "this token is not known"),
+    ] {
+        let stage = Stage::of_format("cert").await;
+        stage.api.edit(REQUEST, |request| merge(&mut request["status"], &edit));
+        let page = stage.send(browser(token.expose())).await;
+        let text = String::from_utf8(page.body.clone()).unwrap();
+        assert_eq!(page.status, status, "{text}");
+        assert!(page.header("content-type").starts_with("text/html"), "{text}");
+        assert!(page.header("content-security-policy").contains("frame-ancestors 'none'"));
+        assert!(text.contains(words) && !text.contains("<button"), "`{words}` is not in {text}");
+        assert!(!text.contains("carol"), "who asked is not for every holder of a link: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_button_that_fails_is_a_page_in_words_for_a_browser_and_json_for_a_program() {
+    let stage = Stage::of_format("cert").await;
+    assert_eq!(stage.download().await.status, 200);
+    let form = || Request::post("/api/v1/downloads").header("content-type", "application/x-www-form-urlencoded");
+    let body = || Body::from(format!("token={}", token().expose()));
+    let page = stage.send(form().header("sec-fetch-mode", "navigate").body(body()).unwrap()).await;
+    let text = String::from_utf8(page.body.clone()).unwrap();
+    assert_eq!(page.status, 410);
+    assert!(page.header("content-type").starts_with("text/html") && text.contains("already used"), "{text}");
+    stage.send(form().body(body()).unwrap()).await.assert_refused(410, "token_used", "already used");
 }
 
 fn merge(object: &mut serde_json::Value, change: &serde_json::Value) {
@@ -287,7 +336,7 @@ async fn a_request_that_is_being_deleted_delivers_nothing() {
 #[tokio::test]
 async fn policies_and_rights_count_as_of_now() {
     for (format, spec, status, code, words) in [
-        ("key", json!({}), 403, "key_export_disabled", "key export disabled"),
+        ("key", json!({}), 403, "key_export_disabled", "allowKeyExport is Never"),
         ("cert", json!({"allowedFormats": ["fullchain"]}), 403, "format_not_allowed", "policy policy"),
         ("key", json!({"allowKeyExport": "WithApproval"}), 409, "certificate_changed", "round 2"),
         ("cert", json!({"approval": {"requiredFor": "All"}}), 409, "certificate_changed", "round 2"),
@@ -437,7 +486,7 @@ async fn status_says_where_the_request_stands_and_consumes_nothing() {
     let status = answer.json();
     for (field, value) in [
         ("request", json!("api")),
-        ("namespace", json!("payments")),
+        ("project", json!("payments")),
         ("certificate", json!("api")),
         ("environment", json!(null)),
         ("format", json!("fullchain")),

@@ -27,6 +27,7 @@ use super::{
     doc = "One logical certificate that people may request: 1 to 16 named environments, each a Secret of the same \
       namespace. A CertificatePolicy says which files of it may be released; a DownloadRequest asks for one.",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Subject", type_ = "string", json_path = ".status.environments[0].subject"),
     printcolumn(name = "Not After", type_ = "string", json_path = ".status.earliestNotAfter"),
     printcolumn(

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::KubeSchema;
+use kube::{KubeSchema, core::Rule};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -110,14 +110,30 @@ impl JsonSchema for Duration {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // The pattern is a subset of Go's durations, so that CEL's `duration()` reads it too.
         json_schema!({
             "type": "string",
             "minLength": 2,
             "maxLength": 24,
-            "pattern": "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$"
+            "x-kubernetes-validations": [{
+                "rule": format!("self.matches('{DURATION_PATTERN}')"),
+                "message": DURATION_MESSAGE,
+            }]
         })
     }
+}
+
+/// What a duration looks like: a subset of Go's, so that CEL's `duration()` reads it too. A rule and not the schema's
+/// `pattern`, because the API server prints a pattern as it is.
+pub(super) const DURATION_PATTERN: &str = "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$";
+/// What someone is told who wrote something else.
+pub(super) const DURATION_MESSAGE: &str =
+    "this is not a duration: write hours, minutes and seconds, such as 90s, 5m or 1h30m (days are not known)";
+
+/// The bounds of a duration; what is none is refused by its type.
+pub(super) fn between(least: &str, most: &str) -> Rule {
+    Rule::new(format!(
+        "!self.matches('{DURATION_PATTERN}') || (duration(self) >= duration('{least}') && duration(self) <= duration('{most}'))"
+    ))
 }
 
 /// What Kubernetes takes for the name of an object, as RE2: a reference that is not of this form can never be right.

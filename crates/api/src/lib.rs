@@ -35,7 +35,7 @@ pub use crds::crds;
 pub use key::ObjectKey;
 pub use policy::{
     ApprovalRules, ApprovalScope, CERTIFICATE_PATTERN, CertificatePolicy, CertificatePolicySpec, ENVIRONMENT_PATTERN,
-    KeyExport, PassphraseRules, Pkcs12Rules, TokenRules, UnattendedKeyFormats, UnattendedRules,
+    FinishedRequestTtl, KeyExport, PassphraseRules, Pkcs12Rules, TokenRules, UnattendedKeyFormats, UnattendedRules,
 };
 pub use receipt::{
     Artifact, ConsumedBy, DownloadReceipt, DownloadReceiptSpec, DownloadReceiptStatus, Outcome, ReceiptReference,
@@ -61,6 +61,10 @@ pub mod names {
         "downloadrequests.certcourier.io",
         "downloadreceipts.certcourier.io",
     ];
+    /// The header by which the plugin says that refusals are for its own reader, in flags and commands.
+    pub const DOOR_HEADER: &str = "certcourier-door";
+    /// Its value.
+    pub const DOOR_PLUGIN: &str = "plugin";
     /// Annotation on a `DownloadRequest`: a new value asks for a new token (delivery Secret).
     pub const MINT: &str = "certcourier.io/mint";
     /// Annotation on a `DownloadRequest`: why it is revoked. Once set it stays.

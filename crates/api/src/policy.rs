@@ -2,15 +2,25 @@
 
 #![expect(clippy::duplicated_attributes, reason = "each printer column has a type of its own")]
 
+use std::{borrow::Cow, fmt};
+
 use kube::{
     CustomResource, KubeSchema,
     core::{Message, Rule},
 };
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{Duration, Format};
+use super::{
+    Duration, Format,
+    common::{DURATION_MESSAGE, DURATION_PATTERN, between},
+    text::{NO_HIDDEN, NO_HIDDEN_MESSAGE},
+};
 
+/// What `finishedRequestTTL` says where finished requests are to stay.
+const NEVER: &str = "never";
+/// That, or a duration.
+const TTL_PATTERN: &str = "^(never|([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?)$";
 /// Entries that can match the name of a Certificate: such a name, with `*` in it where any characters may be.
 pub const CERTIFICATE_PATTERN: &str = "^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?([.][a-z0-9*]([-a-z0-9*]*[a-z0-9*])?)*$";
 /// Entries that can match the name of an environment.
@@ -23,6 +33,14 @@ fn each_can_match(pattern: &str, what: &str, characters: &str) -> Rule {
         "'`' + {wrong}[0] + '` matches no {what}: names are in lower-case letters, digits{characters}, begin and end \
          with a letter or digit, and * matches any characters'"
     )))
+}
+
+/// Where both are durations.
+fn ttl_within_max() -> Rule {
+    Rule::new(format!(
+        "!has(self.ttl) || !has(self.maxTTL) || !self.ttl.matches('{DURATION_PATTERN}') ||
+         !self.maxTTL.matches('{DURATION_PATTERN}') || duration(self.ttl) <= duration(self.maxTTL)"
+    ))
 }
 
 /// Which files may be released, who must approve, how long a token is valid.
@@ -96,13 +114,71 @@ pub struct CertificatePolicySpec {
     /// How long a DownloadReceipt is kept after the delivery. Several policies: the longest. At least 24h, at most
     /// 87600h. When no policy sets it: 720h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('24h') && duration(self) <= duration('87600h')").message("receiptRetention must be between 24h and 87600h (10 years)"))]
+    #[x_kube(validation = between("24h", "87600h").message("receiptRetention must be between 24h and 87600h (10 years)"))]
     pub receipt_retention: Option<Duration>,
-    /// How long a finished DownloadRequest is kept before it is deleted. Several policies: the longest; if one of them
-    /// omits it, finished requests are kept (what GitOps needs). At most 87600h.
+    /// How long a finished DownloadRequest is kept before it is deleted; its receipt stays. `never`: it is not deleted,
+    /// what requests in Git need. Several policies: the longest. At most 87600h. When no policy sets it: 720h, and
+    /// --api-request-ttl for requests of the HTTP API.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "finishedRequestTTL")]
-    #[x_kube(validation = Rule::new("duration(self) <= duration('87600h')").message("finishedRequestTTL must be at most 87600h (10 years)"))]
-    pub finished_request_ttl: Option<Duration>,
+    pub finished_request_ttl: Option<FinishedRequestTtl>,
+}
+
+/// How long a finished request is kept; later is longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FinishedRequestTtl {
+    /// So long.
+    For(Duration),
+    /// It is not deleted.
+    Never,
+}
+
+impl fmt::Display for FinishedRequestTtl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::For(duration) => duration.fmt(f),
+            Self::Never => f.write_str(NEVER),
+        }
+    }
+}
+
+impl Serialize for FinishedRequestTtl {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for FinishedRequestTtl {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == NEVER { Ok(Self::Never) } else { text.parse().map(Self::For).map_err(serde::de::Error::custom) }
+    }
+}
+
+impl JsonSchema for FinishedRequestTtl {
+    fn schema_name() -> Cow<'static, str> {
+        "FinishedRequestTtl".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "minLength": 2,
+            "maxLength": 24,
+            "x-kubernetes-validations": [
+                {"rule": format!("self.matches('{TTL_PATTERN}')"), "message": format!("{DURATION_MESSAGE}, or {NEVER}")},
+                {
+                    "rule": format!(
+                        "self == '{NEVER}' || !self.matches('{TTL_PATTERN}') || duration(self) <= duration('87600h')"
+                    ),
+                    "message": "finishedRequestTTL must be at most 87600h (10 years), or never",
+                },
+            ]
+        })
+    }
 }
 
 /// Whether formats that hold a key may be released; later is looser.
@@ -129,15 +205,22 @@ pub struct ApprovalRules {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 8))]
     pub approvals: Option<i32>,
+    /// Whom to ask for approval, in words for people: `#payments-oncall in Slack`. Shown wherever a request waits for
+    /// approval. Several policies: all of them, the cluster policy's first. Grants nothing: changing it voids no vote. At
+    /// most 200 characters, on one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
+    #[x_kube(validation = Rule::new(NO_HIDDEN).message(NO_HIDDEN_MESSAGE))]
+    pub contacts: Option<String>,
     /// How long a request waits for approval before it expires. Several policies: the shortest. 1s to 720h. When no
     /// policy sets it: 1h.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "pendingTTL")]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('720h')").message("pendingTTL must be between 1s and 720h"))]
+    #[x_kube(validation = between("1s", "720h").message("pendingTTL must be between 1s and 720h"))]
     pub pending_ttl: Option<Duration>,
     /// How long after its approval (without one: after its creation) a request can be used. Several policies: the
     /// shortest. 1s to 720h. When no policy sets it: 24h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('720h')").message("validity must be between 1s and 720h"))]
+    #[x_kube(validation = between("1s", "720h").message("validity must be between 1s and 720h"))]
     pub validity: Option<Duration>,
 }
 
@@ -180,17 +263,17 @@ pub enum UnattendedKeyFormats {
 /// How long a token is valid and who may use it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.ttl) || !has(self.maxTTL) || duration(self.ttl) <= duration(self.maxTTL)").message("token.ttl must not be longer than token.maxTTL"))]
+#[x_kube(validation = ttl_within_max().message("token.ttl must not be longer than token.maxTTL"))]
 pub struct TokenRules {
     /// Token lifetime for a request that does not set tokenTTL. Several policies: the shortest. 1s to 24h. When no
     /// policy sets it: 5m (and never longer than maxTTL).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("token.ttl must be between 1s and 24h"))]
+    #[x_kube(validation = between("1s", "24h").message("token.ttl must be between 1s and 24h"))]
     pub ttl: Option<Duration>,
     /// The longest tokenTTL that a request may ask for. Several policies: the shortest. 1s to 24h. When no policy sets
     /// it: 1h.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "maxTTL")]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("token.maxTTL must be between 1s and 24h"))]
+    #[x_kube(validation = between("1s", "24h").message("token.maxTTL must be between 1s and 24h"))]
     pub max_ttl: Option<Duration>,
     /// Whether a token works only together with the requester's own bearer token. Several policies: true wins. When no
     /// policy sets it: false.

@@ -6,7 +6,7 @@ mod decision;
 mod merge;
 mod pattern;
 
-pub use decision::{Access, Decision, Facts, Grant, Passphrase, Reason, decide, is_unattended};
+pub use decision::{Access, Decision, Facts, Grant, Passphrase, Reason, all_reasons, decide, is_unattended, role_with};
 pub use merge::{Effective, NamedPolicy, Source, Sourced, merge};
 pub use pattern::{can_match_certificate, can_match_environment};
 

@@ -13,7 +13,7 @@ use kube::{
 
 use crate::{
     api::{Certificate, CertificatePolicy, DownloadReceipt, DownloadRequest},
-    controller::open_requests::OpenRequests,
+    controller::{finished_requests::FinishedRequests, open_requests::OpenRequests},
 };
 
 /// An object that may be unreadable without stopping its watch.
@@ -28,6 +28,8 @@ pub(crate) struct Stores {
     pub(crate) receipts: Store<Guarded<DownloadReceipt>>,
     /// The open ones among the requests.
     pub(crate) open: OpenRequests,
+    /// The finished ones.
+    pub(crate) finished: FinishedRequests,
 }
 
 /// The first lists that are still awaited, for `/readyz`.
@@ -67,6 +69,7 @@ impl Writers {
             requests: self.requests.as_reader(),
             receipts: self.receipts.as_reader(),
             open: OpenRequests::default(),
+            finished: FinishedRequests::default(),
         }
     }
 }

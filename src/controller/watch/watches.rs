@@ -19,15 +19,16 @@ use super::{
     retained,
     stores::{Awaited, Guarded, Queue, Queues, Stores, Writers},
 };
-use crate::controller::{context::Context, open_requests::OpenRequests};
+use crate::controller::{context::Context, finished_requests::FinishedRequests, open_requests::OpenRequests};
 use crate::{
     api::{Certificate, CertificatePolicy, DownloadReceipt, DownloadRequest},
     audit,
     cluster::error::in_one_line,
 };
 
-/// Objects are big before what is not used is taken off, so that a first list comes in small pages.
-const PAGE: u32 = 100;
+/// Objects are big before what is not used is taken off (etcd takes 1.5 MiB, metadata.managedFields included), so that a
+/// first list comes in small pages.
+const PAGE: u32 = 20;
 
 /// Starts one watch per kind, each a task that never ends.
 pub(crate) fn start(
@@ -40,31 +41,41 @@ pub(crate) fn start(
 ) -> JoinSet<()> {
     let client = context.clients.watches().clone();
     let watches = Watches { client, namespace, awaited: awaited.clone(), context: Arc::clone(context) };
-    let known = Known { context: Arc::clone(context), open: stores.open.clone() };
+    let known = Known { context: Arc::clone(context), open: stores.open.clone(), finished: stores.finished.clone() };
     let concerned = Concerned { requests: stores.requests.clone(), queue: queues.requests };
     let mut watching = JoinSet::new();
     let others = concerned.clone();
-    watching.spawn(watches.run(writers.certificates, move |seen: Seen<'_, Certificate>| match seen {
-        Seen::There(certificate) | Seen::Gone(certificate) => {
-            put(&queues.certificates, certificate);
-            others.of_certificate(&certificate.namespace().unwrap_or_default(), &certificate.name_any());
+    watching.spawn(watches.run(
+        writers.certificates,
+        |_| {},
+        move |seen: Seen<'_, Certificate>| match seen {
+            Seen::There(certificate) | Seen::Gone(certificate) => {
+                put(&queues.certificates, certificate);
+                others.of_certificate(&certificate.namespace().unwrap_or_default(), &certificate.name_any());
+            }
+            Seen::All(_) => others.all(),
+        },
+    ));
+    let others = concerned.clone();
+    watching.spawn(watches.run(
+        writers.policies,
+        |_| {},
+        move |seen: Seen<'_, CertificatePolicy>| match seen {
+            Seen::There(policy) | Seen::Gone(policy) => others.of_namespace(&policy.namespace().unwrap_or_default()),
+            Seen::All(_) => others.all(),
+        },
+    ));
+    let others = concerned.clone();
+    watching.spawn(watches.run(writers.requests, retained::of_request, move |seen: Seen<'_, DownloadRequest>| {
+        for name in known.learn(&seen) {
+            others.one(&name.0, &name.1);
         }
-        Seen::All(_) => others.all(),
-    }));
-    let others = concerned.clone();
-    watching.spawn(watches.run(writers.policies, move |seen: Seen<'_, CertificatePolicy>| match seen {
-        Seen::There(policy) | Seen::Gone(policy) => others.of_namespace(&policy.namespace().unwrap_or_default()),
-        Seen::All(_) => others.all(),
-    }));
-    let others = concerned.clone();
-    watching.spawn(watches.run(writers.requests, move |seen: Seen<'_, DownloadRequest>| {
-        known.learn(&seen);
         if let Seen::There(request) | Seen::Gone(request) = seen {
             put(&others.queue, request);
         }
     }));
     let others = concerned.clone();
-    watching.spawn(watches.run(writers.receipts, move |seen: Seen<'_, DownloadReceipt>| {
+    watching.spawn(watches.run(writers.receipts, retained::of_receipt, move |seen: Seen<'_, DownloadReceipt>| {
         let (Seen::There(receipt) | Seen::Gone(receipt)) = seen else { return };
         put(&queues.receipts, receipt);
         if let Ok(readable) = &receipt.0 {
@@ -89,24 +100,40 @@ enum Seen<'a, K> {
 struct Known {
     context: Arc<Context>,
     open: OpenRequests,
+    finished: FinishedRequests,
 }
 
 impl Known {
-    fn learn(&self, seen: &Seen<'_, DownloadRequest>) {
+    /// Answers with namespace and name of the finished requests that are too many.
+    fn learn(&self, seen: &Seen<'_, DownloadRequest>) -> Vec<(String, String)> {
+        let most = self.context.intervals.max_finished_requests;
         match seen {
             Seen::There(request) => {
-                if let Ok(request) = &request.0 {
-                    self.open.seen(request);
-                }
+                let Ok(request) = &request.0 else { return Vec::new() };
+                self.open.seen(request);
+                let namespace = request.key().namespace;
+                return self
+                    .finished
+                    .seen(request, most)
+                    .into_iter()
+                    .map(|name| (namespace.to_owned(), name))
+                    .collect();
             }
             Seen::Gone(request) => {
                 if let Ok(request) = &request.0 {
+                    let beyond = self.finished.is_beyond(request, most).then_some(most);
                     self.open.gone(request);
-                    self.context.audit.tell(&audit::request::deleted(request, self.context.clients.clock().now()));
+                    self.finished.gone(request);
+                    let now = self.context.clients.clock().now();
+                    self.context.audit.tell(&audit::request::deleted(request, beyond, now));
                 }
             }
-            Seen::All(requests) => self.open.only(requests.iter().filter_map(|request| request.0.as_ref().ok())),
+            Seen::All(requests) => {
+                self.open.only(requests.iter().filter_map(|request| request.0.as_ref().ok()));
+                self.finished.only(requests.iter().filter_map(|request| request.0.as_ref().ok()));
+            }
         }
+        Vec::new()
     }
 }
 
@@ -171,10 +198,11 @@ struct Watches {
 }
 
 impl Watches {
-    /// Keeps a store filled for ever. `touched` is called for each object, and when all of them are known.
+    /// Keeps a store filled for ever. `prune` takes off what no one reads there; `touched` is called for each object, and when all of them are known.
     fn run<K>(
         &self,
         mut writer: Writer<Guarded<K>>,
+        prune: fn(&mut K),
         mut touched: impl FnMut(Seen<'_, K>) + Send + 'static,
     ) -> impl Future<Output = ()> + Send + 'static
     where
@@ -193,7 +221,12 @@ impl Watches {
         });
         async move {
             let events = watcher(api, watcher::Config::default().page_size(PAGE))
-                .modify(|object| retained::only_what_is_used(object.meta_mut()))
+                .modify(move |object| {
+                    retained::only_what_is_used(object.meta_mut());
+                    if let Ok(object) = &mut object.0 {
+                        prune(object);
+                    }
+                })
                 .default_backoff();
             let mut events = std::pin::pin!(events);
             while let Some(event) = events.next().await {

@@ -28,6 +28,7 @@ use crate::controller::{
     metrics::Kind,
     reconcilers::{certificate, receipt, request},
 };
+use crate::{api::DownloadRequest, audit, cluster::status, lifecycle};
 
 /// Works on one namespace (`None`: on all) until `stop`, then ends what is under way. Dropping it ends all at once.
 pub(crate) async fn run(context: Arc<Context>, namespace: Option<String>, awaited: Awaited, stop: CancellationToken) {
@@ -41,10 +42,26 @@ pub(crate) async fn run(context: Arc<Context>, namespace: Option<String>, awaite
     }
     let _counted = context.gauges.count(&stores);
     let requests = stores.requests.state();
-    context.audit_outbox.tell_again(&context.audit, requests.iter().filter_map(|request| request.0.as_ref().ok()));
+    tell_again(&context, requests.iter().filter_map(|request| request.0.as_ref().ok())).await;
+    drop(requests);
     tokio::select! {
         () = all(workers(&context, namespace, &stores, waiting, &stop)) => {}
         _ = watching.join_next() => tracing::error!("a watch ended unexpectedly; this is a bug"),
+    }
+}
+
+/// Emits again what the previous leader might not have emitted. Little is kept of what is finished, so those that ended
+/// since then are read.
+async fn tell_again(context: &Context, requests: impl Iterator<Item = &DownloadRequest>) {
+    let Some(since) = context.audit_outbox.again_since() else { return };
+    for request in requests {
+        let live = match lifecycle::finished_at(request) {
+            Some(finished) if finished >= since => {
+                status::current(context.clients.reads(), request).await.ok().flatten()
+            }
+            _ => None,
+        };
+        context.audit.tell_all(audit::request::since(live.as_ref().unwrap_or(request), since));
     }
 }
 

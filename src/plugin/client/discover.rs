@@ -8,6 +8,7 @@ use kube::Api;
 
 use super::route::Published;
 use crate::api::names;
+use crate::cluster::error::in_one_line;
 use crate::plugin::context::Ctx;
 
 /// Key of the name of another ConfigMap there, whose `ca.crt` vouches for the server: the one that the servers fill.
@@ -24,12 +25,12 @@ pub async fn config_map(ctx: &Ctx) -> Option<Published> {
 }
 
 async fn read(ctx: &Ctx, name: &str) -> Option<BTreeMap<String, String>> {
-    let namespace = ctx.global.operator_namespace.as_str();
+    let namespace = ctx.global.operator_namespace();
     let maps: Api<ConfigMap> = Api::namespaced(ctx.clients.reads().clone(), namespace);
     match maps.get_opt(name).await {
         Ok(map) => map?.data,
         Err(error) => {
-            tracing::debug!(%error, name, namespace, "the ConfigMap cannot be read");
+            tracing::debug!(error = in_one_line(&error), name, namespace, "the ConfigMap cannot be read");
             None
         }
     }

@@ -26,23 +26,24 @@ impl Server {
     /// # Errors
     /// A refusal, or no connection: the token was not used. No whole answer: it may have been.
     pub async fn download(&self, token: &Redacted<Zeroizing<String>>) -> Result<Artifact, ServerError> {
-        let mut request = self.http.post(format!("{}/api/v1/downloads", self.base)).body(token.expose().to_string());
+        let path = "/api/v1/downloads";
+        let mut request = self.http.post(format!("{}{path}", self.place.base)).body(token.expose().to_string());
         if let Some(bearer) = &self.bearer {
             request = request.bearer_auth(bearer.expose());
         }
-        let answer = request.send().await.map_err(|error| self.unanswered(&error))?;
+        let answer = self.send("POST", path, request).await?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let mut bytes = Zeroizing::new(Vec::new());
         let mut pieces = answer.bytes_stream();
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|error| self.unanswered(&error))?;
             if bytes.len() + piece.len() > LARGEST {
-                return Err(ServerError::Strange { base: self.base.clone() });
+                return Err(ServerError::Strange { base: self.place.base.clone() });
             }
             bytes.extend_from_slice(&piece);
         }
         if !status.is_success() {
-            return Err(ServerError::refused(status, &bytes, &self.base));
+            return Err(ServerError::refused(status, &bytes, &self.place));
         }
         let intact = is_intact(&headers, &bytes);
         Ok(Artifact { bytes, intact })

@@ -3,7 +3,10 @@
 //! Inside it is the same HTTPS, so the API server sees neither token nor file. The certificate is checked against the
 //! name that it is for, not against this machine's.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use k8s_openapi::{
     api::core::v1::{Pod, Service, ServicePort},
@@ -19,8 +22,9 @@ use tokio::{
     task::AbortHandle,
 };
 
-use crate::cluster::error::During as _;
+use crate::cluster::error::{During as _, in_one_line};
 use crate::plugin::{context::Ctx, error::PluginError};
+use crate::transport::of_place;
 
 /// What to do instead.
 const INSTEAD: &str = "say where the server is with --server URL (or CERTCOURIER_SERVER), or ask your administrator \
@@ -48,7 +52,7 @@ impl Drop for Forward {
 impl Forward {
     /// Finds a pod that is ready behind the Service and opens the way to it.
     pub async fn open(ctx: &Ctx, service: &str) -> Result<Self, PluginError> {
-        let namespace = ctx.global.operator_namespace.as_str();
+        let namespace = ctx.global.operator_namespace();
         let found = target(ctx, namespace, service).await.map_err(|error| error.next(INSTEAD))?;
         let pods: Api<Pod> = Api::namespaced(ctx.raw().clone(), namespace);
         // The first connection is opened here, so that a refusal is one in words and not a broken connection.
@@ -57,7 +61,8 @@ impl Forward {
             .await
             .during("forward a port to", || format!("Pod {namespace}/{}", found.pod))
             .map_err(|error| PluginError::from(error).next(INSTEAD))?;
-        let failed = |error| PluginError::new(format!("cannot open a port on this machine: {error}"));
+        let failed =
+            |error: io::Error| PluginError::new(format!("cannot open a port on this machine: {}", of_place(&error)));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (pod, port) = (found.pod.clone(), found.port);
@@ -76,7 +81,7 @@ async fn accept(listener: TcpListener, pods: Api<Pod>, pod: String, port: u16, f
         };
         match forwarder {
             Ok(forwarder) => drop(tokio::spawn(pipe(local, forwarder, port))),
-            Err(error) => tracing::warn!(%error, pod, "the API server does not forward"),
+            Err(error) => tracing::warn!(error = in_one_line(&error), pod, "the API server does not forward"),
         }
     }
 }

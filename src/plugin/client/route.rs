@@ -72,6 +72,16 @@ impl Route {
     }
 }
 
+impl Route {
+    /// Who says which authority it is.
+    pub fn ca_said_by(&self) -> &'static str {
+        match self {
+            Self::Url { said_by, .. } => said_by,
+            Self::Forward { .. } => "ConfigMap certcourier-server",
+        }
+    }
+}
+
 /// Chooses: what was typed, then what the token's Secret says, then the ConfigMap; without any address through the API
 /// server.
 pub fn choose(known: Known) -> Route {

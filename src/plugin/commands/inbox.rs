@@ -7,7 +7,7 @@ use std::{
 
 use futures::{StreamExt as _, TryStreamExt as _, future::join_all, stream};
 use jiff::Timestamp;
-use kube::{ResourceExt as _, api::ListParams};
+use kube::{ResourceExt as _, api::ListParams, runtime::watcher};
 use serde_json::{Value, json};
 
 use crate::plugin::{
@@ -16,10 +16,11 @@ use crate::plugin::{
     global::GlobalArgs,
     print::{
         output::{self, Format, OutputArgs},
-        style::{Style, Tone},
-        table::{Cell, Table, age},
+        style::{self, Style, Tone},
+        table::{Cell, Table, age, span},
     },
     request::review::{self, Part},
+    watch::{Seen, Watch},
 };
 use crate::{
     api::{DownloadRequest, Phase},
@@ -36,6 +37,7 @@ A context that cannot be reached is named and does not hide the others; then the
 Examples:
   kubectl certcourier inbox -A
   kubectl certcourier inbox -A --contexts eu-prod,us-prod
+  kubectl certcourier inbox -A --watch
   kubectl certcourier inbox -n payments --all       also what you have voted on, or asked yourself";
 
 /// List what waits for your vote, the oldest first.
@@ -51,6 +53,9 @@ pub struct InboxArgs {
     /// Everything that waits for a vote; column YOU says why you cannot vote.
     #[arg(long)]
     all: bool,
+    /// List, then print what comes in, until Ctrl-C.
+    #[arg(short, long, conflicts_with = "contexts")]
+    watch: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -66,6 +71,13 @@ impl InboxArgs {
 struct Item {
     request: DownloadRequest,
     you: You,
+}
+
+/// What waits in one cluster.
+struct Looked {
+    items: Vec<Item>,
+    /// How many wait, and not for this user because a right is missing.
+    others: usize,
 }
 
 /// A context, and what was found in it, as of which moment.
@@ -86,7 +98,10 @@ enum You {
 
 /// Looks into the one context that the command is connected to.
 pub async fn run(ctx: &Ctx, args: &InboxArgs) -> Result<(), PluginError> {
-    let items = look(ctx, args).await?;
+    if args.watch {
+        return watched(ctx, args).await;
+    }
+    let Looked { items, others } = look(ctx, args).await?;
     let objects: Vec<DownloadRequest> = items.iter().map(|item| item.request.clone()).collect();
     let none = match (args.all_namespaces, args.all) {
         (true, false) => "Nothing waits for your vote.".to_owned(),
@@ -94,7 +109,65 @@ pub async fn run(ctx: &Ctx, args: &InboxArgs) -> Result<(), PluginError> {
         (true, true) => "Nothing waits for a vote.".to_owned(),
         (false, true) => format!("Nothing waits for a vote in namespace {}.", ctx.namespace),
     };
+    let none = if objects.is_empty() && !args.all && !may_vote(ctx, args, others).await? {
+        format!("{none} {}", cannot_vote(others))
+    } else {
+        none
+    };
     args.output.objects(ctx, &objects, || table(&[(None, &items)], args, ctx.now()), &none)
+}
+
+/// Whether the user may vote on anything, as far as that can be asked: in all namespaces it cannot, so there only what
+/// waits for others tells.
+async fn may_vote(ctx: &Ctx, args: &InboxArgs, others: usize) -> Result<bool, PluginError> {
+    if others > 0 || args.all_namespaces {
+        return Ok(others == 0);
+    }
+    Ok(access::caller_may(ctx.clients.reads(), &ctx.namespace, ("approve", "certificates", "")).await?)
+}
+
+/// That nothing waits because nothing can.
+fn cannot_vote(others: usize) -> String {
+    let role = "you lack verb approve on the Certificates: ask for ClusterRole certcourier-approver there";
+    match others {
+        0 => format!("You could not vote either: {role}."),
+        1 => format!("1 request waits for others: {role}."),
+        others => format!("{others} requests wait for others: {role}."),
+    }
+}
+
+/// Prints what waits, then what comes in, each once for each round of votes.
+async fn watched(ctx: &Ctx, args: &InboxArgs) -> Result<(), PluginError> {
+    let who =
+        access::who(ctx.clients.reads()).await.during("ask", || "the API server who you are".to_owned())?.username;
+    let mut watch: Watch<'_, DownloadRequest> =
+        Watch::begin(ctx, args.all_namespaces, watcher::Config::default().fields(&waiting()));
+    let (mut widths, mut head, mut shown) = (Vec::new(), !args.output.no_headers, BTreeSet::new());
+    loop {
+        let requests = match watch.next().await? {
+            Seen::First(requests) => requests,
+            Seen::Changed(request) => vec![*request],
+            // It was voted on, or is closed.
+            Seen::Gone(_) => continue,
+        };
+        let mut items = judged(ctx, args, &who, requests).await?.items;
+        items.retain(|item| {
+            let digest = item.request.review().map(|review| review.digest.clone());
+            shown.insert((item.request.uid(), digest))
+        });
+        if items.is_empty() {
+            continue;
+        }
+        if matches!(args.output.format, Format::Table | Format::Wide) {
+            let (text, used) = table(&[(None, &items)], args, ctx.now()).followed(ctx.stdout, head, &widths);
+            (widths, head) = (used, false);
+            output::print(&text)?;
+        } else {
+            for item in &items {
+                args.output.object(&item.request, String::new)?;
+            }
+        }
+    }
 }
 
 /// Looks into each of the contexts, side by side.
@@ -106,9 +179,10 @@ pub async fn across(global: &GlobalArgs, args: &InboxArgs) -> Result<(), PluginE
     let mut named = BTreeSet::new();
     contexts.retain(|context| named.insert(context.clone()));
     let looks = contexts.iter().map(|context| async move {
-        let global = GlobalArgs { context: Some(context.clone()), ..global.clone() };
+        let mut global = global.clone();
+        global.context = Some(context.clone());
         let ctx = Ctx::connect(&global).await?;
-        Ok::<_, PluginError>((look(&ctx, args).await?, ctx.now()))
+        Ok::<_, PluginError>((look(&ctx, args).await?.items, ctx.now()))
     });
     let found: Vec<Found> = contexts.iter().cloned().zip(join_all(looks).await).collect();
     print(global, args, &found)?;
@@ -142,7 +216,8 @@ fn print(global: &GlobalArgs, args: &InboxArgs, found: &[Found]) -> Result<(), P
                 }
                 return Ok(());
             }
-            output::print(&table.render(Style::of(&io::stdout()), !args.output.no_headers))
+            let stdout = io::stdout();
+            output::print(&table.fitted(Style::of(&stdout), !args.output.no_headers, style::width(&stdout)))
         }
         Format::Name => {
             let items = seen.iter().flat_map(|(_, items)| items.iter());
@@ -167,26 +242,43 @@ fn in_json(context: &str, looked: &Result<(Vec<Item>, Timestamp), PluginError>) 
     }
 }
 
+fn waiting() -> String {
+    format!("status.phase={}", Phase::AwaitingApproval.name())
+}
+
 /// What waits in one cluster, the oldest first.
-async fn look(ctx: &Ctx, args: &InboxArgs) -> Result<Vec<Item>, PluginError> {
-    let waiting = format!("status.phase={}", Phase::AwaitingApproval.name());
-    let params = ListParams::default().fields(&waiting);
+async fn look(ctx: &Ctx, args: &InboxArgs) -> Result<Looked, PluginError> {
+    let params = ListParams::default().fields(&waiting());
     let (who, requests) =
         tokio::join!(access::who(ctx.clients.reads()), ctx.all::<DownloadRequest>(args.all_namespaces, params));
     let who = who.during("ask", || "the API server who you are".to_owned())?.username;
+    judged(ctx, args, &who, requests?).await
+}
+
+/// Those that are wanted, with what the user has to do with each.
+async fn judged(
+    ctx: &Ctx,
+    args: &InboxArgs,
+    who: &str,
+    mut requests: Vec<DownloadRequest>,
+) -> Result<Looked, PluginError> {
     let places = |request: &DownloadRequest| {
         (request.namespace().unwrap_or_default(), request.spec.certificate_ref.name.clone())
     };
-    let mut requests = requests?;
     let open: BTreeSet<(String, String)> =
-        requests.iter().filter(|request| review::part(request, &who) == Part::None).map(places).collect();
+        requests.iter().filter(|request| review::part(request, who) == Part::None).map(places).collect();
     let may = rights(ctx, &open).await?;
     requests.sort_by_key(|request| request.metadata.creation_timestamp.as_ref().map(|created| created.0));
-    let items = requests.into_iter().map(|request| {
-        let you = you(&request, &who, may.get(&places(&request)).copied().unwrap_or_default());
-        Item { request, you }
-    });
-    Ok(items.filter(|item| args.all || item.you == You::Vote).collect())
+    let all: Vec<Item> = requests
+        .into_iter()
+        .map(|request| {
+            let you = you(&request, who, may.get(&places(&request)).copied().unwrap_or_default());
+            Item { request, you }
+        })
+        .collect();
+    let others = all.iter().filter(|item| item.you == You::MayNot).count();
+    let items = all.into_iter().filter(|item| args.all || item.you == You::Vote).collect();
+    Ok(Looked { items, others })
 }
 
 fn you(request: &DownloadRequest, who: &str, may: bool) -> You {
@@ -231,7 +323,7 @@ fn table(found: &[(Option<&str>, &[Item])], args: &InboxArgs, now: Timestamp) ->
     let mut head = Vec::new();
     head.extend(with_context.then_some("CONTEXT"));
     head.extend(with_namespace.then_some("NAMESPACE"));
-    head.extend(["NAME", "CERTIFICATE", "FORMAT", "REQUESTER", "APPROVALS", "AGE"]);
+    head.extend(["NAME", "CERTIFICATE", "FORMAT", "REQUESTER", "APPROVALS", "EXPIRES", "AGE"]);
     head.extend(args.all.then_some("YOU"));
     if args.output.wide() {
         head.extend(["ENVIRONMENT", "POLICIES"]);
@@ -249,6 +341,8 @@ fn table(found: &[(Option<&str>, &[Item])], args: &InboxArgs, now: Timestamp) ->
         row.push(request.requester().into());
         let approvals = Tally::shown(request).map(|tally| tally.summary());
         row.push(Cell::from(approvals.as_deref().filter(|text| !text.is_empty())));
+        let end = review.and_then(|review| review.expires_at.as_ref());
+        row.push(Cell::from(end.map(|end| span(end.0.duration_since(now))).as_deref()));
         row.push(age(request.metadata.creation_timestamp.as_ref().map(|created| created.0), now));
         row.extend(args.all.then(|| marked(item.you)));
         if args.output.wide() {

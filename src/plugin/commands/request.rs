@@ -6,7 +6,7 @@ use crate::plugin::{
     error::PluginError,
     print::output::{Format as Printed, OutputArgs},
     request::{
-        args::{AskArgs, DeliveryChoice, secret_key},
+        args::{Ask, AskArgs, DeliveryChoice, secret_key},
         create,
     },
     values::object_name,
@@ -30,11 +30,11 @@ pub struct RequestArgs {
     /// The request's name. Default: CERTIFICATE-FORMAT- and five characters.
     #[arg(long, value_name = "NAME", value_parser = object_name)]
     name: Option<String>,
-    /// Where the token goes. Default: claim where your credentials are a bearer token, else secret.
-    #[arg(long, value_enum)]
+    /// claim: by HTTP, with your bearer token; secret: into a Secret. Default: claim where you have a bearer token.
+    #[arg(long, value_enum, hide_possible_values = true)]
     delivery: Option<DeliveryChoice>,
-    /// A Secret of the namespace with the passphrase of pkcs12 or zip, and its key. Default: the passphrase is given
-    /// when the token is claimed, or generated.
+    /// A Secret with the passphrase of pkcs12 or zip, and its key. Default: you give it when you claim, or one is
+    /// generated.
     #[arg(long, value_name = "SECRET/KEY", value_parser = secret_key)]
     passphrase_secret: Option<PassphraseReference>,
     /// Create nothing; print the object.
@@ -53,20 +53,31 @@ pub async fn run(ctx: &Ctx, args: &RequestArgs) -> Result<(), PluginError> {
             ask.format
         )));
     }
+    if args.dry_run {
+        return print(ctx, args, &ask);
+    }
     let delivery = match args.delivery {
         Some(choice) => choice.into(),
         None if ctx.bearer().await?.is_some() => Delivery::Claim,
         None => Delivery::Secret,
     };
-    if args.dry_run {
-        let format = match args.output.format {
-            Printed::Table | Printed::Wide => Printed::Yaml,
-            chosen => chosen,
-        };
-        let output = OutputArgs { format, ..args.output.clone() };
-        return output.object(&create::draft(&ask, args.name.as_deref(), delivery, ctx), String::new);
-    }
     ctx.resume_by(create::perhaps(ctx));
     let request = create::create(ctx, &ask, args.name.as_deref(), delivery).await?;
     args.output.object(&request, || create::created(&request))
+}
+
+/// Prints what would be created. It may be applied by another, such as a GitOps tool, so it holds only what was typed.
+fn print(ctx: &Ctx, args: &RequestArgs, ask: &Ask) -> Result<(), PluginError> {
+    let format = match args.output.format {
+        Printed::Table | Printed::Wide => Printed::Yaml,
+        chosen => chosen,
+    };
+    let output = OutputArgs { format, ..args.output.clone() };
+    let request = create::draft(ask, args.name.as_deref(), args.delivery.map(Delivery::from), ctx);
+    let deadline = match request.spec.deadline {
+        Some(_) => "",
+        None => "; a ServiceAccount must give a deadline, at most 24h ahead: --deadline",
+    };
+    ctx.say(&format!("note: the user who applies this object is its requester, and gets its token{deadline}"))?;
+    output.object(&request, String::new)
 }

@@ -22,7 +22,8 @@ pub async fn ask(question: &str) -> Result<String, PluginError> {
         Ok::<_, io::Error>(answer.trim().to_owned())
     });
     let answer = asking.await.map_err(|error| PluginError::new(format!("cannot ask: {error}")))?;
-    answer.map_err(|error| PluginError::new(format!("cannot read the terminal: {error}")))
+    answer
+        .map_err(|error| PluginError::new(format!("cannot read the terminal: {}", crate::transport::of_place(&error))))
 }
 
 /// Whether the answer is yes; everything else, and nothing, is no.

@@ -1,6 +1,6 @@
 //! Colours: on a terminal that wants them, and never otherwise.
 
-use std::{env, ffi::OsStr, io::IsTerminal};
+use std::{env, ffi::OsStr, io::IsTerminal, os::fd::AsFd};
 
 /// How a word should strike.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,6 +16,11 @@ pub enum Tone {
     Bad,
     /// Less important.
     Faint,
+}
+
+/// Whether a line of this stream can be written over: it is a terminal that moves its cursor.
+pub fn moves_cursor(stream: &impl IsTerminal) -> bool {
+    wants(stream.is_terminal(), None, env::var_os("TERM").filter(|term| !term.is_empty()).as_deref())
 }
 
 /// Whether a stream shows colours.
@@ -42,6 +47,16 @@ impl Style {
         };
         if self.colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
+}
+
+/// How many characters fit on a line: of a terminal, or what COLUMNS says of it. A pipe has no width.
+pub fn width(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
+    if !stream.is_terminal() {
+        return None;
+    }
+    let said = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let seen = || rustix::termios::tcgetwinsize(stream).ok().map(|size| usize::from(size.ws_col));
+    said.or_else(seen).filter(|columns| *columns > 0)
 }
 
 fn wants(terminal: bool, no_color: Option<&OsStr>, term: Option<&OsStr>) -> bool {

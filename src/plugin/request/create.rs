@@ -10,14 +10,16 @@ use crate::{
         access,
         error::{During as _, Failure},
     },
+    door::{Door, Worded as _},
     lifecycle,
+    policy::Reason,
 };
 
 /// The API server adds five characters.
 const RANDOM: usize = 5;
 
 /// The request as it is created. Without a name of its own the API server completes one: `api-fullchain-x7k2p`.
-pub fn draft(ask: &Ask, name: Option<&str>, delivery: Delivery, ctx: &Ctx) -> DownloadRequest {
+pub fn draft(ask: &Ask, name: Option<&str>, delivery: Option<Delivery>, ctx: &Ctx) -> DownloadRequest {
     let mut request = DownloadRequest::new(name.unwrap_or_default(), ask.spec(delivery, None, ctx.now()));
     request.metadata.namespace = Some(ctx.namespace.clone());
     if name.is_none() {
@@ -44,8 +46,9 @@ pub async fn create(
     delivery: Delivery,
 ) -> Result<DownloadRequest, PluginError> {
     let who = access::who(ctx.clients.reads()).await.during("ask", || "the API server who you are".to_owned())?;
-    let mut request = draft(ask, name, delivery, ctx);
-    request.spec = ask.spec(delivery, Some(who), ctx.now());
+    may_get_passphrase(ctx, ask, &who.username).await?;
+    let mut request = draft(ask, name, Some(delivery), ctx);
+    request.spec = ask.spec(Some(delivery), Some(who), ctx.now());
     let object = || format!("a DownloadRequest in namespace {}", ctx.namespace);
     let created =
         ctx.writing::<DownloadRequest>().create(&PostParams::default(), &request).await.during("create", object);
@@ -55,6 +58,16 @@ pub async fn create(
     })?;
     lifecycle::created_as_asked(&created, &request).map_err(|altered| ctx.altered(&altered, &created.name_any()))?;
     Ok(created)
+}
+
+/// Admission asks the same, and says it in fields of the object.
+async fn may_get_passphrase(ctx: &Ctx, ask: &Ask, me: &str) -> Result<(), PluginError> {
+    let Some(reference) = &ask.passphrase_secret else { return Ok(()) };
+    if access::caller_may_get_secret(ctx.clients.reads(), &ctx.namespace, &reference.name).await? {
+        return Ok(());
+    }
+    let refused = Reason::PassphraseSecretRefused { requester: me.to_owned(), secret: reference.name.clone() };
+    Err(PluginError::new(refused.at(Door::Plugin)))
 }
 
 /// What to do when no one knows whether a request was made.

@@ -13,7 +13,7 @@ use std::{
 
 use tempfile::NamedTempFile;
 
-use crate::plugin::error::PluginError;
+use crate::{plugin::error::PluginError, transport::of_place};
 
 /// Room that is taken beforehand: more than any file that is not unusual.
 const ROOM: [u8; 16 * 1024] = [0; 16 * 1024];
@@ -137,8 +137,9 @@ fn keep(temporary: NamedTempFile, path: &Path, force: bool) -> Result<(), Plugin
     let cause = failed.error;
     match failed.file.keep() {
         Ok((_, aside)) => Err(PluginError::new(format!(
-            "`{}` cannot take its name ({cause}); the file is whole and is `{}`",
+            "`{}` cannot take its name ({}); the file is whole and is `{}`",
             path.display(),
+            of_place(&cause),
             aside.display()
         ))),
         Err(again) => Err(lost(&path.display().to_string(), &again.error)),
@@ -151,13 +152,20 @@ fn exists(path: &Path) -> PluginError {
 }
 
 fn cannot(path: &Path, error: &io::Error) -> PluginError {
-    let words = format!("`{}` could not be written: {error}; nothing was requested", path.display());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    let words = match folder {
+        Some(folder) => format!("there is no folder {}; nothing was requested", folder.display()),
+        None => format!("`{}` could not be written: {}; nothing was requested", path.display(), of_place(error)),
+    };
     PluginError::new(words).next("choose another place with -o")
 }
 
 fn lost(place: &str, error: &io::Error) -> PluginError {
-    PluginError::new(format!("the file arrived and cannot be written to {place}: {error}; its token is used"))
-        .next("fix that, and create another request")
+    PluginError::new(format!(
+        "the file arrived and cannot be written to {place}: {}; its token is used",
+        of_place(error)
+    ))
+    .next("fix that, and create another request")
 }
 
 #[cfg(test)]

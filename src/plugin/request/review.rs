@@ -75,6 +75,15 @@ pub fn reviewed(page: &mut Page, request: &DownloadRequest, certificate: Option<
         page.fact("Round", format!("{}: what is under review has changed, and earlier votes are void", review.round));
     }
     page.fact("Approvals", count(request));
+    page.maybe(
+        "Expires",
+        review.expires_at.as_ref().map(|end| {
+            let left = end.0.duration_since(now);
+            let when = if left.is_negative() { format!("{} ago", span(left)) } else { format!("in {}", span(left)) };
+            format!("{} ({when}) without enough approvals", end.0)
+        }),
+    );
+    page.facts("Ask", review.contacts.iter().map(|contact| contact.as_str().into()).collect());
     page.table("Votes", votes(request, review));
 }
 

@@ -1,6 +1,10 @@
 //! Follows a request until it has reached the wanted state, and reports what it is waiting for.
 
-use std::{pin::pin, time::Duration};
+use std::{
+    io::{self, Write as _},
+    pin::pin,
+    time::Duration,
+};
 
 use futures::StreamExt as _;
 use kube::{
@@ -8,10 +12,13 @@ use kube::{
     runtime::{WatchStreamExt as _, watcher},
 };
 
+use super::ended;
 use crate::api::words::{ConditionReason, ConditionType};
 use crate::plugin::{
     context::Ctx,
     error::{Exit, PluginError},
+    print::style::moves_cursor,
+    request::waiting::Approvals,
 };
 use crate::{
     api::{Delivery, DownloadRequest, DownloadRequestStatus, Phase},
@@ -21,6 +28,9 @@ use crate::{
 
 /// How often the request is read where the user is not allowed to watch.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// How often the time that is left is shown.
+const TICK: Duration = Duration::from_secs(1);
 
 /// What to wait for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,10 +59,10 @@ pub enum Progress {
 /// # Errors
 /// When it can no longer be, with an exit code for how it ended, or when it cannot be read.
 pub async fn follow(ctx: &Ctx, name: &str, wanted: &Wanted) -> Result<(DownloadRequest, Progress), PluginError> {
-    let mut told = Told { ctx, last: String::new() };
+    let mut told = Told::new(ctx);
     let requests: Api<DownloadRequest> = Api::namespaced(ctx.raw().clone(), &ctx.namespace);
     let mut seen = pin!(watcher::watch_object(requests, name).default_backoff());
-    while let Some(event) = seen.next().await {
+    while let Some(event) = told.while_waiting(seen.next()).await {
         match event {
             Ok(request) => {
                 let request = request.ok_or_else(|| gone(ctx, name))?;
@@ -74,7 +84,7 @@ pub async fn follow(ctx: &Ctx, name: &str, wanted: &Wanted) -> Result<(DownloadR
         if let Some(standing) = told.look(&request, wanted)? {
             return Ok((request, standing));
         }
-        tokio::time::sleep(LOOK).await;
+        told.while_waiting(tokio::time::sleep(LOOK)).await;
     }
 }
 
@@ -98,26 +108,88 @@ fn gone(ctx: &Ctx, name: &str) -> PluginError {
         .next(format!("`kubectl certcourier list requests -n {}` lists those there are", ctx.namespace))
 }
 
-/// Says each thing once.
+/// Says each thing once; at a terminal, it shows the time that is left on a line of its own.
 struct Told<'a> {
     ctx: &'a Ctx,
     last: String,
+    approvals: Option<Approvals>,
+    /// Whether the last line of the terminal is the time that is left.
+    counts: bool,
 }
 
-impl Told<'_> {
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+impl<'a> Told<'a> {
+    fn new(ctx: &'a Ctx) -> Self {
+        Self { ctx, last: String::new(), approvals: None, counts: false }
+    }
+
+    /// Waits, and meanwhile counts down.
+    async fn while_waiting<T>(&mut self, what: impl Future<Output = T>) -> T {
+        let mut what = pin!(what);
+        loop {
+            self.count_down();
+            tokio::select! {
+                biased;
+                done = &mut what => return done,
+                () = tokio::time::sleep(TICK) => {}
+            }
+        }
+    }
+
+    fn count_down(&mut self) {
+        if self.ctx.global.quiet || !moves_cursor(&io::stderr()) {
+            return;
+        }
+        let Some(left) = self.approvals.as_ref().and_then(|waits| waits.countdown(self.ctx.now())) else { return };
+        let _ = write!(io::stderr(), "\r\x1b[K{left}");
+        let _ = io::stderr().flush();
+        self.counts = true;
+    }
+
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.counts) {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+            let _ = io::stderr().flush();
+        }
+    }
+
     fn look(&mut self, request: &DownloadRequest, wanted: &Wanted) -> Result<Option<Progress>, PluginError> {
         match standing(request, wanted) {
-            Progress::Waiting(what) => self.say(format!("waiting: {what}")).map(|()| None),
+            Progress::Waiting(what) => self.wait(request, &what).map(|()| None),
             Progress::Over(exit, words) => {
                 let name = request.key().name;
-                Err(PluginError::with_exit(exit, format!("{name}: {words}")))
+                let ended = PluginError::with_exit(exit, format!("{name}: {words}"));
+                Err(match ended::after(request, &self.ctx.flags()) {
+                    Some(next) => ended.next(next),
+                    None => ended,
+                })
             }
             reached => Ok(Some(reached)),
         }
     }
 
+    fn wait(&mut self, request: &DownloadRequest, what: &str) -> Result<(), PluginError> {
+        let approvals = Approvals::of(request, &self.ctx.flags());
+        let Some(waits) = approvals else {
+            self.approvals = None;
+            return self.say(format!("waiting: {what}"));
+        };
+        if self.approvals.as_ref() == Some(&waits) {
+            return Ok(());
+        }
+        let words = waits.in_words(self.ctx.now());
+        self.approvals = Some(waits);
+        self.say(format!("{words}. Ctrl-C is safe: the request stays open"))
+    }
+
     fn say(&mut self, words: String) -> Result<(), PluginError> {
         if words != self.last {
+            self.clear();
             self.ctx.say(&words)?;
             self.last = words;
         }

@@ -72,7 +72,8 @@ impl<'a> Witness<'a> {
     /// Something was refused. Not told: how someone asked, and trouble that passes.
     pub fn refused(&self, asked: Asked<'_>, refusal: &ServerError) {
         if refusal.code().is_decision() {
-            let why = (refusal.code().name(), refusal.description());
+            let description = refusal.description();
+            let why = (refusal.code().name(), description.as_str());
             let _ = self.state.audit.tell_once(&call::refused(self.call(), asked, why, self.now()));
         }
     }

@@ -84,6 +84,11 @@ pub struct ReviewView {
     /// When this round began.
     #[schema(value_type = String, format = DateTime)]
     pub opened_at: DateTime,
+    /// When this round, and the request with it, ends without enough approvals; null unless people must still approve.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<DateTime>,
+    /// Whom to ask for approval, as the policies say.
+    pub contacts: Vec<String>,
     /// When the last required approval was given.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub approved_at: Option<DateTime>,
@@ -183,6 +188,8 @@ impl ReviewView {
             digest: review.digest,
             round: review.round,
             opened_at: review.opened_at,
+            expires_at: review.expires_at,
+            contacts: review.contacts,
             approved_at: review.approved_at,
             fingerprints: review.fingerprints,
             policies: review.policies,

@@ -43,22 +43,6 @@ fn is_everything(range: &str) -> bool {
     parts.next().is_some_and(|unit| unit.eq_ignore_ascii_case("bytes")) && parts.next() == Some("0-")
 }
 
-/// Whether a browser navigates here: it gets a page with a button, because it would also follow links that someone
-/// else made it follow.
-///
-/// `text/html` alone is not a sign of one: every Java program sends it, with a wildcard behind, and would keep the page
-/// as its certificate. Browsers name XHTML beside it; what takes no other type has no use for a file.
-pub fn wants_a_page(headers: &HeaderMap) -> bool {
-    let accepted: Vec<String> = values(headers, &header::ACCEPT)
-        .flat_map(|value| value.split(','))
-        .map(|range| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
-        .collect();
-    let accepts = |wanted: &str| accepted.iter().any(|range| range == wanted);
-    let takes_anything = accepts("*/*") || accepts("*");
-    let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
-    navigates || (accepts("text/html") && (accepts("application/xhtml+xml") || !takes_anything))
-}
-
 /// A value that is not text counts as one that no one understands.
 fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default())
@@ -109,31 +93,5 @@ mod tests {
             }
             assert!(refuse_half_hearted(&headers(name, &["navigate"])).is_ok());
         }
-    }
-
-    #[test]
-    fn a_page_is_for_those_who_navigate_and_not_for_programs_that_take_anything() {
-        let page = |lines: &[&str]| wants_a_page(&headers("accept", lines));
-        for browser in [
-            "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8",
-            "text/html, application/xhtml+xml, image/jxr, */*",
-            "Text/HTML",
-            "application/json, text/html;q=0.9",
-        ] {
-            assert!(page(&[browser]), "{browser}");
-        }
-        assert!(page(&["application/xhtml+xml", "text/html, */*"]));
-        assert!(wants_a_page(&headers("sec-fetch-mode", &["navigate"])));
-        for program in [
-            "*/*",
-            "application/pem-certificate-chain",
-            // Java's HttpURLConnection, URL.openStream and all that is built on them.
-            "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",
-            "text/html, image/gif, image/jpeg, */*; q=0.2",
-            "application/xhtml+xml, */*",
-        ] {
-            assert!(!page(&[program]), "{program}");
-        }
-        assert!(!page(&[]) && !wants_a_page(&headers("sec-fetch-mode", &["cors"])));
     }
 }

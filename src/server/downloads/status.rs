@@ -13,8 +13,8 @@ use crate::server::http::{error::ServerError, openapi::ErrorName};
 pub struct TokenStatus {
     /// Name of the DownloadRequest.
     pub request: String,
-    /// Its namespace.
-    pub namespace: String,
+    /// Its project: the namespace.
+    pub project: String,
     /// Name of the Certificate.
     pub certificate: String,
     /// The environment asked for; null means the Certificate's default, or all for der-zip.
@@ -48,7 +48,7 @@ impl TokenStatus {
         let expiry = status.as_ref().and_then(|status| status.token.as_ref()?.expires_at.clone());
         Self {
             request: metadata.name.clone().unwrap_or_default(),
-            namespace: metadata.namespace.clone().unwrap_or_default(),
+            project: metadata.namespace.clone().unwrap_or_default(),
             certificate: spec.certificate_ref.name.clone(),
             environment: spec.environment.clone(),
             format: spec.format.name(),
@@ -56,7 +56,7 @@ impl TokenStatus {
             expires_at: expiry.filter(|_| refusal.is_none()),
             usable: refusal.is_none(),
             error: refusal.map(|refusal| refusal.code().name()),
-            error_description: refusal.map(|refusal| refusal.description().to_owned()),
+            error_description: refusal.map(|refusal| refusal.description()),
         }
     }
 }

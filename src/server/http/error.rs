@@ -11,7 +11,10 @@ use axum::{
 };
 
 pub use crate::api::http::ErrorCode;
-use crate::cluster::error::in_one_line;
+use crate::{
+    cluster::error::in_one_line,
+    door::{Door, Worded},
+};
 
 /// When to come back after something that passes by itself.
 pub const SOON: Duration = Duration::from_secs(1);
@@ -20,10 +23,10 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// A refused request: what the caller is told, and what only the log is told.
 #[derive(Debug, thiserror::Error)]
-#[error("{description}")]
+#[error("{}", .message.at(Door::Http))]
 pub struct ServerError {
     code: ErrorCode,
-    description: String,
+    message: Box<dyn Worded>,
     retry_after: Option<Duration>,
     allow: Option<&'static str>,
     malformed: bool,
@@ -34,7 +37,12 @@ pub struct ServerError {
 impl ServerError {
     /// A refusal with the sentence that the caller reads: what happened and what to do next.
     pub fn new(code: ErrorCode, description: impl Into<String>) -> Self {
-        Self { code, description: description.into(), retry_after: None, allow: None, malformed: false, cause: None }
+        Self::worded(code, description.into())
+    }
+
+    /// A refusal that each door says in its own words.
+    pub fn worded(code: ErrorCode, message: impl Worded + 'static) -> Self {
+        Self { code, message: Box::new(message), retry_after: None, allow: None, malformed: false, cause: None }
     }
 
     /// No such route.
@@ -84,8 +92,8 @@ impl ServerError {
 
     /// The same with something more to say.
     #[must_use]
-    pub fn adding(mut self, words: &str) -> Self {
-        self.description = format!("{}; {words}", self.description);
+    pub fn adding(mut self, more: impl Worded + 'static) -> Self {
+        self.message = Box::new(Both(self.message, Box::new(more)));
         self
     }
 
@@ -102,16 +110,32 @@ impl ServerError {
         self.code
     }
 
-    /// The sentence for the caller.
+    /// The message for a caller of HTTP, and for the record.
     #[must_use]
-    pub fn description(&self) -> &str {
-        &self.description
+    pub fn description(&self) -> String {
+        self.description_at(Door::Http)
+    }
+
+    /// The message for a caller at this door.
+    #[must_use]
+    pub fn description_at(&self, door: Door) -> String {
+        self.message.at(door)
     }
 
     /// The causes, outermost first, in one line for the log. Empty without a cause.
     #[must_use]
     pub fn causes(&self) -> String {
         std::error::Error::source(self).map(in_one_line).unwrap_or_default()
+    }
+}
+
+/// One message after another.
+#[derive(Debug)]
+struct Both(Box<dyn Worded>, Box<dyn Worded>);
+
+impl Worded for Both {
+    fn at(&self, door: Door) -> String {
+        format!("{}; {}", self.0.at(door), self.1.at(door))
     }
 }
 

@@ -11,7 +11,6 @@ use std::{
 };
 
 use axum::{
-    Json,
     extract::{MatchedPath, Request, State},
     http::{HeaderMap, Uri, header},
     middleware::Next,
@@ -23,6 +22,8 @@ use tracing::{Instrument, debug, info, info_span, warn};
 use super::{
     error::{ErrorCode, ServerError},
     headers,
+    json::Json,
+    page,
     request_id::{self, RequestId},
     unread_body,
 };
@@ -32,7 +33,12 @@ use crate::server::{
     net::{client_address::ClientAddress, in_flight::Slot, rate_limit::Tier},
     state::ServerState,
 };
-use crate::{api::http::Envelope, redact::Redacted, token::Token};
+use crate::{
+    api::{http::Envelope, names},
+    door::Door,
+    redact::Redacted,
+    token::Token,
+};
 
 /// Routes whose errors have the shape of an older API: the two fields only.
 const TWO_FIELD_ERRORS: &str = "/apiops/";
@@ -48,6 +54,9 @@ pub async fn surround(State(state): State<Arc<ServerState>>, mut request: Reques
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("(unknown)", MatchedPath::as_str);
+    let door = door(request.headers());
+    let browser =
+        request.uri().path().starts_with(DOWNLOADS.trim_end_matches('/')) && page::is_wanted(request.headers());
     let two_fields = request.uri().path().starts_with(TWO_FIELD_ERRORS);
 
     request.extensions_mut().insert(id.clone());
@@ -68,7 +77,12 @@ pub async fn surround(State(state): State<Arc<ServerState>>, mut request: Reques
     if let Some(refusal) = &refusal {
         state.metrics.refused(refusal.code());
         leftover.drain().await;
-        answer = with_envelope(answer, refusal, (!two_fields).then(|| id.as_str()));
+        let body = if browser {
+            page::of_refusal(refusal, id.as_str())
+        } else {
+            envelope(refusal, door, (!two_fields).then(|| id.as_str()))
+        };
+        answer = with_body(answer, body);
     }
     if let Some(refusal) = &refusal {
         // For doors that show it in another form.
@@ -175,18 +189,29 @@ async fn run(request: Request, next: Next) -> Response {
     }
 }
 
-fn with_envelope(answer: Response, refusal: &ServerError, request_id: Option<&str>) -> Response {
-    let envelope = Envelope {
+/// In whose words the caller reads: the plugin says that it is one.
+fn door(headers: &HeaderMap) -> Door {
+    let said = headers.get(names::DOOR_HEADER).and_then(|value| value.to_str().ok());
+    if said == Some(names::DOOR_PLUGIN) { Door::Plugin } else { Door::Http }
+}
+
+fn envelope(refusal: &ServerError, door: Door, request_id: Option<&str>) -> Response {
+    Json(Envelope {
         error: refusal.code().name().into(),
-        error_description: refusal.description().into(),
+        error_description: refusal.description_at(door).into(),
         request_id: request_id.map(Into::into),
-    };
+    })
+    .into_response()
+}
+
+/// The same answer with another body.
+fn with_body(answer: Response, mut body: Response) -> Response {
     let (mut parts, _) = answer.into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
-    let mut answer = Json(envelope).into_response();
-    *answer.status_mut() = parts.status;
-    answer.headers_mut().extend(parts.headers);
-    answer
+    parts.headers.remove(header::CONTENT_TYPE);
+    *body.status_mut() = parts.status;
+    body.headers_mut().extend(parts.headers);
+    body
 }
 
 /// What the log says of a request once it is answered (a file may still be on its way).

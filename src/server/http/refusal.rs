@@ -13,18 +13,16 @@ use crate::server::http::error::{ErrorCode, ServerError};
 use crate::{
     admission::{REQUEST_CLOSED, STAYS_REVOKED},
     cluster::{
-        error::{ApiError, Failure, in_one_line},
+        error::{ApiError, Failure, in_one_line, said_by_admission},
         policies::PolicyError,
     },
+    door::{Door, Listed, NO_CREDENTIALS, NotThere, SIGN_IN, Worded},
     lifecycle::{Altered, ClaimRefusal},
     policy::Reason,
 };
 
 /// How long to wait before reading again what became of a write.
 pub const READ_AGAIN: Duration = Duration::from_millis(50);
-
-/// The mark behind which an admission policy's own words begin.
-const ADMISSION: &str = "denied request: ";
 
 /// What became of the thing that was asked for, as far as a caller has to know it to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +53,32 @@ pub fn of_api_error(error: ApiError) -> ServerError {
     unavailable(error, Aftermath::TokenGood)
 }
 
+/// There is no such object.
+pub fn not_there(what: Listed, place: &ObjectPath) -> ServerError {
+    let ObjectPath { project, name } = place.clone();
+    ServerError::worded(ErrorCode::NotFound, NotThere { what, namespace: project, name })
+}
+
 /// The bearer token is no one's, or no longer.
 #[must_use]
 pub fn unauthorized() -> ServerError {
-    let words =
-        "the API server does not accept this bearer token; get a new one: kubectl create token, or log in again";
-    ServerError::new(ErrorCode::Unauthorized, words)
+    ServerError::worded(ErrorCode::Unauthorized, UnknownBearer)
+}
+
+/// Who calls is not known to the API server.
+#[derive(Debug)]
+struct UnknownBearer;
+
+impl Worded for UnknownBearer {
+    fn at(&self, door: Door) -> String {
+        match door {
+            Door::Plugin => format!("{NO_CREDENTIALS}: {SIGN_IN}"),
+            Door::Object | Door::Http => {
+                "the API server does not accept this bearer token; get a new one: kubectl create token, or log in again"
+                    .to_owned()
+            }
+        }
+    }
 }
 
 /// The namespace is being deleted, and with it everything that a request or a token leads to.
@@ -112,8 +130,8 @@ struct Said<'a> {
 
 /// Without what the API server puts in front of an admission policy's sentence.
 fn in_the_api_servers_words(message: &str) -> Said<'_> {
-    match message.split_once(ADMISSION) {
-        Some((_, words)) => Said { words, by_admission: true },
+    match said_by_admission(message) {
+        Some(words) => Said { words, by_admission: true },
         None => Said { words: message, by_admission: false },
     }
 }
@@ -146,15 +164,8 @@ pub const fn of_reason(reason: &Reason) -> ErrorCode {
 
 /// Policy or rights refuse.
 pub fn of_reasons(reasons: &[Reason]) -> ServerError {
-    let sentences: Vec<String> = reasons.iter().map(|reason| in_the_words_of_http(&reason.to_string())).collect();
     let code = reasons.first().map_or(ErrorCode::Forbidden, of_reason);
-    ServerError::new(code, sentences.join("; "))
-}
-
-/// A sentence names the fields of the object; a caller of HTTP has written others.
-fn in_the_words_of_http(sentence: &str) -> String {
-    let fields = [("spec.reason", "`reason`"), ("spec.deadline", "`deadline`"), ("tokenTTL", "`token_ttl`")];
-    fields.iter().fold(sentence.to_owned(), |sentence, (object, http)| sentence.replace(object, http))
+    ServerError::worded(code, ClaimRefusal::Refused(reasons.to_vec()))
 }
 
 /// A token that cannot be claimed now.
@@ -166,20 +177,37 @@ pub fn of_claim(refusal: &ClaimRefusal) -> ServerError {
         ClaimRefusal::NotReady(_) => ErrorCode::MaterialUnusable,
         ClaimRefusal::Refused(reasons) => return of_reasons(reasons),
         ClaimRefusal::GuardFailed(_) => {
-            return ServerError::new(ErrorCode::GuardFailed, refusal.to_string()).retry_after(SOON);
+            return ServerError::worded(ErrorCode::GuardFailed, refusal.clone()).retry_after(SOON);
         }
     };
-    ServerError::new(code, refusal.to_string())
+    ServerError::worded(code, refusal.clone())
 }
 
 /// The API server stored something else than the caller sent. No one may take it for what they wanted.
 pub fn of_altered(altered: &Altered, place: &ObjectPath) -> ServerError {
-    let words = format!(
-        "{altered}. Revoke the request (POST /api/v1/projects/{}/requests/{}/revoke) and tell a cluster administrator: \
-         `kubectl certcourier doctor` lists who could do that",
-        place.project, place.name
-    );
-    ServerError::new(ErrorCode::WriteAltered, words)
+    let altered = AlteredRequest { altered: altered.clone(), place: place.clone() };
+    ServerError::worded(ErrorCode::WriteAltered, altered)
+}
+
+/// The API server stored another request than was sent.
+#[derive(Debug)]
+struct AlteredRequest {
+    altered: Altered,
+    place: ObjectPath,
+}
+
+impl Worded for AlteredRequest {
+    fn at(&self, door: Door) -> String {
+        let Self { altered, place: ObjectPath { project, name } } = self;
+        let revoke = match door {
+            Door::Http => format!("POST /api/v1/projects/{project}/requests/{name}/revoke"),
+            Door::Object | Door::Plugin => format!("kubectl certcourier revoke {name} -n {project} --reason …"),
+        };
+        format!(
+            "{altered}. Revoke the request ({revoke}) and tell a cluster administrator: `kubectl certcourier doctor` \
+             lists who could do that"
+        )
+    }
 }
 
 /// The facts of a decision could not be gathered with the operator's rights, so nothing is allowed.
@@ -235,7 +263,7 @@ mod tests {
             },
             Reason::ReasonRequired { by: "policy prod".to_owned() },
         ];
-        let words = of_reasons(&reasons).description().to_owned();
+        let words = of_reasons(&reasons).description();
         assert!(words.starts_with("`token_ttl` 2h is longer"), "{words}");
         assert!(words.contains("leave `token_ttl` out") && words.contains("say in `reason` why"), "{words}");
     }

@@ -84,20 +84,14 @@ pub enum TlsError {
     Parse {
         /// The file.
         path: PathBuf,
-        /// What was looked for.
+        /// What was looked for. What the parser says is left out: it shows bytes of the file.
         what: &'static str,
-        #[source]
-        /// What the parser said.
-        source: Option<rustls::pki_types::pem::Error>,
     },
     /// The key cannot be used, or belongs to another certificate.
     #[error("the key in {} does not belong to the certificate, or cannot be used", path.display())]
     Pair {
         /// The key's file.
         path: PathBuf,
-        #[source]
-        /// What rustls said.
-        source: rustls::Error,
     },
     /// The servers could not make one.
     #[error(transparent)]
@@ -166,20 +160,18 @@ impl Content {
 
     fn certified_key(&self, source: &CertificateSource, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
         let (certificate, key_place) = source.places();
-        let no_certificate = |source| TlsError::Parse { path: certificate.clone(), what: "certificate", source };
+        let no_certificate = || TlsError::Parse { path: certificate.clone(), what: "certificate" };
         let chain = CertificateDer::pem_slice_iter(&self.certificate)
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|source| no_certificate(Some(source)))?;
+            .map_err(|_| no_certificate())?;
         if chain.is_empty() {
-            return Err(no_certificate(None));
+            return Err(no_certificate());
         }
-        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|source| TlsError::Parse {
+        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| TlsError::Parse {
             path: key_place.clone(),
             what: "private key (encrypted keys cannot be used)",
-            source: Some(source),
         })?;
-        CertifiedKey::from_der(chain, key, provider)
-            .map_err(|source| TlsError::Pair { path: key_place.clone(), source })
+        CertifiedKey::from_der(chain, key, provider).map_err(|_| TlsError::Pair { path: key_place.clone() })
     }
 }
 

@@ -152,6 +152,77 @@ async fn a_browser_gets_a_page_with_a_button_and_no_file() {
 }
 
 #[tokio::test]
+async fn a_browser_at_the_front_door_reads_what_this_is_and_a_program_gets_json() {
+    let app = app();
+    let browser = Request::get("/").header("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+    let answer = send(&app, browser.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
+    let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+    let page = text(answer).await;
+    assert_eq!(page.matches("<p>").count(), 3, "{page}");
+    for words in ["the server of certcourier", "sent you a link", "kubectl certcourier download"] {
+        assert!(page.contains(words), "{page}");
+    }
+    for accept in ["*/*", "application/json"] {
+        let answer = send(&app, Request::get("/").header("accept", accept).body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{accept}");
+        assert_eq!(envelope(answer).await["error"], "not_found", "{accept}");
+    }
+    assert_eq!(ask(&app, Method::POST, "/").await.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn json_ends_with_a_line_end() {
+    for path in ["/nothing", "/openapi.json", "/api/v1/projects/payments/certificates"] {
+        let body = text(ask(&app(), Method::GET, path).await).await;
+        assert!(body.ends_with("}\n"), "{path}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn the_plugin_reads_its_own_words_and_everyone_else_those_of_http() {
+    let routes = Router::new().route(
+        "/refused",
+        get(async || {
+            ServerError::worded(
+                crate::api::http::ErrorCode::NotFound,
+                crate::door::NotThere {
+                    what: crate::door::Listed::Certificates,
+                    namespace: "payments".to_owned(),
+                    name: "nosuch".to_owned(),
+                },
+            )
+        }),
+    );
+    let app = with_surroundings(routes, state(&[]));
+    for (door, words) in [
+        (Some("plugin"), "`kubectl certcourier list -n payments` lists"),
+        (None, "/api/v1/projects/payments/certificates lists"),
+        (Some("canary"), "/api/v1/projects/payments/certificates lists"),
+    ] {
+        let mut request = Request::get("/refused");
+        if let Some(door) = door {
+            request = request.header("certcourier-door", door);
+        }
+        let said = text(send(&app, request.body(Body::empty()).unwrap()).await).await;
+        assert!(said.contains(words) && !said.contains("canary"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_is_no_token_is_a_page_in_words_for_a_browser() {
+    let request = Request::get("/api/v1/downloads/ccd_canary").header("sec-fetch-mode", "navigate");
+    let answer = send(&app(), request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+    assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
+    let page = text(answer).await;
+    assert!(page.contains("token_unknown") && !page.contains("<button") && !page.contains("canary"), "{page}");
+}
+
+#[tokio::test]
 async fn a_link_is_not_fetched_ahead() {
     for (name, value) in [
         ("sec-purpose", "prefetch"),
@@ -202,7 +273,9 @@ async fn an_address_that_asks_too_often_is_told_when_to_come_back() {
     let answer = send(&app, from("198.51.100.1")).await;
     assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(answer.headers()["retry-after"], "1");
-    assert_eq!(envelope(answer).await["error"], "rate_limited");
+    assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
+    let page = text(answer).await;
+    assert!(page.contains("too many requests from your address") && page.contains("rate_limited"), "{page}");
     // One of the others may share a budget with the first by chance, all of them cannot.
     let mut others = Vec::new();
     for client in ["198.51.100.2", "198.51.100.3", "198.51.100.4"] {

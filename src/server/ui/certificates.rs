@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    Json,
     extract::{Query, State, rejection::QueryRejection},
     response::Response,
 };
@@ -25,7 +24,7 @@ use crate::server::{
         pagination::{self, Page},
     },
     auth::caller::Caller,
-    http::{error::ServerError, path::ObjectPath},
+    http::{error::ServerError, json::Json, path::ObjectPath},
     state::ServerState,
 };
 

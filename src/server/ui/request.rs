@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{Json, body::Body, extract::State, http::HeaderMap, response::Response};
+use axum::{body::Body, extract::State, http::HeaderMap, response::Response};
 use serde::Deserialize;
 
 use super::{
@@ -25,6 +25,7 @@ use crate::{
         },
         http::{
             error::{ErrorCode, ServerError},
+            json::Json,
             path::ObjectPath,
         },
         state::ServerState,

@@ -5,12 +5,16 @@ use std::{
     ffi::OsString,
     path::PathBuf,
     process::{ExitCode, ExitStatus},
+    time::Duration,
 };
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use test_cluster::{ATTACH_VARIABLE, ControlPlane, Options, Version, VersionError, binaries::Binaries};
 use tokio::signal::unix::{SignalKind, signal};
+
+/// How long a command that was told to end is waited for before it is told again.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Starts a real Kubernetes control plane on loopback ports and stops it again.
 ///
@@ -164,15 +168,22 @@ async fn run_command(options: Options, command: &[OsString]) -> anyhow::Result<E
         .with_context(|| format!("run {}", program.to_string_lossy()))?;
     let status = tokio::select! {
         status = child.wait() => status?,
-        () = stop => {
-            // Ctrl-C reached the command too; a SIGTERM to us alone did not.
-            if let Some(id) = child.id() {
-                let _ = tokio::process::Command::new("kill").arg(id.to_string()).status().await;
-            }
-            child.wait().await?
-        }
+        () = stop => end(&mut child).await?,
     };
     Ok(exit_code(status))
+}
+
+/// Asks a command to end, and waits until it has. Ctrl-C reached it too; a SIGTERM to us alone did not. bash loses the
+/// signal if it comes while it reads a command substitution, so it is sent again.
+async fn end(child: &mut tokio::process::Child) -> std::io::Result<ExitStatus> {
+    loop {
+        if let Some(id) = child.id() {
+            let _ = tokio::process::Command::new("kill").arg(id.to_string()).status().await;
+        }
+        if let Ok(status) = tokio::time::timeout(ASK_AGAIN, child.wait()).await {
+            return status;
+        }
+    }
 }
 
 /// A kubeconfig for each person of the list, in the folder `people` beside the description of the control plane.

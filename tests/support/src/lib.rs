@@ -7,6 +7,7 @@
 //! - [`stage`]: the operator as processes with its manifests applied ([`program`], [`install`]); [`world`]: a namespace on
 //!   a stage.
 //! - [`shell`] and [`curl`]: commands as people run them.
+//! - [`page`]: the blocks of a page.
 //! - [`fault_proxy`]: an API server that loses, delays and refuses.
 //! - [`canaries`]: what is secret, written down to be searched for.
 //! - [`waiting`]: the one way to wait.
@@ -27,6 +28,7 @@ pub mod curl;
 pub mod fault_proxy;
 pub mod install;
 pub mod namespace;
+pub mod page;
 pub mod people;
 pub mod pki;
 pub mod program;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::DownloadRequestStatus;
 use crate::{
     CertificateReference, DateTime, Duration, Format, PemOrder, Pkcs12Profile, Requester,
-    common::{ENVIRONMENT_NAME, OBJECT_NAME, SECRET_KEY, SECRET_KEY_MESSAGE, SECRET_NAME_MESSAGE},
+    common::{ENVIRONMENT_NAME, OBJECT_NAME, SECRET_KEY, SECRET_KEY_MESSAGE, SECRET_NAME_MESSAGE, between},
     text::{NO_HIDDEN, NO_HIDDEN_MESSAGE},
 };
 
@@ -30,8 +30,11 @@ use crate::{
     printcolumn(name = "Requester", type_ = "string", json_path = ".spec.requestedBy.username"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Approvals", type_ = "string", json_path = ".status.review.approvals.summary"),
+    printcolumn(name = "Token", type_ = "string", json_path = ".status.conditions[?(@.type==\"TokenIssued\")].reason"),
+    printcolumn(name = "Expires", type_ = "string", json_path = ".status.review.expiresAt", priority = 1),
     printcolumn(name = "Token Until", type_ = "string", json_path = ".status.token.expiresAt", priority = 1),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason"),
+    printcolumn(name = "Why", type_ = "string", json_path = ".spec.reason", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     selectable = ".spec.certificateRef.name",
     selectable = ".spec.format",
@@ -76,7 +79,7 @@ pub struct DownloadRequestSpec {
     pub reason: Option<String>,
     /// How long the token is valid. Default: what the policy says. 1s to 24h, and at most the policy's maxTTL.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "tokenTTL")]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("tokenTTL must be between 1s and 24h"))]
+    #[x_kube(validation = between("1s", "24h").message("tokenTTL must be between 1s and 24h"))]
     pub token_ttl: Option<Duration>,
     /// No token is issued or accepted after this time (RFC 3339, at most nanoseconds, before the year 9999), so that a later copy of this object does nothing. Default: none; but a ServiceAccount must give one, at most 24 hours ahead.
     #[serde(default, skip_serializing_if = "Option::is_none")]

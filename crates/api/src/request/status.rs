@@ -103,6 +103,13 @@ pub struct Review {
     pub policies: Vec<String>,
     /// How many approvals are required and given.
     pub approvals: ApprovalCount,
+    /// When this round ends without enough approvals, and the request with it (RFC 3339): pendingTTL after it began, never after spec.deadline. Absent unless people must still approve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime>,
+    /// Whom to ask for approval, as the policies say (approval.contacts). At most 16. Not part of the digest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 200)))]
+    pub contacts: Vec<String>,
     /// When the last required approval was given (RFC 3339). Absent while approvals are missing, and when none is required.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_at: Option<DateTime>,

@@ -106,6 +106,8 @@ pub fn under_probe(mut live: DownloadRequest, now: DateTime) -> DownloadRequest 
         digest: PROBE_DIGEST.to_owned(),
         round: i32::MAX,
         opened_at: now,
+        expires_at: None,
+        contacts: Vec::new(),
         fingerprints: vec![],
         policies: vec![],
         approvals: ApprovalCount::default(),

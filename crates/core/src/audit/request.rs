@@ -32,14 +32,18 @@ pub fn since(request: &DownloadRequest, moment: Timestamp) -> Vec<Fact> {
     all(request, Timestamp::MIN).into_iter().filter(|fact| fact.time >= moment).collect()
 }
 
-/// A request is gone. The object does not say who deleted it; admission has let through only those who may.
+/// A request is gone. The object does not say who deleted it; admission has let through only those who may. `beyond`: so
+/// many newer finished requests of its requester were kept, and it was one too many.
 #[must_use]
-pub fn deleted(request: &DownloadRequest, now: Timestamp) -> Fact {
+pub fn deleted(request: &DownloadRequest, beyond: Option<u32>, now: Timestamp) -> Fact {
     let phase = request.phase();
     let message = if phase.is_open() {
         format!("it was open ({}): its votes and its token went with it", phase.name())
     } else {
-        format!("it was over ({})", phase.name())
+        let why = beyond.map(|most| {
+            format!("; its requester has {most} newer finished requests here, the maximum (--max-finished-requests)")
+        });
+        format!("it was over ({}){}", phase.name(), why.unwrap_or_default())
     };
     let data = Data { message: Some(message), ..about(request) };
     let uid = request.uid_text();
@@ -64,6 +68,7 @@ fn all(request: &DownloadRequest, now: Timestamp) -> Vec<Fact> {
     }
     facts.extend(teller.minted());
     facts.extend(teller.token_expired());
+    facts.extend(teller.ended_before_use(phase));
     facts.extend(teller.ended(phase));
     facts
 }
@@ -161,6 +166,18 @@ impl Teller<'_> {
         Some(self.fact(Kind::TokenExpired, &format!("token/{generation}/expired"), time, data))
     }
 
+    /// A denial or revocation of a request whose delivery had begun: it is told though the delivery won.
+    fn ended_before_use(&self, phase: Phase) -> Option<Fact> {
+        if phase != Phase::Consumed {
+            return None;
+        }
+        let approved = self.status.condition(ConditionType::Approved);
+        if approved.is_some_and(|approved| approved.reason == ConditionReason::Denied) {
+            return self.ended(Phase::Denied);
+        }
+        self.request.annotation(names::REVOKE).and_then(|_| self.ended(Phase::Revoked))
+    }
+
     /// A consumed request is told by its delivery.
     fn ended(&self, phase: Phase) -> Option<Fact> {
         let finished = self.status.condition_true(ConditionType::Finished);
@@ -181,7 +198,8 @@ impl Teller<'_> {
             Phase::Revoked => {
                 let annotation = |key| self.request.annotation(key).map(cut);
                 let (actor, reason) = (annotation(names::REVOKED_BY), annotation(names::REVOKE));
-                (Kind::RequestRevoked, Data { actor, reason, ..self.data() })
+                // Without one it was deleted, and a finalizer holds it.
+                (Kind::RequestRevoked, Data { actor, reason: reason.or(message), ..self.data() })
             }
             Phase::Expired => (Kind::RequestExpired, Data { message, ..self.data() }),
             Phase::Failed => (Kind::RequestFailed, Data { code: self.status.reason.clone(), message, ..self.data() }),

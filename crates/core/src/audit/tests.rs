@@ -114,13 +114,13 @@ fn examples() -> BTreeMap<Kind, Fact> {
     let mut all = told_by_requests();
     all.extend([
         started("server", "certcourier-server-7d9f", at(0)),
-        call::refused(CALL, asked, ("key_export_disabled", "key export disabled: ask for cert or fullchain"), now),
+        call::refused(CALL, asked, ("key_export_disabled", "allowKeyExport is Never: ask for cert or fullchain"), now),
         call::minted(CALL, &issued, now),
         call::called(CALL, call::Action::Approve, &request, Some("checked with alice"), now),
         call::exported(CALL, &certificate(), vec!["9d1b".to_owned()], ("1c0f".to_owned(), 1371), now),
         delivery::refused(&request, ("token_used", "this token was already used"), true, presented(), now),
         delivery::refused(&request, ("token_expired", "this token has expired"), false, presented(), now),
-        request::deleted(&told_when_deleted(), now),
+        request::deleted(&told_when_deleted(), None, now),
         delivery::releasing(&receipt(), presented(), now),
         delivery::downloaded(&receipt(), Outcome::Delivered, Some(2907), Some(CALL.request_id), now),
     ]);

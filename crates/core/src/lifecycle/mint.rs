@@ -18,6 +18,7 @@ use crate::{
             EventReason, StallReason,
         },
     },
+    door::{Door, TokenOf},
     policy::{Decision, Grant},
 };
 
@@ -36,16 +37,12 @@ pub(super) fn expire_token(draft: &mut Draft<'_>) {
     };
     let until = draft.end_of_use(grant);
     if let Some(minted) = all_minted(draft) {
-        let message = format!("token expired; {}", enough(minted));
+        let message = format!("the token expired; {}", enough(minted, Door::Object));
         draft.condition(TokenIssued, False(ConditionReason::TokenExpired), message.as_str());
         return draft.note(EventReason::TokenExpired, message, false);
     }
-    let name = draft.name();
-    let how = match draft.request().delivery() {
-        Delivery::Secret => format!("kubectl annotate dlr {name} --overwrite {}=$(date +%s)", names::MINT),
-        Delivery::Claim => format!("claim it again: POST …/requests/{name}/token"),
-    };
-    let message = format!("token expired; until {until} you can get another with: {how}");
+    let how = Door::Object.another_token(&TokenOf::of(draft.request()));
+    let message = format!("the token expired; until {until} you can get another with: {how}");
     draft.condition(TokenIssued, False(ConditionReason::TokenExpired), message.as_str());
     draft.note(EventReason::TokenExpired, message, false);
 }
@@ -55,7 +52,8 @@ pub(super) fn use_approval(draft: &mut Draft<'_>, grant: &Grant) {
     wake_for_end(draft, Some(grant));
     if draft.request().delivery() == Delivery::Claim {
         if draft.status.token.as_ref().is_none_or(|token| token.generation == 0) || !token_of_this_round(draft) {
-            let message = format!("claim the token: POST …/requests/{}/token with your own bearer token", draft.name());
+            let how = Door::Object.another_token(&TokenOf::of(draft.request()));
+            let message = format!("claim the token with your own bearer token: {how}");
             draft.condition(TokenIssued, False(ConditionReason::AwaitingClaim), message);
         }
         return;
@@ -81,15 +79,16 @@ pub(super) fn all_minted(draft: &Draft<'_>) -> Option<i64> {
 }
 
 /// Why no other token is issued, and what to do.
-pub(super) fn enough(minted: i64) -> String {
-    format!("this request has had {minted} tokens, and no more are issued for it: create another DownloadRequest")
+pub(super) fn enough(minted: i64, door: Door) -> String {
+    let again = door.another_request();
+    format!("this request has had {minted} tokens, and no more are issued for it: {again}")
 }
 
 /// Another token was asked for, and there is none: said once, beside the token that is still alive.
 fn say_enough(draft: &mut Draft<'_>, minted: i64) {
     let Some(issued) = draft.status.condition_true(TokenIssued).cloned() else { return };
     let reason = ConditionReason::of_name(&issued.reason).unwrap_or(ConditionReason::Minted);
-    let words = enough(minted);
+    let words = enough(minted, Door::Object);
     if !issued.message.ends_with(&words) {
         draft.condition(TokenIssued, True(reason), format!("{}; {words}", issued.message));
         draft.note(EventReason::NoMoreTokens, words, true);

@@ -1,5 +1,7 @@
 //! What the server asks of a request: may this token be used now, may it be claimed now.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 use super::{
@@ -7,56 +9,81 @@ use super::{
     draft::Draft,
     mint::{all_minted, enough, plan_mint},
     next,
-    table::in_words,
     votes::lapsed,
 };
 use crate::{
-    api::{Delivery, DownloadRequest, DownloadRequestStatus, Phase, TokenEnd},
-    policy::{Decision, Reason},
+    api::{Delivery, DownloadRequest, DownloadRequestStatus, Phase, TokenEnd, names, words::ConditionType::Finished},
+    door::{Door, TokenOf, Worded},
+    policy::{Decision, Reason, all_reasons},
     token::same_hash,
 };
 
-/// Why a token is not used. Each has an error code of its own; the texts name the next step.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why a token is not used. Each has an error code of its own; the messages name the next step.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// No such token; also a request made again under the same name.
-    #[error(
-        "this token is not known: it may be of an older request of the same name; create a DownloadRequest and use its token"
-    )]
     TokenUnknown,
-    /// Its time is over.
-    #[error("token expired at {0}; ask for another token or create another DownloadRequest")]
-    TokenExpired(Timestamp),
+    /// Its time is over: since when, and of which request another can be had, while that is open.
+    TokenExpired(Timestamp, Option<TokenOf>),
     /// It was used.
-    #[error("this token was already used: one request delivers once; create another DownloadRequest")]
     TokenUsed,
     /// Another token took its place.
-    #[error("this token was replaced by a newer one at {0}; use the newer one")]
     TokenReplaced(Timestamp),
-    /// The request was revoked, denied or failed.
-    #[error("the request is closed ({0}); create another DownloadRequest")]
-    TokenRevoked(String),
+    /// The request was revoked, denied or failed. Why is for those who may read it, and not for every holder of a link.
+    TokenRevoked(String, TokenOf),
     /// The Certificate or its Secret is gone.
-    #[error("{0}")]
     CertificateGone(String),
     /// The material cannot be delivered.
-    #[error("{0}")]
     MaterialUnusable(String),
     /// What was reviewed is no longer what would be delivered.
-    #[error(
-        "what was reviewed has changed since (round {0} is open): the token is void; wait for new approvals and use \
-         the new token"
-    )]
     CertificateChanged(i32),
     /// The approvals are missing.
-    #[error("approvals are missing: {0}; wait for them and use the new token")]
     ApprovalRequired(String),
     /// Policy or rights refuse, as of now.
-    #[error("{}", in_words(.0).1)]
     Refused(Vec<Reason>),
     /// The admission policies are not proven to be in force.
-    #[error("no key is released while the admission policies are not proven to be in force: {0}; try again later")]
     GuardFailed(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.at(Door::Object))
+    }
+}
+
+impl Worded for Refusal {
+    fn at(&self, door: Door) -> String {
+        let again = door.another_request();
+        match self {
+            Self::TokenUnknown => format!(
+                "this token is not known: it may be of an older request of the same name; {again} and use its token"
+            ),
+            Self::TokenExpired(at, Some(of)) => {
+                format!("this token expired at {at}; get another: {}", door.another_token(of))
+            }
+            Self::TokenExpired(at, None) => format!("this token expired at {at}, and its request too; {again}"),
+            Self::TokenUsed => format!("this token was already used: one request delivers once; {again}"),
+            Self::TokenReplaced(at) => format!("this token was replaced by a newer one at {at}; use the newer one"),
+            Self::TokenRevoked(how, of) => {
+                format!("the request is closed ({how}): {} says why; {again}", door.look_at(of))
+            }
+            Self::CertificateGone(message) | Self::MaterialUnusable(message) => message.clone(),
+            Self::CertificateChanged(round) => format!(
+                "what was reviewed has changed since (round {round} is open): the token is void; wait for new approvals \
+                 and use the new token"
+            ),
+            Self::ApprovalRequired(count) => {
+                format!("approvals are missing: {count}; wait for them and use the new token")
+            }
+            Self::Refused(reasons) => all_reasons(reasons, door),
+            Self::GuardFailed(why) => unproven(why),
+        }
+    }
+}
+
+/// Why no key is released.
+fn unproven(why: &str) -> String {
+    format!("no key is released while the admission policies are not proven to be in force: {why}; try again later")
 }
 
 /// Looks the presented hash up in the request: the cheap check before anything else is read.
@@ -83,7 +110,7 @@ pub fn present(request: &DownloadRequest, hash: &str, now: Timestamp) -> Result<
     }
     if let Some(ended) = previous {
         return Err(match ended.why {
-            TokenEnd::Expired => Refusal::TokenExpired(ended.ended.0),
+            TokenEnd::Expired => Refusal::TokenExpired(ended.ended.0, request.is_open().then(|| TokenOf::of(request))),
             TokenEnd::ReviewChanged => {
                 Refusal::CertificateChanged(status.review.as_ref().map_or(1, |review| review.round))
             }
@@ -92,16 +119,21 @@ pub fn present(request: &DownloadRequest, hash: &str, now: Timestamp) -> Result<
             }
             TokenEnd::Replaced | TokenEnd::ApprovalMissing => Refusal::TokenReplaced(ended.ended.0),
             TokenEnd::Used => Refusal::TokenUsed,
-            TokenEnd::Closed => closed(status),
+            TokenEnd::Closed => closed(request, status),
         });
     }
     let expiry = token.expires_at.as_ref().map_or(Timestamp::MIN, |time| time.0);
+    if request.metadata.deletion_timestamp.is_some() && phase.is_open() {
+        return Err(deleted(request));
+    }
     match phase {
         Phase::TokenIssued if now < expiry => Ok(()),
-        Phase::TokenIssued | Phase::Expired => Err(Refusal::TokenExpired(expiry)),
+        Phase::TokenIssued | Phase::Expired => {
+            Err(Refusal::TokenExpired(expiry, request.is_open().then(|| TokenOf::of(request))))
+        }
         Phase::Pending | Phase::AwaitingApproval | Phase::Approved => Err(Refusal::TokenUnknown),
         Phase::Consumed => Err(Refusal::TokenUsed),
-        Phase::Denied | Phase::Revoked | Phase::Failed => Err(closed(status)),
+        Phase::Denied | Phase::Revoked | Phase::Failed => Err(closed(request, status)),
     }
 }
 
@@ -112,10 +144,10 @@ fn approvals(status: &DownloadRequestStatus) -> String {
     format!("{}{lapsed}", approvals.summary)
 }
 
-fn closed(status: &DownloadRequestStatus) -> Refusal {
+fn closed(request: &DownloadRequest, status: &DownloadRequestStatus) -> Refusal {
     let phase = status.phase();
     let why = status.reason.as_deref().map(|reason| format!(", {reason}")).unwrap_or_default();
-    Refusal::TokenRevoked(format!("{}{why}", phase.name()))
+    Refusal::TokenRevoked(format!("{}{why}", phase.name()), TokenOf::of(request))
 }
 
 /// Decides, on live facts, whether the presented token delivers now. Votes are recounted and the digest recomputed by
@@ -142,12 +174,13 @@ pub fn redeem(seen: &Observed<'_>, hash: &str, now: Timestamp) -> Result<(), Ref
             return Err(Refusal::CertificateChanged(round(Some(status))));
         }
         Phase::TokenIssued => {}
-        Phase::Expired | Phase::Approved => return Err(Refusal::TokenExpired(now)),
+        Phase::Expired => return Err(Refusal::TokenExpired(now, None)),
+        Phase::Approved => return Err(Refusal::TokenExpired(now, Some(TokenOf::of(seen.request)))),
         Phase::AwaitingApproval | Phase::Pending => {
             return Err(Refusal::ApprovalRequired(approvals(status)));
         }
         Phase::Consumed => return Err(Refusal::TokenUsed),
-        Phase::Denied | Phase::Revoked | Phase::Failed => return Err(closed(status)),
+        Phase::Denied | Phase::Revoked | Phase::Failed => return Err(closed(seen.request, status)),
     }
     match &seen.material {
         Material::Missing { message, .. } => return Err(Refusal::CertificateGone(message.clone())),
@@ -163,30 +196,81 @@ pub fn redeem(seen: &Observed<'_>, hash: &str, now: Timestamp) -> Result<(), Ref
     }
 }
 
+/// The second look, between the receipt and the first byte: whether the request, read again, still lets go of what was
+/// decided on `seen` at `decided`. Whatever was stored before the receipt shows here.
+///
+/// # Errors
+/// [`Refusal`]: nothing may be sent, though the receipt exists.
+pub fn stands(
+    seen: &Observed<'_>,
+    again: Option<&DownloadRequest>,
+    hash: &str,
+    decided: Timestamp,
+) -> Result<(), Refusal> {
+    let Some(request) = again.filter(|again| again.metadata.uid == seen.request.metadata.uid) else {
+        return Err(deleted(seen.request));
+    };
+    if request.metadata.deletion_timestamp.is_some() {
+        return Err(deleted(request));
+    }
+    // The controller was faster, and saw the receipt. It would not have, had people ended the request before.
+    if request.phase() == Phase::Consumed {
+        let revoked = request.annotation(names::REVOKE).is_some();
+        return if revoked { Err(revoked_late(request)) } else { Ok(()) };
+    }
+    redeem(&Observed { request, receipt: None, ..seen.clone() }, hash, decided)
+}
+
+/// The request is gone, or going.
+fn deleted(request: &DownloadRequest) -> Refusal {
+    Refusal::TokenRevoked("Deleted".to_owned(), TokenOf::of(request))
+}
+
+fn revoked_late(request: &DownloadRequest) -> Refusal {
+    Refusal::TokenRevoked(Phase::Revoked.name().to_owned(), TokenOf::of(request))
+}
+
 /// Why a token is not given to a claimer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClaimRefusal {
     /// The token of this request goes into a Secret.
-    #[error("the token of this request goes into Secret {0}; read it there, or create a request with delivery Claim")]
     WrongDelivery(String),
-    /// The request is closed.
-    #[error("the request is closed ({0}); create another DownloadRequest")]
+    /// The request is closed: how it ended.
     Closed(String),
     /// Approvals are missing.
-    #[error("{0}; claim again when they are given")]
     ApprovalRequired(String),
     /// As many tokens were issued as there may be.
-    #[error("{}", enough(*.0))]
     NoMoreTokens(i64),
     /// It waits for its Certificate, or its material cannot be delivered.
-    #[error("{0}")]
     NotReady(String),
     /// Policy or rights refuse, as of now.
-    #[error("{}", in_words(.0).1)]
     Refused(Vec<Reason>),
     /// The admission policies are not proven to be in force.
-    #[error("no key is released while the admission policies are not proven to be in force: {0}; try again later")]
     GuardFailed(String),
+}
+
+impl fmt::Display for ClaimRefusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.at(Door::Object))
+    }
+}
+
+impl Worded for ClaimRefusal {
+    fn at(&self, door: Door) -> String {
+        let again = door.another_request();
+        match self {
+            Self::WrongDelivery(secret) => format!(
+                "the token of this request goes into Secret {secret}; read it there, or create a request with delivery \
+                 Claim"
+            ),
+            Self::Closed(how) => format!("the request is closed: {how}; {again}"),
+            Self::ApprovalRequired(count) => format!("{count}; claim again when they are given"),
+            Self::NoMoreTokens(minted) => enough(*minted, door),
+            Self::NotReady(message) => message.clone(),
+            Self::Refused(reasons) => all_reasons(reasons, door),
+            Self::GuardFailed(why) => unproven(why),
+        }
+    }
 }
 
 /// Plans the token of a claim: the status that it is based on, and the mint. One guarded update writes both.
@@ -195,7 +279,7 @@ pub enum ClaimRefusal {
 /// [`ClaimRefusal`], before anything was changed.
 pub fn claim(seen: &Observed<'_>, now: Timestamp) -> Result<(DownloadRequestStatus, TokenPlan), ClaimRefusal> {
     if seen.request.delivery() == Delivery::Secret {
-        return Err(ClaimRefusal::WrongDelivery(crate::api::names::token_secret(seen.request.key().name)));
+        return Err(ClaimRefusal::WrongDelivery(names::token_secret(seen.request.key().name)));
     }
     if seen.request.metadata.deletion_timestamp.is_some() {
         return Err(ClaimRefusal::Closed("it is being deleted".to_owned()));
@@ -216,7 +300,11 @@ pub fn claim(seen: &Observed<'_>, now: Timestamp) -> Result<(DownloadRequestStat
             return Err(ClaimRefusal::ApprovalRequired(format!("{} approvals are given{lapsed}", count.summary)));
         }
         Phase::Pending => return Err(ClaimRefusal::NotReady("the request is waiting for its Certificate".to_owned())),
-        _ => return Err(ClaimRefusal::Closed(phase.name().to_owned())),
+        _ => {
+            let ended = status.condition_true(Finished).map(|condition| condition.message.clone());
+            let ended = ended.filter(|message| !message.is_empty());
+            return Err(ClaimRefusal::Closed(ended.unwrap_or_else(|| phase.name().to_owned())));
+        }
     }
     match &seen.material {
         Material::Missing { message, .. } | Material::Unusable { message, .. } => {

@@ -3,16 +3,19 @@
 use jiff::Timestamp;
 
 use super::draft::after;
-use crate::api::{DownloadReceipt, DownloadRequest, names, words::ConditionType};
+use crate::api::{DownloadReceipt, DownloadRequest, Duration, FinishedRequestTtl, names, words::ConditionType};
 
 /// How long finished requests stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// What the policies say (`finishedRequestTTL`); `None`: they stay.
-    pub by_policy: Option<std::time::Duration>,
+    /// What the policies say (`finishedRequestTTL`); `None`: nothing.
+    pub by_policy: Option<FinishedRequestTtl>,
     /// For requests that the HTTP API made, where no policy says.
     pub made_by_api: std::time::Duration,
 }
+
+/// For other requests, where no policy says.
+pub const DEFAULT_FINISHED_TTL: Duration = Duration::from_seconds(720 * 3600);
 
 /// When a finished request is due for deletion. `None`: it is open, or it stays.
 #[must_use]
@@ -24,7 +27,12 @@ pub fn request_expiry(request: &DownloadRequest, retention: Retention) -> Option
         .as_ref()
         .and_then(|labels| labels.get(names::CREATED_BY))
         .is_some_and(|value| value == names::CREATED_BY_API);
-    let stay = retention.by_policy.or(by_api.then_some(retention.made_by_api))?;
+    let stay = match retention.by_policy {
+        Some(FinishedRequestTtl::Never) => return None,
+        Some(FinishedRequestTtl::For(time)) => time.get(),
+        None if by_api => retention.made_by_api,
+        None => DEFAULT_FINISHED_TTL.get(),
+    };
     Some(after(finished, stay))
 }
 
@@ -48,6 +56,8 @@ pub fn outcome_overdue(receipt: &DownloadReceipt, patience: std::time::Duration)
     }
 }
 
-fn finished_at(request: &DownloadRequest) -> Option<Timestamp> {
+/// When the request was finished. `None`: it is not, and a delivery under way is not.
+#[must_use]
+pub fn finished_at(request: &DownloadRequest) -> Option<Timestamp> {
     request.status.as_ref()?.condition_true(ConditionType::Finished).map(|condition| condition.last_transition_time.0)
 }

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Guard, Material, draft::Draft, review::digest, votes::Tally};
+use super::{Guard, Material, draft::Draft, review::digest, votes::Tally, waiting};
 use crate::{
     api::{
         Phase, Review, TokenEnd,
@@ -30,6 +30,8 @@ pub(super) fn open_review(draft: &mut Draft<'_>, grant: &Grant, round: i32) {
         fingerprints,
         policies: grant.effective.policy_names(),
         approvals: Tally { required: grant.approvals, ..Tally::default() }.in_status(),
+        expires_at: None,
+        contacts: Vec::new(),
         approved_at: None,
         epoch,
     });
@@ -40,11 +42,17 @@ pub(super) fn open_review(draft: &mut Draft<'_>, grant: &Grant, round: i32) {
         draft.condition(Approved, True(ConditionReason::NotRequired), "no policy requires an approval");
     } else {
         draft.status.phase = Some(Phase::AwaitingApproval);
-        let message = Tally { required: grant.approvals, ..Tally::default() }.in_words(draft.request());
+        waiting::begin(draft, grant);
+        let message = awaited(draft, &Tally { required: grant.approvals, ..Tally::default() });
         draft.condition(Approved, False(ConditionReason::AwaitingApproval), message.as_str());
         draft.condition(TokenIssued, False(ConditionReason::NotYet), "waiting for approval");
         draft.note(EventReason::ApprovalRequested, message, false);
     }
+}
+
+/// What the round in the making waits for, in words.
+fn awaited(draft: &Draft<'_>, tally: &Tally<'_>) -> String {
+    draft.status.review.as_ref().map(|review| tally.in_words(draft.request(), review)).unwrap_or_default()
 }
 
 /// The guard's epoch as of now; while it is not known, the one under review stays.
@@ -72,15 +80,17 @@ pub(super) fn review_again(draft: &mut Draft<'_>, grant: &Grant, fingerprints: &
     }
     let votes = draft.status.approvals.clone().unwrap_or_default();
     let of = (review.digest.as_str(), draft.request().requester());
-    recount(draft, &review, &Tally::count(&votes, of, grant.approvals, &draft.seen.approvers));
+    recount(draft, grant, &review, &Tally::count(&votes, of, grant.approvals, &draft.seen.approvers));
 }
 
 /// What the votes for the same review come to now.
-fn recount(draft: &mut Draft<'_>, before: &Review, tally: &Tally<'_>) {
+fn recount(draft: &mut Draft<'_>, grant: &Grant, before: &Review, tally: &Tally<'_>) {
     let approvals = tally.in_status();
-    let (more, changed) = (approvals.given > before.approvals.given, approvals != before.approvals);
+    let more = approvals.given > before.approvals.given;
     let newly_lapsed = approvals.lapsed.iter().any(|name| !before.approvals.lapsed.contains(name));
-    let message = tally.in_words(draft.request());
+    let other_terms = draft.phase() == Phase::AwaitingApproval && waiting::go_on(draft, grant);
+    let changed = other_terms || approvals != before.approvals;
+    let message = awaited(draft, tally);
     if newly_lapsed {
         draft.note(EventReason::ApprovalLapsed, message.as_str(), true);
     }
@@ -92,6 +102,7 @@ fn recount(draft: &mut Draft<'_>, before: &Review, tally: &Tally<'_>) {
             if let Some(review) = &mut draft.status.review {
                 review.approved_at = Some(Time(draft.now));
             }
+            waiting::end(draft);
             draft.status.phase = Some(Phase::Approved);
             let message = format!("approved by {}", tally.by().join(", "));
             draft.condition(Approved, True(ConditionReason::ByPeople), message.as_str());
@@ -108,18 +119,20 @@ fn recount(draft: &mut Draft<'_>, before: &Review, tally: &Tally<'_>) {
             }
         }
         (_, true) => {}
-        (_, false) => miss_approvals(draft, &message),
+        (_, false) => miss_approvals(draft, grant, tally),
     }
 }
 
 /// It was approved, and the votes for that are not there any more: someone who voted may no longer approve, or it was
 /// approved on paper. People get the full time to vote again.
-fn miss_approvals(draft: &mut Draft<'_>, message: &str) {
+fn miss_approvals(draft: &mut Draft<'_>, grant: &Grant, tally: &Tally<'_>) {
     draft.end_token(TokenEnd::ApprovalMissing);
     draft.status.phase = Some(Phase::AwaitingApproval);
     if let Some(review) = &mut draft.status.review {
         review.approved_at = None;
     }
+    waiting::begin(draft, grant);
+    let message = awaited(draft, tally);
     draft.condition(Approved, False(ConditionReason::AwaitingApproval), message);
     draft.condition(TokenIssued, False(ConditionReason::NotYet), "waiting for approval");
 }
@@ -133,8 +146,10 @@ fn change_review(draft: &mut Draft<'_>, grant: &Grant, before: &Review) {
         (_, Guard::Intact { epoch, .. }) if Some(epoch) != before.epoch.as_ref() => "the admission policies",
         _ => "a policy",
     };
-    let message = format!("{what} changed since round {}; earlier votes are void", before.round);
+    let mut message = format!("{what} changed since round {}; earlier votes are void", before.round);
     if draft.phase() == Phase::AwaitingApproval {
+        let waits = awaited(draft, &Tally { required: grant.approvals, ..Tally::default() });
+        message = format!("{message}: {waits}");
         draft.condition(Approved, False(ConditionReason::ReviewChanged), message.as_str());
     }
     draft.note(EventReason::ReviewChanged, message, true);

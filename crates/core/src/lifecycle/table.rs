@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 
 use super::{
-    Guard, Material, Observed, Step,
+    Guard, Material, Observed, ReceiptSeen, Step,
     draft::{Draft, Ending, after},
     mint::{expire_token, use_approval},
     round::{open_review, review_again},
-    wake::{ask_approvers_again, pending_until, wake_for_end},
+    waiting,
+    wake::{ask_approvers_again, wake_for_end},
 };
 use crate::{
     api::{
@@ -20,7 +21,8 @@ use crate::{
             EventReason, FailureReason, StallReason,
         },
     },
-    policy::{Decision, Grant, Reason},
+    door::Door,
+    policy::{Decision, Grant, Reason, all_reasons},
 };
 
 /// Decides the next step of one request. Pure and idempotent: on the status it returned, with nothing else changed, it
@@ -28,17 +30,18 @@ use crate::{
 #[must_use]
 pub fn next(seen: &Observed<'_>, now: Timestamp) -> Step {
     let mut draft = Draft::new(seen, now);
-    if seen.request.metadata.deletion_timestamp.is_some() {
-        return Step::default();
-    }
     if let Some(receipt) = &seen.receipt {
-        consume(&mut draft, &receipt.name, receipt.outcome, receipt.bytes_sent);
+        settle(&mut draft, receipt);
         return draft.finish();
     }
     if !draft.phase().is_open() {
         return Step::default();
     }
-    if !ended_by_people(&mut draft) && !ended_by_epoch(&mut draft) && !ended_by_number(&mut draft) {
+    let ended = ended_by_people(&mut draft)
+        || ended_by_deletion(&mut draft)
+        || ended_by_epoch(&mut draft)
+        || ended_by_number(&mut draft);
+    if !ended {
         if draft.phase() == Phase::Pending {
             begin(&mut draft);
         } else {
@@ -48,7 +51,24 @@ pub fn next(seen: &Observed<'_>, now: Timestamp) -> Step {
     draft.finish()
 }
 
-/// The receipt wins over everything, closed phases included.
+/// A delivery wins over everything, closed phases included. While nothing is known to have left, a request that was
+/// ended stays so: the server looks again after it has created the receipt, and stops what was ended before.
+fn settle(draft: &mut Draft<'_>, receipt: &ReceiptSeen) {
+    if draft.phase().is_open() {
+        ended_by_people(draft);
+    }
+    let ended = !draft.phase().is_open() && draft.phase() != Phase::Consumed;
+    if ended && receipt.nothing_left() {
+        name_receipt(draft, &receipt.name);
+    } else {
+        consume(draft, &receipt.name, receipt.outcome, receipt.bytes_sent);
+    }
+}
+
+fn name_receipt(draft: &mut Draft<'_>, receipt: &str) {
+    draft.status.receipt_ref.get_or_insert_with(|| ReceiptReference { name: receipt.to_owned() });
+}
+
 fn consume(draft: &mut Draft<'_>, receipt: &str, outcome: Option<Outcome>, bytes_sent: Option<i64>) {
     draft.end_token(TokenEnd::Used);
     if draft.phase() != Phase::Consumed {
@@ -56,12 +76,16 @@ fn consume(draft: &mut Draft<'_>, receipt: &str, outcome: Option<Outcome>, bytes
         draft.status.reason = None;
         draft.note(EventReason::Consumed, format!("the token was used; receipt {receipt}"), false);
     }
-    draft.status.receipt_ref.get_or_insert_with(|| ReceiptReference { name: receipt.to_owned() });
+    name_receipt(draft, receipt);
     draft.condition(TokenIssued, False(ConditionReason::Closed), "the token was used");
     let bytes = bytes_sent.map(|bytes| format!(" ({bytes} bytes sent)")).unwrap_or_default();
     let finished = match outcome {
         None => (False(ConditionReason::Open), format!("the delivery is in progress; receipt {receipt}")),
         Some(Outcome::Delivered) => (True(ConditionReason::Delivered), format!("delivered{bytes}; receipt {receipt}")),
+        Some(Outcome::Aborted) if bytes_sent == Some(0) => (
+            True(ConditionReason::Aborted),
+            format!("it ended before the first byte was sent; receipt {receipt}. Create another request"),
+        ),
         Some(Outcome::Aborted) => (
             True(ConditionReason::Aborted),
             format!("the client disconnected before the end{bytes}; receipt {receipt}. Create another request"),
@@ -93,6 +117,15 @@ fn ended_by_people(draft: &mut Draft<'_>) -> bool {
         return true;
     }
     false
+}
+
+/// A request that is being deleted, while a finalizer holds it: nothing is delivered for it any more.
+fn ended_by_deletion(draft: &mut Draft<'_>) -> bool {
+    if draft.request().metadata.deletion_timestamp.is_none() {
+        return false;
+    }
+    draft.close(Ending::Revoked, "deleted while it was open: a finalizer holds what is left of it");
+    true
 }
 
 /// A request for a key that was created before the admission policies were proven to be in force may be forged.
@@ -172,9 +205,8 @@ fn begin(draft: &mut Draft<'_>) {
 
 /// Refusals: the reason of the first one, and all their sentences.
 pub(super) fn in_words(reasons: &[Reason]) -> (FailureReason, String) {
-    let sentences: Vec<String> = reasons.iter().map(Reason::to_string).collect();
     let first = reasons.first().map_or(FailureReason::PolicyRefused, |reason| FailureReason::Refused(reason.kind()));
-    (first, sentences.join("; "))
+    (first, all_reasons(reasons, Door::Object))
 }
 
 /// `AwaitingApproval`, `Approved` and `TokenIssued`.
@@ -218,16 +250,14 @@ fn proceed(draft: &mut Draft<'_>) {
 /// Whether the time of the request is over.
 fn expired(draft: &mut Draft<'_>, grant: Option<&Grant>) -> bool {
     let message = if draft.phase() == Phase::AwaitingApproval {
-        let deadline = draft.request().spec.deadline.as_ref().is_some_and(|deadline| draft.now >= deadline.0);
-        let pending = pending_until(draft, grant);
-        if draft.now >= pending {
-            format!(
-                "not enough people approved by {pending} (pendingTTL); create another request and tell the approvers"
-            )
-        } else if deadline {
+        let end = waiting::end_of_review(draft, grant);
+        if draft.now < end {
+            return false;
+        }
+        if draft.request().spec.deadline.as_ref().is_some_and(|deadline| deadline.0 == end) {
             "not enough people approved before its deadline; create another request".to_owned()
         } else {
-            return false;
+            format!("not enough people approved by {end} (pendingTTL); create another request and tell the approvers")
         }
     } else {
         let end = draft.end_of_use(grant.map(|grant| &grant.effective));
@@ -243,9 +273,6 @@ fn expired(draft: &mut Draft<'_>, grant: Option<&Grant>) -> bool {
 /// `AwaitingApproval`: look again when its time is over.
 fn wait_for_people(draft: &mut Draft<'_>, grant: &Grant) {
     ask_approvers_again(draft);
-    let pending = pending_until(draft, Some(grant));
-    draft.wake(pending);
-    if let Some(deadline) = &draft.request().spec.deadline {
-        draft.wake(deadline.0);
-    }
+    let end = waiting::end_of_review(draft, Some(grant));
+    draft.wake(end);
 }

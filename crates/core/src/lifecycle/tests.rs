@@ -1,6 +1,7 @@
 use super::{fixtures::*, *};
 use crate::{
-    api::{Decision as Vote, Format, Phase, TokenEnd, names},
+    api::{Decision as Vote, FinishedRequestTtl, Format, Phase, TokenEnd, names},
+    door::TokenOf,
     policy::Access,
 };
 
@@ -33,7 +34,7 @@ fn a_refused_request_fails_at_once_and_says_which_rule_and_what_to_do() {
     let mut world = World::new(Format::Key, vec![]);
     world.step(0);
     assert_eq!((world.phase(), world.status().reason.as_deref()), (Phase::Failed, Some("KeyExportDisabled")));
-    assert!(world.message("Finished").contains("key export disabled"), "{}", world.message("Finished"));
+    assert!(world.message("Finished").contains("allowKeyExport is Never"), "{}", world.message("Finished"));
     assert_eq!(world.condition("Approved"), "False/Refused");
     assert_eq!(world.condition("TokenIssued"), "False/Closed");
     assert_eq!(world.condition("Finished"), "True/Failed");
@@ -386,7 +387,7 @@ fn another_token_is_made_sixteen_times_and_then_the_last_one_is_left_alone() {
     assert_eq!((step.status, step.mint, step.notes), (None, None, vec![]), "it is said once");
     world.step(400);
     let message = world.message("TokenIssued");
-    assert!(message.starts_with("token expired; this request has had 16 tokens"), "{message}");
+    assert!(message.starts_with("the token expired; this request has had 16 tokens"), "{message}");
     assert_eq!(world.step(401).mint, None);
 
     // A new round has a token of its own.
@@ -526,9 +527,12 @@ fn votes_of_another_epoch_do_not_count() {
     assert_eq!((world.phase(), world.status().review.as_ref().unwrap().round), (Phase::AwaitingApproval, 2));
 }
 
+fn receipt(outcome: Option<Outcome>, bytes_sent: Option<i64>) -> Option<ReceiptSeen> {
+    Some(ReceiptSeen { name: "r-1".into(), outcome, bytes_sent })
+}
+
 #[test]
 fn the_receipt_wins_over_every_phase() {
-    let receipt = |outcome| Some(ReceiptSeen { name: "r-1".into(), outcome, bytes_sent: None });
     for close in [Phase::TokenIssued, Phase::Expired, Phase::Revoked] {
         let mut world = World::new(Format::Fullchain, vec![]);
         world.step(0);
@@ -541,27 +545,118 @@ fn the_receipt_wins_over_every_phase() {
             _ => {}
         }
         assert_eq!(world.phase(), close);
-        world.receipt = receipt(None);
-        let finished_before = world.condition("Finished");
+        world.receipt = receipt(None, None);
         world.step(90_001);
-        assert_eq!(
-            (world.phase(), world.condition("Finished").as_str()),
-            (Phase::Consumed, "False/Open"),
-            "{finished_before}"
-        );
+        let under_way = match close {
+            Phase::Expired => (Phase::Expired, "True/Expired"),
+            Phase::Revoked => (Phase::Revoked, "True/Revoked"),
+            _ => (Phase::Consumed, "False/Open"),
+        };
+        assert_eq!((world.phase(), world.condition("Finished").as_str()), under_way);
         assert_eq!(world.status().receipt_ref.as_ref().unwrap().name, "r-1");
-        world.receipt = receipt(Some(Outcome::Aborted));
+        assert_eq!(world.step(90_002).status, None);
+        world.receipt = receipt(Some(Outcome::Aborted), Some(1));
         world.step(90_002);
-        assert_eq!(world.condition("Finished"), "True/Aborted");
+        assert_eq!((world.phase(), world.condition("Finished").as_str()), (Phase::Consumed, "True/Aborted"));
         assert_eq!(world.step(90_003).status, None);
     }
 }
 
 #[test]
-fn a_request_that_is_being_deleted_is_left_alone() {
+fn a_delivery_that_a_denial_stopped_before_its_first_byte_leaves_the_request_denied() {
+    for seen_under_way in [true, false] {
+        let mut world = World::new(Format::Fullchain, vec![]);
+        world.step(0);
+        world.vote("bob", Vote::Deny);
+        world.receipt = receipt(None, None);
+        if seen_under_way {
+            world.step(1);
+            assert_eq!(world.phase(), Phase::Denied);
+        }
+        world.receipt = receipt(Some(Outcome::Aborted), Some(0));
+        world.step(2);
+        assert_eq!((world.phase(), world.condition("Finished").as_str()), (Phase::Denied, "True/Denied"));
+        assert_eq!(world.message("Finished"), "denied by bob: because");
+        assert_eq!(world.status().receipt_ref.as_ref().unwrap().name, "r-1");
+        assert_eq!(world.step(3).status, None);
+    }
+}
+
+#[test]
+fn a_denial_of_what_was_delivered_stays_in_the_conditions() {
     let mut world = World::new(Format::Fullchain, vec![]);
+    world.step(0);
+    world.vote("bob", Vote::Deny);
+    for outcome in [Outcome::Delivered, Outcome::Unknown] {
+        let mut world = world.clone();
+        world.receipt = receipt(Some(outcome), None);
+        world.step(1);
+        assert_eq!((world.phase(), world.condition("Approved").as_str()), (Phase::Consumed, "False/Denied"));
+    }
+}
+
+#[test]
+fn a_delivery_stands_unless_the_request_was_ended_before_its_receipt() {
+    let mut world = World::new(Format::Key, policy(1));
+    world.step(0);
+    world.vote("bob", Vote::Approve);
+    world.step(1);
+    let seen = world.clone();
+    let seen = seen.observed();
+    assert_eq!(redeem(&seen, &hash(1), at(2)), Ok(()));
+    type Change = fn(&mut World);
+    let changes: [(Change, Option<&str>); 10] = [
+        (|_| (), None),
+        (|world| world.vote("frank", Vote::Approve), None),
+        (|world| world.annotate("example.com/churn", "1"), None),
+        (|world| world.receipt = receipt(None, None), None),
+        (|world| world.vote("frank", Vote::Deny), Some("Denied")),
+        (|world| world.annotate(names::REVOKE, "x"), Some("Revoked")),
+        (|world| world.guard = Guard::Intact { epoch: "e2".into(), since: at(1) }, Some("Failed, EpochChanged")),
+        (|world| world.access = Access::VerbRefused, Some("Failed, PolicyRefused")),
+        (|world| world.request.metadata.uid = Some("another".into()), Some("Deleted")),
+        (
+            |world| {
+                world.request.metadata.deletion_timestamp =
+                    Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(noon()));
+            },
+            Some("Deleted"),
+        ),
+    ];
+    for (number, (change, why)) in changes.into_iter().enumerate() {
+        let mut world = world.clone();
+        change(&mut world);
+        // Whether or not the controller has seen it.
+        for look in [false, true] {
+            if look {
+                world.step(2);
+            }
+            let of = TokenOf::of(&world.request);
+            let refusal = why.map(|why| Refusal::TokenRevoked(why.into(), of));
+            let looked = stands(&seen, Some(&world.request), &hash(1), at(2)).err();
+            let only_the_controller_knows = !look && why.is_some_and(|why| why.starts_with("Failed"));
+            assert_eq!(looked, refusal.filter(|_| !only_the_controller_knows), "{number}, {look}");
+        }
+    }
+    assert!(stands(&seen, None, &hash(1), at(2)).is_err(), "gone");
+    world.annotate(names::MINT, "1");
+    world.step(2);
+    assert_eq!(stands(&seen, Some(&world.request), &hash(1), at(2)), Err(Refusal::TokenReplaced(at(2))));
+}
+
+#[test]
+fn a_request_that_is_being_deleted_is_closed_once() {
+    let mut world = World::new(Format::Fullchain, vec![]);
+    world.step(0);
     world.request.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(noon()));
-    assert_eq!(world.step(0), Step::default());
+    let step = world.step(1);
+    assert!(step.sweep && step.mint.is_none());
+    assert_eq!((world.phase(), world.condition("Finished").as_str()), (Phase::Revoked, "True/Revoked"));
+    assert_eq!(world.step(2), Step::default());
+    let mut fresh = World::new(Format::Fullchain, vec![]);
+    fresh.request.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(noon()));
+    fresh.step(0);
+    assert_eq!((fresh.phase(), &fresh.status().token), (Phase::Revoked, &None));
 }
 
 #[test]
@@ -632,7 +727,7 @@ fn each_cause_stops_a_redemption_with_its_own_refusal() {
         world
     };
     let cases: Vec<Case> = vec![
-        ("expired", issued(Format::Cert, vec![]), |_| {}, 300, |r| matches!(r, Refusal::TokenExpired(_))),
+        ("expired", issued(Format::Cert, vec![]), |_| {}, 300, |r| matches!(r, Refusal::TokenExpired(..))),
         ("policy", issued(Format::Key, policy(0)), |w| w.policies.clear(), 1, |r| matches!(r, Refusal::Refused(_))),
         (
             "rights",
@@ -641,9 +736,9 @@ fn each_cause_stops_a_redemption_with_its_own_refusal() {
             1,
             |r| matches!(r, Refusal::Refused(_)),
         ),
-        ("deny", reviewed(), |w| w.vote("grace", Vote::Deny), 2, |r| matches!(r, Refusal::TokenRevoked(_))),
+        ("deny", reviewed(), |w| w.vote("grace", Vote::Deny), 2, |r| matches!(r, Refusal::TokenRevoked(..))),
         ("renewed", reviewed(), |w| w.renew("f2"), 2, |r| *r == Refusal::CertificateChanged(2)),
-        ("revoked", reviewed(), |w| w.annotate(names::REVOKE, "x"), 2, |r| matches!(r, Refusal::TokenRevoked(_))),
+        ("revoked", reviewed(), |w| w.annotate(names::REVOKE, "x"), 2, |r| matches!(r, Refusal::TokenRevoked(..))),
         ("unusable", reviewed(), |w| w.material = unusable(), 2, |r| matches!(r, Refusal::MaterialUnusable(_))),
         ("secret gone", reviewed(), |w| w.material = missing(), 2, |r| matches!(r, Refusal::CertificateGone(_))),
         (
@@ -658,7 +753,7 @@ fn each_cause_stops_a_redemption_with_its_own_refusal() {
             reviewed(),
             |w| w.guard = Guard::Intact { epoch: "e".into(), since: at(1) },
             2,
-            |r| matches!(r, Refusal::TokenRevoked(_)),
+            |r| matches!(r, Refusal::TokenRevoked(..)),
         ),
         (
             "certificate gone",
@@ -705,7 +800,10 @@ fn every_hash_that_was_ever_known_says_why_it_no_longer_works() {
     assert_eq!(present(&world.request, &hash(1), at(2)), Err(Refusal::TokenReplaced(at(1))));
     assert_eq!(present(&world.request, &hash(2), at(2)), Ok(()));
     world.step(301);
-    assert_eq!(present(&world.request, &hash(2), at(302)), Err(Refusal::TokenExpired(at(301))));
+    assert_eq!(
+        present(&world.request, &hash(2), at(302)),
+        Err(Refusal::TokenExpired(at(301), Some(TokenOf::of(&world.request))))
+    );
     world.receipt = Some(ReceiptSeen { name: "r".into(), outcome: None, bytes_sent: None });
     world.step(303);
     for generation in [1, 2] {
@@ -715,7 +813,10 @@ fn every_hash_that_was_ever_known_says_why_it_no_longer_works() {
     revoked.step(0);
     revoked.annotate(names::REVOKE, "x");
     revoked.step(1);
-    assert_eq!(present(&revoked.request, &hash(1), at(2)), Err(Refusal::TokenRevoked("Revoked".into())));
+    assert_eq!(
+        present(&revoked.request, &hash(1), at(2)),
+        Err(Refusal::TokenRevoked("Revoked".into(), TokenOf::of(&revoked.request)))
+    );
 }
 
 #[test]
@@ -724,12 +825,59 @@ fn finished_requests_go_when_their_time_is_over_and_no_sooner() {
     world.step(0);
     let hour = std::time::Duration::from_hours(1);
     let stay = Retention { by_policy: None, made_by_api: hour };
-    let short = Retention { by_policy: Some(hour / 2), made_by_api: hour };
+    let half = FinishedRequestTtl::For(crate::api::Duration::from_seconds(1800));
+    let short = Retention { by_policy: Some(half), made_by_api: hour };
+    let never = Retention { by_policy: Some(FinishedRequestTtl::Never), made_by_api: hour };
     assert_eq!(request_expiry(&world.request, short), None, "open");
     world.annotate(names::REVOKE, "x");
     world.step(10);
-    assert_eq!(request_expiry(&world.request, stay), None, "no policy says: it stays");
+    assert_eq!(request_expiry(&world.request, stay), Some(at(10 + 720 * 3600)), "no policy says: 30 days");
+    assert_eq!(request_expiry(&world.request, never), None, "kept in Git, say");
     assert_eq!(request_expiry(&world.request, short), Some(at(1810)));
     world.request.metadata.labels = Some([(names::CREATED_BY.to_owned(), "api".to_owned())].into());
     assert_eq!(request_expiry(&world.request, stay), Some(at(3610)));
+    assert_eq!(request_expiry(&world.request, never), None, "whoever made it");
+}
+
+#[test]
+fn until_when_and_whom_to_ask_is_written_with_the_round_and_is_what_ends_it() {
+    let mut world = World::new(Format::Key, policy(2));
+    let ask = |world: &mut World, whom: &str| {
+        world.policies[0].spec.approval.as_mut().unwrap().contacts = Some(whom.to_owned());
+    };
+    ask(&mut world, "#oncall");
+    let opened = world.step(0).status.unwrap().review.unwrap();
+    assert_eq!(opened.expires_at.unwrap().0, at(3600));
+    assert_eq!(opened.contacts, ["#oncall"]);
+    assert!(world.message("Approved").contains("until 2026-11-22T13:00:00Z"), "{}", world.message("Approved"));
+    assert!(world.message("Approved").ends_with("to ask one: #oncall"), "{}", world.message("Approved"));
+
+    // Whom to ask may change: no vote is void, and no one has longer.
+    world.vote("bob", Vote::Approve);
+    ask(&mut world, "jane");
+    world.step(1);
+    let review = world.status().review.clone().unwrap();
+    assert_eq!((review.round, review.approvals.given, review.contacts.as_slice()), (1, 1, &["jane".to_owned()][..]));
+    assert_eq!(review.expires_at.unwrap().0, at(3600));
+    assert_eq!(world.step(2).status, None, "a second look changes nothing");
+
+    // What was said holds where no policy can be read any more.
+    let mut gone = world.clone();
+    gone.certificate_gone = true;
+    gone.step(3599);
+    assert_eq!(gone.phase(), Phase::AwaitingApproval);
+    gone.step(3600);
+    assert_eq!(gone.phase(), Phase::Expired);
+
+    world.vote("frank", Vote::Approve);
+    world.step(3);
+    let review = world.status().review.clone().unwrap();
+    assert_eq!((review.expires_at, review.contacts.len()), (None, 0), "no one is waited for");
+    world.lapsed.insert("bob");
+    world.step(10);
+    assert_eq!(
+        world.status().review.as_ref().unwrap().expires_at.as_ref().unwrap().0,
+        at(3610),
+        "the whole time again"
+    );
 }

@@ -1,9 +1,9 @@
 //! Votes: which of them count, what people are told of them, and whether the vote that was stored is the one that was
 //! cast. Every door counts with this, so none of them has to wait for a number that the controller writes.
 
-use super::review::same_person;
+use super::{review::same_person, waiting};
 use crate::api::{
-    Approval, ApprovalCount, Decision, DownloadRequest, Phase, names,
+    Approval, ApprovalCount, Decision, DownloadRequest, Phase, Review, names,
     words::{ConditionReason, ConditionType},
 };
 
@@ -145,10 +145,10 @@ impl<'a> Tally<'a> {
         self.votes.iter().map(|vote| vote.username.as_str()).collect()
     }
 
-    /// `1/2`; empty where no one has to approve.
+    /// `1/2`; `none` where no one has to approve.
     #[must_use]
     pub fn summary(&self) -> String {
-        if self.required == 0 { String::new() } else { format!("{}/{}", self.given(), self.required) }
+        if self.required == 0 { "none".to_owned() } else { format!("{}/{}", self.given(), self.required) }
     }
 
     /// As the status has it.
@@ -162,13 +162,15 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// What is waited for, in a sentence.
+    /// What is waited for, until when and whom to ask, in a sentence.
     #[must_use]
-    pub fn in_words(&self, request: &DownloadRequest) -> String {
+    pub fn in_words(&self, request: &DownloadRequest, review: &Review) -> String {
         let (given, required, by) = (self.given(), self.required, request.requester());
         let (format, certificate) = (request.spec.format, &request.spec.certificate_ref.name);
         let lapsed = lapsed(&self.lapsed, certificate).map(|words| format!("; {words}")).unwrap_or_default();
-        format!("{given} of {required} approvals given for {format} of {certificate}, requested by {by}{lapsed}")
+        let key = request.key();
+        let waits = waiting::in_words(review, (key.namespace, key.name));
+        format!("{given} of {required} approvals given for {format} of {certificate}, requested by {by}{waits}{lapsed}")
     }
 }
 
@@ -191,7 +193,9 @@ pub fn awaiting_approval(request: &DownloadRequest) -> Option<String> {
     let waits = request
         .condition(ConditionType::Approved)
         .is_some_and(|approved| approved.reason == ConditionReason::AwaitingApproval);
-    (request.phase() == Phase::AwaitingApproval && waits).then(|| Some(Tally::shown(request)?.in_words(request)))?
+    let review = request.review()?;
+    (request.phase() == Phase::AwaitingApproval && waits)
+        .then(|| Some(Tally::shown(request)?.in_words(request, review)))?
 }
 
 /// The voter's groups, as far as a vote has room for them. They are recorded, because the right to vote may come through

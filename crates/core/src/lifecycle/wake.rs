@@ -1,23 +1,16 @@
 //! When to look at a request again while nothing happens to it.
 
-use jiff::Timestamp;
-
-use super::draft::{Draft, after};
+use super::{
+    draft::{Draft, after},
+    waiting::end_of_review,
+};
 use crate::{
-    api::{Phase, Review, words::ConditionType::Approved},
+    api::{Phase, Review},
     policy::Grant,
 };
 
 /// How often those who have voted are asked about while nothing else happens.
 const ASK_APPROVERS_AGAIN: std::time::Duration = std::time::Duration::from_mins(5);
-
-/// People have this long, from the beginning of the round, or from when approvals that it had turned out to be missing.
-pub(super) fn pending_until(draft: &Draft<'_>, grant: Option<&Grant>) -> Timestamp {
-    let opened = draft.status.review.as_ref().map_or(draft.created(), |review| review.opened_at.0);
-    let waits = draft.status.condition(Approved).filter(|condition| condition.status == "False");
-    let since = waits.map_or(opened, |condition| condition.last_transition_time.0.max(opened));
-    grant.map_or(Timestamp::MAX, |grant| after(since, grant.effective.pending_ttl.value.get()))
-}
 
 /// No watch tells when a person gains or loses a right, so every voter's right is checked again.
 pub(super) fn ask_approvers_again(draft: &mut Draft<'_>) {
@@ -39,7 +32,7 @@ pub(super) fn wake_for_end(draft: &mut Draft<'_>, grant: Option<&Grant>) {
         draft.wake(at);
     }
     if draft.phase() == Phase::AwaitingApproval {
-        let pending = pending_until(draft, grant);
+        let pending = end_of_review(draft, grant);
         draft.wake(pending);
     }
 }

@@ -1,6 +1,6 @@
 //! The one authorization function: facts in, a closed decision out, every reason at once.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use jiff::Timestamp;
 
@@ -12,6 +12,7 @@ use super::{
 use crate::api::{
     ApprovalScope, Duration, Format, KeyExport, Pkcs12Profile, UnattendedKeyFormats, words::RefusalReason,
 };
+use crate::door::{Door, Input, Worded};
 
 /// How far ahead the deadline of an unattended requester may lie.
 const UNATTENDED_DEADLINE: Duration = Duration::from_seconds(24 * 3600);
@@ -89,80 +90,137 @@ pub struct Grant {
     pub effective: Effective,
 }
 
-/// Why something must not be released. Closed; its text names the rule and the next step.
+/// Why something must not be released. Closed; its message names the rule and the next step, in the words of the reader's
+/// door.
 #[expect(missing_docs, reason = "the fields are the words that the message is made of")]
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// Formats with a key must not be released at all.
-    #[error(
-        "key export disabled: format `{format}` holds the private key, and allowKeyExport is Never by {by}; ask for \
-         cert or fullchain, or ask your policy administrator to set allowKeyExport"
-    )]
     KeyExportDisabled { format: Format, by: String },
     /// The leaf is a CA.
-    #[error(
-        "this certificate can itself sign certificates, and its key is not released: allowCAKeyExport is false by {by}"
-    )]
     CaKeyExportDisabled { by: String },
     /// The format is not among those allowed.
-    #[error("format `{format}` is not allowed by {by}; allowed: {allowed}")]
     FormatNotAllowed { format: Format, by: String, allowed: String },
     /// The lists of several policies have no format in common.
-    #[error("no format is allowed: the allowedFormats of {by} have none in common; ask your policy administrator")]
     NoFormatInCommon { by: String },
     /// A `ServiceAccount` asks for a key.
-    #[error(
-        "ServiceAccounts cannot have format `{format}`, which holds the private key: unattended.keyFormats is Deny by \
-         {by}; ask for a format without a key, or ask your policy administrator"
-    )]
     UnattendedKeyDenied { format: Format, by: String },
     /// A `ServiceAccount` gave no deadline.
-    #[error(
-        "a ServiceAccount must give spec.deadline, at most 24h ahead, so that a copy of the request made later does nothing"
-    )]
     DeadlineRequired,
     /// The deadline of a `ServiceAccount` is too far ahead.
-    #[error(
-        "the deadline {deadline} of a ServiceAccount's request is more than 24h after its creation; choose one no \
-         later than {latest}"
-    )]
     DeadlineTooFar { deadline: Timestamp, latest: Timestamp },
     /// The deadline was over when the request was created.
-    #[error(
-        "the deadline {deadline} had already passed when the request was created; create one with a later deadline"
-    )]
     DeadlinePassed { deadline: Timestamp },
     /// The token's life is too long.
-    #[error(
-        "tokenTTL {asked} is longer than the longest allowed, {longest} by {by}; ask for less or leave tokenTTL out"
-    )]
     TokenTtlTooLong { asked: Duration, longest: Duration, by: String },
     /// The Legacy profile is not allowed.
-    #[error("PKCS#12 profile Legacy is not allowed (pkcs12.allowLegacy is false by {by}); use Modern")]
     LegacyNotAllowed { by: String },
     /// A reason is missing.
-    #[error("a reason is required by {by}: say in spec.reason why the file is needed")]
     ReasonRequired { by: String },
     /// The passphrase is too short.
-    #[error(
-        "the passphrase is shorter than {least} characters (passphrase.minLength by {by}); use a longer one, or leave \
-         it out to have one generated"
-    )]
     PassphraseTooShort { least: i32, by: String },
     /// The requester lacks the verb.
-    #[error(
-        "user `{requester}` lacks verb `{verb}` on certificates.certcourier.io/{certificate}; ask for ClusterRole certcourier-downloader (or certcourier-operator for keys) in this namespace"
-    )]
     AccessRefused { requester: String, verb: &'static str, certificate: String },
     /// The requester is not allowed to get the passphrase Secret.
-    #[error(
-        "user `{requester}` is not allowed to get Secret `{secret}` that spec.passphraseSecretRef names; name one that \
-         they may read, or leave it out to have one generated"
-    )]
     PassphraseSecretRefused { requester: String, secret: String },
 }
 
+impl Worded for Reason {
+    fn at(&self, door: Door) -> String {
+        let name = self.input().map_or("", |input| input.at(door));
+        match self {
+            Self::KeyExportDisabled { format, by } => format!(
+                "format `{format}` holds the private key, and allowKeyExport is Never by {by}; ask for cert or \
+                 fullchain, or ask your policy administrator to set allowKeyExport"
+            ),
+            Self::CaKeyExportDisabled { by } => format!(
+                "this certificate can itself sign certificates, and its key is not released: allowCAKeyExport is false \
+                 by {by}"
+            ),
+            Self::FormatNotAllowed { format, by, allowed } => {
+                format!("format `{format}` is not allowed by {by}; allowed: {allowed}")
+            }
+            Self::NoFormatInCommon { by } => format!(
+                "no format is allowed: the allowedFormats of {by} have none in common; ask your policy administrator"
+            ),
+            Self::UnattendedKeyDenied { format, by } => format!(
+                "ServiceAccounts cannot have format `{format}`, which holds the private key: unattended.keyFormats is \
+                 Deny by {by}; ask for a format without a key, or ask your policy administrator"
+            ),
+            Self::DeadlineRequired => format!(
+                "a ServiceAccount must give {name}, at most 24h ahead, so that a copy of the request made later does \
+                 nothing"
+            ),
+            Self::DeadlineTooFar { deadline, latest } => format!(
+                "{name} {deadline} of a ServiceAccount's request is more than 24h after its creation; choose one no \
+                 later than {latest}"
+            ),
+            Self::DeadlinePassed { deadline } => format!(
+                "{name} {deadline} had already passed when the request was created; create one with a later deadline"
+            ),
+            Self::TokenTtlTooLong { asked, longest, by } => format!(
+                "{name} {asked} is longer than the longest allowed, {longest} by {by}; ask for less or leave {name} out"
+            ),
+            Self::LegacyNotAllowed { by } => format!(
+                "PKCS#12 profile Legacy ({name}) is not allowed: pkcs12.allowLegacy is false by {by}; {}",
+                if door == Door::Plugin { "leave it out" } else { "use Modern" }
+            ),
+            Self::ReasonRequired { by } => {
+                format!("a reason is required by {by}: say in {name} why the file is needed")
+            }
+            Self::PassphraseTooShort { least, by } => format!(
+                "the passphrase is shorter than {least} characters, the minimum by {by}; use a longer one, or {}",
+                generated(door)
+            ),
+            Self::AccessRefused { requester, verb, certificate } => format!(
+                "user `{requester}` lacks verb `{verb}` on certificates.certcourier.io/{certificate}; ask for \
+                 ClusterRole {} in this namespace",
+                role_with(verb)
+            ),
+            Self::PassphraseSecretRefused { requester, secret } => format!(
+                "user `{requester}` is not allowed to get Secret `{secret}` that {name} names; name one that they may \
+                 read, or {}",
+                generated(door)
+            ),
+        }
+    }
+}
+
+/// How to have a passphrase made instead.
+const fn generated(door: Door) -> &'static str {
+    match door {
+        Door::Object => "leave spec.passphraseSecretRef out to have one generated",
+        Door::Http => "leave `passphrase` out to have one generated",
+        Door::Plugin => "have one generated with --generate",
+    }
+}
+
+/// In the words of the object, which is where a message stays.
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.at(Door::Object))
+    }
+}
+
+/// All reasons in one message.
+#[must_use]
+pub fn all_reasons(reasons: &[Reason], door: Door) -> String {
+    reasons.iter().map(|reason| reason.at(door)).collect::<Vec<_>>().join("; ")
+}
+
+/// The smallest of our roles with this verb on Certificates.
+#[must_use]
+pub fn role_with(verb: &str) -> &'static str {
+    if verb == super::verb(Format::Key) { "certcourier-operator" } else { "certcourier-downloader" }
+}
+
 impl Reason {
+    /// What was typed that is wrong, or left out and needed. None where it is not about one input.
+    #[must_use]
+    pub const fn input(&self) -> Option<Input> {
+        Input::of(self.kind())
+    }
+
     /// The same in one word, for `status.reason`.
     #[must_use]
     pub const fn kind(&self) -> RefusalReason {

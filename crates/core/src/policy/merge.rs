@@ -4,7 +4,12 @@ use std::{cmp::Ordering, collections::BTreeSet, fmt};
 
 use serde::Serialize;
 
-use crate::api::{ApprovalScope, CertificatePolicySpec, Duration, Format, KeyExport, UnattendedKeyFormats};
+use crate::api::{
+    ApprovalScope, CertificatePolicySpec, Duration, FinishedRequestTtl, Format, KeyExport, UnattendedKeyFormats,
+};
+
+/// As many as `status.review.contacts` can hold.
+const MOST_CONTACTS: usize = 16;
 
 /// Where a policy comes from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -98,14 +103,45 @@ pub struct Effective {
     pub reason_required: Sourced<bool>,
     /// How long a receipt is kept.
     pub receipt_retention: Sourced<Duration>,
-    /// How long a finished request stays; `None`: it is never deleted.
-    pub finished_request_ttl: Sourced<Option<Duration>>,
+    /// How long a finished request stays; `None`: no policy says.
+    pub finished_request_ttl: Sourced<Option<FinishedRequestTtl>>,
+    /// Whom to ask for approval: the cluster policy's first, then by name of the policy.
+    pub contacts: Vec<Contact>,
+}
+
+/// Whom one policy says to ask for approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// The policy.
+    pub from: Source,
+    /// What it itself asks approval for, if it says so.
+    pub scope: Option<ApprovalScope>,
+    /// Its words.
+    pub words: String,
 }
 
 impl Effective {
+    /// Whom to ask for approval of this format: each once. A policy that asks for approval of other formats only is not
+    /// meant. At most as many as a status holds.
+    #[must_use]
+    pub fn contacts_for(&self, format: Format) -> Vec<String> {
+        let mut meant: Vec<String> = Vec::new();
+        for contact in &self.contacts {
+            let is_meant = match contact.scope {
+                Some(ApprovalScope::None) => false,
+                Some(ApprovalScope::Keys) => format.holds_key(),
+                Some(ApprovalScope::All) | None => true,
+            };
+            if is_meant && !meant.contains(&contact.words) && meant.len() < MOST_CONTACTS {
+                meant.push(contact.words.clone());
+            }
+        }
+        meant
+    }
+
     /// The values that grant something, as one text: when it changes, earlier approvals are void. What protects the link
     /// and the file (its life, who may use it, how long a passphrase is) grants by its absence, so it is part of it. How
-    /// long receipts and finished requests stay is not.
+    /// long receipts and finished requests stay is not, nor whom to ask.
     #[must_use]
     pub fn granting(&self) -> String {
         let formats: Vec<&str> = self.formats.value.iter().map(|format| format.name()).collect();
@@ -164,6 +200,7 @@ pub fn merge(policies: &[NamedPolicy], certificate: &str, environments: &[&str])
         reason_required: all.most(false, |p| p.reason_required),
         receipt_retention: all.most(Duration::from_seconds(720 * 3600), |p| p.receipt_retention),
         finished_request_ttl: all.finished_request_ttl(),
+        contacts: all.contacts(),
     }
 }
 
@@ -209,19 +246,20 @@ impl Matching<'_> {
         allowed
     }
 
-    /// The largest; and where one policy leaves it out (or there is none), finished requests stay.
-    fn finished_request_ttl(&self) -> Sourced<Option<Duration>> {
-        let silent: Vec<Source> = self
-            .0
-            .iter()
-            .filter(|policy| policy.spec.finished_request_ttl.is_none())
-            .map(|policy| policy.source.clone())
-            .collect();
-        if self.0.is_empty() || !silent.is_empty() {
-            return Sourced { value: None, from: silent };
-        }
-        let longest = self.most(Duration::from_seconds(0), |p| p.finished_request_ttl);
-        Sourced { value: Some(longest.value), from: longest.from }
+    /// The longest that a policy says; what says nothing takes no part.
+    fn finished_request_ttl(&self) -> Sourced<Option<FinishedRequestTtl>> {
+        self.most(None, |p| p.finished_request_ttl.map(Some))
+    }
+
+    fn contacts(&self) -> Vec<Contact> {
+        let contact = |policy: &&NamedPolicy| {
+            let approval = policy.spec.approval.as_ref()?;
+            let words = approval.contacts.clone()?;
+            Some(Contact { from: policy.source.clone(), scope: approval.required_for, words })
+        };
+        let mut contacts: Vec<Contact> = self.0.iter().filter_map(|policy| contact(policy)).collect();
+        contacts.sort_by_key(|contact| contact.from != Source::Cluster);
+        contacts
     }
 }
 

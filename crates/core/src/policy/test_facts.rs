@@ -4,8 +4,8 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::{Access, Facts, NamedPolicy, Passphrase, Source};
 use crate::api::{
-    ApprovalRules, ApprovalScope, CertificatePolicySpec, Duration, Format, KeyExport, PassphraseRules, Pkcs12Profile,
-    Pkcs12Rules, TokenRules, UnattendedKeyFormats, UnattendedRules,
+    ApprovalRules, ApprovalScope, CertificatePolicySpec, Duration, FinishedRequestTtl, Format, KeyExport,
+    PassphraseRules, Pkcs12Profile, Pkcs12Rules, TokenRules, UnattendedKeyFormats, UnattendedRules,
 };
 
 /// alice asks for the fullchain of `api`, as of noon.
@@ -74,6 +74,7 @@ pub fn any_policy() -> impl Strategy<Value = NamedPolicy> {
                     approvals: approval.1,
                     pending_ttl: approval.2,
                     validity: approval.3,
+                    contacts: None,
                 }),
                 unattended: Some(UnattendedRules { key_formats: unattended.0, approvals: unattended.1 }),
                 token: Some(TokenRules { ttl: token.0, max_ttl: token.1, bind_to_requester: token.2 }),
@@ -81,7 +82,7 @@ pub fn any_policy() -> impl Strategy<Value = NamedPolicy> {
                 pkcs12: Some(Pkcs12Rules { allow_legacy: rest.1 }),
                 reason_required: rest.2,
                 receipt_retention: rest.3,
-                finished_request_ttl: rest.4,
+                finished_request_ttl: rest.4.map(FinishedRequestTtl::For),
             },
         },
     )

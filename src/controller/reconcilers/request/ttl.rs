@@ -1,4 +1,4 @@
-//! Finished requests that are due for deletion, because a policy says so or the HTTP API made them.
+//! Finished requests that are due for deletion: their time is over, or their requester has too many.
 
 use jiff::Timestamp;
 use kube::{
@@ -9,7 +9,10 @@ use kube::{
 use super::{View, current};
 use crate::controller::{
     context::Context,
-    watch::reconcile::{Again, PassError},
+    watch::{
+        reconcile::{Again, PassError},
+        stores::Stores,
+    },
 };
 use crate::{
     api::DownloadRequest,
@@ -24,16 +27,21 @@ use crate::{
 /// Deletes the request if its time is over, else says when that will be.
 pub(crate) async fn reconcile(
     context: &Context,
+    stores: &Stores,
     cached: &DownloadRequest,
     view: &View,
     now: Timestamp,
 ) -> Result<Again, PassError> {
     let environments = environments(cached, view);
+    let most = context.intervals.max_finished_requests;
     let due = |request: &DownloadRequest, policies: &[NamedPolicy]| {
+        if stores.finished.is_beyond(request, most) {
+            return Some(now);
+        }
         let environments: Vec<&str> = environments.iter().map(String::as_str).collect();
         let effective = merge(policies, &request.spec.certificate_ref.name, &environments);
         let retention = Retention {
-            by_policy: effective.finished_request_ttl.value.map(crate::api::Duration::get),
+            by_policy: effective.finished_request_ttl.value,
             made_by_api: context.intervals.api_request_ttl.get(),
         };
         lifecycle::request_expiry(request, retention)
@@ -47,6 +55,9 @@ pub(crate) async fn reconcile(
     let Some(request) = current(context, cached).await? else { return Ok(Again::OnChange) };
     let namespace = request.namespace().unwrap_or_default();
     let policies = policies::live(context.clients.reads(), &namespace, context.cluster_policy.as_ref()).await?;
+    if request.metadata.deletion_timestamp.is_some() {
+        return Ok(Again::OnChange);
+    }
     match due(&request, &policies) {
         Some(moment) if moment <= now => delete(context, &request).await,
         Some(moment) => Ok(Again::At(moment)),

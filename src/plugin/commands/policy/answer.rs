@@ -6,8 +6,10 @@ use serde::Serialize;
 use crate::api::words::MaterialProblem;
 use crate::{
     api::{Certificate, EnvironmentStatus, Format, Pkcs12Profile, UnattendedKeyFormats},
+    lifecycle::DEFAULT_FINISHED_TTL,
     policy::{
-        self, Access, Decision, Effective, Facts, Grant, NamedPolicy, Passphrase, Reason, Sourced, is_unattended,
+        self, Access, Decision, Effective, Facts, Grant, NamedPolicy, Passphrase, Reason, Source, Sourced,
+        is_unattended,
     },
 };
 
@@ -170,7 +172,10 @@ fn granted(answer: &mut Answer, grant: &Grant, known: &Known<'_>, format: Format
     let Effective { reason_required, bind_to_requester, passphrase_min_length, allow_legacy, .. } = effective;
     if *approvals > 0 {
         let people = if *approvals == 1 { "1 approval".to_owned() } else { format!("{approvals} approvals") };
-        answer.notes.push(format!("{people} of others, by {}", who_asks_for_approval(effective, format, known.who)));
+        let contacts = effective.contacts_for(format);
+        let ask = if contacts.is_empty() { String::new() } else { format!("; ask {}", contacts.join(", ")) };
+        let by = who_asks_for_approval(effective, format, known.who);
+        answer.notes.push(format!("{people} of others, by {by}{ask}"));
     }
     if reason_required.value {
         answer.notes.push(format!("with a reason, by {}", reason_required.said_by()));
@@ -246,7 +251,10 @@ pub fn terms(known: &Known<'_>) -> Vec<Term> {
     let name = known.certificate.key().name;
     let all = policy::merge(policies, name, &[known.environment]);
     let formats: Vec<&str> = all.formats.value.iter().map(|format| format.name()).collect();
-    let ttl = all.finished_request_ttl.value.map_or_else(|| "never".to_owned(), |ttl| ttl.to_string());
+    let ttl = all.finished_request_ttl.value.map_or_else(|| DEFAULT_FINISHED_TTL.to_string(), |ttl| ttl.to_string());
+    let contacts: Vec<&str> = all.contacts.iter().map(|contact| contact.words.as_str()).collect();
+    let from: Vec<Source> = all.contacts.iter().map(|contact| contact.from.clone()).collect();
+    let contacts = Sourced { value: contacts.join(", "), from };
     vec![
         term("allowKeyExport", &all.key_export, |value| format!("{value:?}")),
         term("allowCAKeyExport", &all.ca_key_export, bool::to_string),
@@ -255,6 +263,7 @@ pub fn terms(known: &Known<'_>) -> Vec<Term> {
         term("approval.approvals", &all.approvals, i32::to_string),
         term("approval.pendingTTL", &all.pending_ttl, ToString::to_string),
         term("approval.validity", &all.validity, ToString::to_string),
+        term("approval.contacts", &contacts, |words| if words.is_empty() { "none".to_owned() } else { words.clone() }),
         term("unattended.keyFormats", &all.unattended, |value| format!("{value:?}")),
         term("unattended.approvals", &all.unattended_approvals, i32::to_string),
         term("token.ttl", &all.ttl, ToString::to_string),

@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::extract::State;
 use kube::Api;
 
 use super::CertificateView;
+use crate::server::http::json::Json;
 use crate::server::{
     auth::caller::Caller,
     http::{
-        error::{ErrorCode, ServerError},
+        error::ServerError,
         path::ObjectPath,
-        refusal,
+        refusal::{self, not_there},
     },
     state::ServerState,
 };
-use crate::{api::Certificate, cluster::error::During as _};
+use crate::{api::Certificate, cluster::error::During as _, door::Listed};
 
 /// What to ask for where Certificates cannot be read.
 pub const HINT: &str = "ask for a role that may read certificates.certcourier.io there, such as certcourier-viewer";
@@ -54,9 +55,5 @@ pub async fn certificate_as(caller: &Caller, place: &ObjectPath) -> Result<Optio
 
 /// There is no such Certificate.
 pub fn no_certificate(place: &ObjectPath) -> ServerError {
-    let ObjectPath { project, name } = place;
-    let words = format!(
-        "there is no Certificate `{name}` in project {project}; /api/v1/projects/{project}/certificates lists those there are"
-    );
-    ServerError::new(ErrorCode::NotFound, words)
+    not_there(Listed::Certificates, place)
 }

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Query, State, rejection::QueryRejection},
-};
+use axum::extract::{Query, State, rejection::QueryRejection};
 use kube::{Api, core::DeserializeGuard};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{CertificateView, get::HINT};
 use crate::api::Certificate;
+use crate::server::http::json::Json;
 use crate::server::{
     api::pagination::{self, Listing, Page},
     auth::caller::Caller,

@@ -12,7 +12,6 @@ pub(crate) mod offers;
 use std::{sync::Arc, time::Instant};
 
 use axum::{
-    Json,
     body::Body,
     extract::State,
     http::{HeaderMap, StatusCode},
@@ -23,6 +22,7 @@ use kube::ResourceExt as _;
 
 use self::body::Asked;
 use crate::api::words::MaterialProblem;
+use crate::server::http::json::Json;
 use crate::server::{
     api::{
         audit::{self, Witness},
@@ -47,6 +47,7 @@ use crate::{
     },
     audit::call,
     cluster::facts::{self, Gathered},
+    door::{Door, TokenOf, Worded},
     lifecycle::{self, Approvers, ClaimRefusal, Guard, Material, Observed, Settings},
     policy::{self, Decision, Grant},
 };
@@ -159,9 +160,9 @@ async fn mint(
     if terms.approvals > 0 {
         return Ok(Requested::Awaiting(awaiting(&request, &terms)));
     }
-    let name = request.name_any();
+    let of = TokenOf::of(&request);
     let claimed = write_token::take(state, request, &gathered, asked.passphrase, since).await;
-    let claimed = claimed.map_err(|refusal| refusal.adding(&created_all_the_same(place, &name)))?;
+    let claimed = claimed.map_err(|refusal| refusal.adding(Created(of)))?;
     witness.minted(&claimed);
     Ok(Requested::Issued(claim::answer(caller, &claimed)))
 }
@@ -172,11 +173,14 @@ fn awaiting(request: &DownloadRequest, terms: &Grant) -> Awaiting {
     Awaiting { request: request.name_any(), status: "awaiting_approval".to_owned(), approval }
 }
 
-fn created_all_the_same(place: &ObjectPath, name: &str) -> String {
-    format!(
-        "the request `{name}` was created; claim its token: POST /api/v1/projects/{}/requests/{name}/token",
-        place.project
-    )
+/// The request was created although its token was not issued.
+#[derive(Debug)]
+struct Created(TokenOf);
+
+impl Worded for Created {
+    fn at(&self, door: Door) -> String {
+        format!("the request `{}` was created; claim its token: {}", self.0.request, door.another_token(&self.0))
+    }
 }
 
 fn default_deadline(state: &ServerState, draft: &DownloadRequest, gathered: &Gathered) -> Option<Time> {

@@ -7,10 +7,7 @@ pub(crate) mod entries;
 
 use std::{convert, sync::Arc};
 
-use axum::{
-    Json,
-    extract::{Query, State, rejection::QueryRejection},
-};
+use axum::extract::{Query, State, rejection::QueryRejection};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use kube::{Api, core::DeserializeGuard};
 use serde::{Deserialize, Serialize};
@@ -19,6 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use self::entries::{Delivered, Entry, Moments};
 use super::get::{certificate_as, no_certificate};
 use crate::api::{DownloadReceipt, DownloadRequest};
+use crate::server::http::json::Json;
 use crate::server::{
     api::{
         json_body::bad_request,

@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::extract::State;
 use kube::Api;
 
 use super::{HINT, ReceiptView};
+use crate::server::http::json::Json;
 use crate::server::{
     auth::caller::Caller,
     http::{
-        error::{ErrorCode, ServerError},
+        error::ServerError,
         path::ObjectPath,
-        refusal,
+        refusal::{self, not_there},
     },
     state::ServerState,
 };
-use crate::{api::DownloadReceipt, cluster::error::During as _};
+use crate::{api::DownloadReceipt, cluster::error::During as _, door::Listed};
 
 /// Get a receipt.
 #[utoipa::path(
@@ -38,10 +39,5 @@ pub async fn get_receipt(
     let api: Api<DownloadReceipt> = Api::namespaced(caller.client, project);
     let found = api.get_opt(name).await.during("read", || format!("DownloadReceipt {project}/{name}"));
     let found = found.map_err(|error| refusal::passed_through(error, HINT))?;
-    found.as_ref().map(ReceiptView::of).map(Json).ok_or_else(|| {
-        let words = format!(
-            "there is no receipt `{name}` in project {project}; /api/v1/projects/{project}/receipts lists those there are"
-        );
-        ServerError::new(ErrorCode::NotFound, words)
-    })
+    found.as_ref().map(ReceiptView::of).map(Json).ok_or_else(|| not_there(Listed::Receipts, &place))
 }

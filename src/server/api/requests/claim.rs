@@ -5,7 +5,6 @@ pub(crate) mod write_token;
 use std::{sync::Arc, time::Instant};
 
 use axum::{
-    Json,
     body::Body,
     extract::State,
     http::{HeaderMap, StatusCode},
@@ -15,6 +14,7 @@ use certcourier_bundle::Passphrase;
 pub use write_token::{Claimed, decision, guard, take};
 
 use super::get::request_as;
+use crate::server::http::json::Json;
 use crate::server::{
     api::{
         audit::{self, Witness},

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::{Json, body::Body, extract::State, http::HeaderMap};
+use axum::{body::Body, extract::State, http::HeaderMap};
 
 use super::{
     RequestView,
     votes::{EXAMPLE, given, vote},
 };
+use crate::server::http::json::Json;
 use crate::server::{
     api::json_body,
     auth::caller::Caller,

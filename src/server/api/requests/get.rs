@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::extract::State;
 use kube::Api;
 
 use super::RequestView;
+use crate::server::http::json::Json;
 use crate::server::{
     auth::caller::Caller,
     http::{
-        error::{ErrorCode, ServerError},
+        error::ServerError,
         path::ObjectPath,
-        refusal,
+        refusal::{self, not_there},
     },
     state::ServerState,
 };
-use crate::{api::DownloadRequest, cluster::error::During as _};
+use crate::{api::DownloadRequest, cluster::error::During as _, door::Listed};
 
 /// What to ask for where requests cannot be read.
 pub const HINT: &str = "ask for a role that may read downloadrequests.certcourier.io there, such as certcourier-viewer";
@@ -49,10 +50,5 @@ pub async fn request_as(caller: &Caller, place: &ObjectPath) -> Result<DownloadR
     let ObjectPath { project, name } = place;
     let requests: Api<DownloadRequest> = Api::namespaced(caller.client.clone(), project);
     let found = requests.get_opt(name).await.during("read", || format!("DownloadRequest {project}/{name}"));
-    found.map_err(|error| refusal::passed_through(error, HINT))?.ok_or_else(|| {
-        let words = format!(
-            "there is no request `{name}` in project {project}; /api/v1/projects/{project}/requests lists those there are"
-        );
-        ServerError::new(ErrorCode::NotFound, words)
-    })
+    found.map_err(|error| refusal::passed_through(error, HINT))?.ok_or_else(|| not_there(Listed::Requests, place))
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::{Json, body::Body, extract::State, http::HeaderMap};
+use axum::{body::Body, extract::State, http::HeaderMap};
 use kube::{
     Api,
     api::{Patch, PatchParams},
@@ -14,6 +14,7 @@ use super::{
     RequestView,
     votes::{EXAMPLE, given},
 };
+use crate::server::http::json::Json;
 use crate::server::{
     api::{audit::Witness, json_body},
     auth::caller::Caller,

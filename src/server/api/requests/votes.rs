@@ -3,9 +3,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::Json;
-
 use super::{RequestView, get::request_as};
+use crate::server::http::json::Json;
 use crate::server::{
     api::{
         audit::{self, Witness},

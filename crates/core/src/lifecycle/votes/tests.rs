@@ -54,7 +54,10 @@ fn people_are_shown_the_votes_as_they_are_and_not_the_controllers_number() {
     assert_eq!(world.status().review.as_ref().unwrap().approvals.given, 0, "the controller has yet to look");
     assert_eq!(
         awaiting_approval(&world.request).as_deref(),
-        Some("1 of 2 approvals given for key of api, requested by alice")
+        Some(
+            "1 of 2 approvals given for key of api, requested by alice, until 2026-11-22T13:00:00Z; an approver \
+             (ClusterRole certcourier-approver) runs: kubectl certcourier approve api -n payments"
+        )
     );
     world.lapsed.insert("bob");
     world.step(1);

@@ -67,7 +67,7 @@ fn every_reason_is_given_at_once_and_says_what_to_do() {
         ]
     );
     let Decision::Refuse(reasons) = decision else { unreachable!() };
-    assert!(reasons[0].to_string().starts_with("key export disabled"), "{}", reasons[0]);
+    assert!(reasons[0].to_string().contains("allowKeyExport is Never"), "{}", reasons[0]);
     assert!(reasons[2].to_string().contains("policy p") && reasons[2].to_string().contains("allowed: cert"));
 }
 

@@ -85,15 +85,46 @@ fn ttl_never_exceeds_max_ttl() {
 }
 
 #[test]
-fn finished_requests_stay_as_soon_as_one_policy_is_silent_about_them() {
-    let ttl = |hours: u64| CertificatePolicySpec {
-        finished_request_ttl: Some(Duration::from_seconds(hours * 3600)),
-        ..Default::default()
+fn finished_requests_stay_as_long_as_the_longest_policy_says_and_never_is_longest() {
+    let ttl = |text: &str| {
+        let spec = serde_json::from_value(serde_json::json!({"finishedRequestTTL": text})).unwrap();
+        policy(text, spec)
     };
-    let both = [policy("a", ttl(1)), policy("b", ttl(2))];
-    assert_eq!(merge(&both, "api", &[]).finished_request_ttl.value.unwrap().to_string(), "2h");
-    let silent = [policy("a", ttl(1)), policy("b", CertificatePolicySpec::default())];
-    assert_eq!(merge(&silent, "api", &[]).finished_request_ttl.value, None);
+    let silent = || policy("silent", CertificatePolicySpec::default());
+    for (policies, longest, by) in [
+        (vec![], None, "default (no policy sets it)"),
+        (vec![silent()], None, "default (no policy sets it)"),
+        (vec![ttl("1h"), ttl("2h"), silent()], Some("2h"), "policy 2h"),
+        (vec![ttl("0s")], Some("0s"), "policy 0s"),
+        (vec![ttl("87600h"), ttl("never"), ttl("1h")], Some("never"), "policy never"),
+    ] {
+        let merged = merge(&policies, "api", &[]).finished_request_ttl;
+        assert_eq!(merged.value.map(|ttl| ttl.to_string()).as_deref(), longest, "{policies:?}");
+        assert_eq!(merged.said_by(), by, "{policies:?}");
+    }
+}
+
+#[test]
+fn whom_to_ask_is_what_each_policy_says_that_asks_for_approval_of_this_file_the_cluster_policy_first() {
+    let contact = |name: &str, words: &str, scope: Option<ApprovalScope>| {
+        let approval = ApprovalRules { contacts: Some(words.into()), required_for: scope, ..Default::default() };
+        policy(name, CertificatePolicySpec { approval: Some(approval), ..Default::default() })
+    };
+    let cluster = NamedPolicy { source: Source::Cluster, ..contact("x", "security@example.com", None) };
+    let policies = [
+        contact("z", "#keys", Some(ApprovalScope::Keys)),
+        contact("b", "#payments", Some(ApprovalScope::All)),
+        cluster,
+        contact("a", "#team", None),
+        contact("c", "#payments", None),
+        contact("n", "#nobody", Some(ApprovalScope::None)),
+        policy("silent", CertificatePolicySpec::default()),
+    ];
+    let merged = merge(&policies, "api", &[]);
+    assert_eq!(merged.contacts_for(Format::Key), ["security@example.com", "#team", "#payments", "#keys"]);
+    assert_eq!(merged.contacts_for(Format::Cert), ["security@example.com", "#team", "#payments"]);
+    let many: Vec<NamedPolicy> = (0..20).map(|n| contact(&format!("p{n:02}"), &format!("#{n}"), None)).collect();
+    assert_eq!(merge(&many, "api", &[]).contacts_for(Format::Cert).len(), 16, "as many as a status holds");
 }
 
 /// Every field that a policy can set, and the field of the result that it may change.
@@ -174,7 +205,17 @@ fn single_fields() -> Vec<(&'static str, CertificatePolicySpec)> {
             "receipt_retention",
             CertificatePolicySpec { receipt_retention: Some(Duration::from_seconds(24 * 3600)), ..spec() },
         ),
-        ("finished_request_ttl", CertificatePolicySpec { finished_request_ttl: hour, ..spec() }),
+        (
+            "finished_request_ttl",
+            CertificatePolicySpec { finished_request_ttl: hour.map(FinishedRequestTtl::For), ..spec() },
+        ),
+        (
+            "contacts",
+            CertificatePolicySpec {
+                approval: Some(ApprovalRules { contacts: Some("#oncall".into()), ..Default::default() }),
+                ..spec()
+            },
+        ),
     ]
 }
 
@@ -198,22 +239,20 @@ fn fields(effective: &Effective) -> Vec<(&'static str, String)> {
         ("reason_required", format!("{:?}", e.reason_required)),
         ("receipt_retention", format!("{:?}", e.receipt_retention)),
         ("finished_request_ttl", format!("{:?}", e.finished_request_ttl)),
+        ("contacts", format!("{:?}", e.contacts)),
     ]
 }
 
 #[test]
 fn a_policy_that_sets_one_field_changes_only_that_field() {
-    // `finishedRequestTTL` of the others stays out of it: by design a policy that is silent about it keeps requests.
     let silent = policy("silent", CertificatePolicySpec::default());
     let before = fields(&merge(std::slice::from_ref(&silent), "api", &["production"]));
     for (field, spec) in single_fields() {
-        let alone = [policy("one", spec.clone())];
-        let with = if field == "finished_request_ttl" { &alone[..] } else { &[silent.clone(), alone[0].clone()] };
-        let after = fields(&merge(with, "api", &["production"]));
+        let after = fields(&merge(&[silent.clone(), policy("one", spec)], "api", &["production"]));
         for ((name, old), (_, new)) in before.iter().zip(&after) {
             if *name == field {
                 assert_ne!(old, new, "{field} has no effect");
-            } else if *name != "finished_request_ttl" {
+            } else {
                 assert_eq!(old, new, "{field} changes {name}");
             }
         }
@@ -225,7 +264,7 @@ fn only_fields_that_grant_are_part_of_what_is_reviewed() {
     let before = merge(&[], "api", &[]).granting();
     for (field, spec) in single_fields() {
         let granting = merge(&[policy("one", spec)], "api", &[]).granting();
-        let silent = ["reason_required", "receipt_retention", "finished_request_ttl"];
+        let silent = ["reason_required", "receipt_retention", "finished_request_ttl", "contacts"];
         assert_eq!(granting == before, silent.contains(&field), "{field}");
     }
 }

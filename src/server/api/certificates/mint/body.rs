@@ -7,9 +7,10 @@ use crate::api::{
     Duration, Format, PemOrder, PemRequest, Pkcs12Profile, Pkcs12Request,
     http::{MintBody, PemBody, Pkcs12Body},
 };
+use crate::door::{Door, Input, Worded};
 use crate::server::{
     api::json_body::{self, bad_request},
-    http::error::ServerError,
+    http::error::{ErrorCode, ServerError},
 };
 
 /// A body that can be copied.
@@ -53,8 +54,9 @@ pub fn understand(body: MintBody) -> Result<Asked, ServerError> {
         return Err(bad_request(words));
     }
     let deadline = body.deadline.map(|text| {
-        let wrong =
-            |_| bad_request("deadline is not a time, or not before the year 9999: write it like 2026-11-22T18:00:00Z");
+        let wrong = |_| {
+            wrong(Input::Deadline, "is not a time, or not before the year 9999: write it like 2026-11-22T18:00:00Z")
+        };
         text.parse::<Timestamp>().map_err(wrong)
     });
     Ok(Asked {
@@ -95,13 +97,28 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T,
     text.parse().map_err(|error: T::Err| bad_request(error.to_string()))
 }
 
-/// The bounds are those of the object, whose words name its own field.
+/// The bounds are those of the object.
 fn token_ttl(text: &str) -> Result<Duration, ServerError> {
-    let ttl: Duration = parsed(text)?;
+    let ttl: Duration = text.parse().map_err(|error| wrong(Input::TokenTtl, format!("is wrong: {error}")))?;
     if (Duration::from_seconds(1)..=LONGEST_TTL).contains(&ttl) {
         return Ok(ttl);
     }
-    Err(bad_request(format!("token_ttl must be between 1s and {LONGEST_TTL}")))
+    Err(wrong(Input::TokenTtl, format!("must be between 1s and {LONGEST_TTL}")))
+}
+
+/// An input cannot be as it is.
+fn wrong(input: Input, says: impl Into<String>) -> ServerError {
+    ServerError::worded(ErrorCode::BadRequest, Wrong(input, says.into()))
+}
+
+/// What is wrong with an input, behind its name.
+#[derive(Debug)]
+struct Wrong(Input, String);
+
+impl Worded for Wrong {
+    fn at(&self, door: Door) -> String {
+        format!("{} {}", self.0.at(door), self.1)
+    }
 }
 
 #[cfg(test)]
@@ -114,6 +131,7 @@ mod tests {
 
     #[test]
     fn the_sentence_of_the_documentation_is_understood() {
+        assert_eq!(asked(r#"{"format":"pfx"}"#).unwrap().format, Format::Pkcs12);
         let asked = asked(r#"{"format":"fullchain","passphrase":""}"#).unwrap();
         assert_eq!(asked.format, Format::Fullchain);
         assert!(asked.passphrase.is_none() && asked.environment.is_none() && asked.deadline.is_none());
@@ -156,11 +174,12 @@ mod tests {
     #[test]
     fn what_is_wrong_is_refused_with_what_to_write() {
         for (body, said) in [
-            (r#"{"format":"pfx"}"#, "choose one of cert, chain"),
+            (r#"{"format":"jks"}"#, "choose one of cert, chain"),
+            (r#"{"format":"PFX"}"#, "choose one of cert, chain"),
             (r#"{"format":"cert","passphrase":"correct horse"}"#, "takes no passphrase"),
             (r#"{"format":"cert","token_ttl":"5"}"#, "1h30m"),
-            (r#"{"format":"cert","token_ttl":"0s"}"#, "token_ttl must be between 1s and 24h"),
-            (r#"{"format":"cert","token_ttl":"25h"}"#, "token_ttl must be between 1s and 24h"),
+            (r#"{"format":"cert","token_ttl":"0s"}"#, "`token_ttl` must be between 1s and 24h"),
+            (r#"{"format":"cert","token_ttl":"25h"}"#, "`token_ttl` must be between 1s and 24h"),
             (r#"{"format":"cert","deadline":"9999-12-31T23:59:59Z"}"#, "before the year 9999"),
             (r#"{"format":"cert","deadline":"tomorrow"}"#, "2026-11-22T18:00:00Z"),
             (r#"{"format":"pkcs12","pkcs12":{"profile":"legacy"}}"#, "Modern or Legacy"),

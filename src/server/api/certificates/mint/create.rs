@@ -25,6 +25,7 @@ use crate::{
         error::{ApiError, During as _, Failure},
         settle::{self, Patience},
     },
+    door::{Door, Worded},
     lifecycle, policy,
     randomness::OperatingSystem,
 };
@@ -148,16 +149,34 @@ async fn settle(state: &ServerState, draft: &DownloadRequest, error: ApiError) -
     let api: Api<DownloadRequest> = Api::namespaced(state.clients.reads().clone(), &namespace);
     let read = || async { api.get_opt(&name).await.during("read", || described(draft)) };
     let unknown = || {
-        let words = format!(
-            "whether the request `{name}` was created is not known, because the API server does not answer: look at \
-             /api/v1/projects/{namespace}/requests/{name}, or try again"
-        );
-        ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON)
+        let perhaps = Perhaps { namespace: namespace.clone(), name: name.clone() };
+        ServerError::worded(ErrorCode::Unavailable, perhaps).retry_after(SOON)
     };
     let patience = Patience { limit: state.deliveries.receipt_timeout.get(), pause: READ_AGAIN };
     match settle::read_until(patience, read, settle::once_there).await {
         Some(found) if is_ours(&found, draft) => Ok(found),
         Some(_) | None => Err(unknown().caused_by(error)),
+    }
+}
+
+/// A request may have been created.
+#[derive(Debug)]
+struct Perhaps {
+    namespace: String,
+    name: String,
+}
+
+impl Worded for Perhaps {
+    fn at(&self, door: Door) -> String {
+        let Self { namespace, name } = self;
+        let look = match door {
+            Door::Http => format!("GET /api/v1/projects/{namespace}/requests/{name}"),
+            Door::Object | Door::Plugin => format!("`kubectl certcourier list requests --mine -n {namespace}`"),
+        };
+        format!(
+            "whether the request `{name}` was created is not known, because the API server does not answer: {look} shows \
+             it; or try again"
+        )
     }
 }
 

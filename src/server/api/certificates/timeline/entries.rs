@@ -171,8 +171,7 @@ fn of_request(request: &DownloadRequest, has_receipt: bool, all: &mut Vec<Entry>
     };
     let requester = request.spec.requested_by.as_ref().map(|by| by.username.clone());
     if let Some(time) = request.creation_timestamp() {
-        let why = request.spec.reason.as_deref().unwrap_or("without a reason");
-        all.push(entry(Kind::Requested, why).at(&time).by(requester.clone()));
+        all.push(entry(Kind::Requested, &why_asked(request, &status)).at(&time).by(requester.clone()));
     }
     let approved =
         status.condition_true(ConditionType::Approved).filter(|approved| approved.reason == ConditionReason::ByPeople);
@@ -180,6 +179,12 @@ fn of_request(request: &DownloadRequest, has_receipt: bool, all: &mut Vec<Entry>
         && let Some(time) = &review.approved_at
     {
         all.push(entry(Kind::Approved, &approved.message).at(time).by(Some(review.approvals.by.join(", "))));
+    }
+    // It came too late for what had begun to be delivered; of others the ending tells.
+    let denied =
+        status.condition(ConditionType::Approved).filter(|approved| approved.reason == ConditionReason::Denied);
+    if let Some(denied) = denied.filter(|_| status.phase() == Phase::Consumed) {
+        all.push(entry(Kind::Refused, &denied.message).at(&denied.last_transition_time));
     }
     if let Some(token) = &status.token {
         for ended in &token.previous {
@@ -204,6 +209,13 @@ fn of_request(request: &DownloadRequest, has_receipt: bool, all: &mut Vec<Entry>
         entry.receipt = status.receipt_ref.as_ref().map(|receipt| receipt.name.clone());
         all.push(entry);
     }
+}
+
+/// Why the file is asked for; and until when the request waits, where it does.
+fn why_asked(request: &DownloadRequest, status: &DownloadRequestStatus) -> String {
+    let why = request.spec.reason.as_deref().unwrap_or("without a reason");
+    let end = status.review.as_ref().and_then(|review| review.expires_at.as_ref()).filter(|_| request.is_open());
+    end.map_or_else(|| why.to_owned(), |end| format!("{why}; it waits for approvals until {}", end.0))
 }
 
 /// How the request ended. A delivery is told by its receipt, where there is one to be seen.
