@@ -213,9 +213,7 @@ async fn a_denial_or_revocation_that_is_stored_before_the_receipt_stops_the_deli
             .await;
         let status = receipt.status.unwrap();
         assert_eq!((status.outcome, status.bytes_sent), (Some(Outcome::Aborted), Some(0)));
-        world
-            .wait(name, "it names its receipt", |status| status.receipt_ref.is_some())
-            .await;
+        world.wait(name, "it names its receipt", |status| status.receipt_ref.is_some()).await;
         assert_eq!(world.get(name).await.phase(), phase, "the receipt does not take the ending back");
     }
 }

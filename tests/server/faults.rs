@@ -139,7 +139,11 @@ async fn a_request_that_cannot_be_read_again_is_not_sent() {
         committed.fetch_or(is_create_of_receipt(method, path), Ordering::SeqCst);
         (method == Method::GET && path == REQUEST && committed.load(Ordering::SeqCst)).then_some(Fault::Refuse(500))
     });
-    stage.download().await.assert_refused(503, "unavailable", "whether this request was revoked meanwhile is not known");
+    stage.download().await.assert_refused(
+        503,
+        "unavailable",
+        "whether this request was revoked meanwhile is not known",
+    );
     assert_eq!(stage.outcome().await["outcome"], "Aborted");
 }
 

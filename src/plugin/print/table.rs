@@ -208,7 +208,7 @@ mod tests {
             "NAME                           SUBJECT   REASON\napi-key-of-the-first-cluster   CN=api    INC-4211: the impo…\n"
         );
         let narrow = table.fitted(Style::default(), false, Some(10));
-        assert!(narrow.starts_with("api-key-of-the-first-cluster   CN=api    INC-421…"), "{narrow}");
+        assert!(narrow.starts_with("api-key-of-the-first-cluster   CN=api   INC-421…"), "{narrow}");
         assert_eq!(table.fitted(Style::default(), true, Some(500)), table.render(Style::default(), true));
     }
 

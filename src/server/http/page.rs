@@ -58,10 +58,7 @@ pub fn page(title: &str, body: &str) -> Response {
 pub fn of_refusal(refusal: &ServerError, request_id: &str) -> Response {
     let (words, code) = (escaped(&refusal.description()), refusal.code().name());
     let id = escaped(request_id);
-    page(
-        "No download",
-        &format!("<p>Nothing was downloaded: {words}.</p><p><small>{code}, request {id}</small></p>"),
-    )
+    page("No download", &format!("<p>Nothing was downloaded: {words}.</p><p><small>{code}, request {id}</small></p>"))
 }
 
 /// Text, as HTML shows it.

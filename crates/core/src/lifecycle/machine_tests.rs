@@ -123,7 +123,16 @@ impl Machine {
             world = world.claimed();
         }
         world.guard = Guard::Intact { epoch: "e0".into(), since: at(-5) };
-        Self { world, seconds: 0, version: 0, late: None, hashes: BTreeSet::new(), deliveries: 0, serving: None, stopped_in_time: false }
+        Self {
+            world,
+            seconds: 0,
+            version: 0,
+            late: None,
+            hashes: BTreeSet::new(),
+            deliveries: 0,
+            serving: None,
+            stopped_in_time: false,
+        }
     }
 
     fn happens(&mut self, event: &Event) {
@@ -334,7 +343,9 @@ impl Machine {
 
     /// Law: no byte leaves after a denial, revocation or ending that was stored before the receipt.
     fn send(&mut self) {
-        let Some(Serving { decided_on, hash, seconds, ended_before: Some(ended) }) = self.serving.take() else { return };
+        let Some(Serving { decided_on, hash, seconds, ended_before: Some(ended) }) = self.serving.take() else {
+            return;
+        };
         let looked = stands(&decided_on.observed(), Some(&self.world.request), &hash, at(seconds));
         assert!(!(ended && looked.is_ok()), "sent what was ended before");
         let stopped = looked.is_err();

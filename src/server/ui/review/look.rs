@@ -9,6 +9,7 @@ use super::chain::{self, Chain};
 use crate::{
     api::{Certificate, DownloadReceipt, DownloadRequest, EnvironmentStatus, Format, Phase},
     cluster::{access, error::Failure, policies, policies::PolicyError, receipts},
+    door::Door,
     policy,
     server::{
         api::{
@@ -184,7 +185,7 @@ fn rules(
 /// What is not shown of a page, and why; what is no matter of rights is passed on.
 fn hidden(refusal: &ServerError) -> Result<String, ServerError> {
     match refusal.code() {
-        ErrorCode::Forbidden | ErrorCode::Unavailable => Ok(refusal.description().to_owned()),
+        ErrorCode::Forbidden | ErrorCode::Unavailable => Ok(refusal.description_at(Door::Plugin)),
         code => Err(ServerError::new(code, refusal.description())),
     }
 }

@@ -9,6 +9,7 @@ use super::{body::Asked, default_deadline, draft};
 use crate::{
     api::{DownloadRequest, Format, Requester},
     cluster::{access, facts, material},
+    door::Door,
     lifecycle::{ClaimRefusal, Guard, Material},
     policy::{self, Access, Decision, Effective, NamedPolicy},
     server::{
@@ -170,7 +171,7 @@ fn unproven(guard: &Guard, format: Format) -> Option<String> {
 }
 
 fn described(refusal: &ClaimRefusal) -> String {
-    refusal::of_claim(refusal).description().to_owned()
+    refusal::of_claim(refusal).description_at(Door::Plugin)
 }
 
 fn links(found: &Bundle) -> Vec<Link> {
