@@ -10,6 +10,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
+use self::streams::PageStreams;
 use super::{
     args::{DeliveryLimits, RequestLimits, ServerArgs},
     guard::Watcher,
@@ -26,7 +27,6 @@ use super::{
     renders::Renders,
     session::Keys,
 };
-use self::streams::PageStreams;
 use crate::{
     audit::Audit,
     cluster::{client::Clients, events::Events},

@@ -217,7 +217,8 @@ async fn auditors_find_a_file_by_its_digest_and_take_the_record_with_them() {
         files.push(curl(world.stage, &[&minted.field("url")]).await.body);
         world.wait_finished(&minted.field("request")).await;
     }
-    let digests: Vec<String> = files.iter().map(|file| certcourier_bundle::hex::encode(&Sha256::digest(file))).collect();
+    let digests: Vec<String> =
+        files.iter().map(|file| certcourier_bundle::hex::encode(&Sha256::digest(file))).collect();
     let lines = |page: &str| page.matches("<tr>").count() - 1;
     let today = Timestamp::now().to_string()[..10].to_owned();
     let page = erin.page(&erin.records("")).await;

@@ -25,10 +25,7 @@ mod tests {
         for (fields, written) in [
             (["name", "reason"], "name,reason\r\n"),
             (["r-1", "INC-1, \"urgent\"\nnow"], "r-1,\"INC-1, \"\"urgent\"\"\nnow\"\r\n"),
-            (
-                ["", "=HYPERLINK(\"http://evil\",\"x\")"],
-                ",\"'=HYPERLINK(\"\"http://evil\"\",\"\"x\"\")\"\r\n",
-            ),
+            (["", "=HYPERLINK(\"http://evil\",\"x\")"], ",\"'=HYPERLINK(\"\"http://evil\"\",\"\"x\"\")\"\r\n"),
             (["+1", "@SUM(A1)"], "'+1,'@SUM(A1)\r\n"),
             (["-2", "\tx"], "'-2,'\tx\r\n"),
             (["ä", "1-2"], "ä,1-2\r\n"),

@@ -105,7 +105,8 @@ pub async fn of_inbox(
     let client = &visitor.caller.client;
     let who = identity::of_client(client.clone()).await.map_err(refusal::of_review)?.username;
     let reach = inbox::place(&state, &visitor, &asked.project).await?.reach;
-    let fields: Vec<String> = asked.fields(&who).iter().map(|(field, value)| pagination::selector(field, value)).collect();
+    let fields: Vec<String> =
+        asked.fields(&who).iter().map(|(field, value)| pagination::selector(field, value)).collect();
     let fields = fields.join(",");
     let watching = watches(&state, &visitor)?;
     let apis = |client: &Client| -> Vec<Api<DownloadRequest>> {
@@ -194,13 +195,7 @@ struct Telling {
     _place: StreamPlace,
 }
 
-fn answer(
-    state: &ServerState,
-    arrival: &Arrival,
-    place: StreamPlace,
-    changes: Changes,
-    stale: bool,
-) -> Response {
+fn answer(state: &ServerState, arrival: &Arrival, place: StreamPlace, changes: Changes, stale: bool) -> Response {
     let now = state.clients.clock().now();
     let left = |ends: Timestamp| Duration::try_from(ends.duration_since(now)).unwrap_or_default();
     let longest = state.streams.longest();

@@ -221,7 +221,8 @@ async fn read(
         let mut next = None;
         loop {
             let listing = Listing::new(Some(CHUNK), next)?;
-            let listing = fields.iter().fold(listing, |listing, (field, value)| listing.field(field, Some(value.as_str())));
+            let listing =
+                fields.iter().fold(listing, |listing, (field, value)| listing.field(field, Some(value.as_str())));
             let page = pagination::list(&api, listing, pagination::created, HINT, std::convert::identity).await?;
             let shown = |request: &DownloadRequest| {
                 let project = request.namespace().unwrap_or_default();

@@ -51,7 +51,8 @@ pub async fn show(
 ) -> Result<Response, ServerError> {
     let Json(receipt) = get_receipt(State(state), visitor.caller.clone(), place).await?;
     let format: Option<Format> = receipt.format.parse().ok();
-    let (outcome, tone) = outcome(Outcome::ALL.into_iter().find(|known| Some(known.name()) == receipt.outcome.as_deref()));
+    let (outcome, tone) =
+        outcome(Outcome::ALL.into_iter().find(|known| Some(known.name()) == receipt.outcome.as_deref()));
     let time = |time: &Option<crate::api::DateTime>| time.as_ref().map(|time| time.0.to_string());
     Ok(page::show(&Receipt {
         frame: visitor.frame("records"),

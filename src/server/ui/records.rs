@@ -177,7 +177,8 @@ async fn export<View>(
     match asked.project(state, visitor).await? {
         Where::In(project) => asked.find(visitor, project.as_deref(), None, MOST, view).await,
         Where::Choose(projects) => {
-            let words = format!("choose one project, because you may not list receipts of all: {}", projects.join(", "));
+            let words =
+                format!("choose one project, because you may not list receipts of all: {}", projects.join(", "));
             Err(ServerError::new(ErrorCode::BadRequest, words))
         }
     }

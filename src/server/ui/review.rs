@@ -356,11 +356,6 @@ fn moments(entries: Vec<Entry>) -> Vec<Moment> {
 impl ReceiptFacts {
     fn of(receipt: &DownloadReceipt) -> Self {
         let (outcome, tone) = super::receipt::outcome(receipt.outcome());
-        Self {
-            id: receipt.name_any(),
-            outcome,
-            tone,
-            taken: receipt.spec.consumed_at.0.to_string(),
-        }
+        Self { id: receipt.name_any(), outcome, tone, taken: receipt.spec.consumed_at.0.to_string() }
     }
 }

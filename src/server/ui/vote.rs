@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    body::Body,
-    extract::State,
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{body::Body, extract::State, http::HeaderMap, response::Response};
 use serde::Deserialize;
 
 use super::{
@@ -137,8 +132,7 @@ async fn refused(
     notice: impl FnOnce(&DownloadRequest, &ServerError) -> Notice,
 ) -> Result<Response, ServerError> {
     let code = refusal.code();
-    let elsewhere =
-        [ErrorCode::Unauthorized, ErrorCode::RateLimited, ErrorCode::InternalError, ErrorCode::NotFound];
+    let elsewhere = [ErrorCode::Unauthorized, ErrorCode::RateLimited, ErrorCode::InternalError, ErrorCode::NotFound];
     if elsewhere.contains(&code) {
         return Err(refusal);
     }

@@ -89,7 +89,8 @@ pub async fn get_timeline(
     let query = pagination::query(query)?;
     let limit = pagination::limit(query.limit)? as usize;
     let period = Period::new(query.since.as_deref(), query.until.as_deref())?;
-    let after = query.r#continue.as_deref().filter(|next| !next.is_empty()).map(pagination::cursor::<Key>).transpose()?;
+    let after =
+        query.r#continue.as_deref().filter(|next| !next.is_empty()).map(pagination::cursor::<Key>).transpose()?;
     let mut moments = Moments::default();
     // The receipts before the requests, which are told otherwise where there is one.
     let (certificate, more_receipts) =

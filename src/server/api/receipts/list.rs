@@ -86,7 +86,8 @@ impl Kept {
     /// Whether a receipt is wanted.
     pub fn holds(&self, receipt: &DownloadReceipt) -> bool {
         let spec = &receipt.spec;
-        self.period.holds(spec.consumed_at.0) && self.sha256.as_ref().is_none_or(|sha256| *sha256 == spec.artifact.sha256)
+        self.period.holds(spec.consumed_at.0)
+            && self.sha256.as_ref().is_none_or(|sha256| *sha256 == spec.artifact.sha256)
     }
 }
 

@@ -77,9 +77,8 @@ impl Look {
         let (who, request) = tokio::try_join!(who, request_as(caller, place))?;
         let name = request.spec.certificate_ref.name.clone();
         let of_certificate = ObjectPath { project: place.project.clone(), name: name.clone() };
-        let may = async |right| {
-            access::caller_may(&caller.client, &place.project, right).await.map_err(refusal::of_review)
-        };
+        let may =
+            async |right| access::caller_may(&caller.client, &place.project, right).await.map_err(refusal::of_review);
         let receipt: OptionFuture<_> = (request.phase() == Phase::Consumed)
             .then(|| receipts::of(&caller.client, &place.project, request.uid_text()))
             .into();
