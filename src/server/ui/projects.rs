@@ -45,7 +45,7 @@ const AT_ONCE: usize = 16;
 
 #[derive(Template)]
 #[template(path = "projects.html")]
-struct Projects {
+struct ProjectsPage {
     frame: Frame,
     projects: Vec<Project>,
     /// Whether there may be projects that are not shown.
@@ -89,7 +89,7 @@ pub async fn all(
         None => (where_allowed(&state, client).await.map_err(unavailable)?, true),
     };
     let projects = projects.into_iter().filter(|project| state.serves(&project.name)).collect();
-    Ok(page::show(&Projects { frame: visitor.frame("certificates"), projects, partial }))
+    Ok(page::show(&ProjectsPage { frame: visitor.frame("certificates"), projects, partial }))
 }
 
 /// The projects that have Certificates. None: the caller may not list them everywhere.
@@ -107,7 +107,7 @@ async fn everywhere(client: &Client) -> Result<Option<Vec<Project>>, ApiError> {
 
 /// The projects, of those that are known, in which the caller may list Certificates.
 async fn where_allowed(state: &ServerState, client: &Client) -> Result<Vec<Project>, ApiError> {
-    let listed = names::<Namespace>(client, |object| object.name_any()).await?;
+    let listed = names::<Namespace>(client, kube::ResourceExt::name_any).await?;
     let mut known = listed.unwrap_or_else(|| state.served().to_vec());
     known.sort();
     known.truncate(MOST_ASKED);
