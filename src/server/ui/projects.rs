@@ -33,9 +33,10 @@ use crate::{
 /// Read at a time, and at most.
 const CHUNK: u32 = 500;
 const MOST: usize = 10_000;
+
 #[derive(Template)]
 #[template(path = "projects.html")]
-struct Projects {
+struct ProjectsPage {
     frame: Frame,
     projects: Vec<Project>,
     /// Whether there may be projects that are not shown.
@@ -82,7 +83,7 @@ pub async fn all(
         }
     };
     let projects = projects.into_iter().filter(|project: &Project| state.serves(&project.name)).collect();
-    Ok(page::show(&Projects { frame: visitor.frame("certificates"), projects, partial }))
+    Ok(page::show(&ProjectsPage { frame: visitor.frame("certificates"), projects, partial }))
 }
 
 /// The projects that have Certificates. None: the caller may not list them everywhere.

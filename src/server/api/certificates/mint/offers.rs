@@ -131,7 +131,7 @@ pub async fn offers(
     let chain = gathered.materials.first().filter(|_| rights.download).map(links).unwrap_or_default();
     let problem = match &gathered.material {
         Material::Missing { message, .. } | Material::Unusable { message, .. } => Some(message.clone()),
-        _ => None,
+        Material::Usable { .. } => None,
     };
     let effective = effective(&gathered.known.policies, place, &gathered.environments);
     Ok(Offers { formats, effective: Some(effective), chain, problem })
