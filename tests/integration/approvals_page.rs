@@ -22,10 +22,13 @@ struct Browser<'a> {
 
 impl Browser<'_> {
     async fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.request_from("same-origin", method, path).await
+    }
+
+    async fn request_from(&self, site: &str, method: Method, path: &str) -> RequestBuilder {
         let token = self.world.person(self.person).await.token;
         let url = format!("{}/ui/{path}", self.world.stage.urls[0]);
-        let request = self.world.http().request(method, url).header("sec-fetch-site", "same-origin");
-        request.bearer_auth(token.as_str())
+        self.world.http().request(method, url).header("sec-fetch-site", site).bearer_auth(token.as_str())
     }
 
     async fn get(&self, path: &str) -> Answer {
@@ -190,8 +193,8 @@ async fn one_denial_and_a_revocation_end_a_request_from_the_page() {
     let page = alice.page(&path).await;
     let mark = between(&page, "name=\"mark\" value=\"", "\"");
     // From another site, without the mark, and with that of someone else: nothing happens.
-    let forged = alice.request(Method::POST, &format!("{path}/revoke")).await.form(&[("reason", "x"), ("mark", mark)]);
-    let forged = world.fetch(forged.header("sec-fetch-site", "cross-site")).await;
+    let forged = alice.request_from("cross-site", Method::POST, &format!("{path}/revoke")).await;
+    let forged = world.fetch(forged.form(&[("reason", "x"), ("mark", mark)])).await;
     assert_eq!(forged.status, 403, "{}", forged.text());
     assert_eq!(alice.post(&format!("{path}/revoke"), &[("reason", "x")]).await.status, 403);
     let foreign = carol.page("inbox").await;
