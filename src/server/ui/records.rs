@@ -178,7 +178,7 @@ async fn export<View>(
         Where::In(project) => asked.find(visitor, project.as_deref(), None, MOST, view).await,
         Where::Choose(projects) => {
             let words =
-                format!("choose one project, because you may not list receipts of all: {}", projects.join(", "));
+                format!("choose one project, because you cannot list receipts of all: {}", projects.join(", "));
             Err(ServerError::new(ErrorCode::BadRequest, words))
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::future::OptionFuture;
 use jiff::Timestamp;
 
-use super::chain::{self, Chain};
+use super::chain::{self, Chain, environments};
 use crate::{
     api::{Certificate, DownloadReceipt, DownloadRequest, EnvironmentStatus, Format, Phase},
     cluster::{access, error::Failure, policies, policies::PolicyError, receipts},
@@ -146,16 +146,6 @@ impl Look {
         let all = status.map(|status| status.environments.as_slice()).unwrap_or_default();
         all.iter().filter(move |environment| wanted.contains(&environment.name))
     }
-}
-
-/// Names of the environments that are asked for.
-pub fn environments(request: &DownloadRequest, certificate: &Certificate) -> Vec<String> {
-    let spec = &certificate.spec;
-    if request.spec.format.every_environment() {
-        return spec.environments.iter().map(|environment| environment.name.clone()).collect();
-    }
-    let asked = request.spec.environment.as_deref();
-    spec.environment(asked).map(|environment| environment.name.clone()).into_iter().collect()
 }
 
 fn rules(
