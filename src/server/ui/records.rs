@@ -177,8 +177,7 @@ async fn export<View>(
     match asked.project(state, visitor).await? {
         Where::In(project) => asked.find(visitor, project.as_deref(), None, MOST, view).await,
         Where::Choose(projects) => {
-            let words =
-                format!("choose one project, because you cannot list receipts of all: {}", projects.join(", "));
+            let words = format!("choose one project, because you cannot list receipts of all: {}", projects.join(", "));
             Err(ServerError::new(ErrorCode::BadRequest, words))
         }
     }
