@@ -75,12 +75,11 @@ pub async fn all(
         };
     }
     let client = &visitor.caller.client;
-    let (projects, partial) = match everywhere(client).await.map_err(unavailable)? {
-        Some(projects) => (projects, false),
-        None => {
-            let allowed = visible::allowed(&state, client, "certificates").await.map_err(unavailable)?;
-            (allowed.into_iter().map(|name| Project { name, certificates: None }).collect(), true)
-        }
+    let (projects, partial) = if let Some(projects) = everywhere(client).await.map_err(unavailable)? {
+        (projects, false)
+    } else {
+        let allowed = visible::allowed(&state, client, "certificates").await.map_err(unavailable)?;
+        (allowed.into_iter().map(|name| Project { name, certificates: None }).collect(), true)
     };
     let projects = projects.into_iter().filter(|project: &Project| state.serves(&project.name)).collect();
     Ok(page::show(&ProjectsPage { frame: visitor.frame("certificates"), projects, partial }))

@@ -222,14 +222,14 @@ impl Asked {
         most: usize,
         view: impl Fn(&DownloadReceipt) -> View,
     ) -> Result<Newest<View>, ServerError> {
-        let query = self.receipts()?;
+        let query = self.receipts();
         Box::pin(newest(&visitor.caller.client, project, &query, after, most, view)).await
     }
 
     /// As the API asks for it.
-    fn receipts(&self) -> Result<ReceiptQuery, ServerError> {
+    fn receipts(&self) -> ReceiptQuery {
         let some = |text: &String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-        Ok(ReceiptQuery {
+        ReceiptQuery {
             certificate: some(&self.certificate),
             requester: some(&self.requester),
             format: some(&self.format),
@@ -238,7 +238,7 @@ impl Asked {
             since: some(&self.since).map(|since| moment(&since, false)),
             until: some(&self.until).map(|until| moment(&until, true)),
             ..ReceiptQuery::default()
-        })
+        }
     }
 
     fn is_filtered(&self) -> bool {
@@ -305,7 +305,7 @@ mod tests {
         let asked = Asked { requester: "a&b".to_owned(), after: "x".to_owned(), ..Asked::default() };
         assert!(asked.query().contains("requester=a%26b") && asked.query().contains("after=x"), "{}", asked.query());
         assert!(asked.is_filtered() && !Asked { project: "payments".to_owned(), ..Asked::default() }.is_filtered());
-        let query = asked.receipts().unwrap();
+        let query = asked.receipts();
         assert_eq!((query.requester.as_deref(), query.certificate), (Some("a&b"), None));
     }
 }
