@@ -18,6 +18,7 @@ mod process;
 mod randomness;
 pub mod render;
 pub mod server;
+mod special_file;
 pub mod telemetry;
 mod transport;
 

@@ -403,9 +403,10 @@ async fn send(client: &Client, url: &str, request: Request<Body>) -> Result<Resp
     let (method, uri, begun) = (request.method().clone(), request.uri().clone(), Instant::now());
     let answer = client.send(request).await;
     let ms = begun.elapsed().as_millis();
-    match &answer {
-        Ok(answer) => tracing::trace!(target: CALLS, "{method} {url}{uri} {} in {ms} ms", answer.status()),
-        Err(_) => tracing::trace!(target: CALLS, "{method} {url}{uri} no answer after {ms} ms"),
+    if let Ok(answer) = &answer {
+        tracing::trace!(target: CALLS, "{method} {url}{uri} {} in {ms} ms", answer.status());
+    } else {
+        tracing::trace!(target: CALLS, "{method} {url}{uri} no answer after {ms} ms");
     }
     answer
 }

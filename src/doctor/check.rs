@@ -28,6 +28,14 @@ words! {
         MovesServer,
         /// A subject can stop the controller.
         StopsController,
+        /// A subject can have the API server refuse the operator's calls.
+        ThrottlesOperator,
+        /// A subject can cut the operator off from the API server.
+        CutsOffOperator,
+        /// A subject can have the API server refuse what is new in a namespace.
+        ClosesNamespaces,
+        /// A subject can have the API server stop serving certcourier's kinds.
+        UnservesKinds,
         /// A subject may do everything.
         Everything,
         /// A subject reads the Secrets behind Certificates.

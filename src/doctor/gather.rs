@@ -39,6 +39,8 @@ use crate::{
 const USUAL_NAMESPACE: &str = "certcourier-system";
 /// The `ServiceAccount`s of Kubernetes' own controllers are here.
 const KUBE_SYSTEM: &str = "kube-system";
+/// Service `kubernetes`, which leads to the API server, is here.
+const DEFAULT: &str = "default";
 /// Objects in one answer of the API server.
 const PAGE: u32 = 500;
 
@@ -78,7 +80,8 @@ pub async fn facts(clients: &Clients, scope: Scope) -> Result<Facts, ApiError> {
         .or_else(|| checks::operator_namespace(admission.as_deref().unwrap_or_default()))
         .unwrap_or_else(|| USUAL_NAMESPACE.to_owned());
     let guard = guard(client, &operator_namespace, &mut missing).await;
-    let rbac = rbac(client, within.map(|one| [one, operator_namespace.as_str(), KUBE_SYSTEM]), &mut missing).await;
+    let namespaces = within.map(|one| [one, operator_namespace.as_str(), KUBE_SYSTEM, DEFAULT]);
+    let rbac = rbac(client, namespaces, &mut missing).await;
     Ok(Facts {
         now: clients.clock().now(),
         certificates: readable("Certificate", certificates, &mut missing),
@@ -119,7 +122,7 @@ async fn guard(client: &Client, namespace: &str, missing: &mut Missing) -> Seen<
 }
 
 /// Roles and bindings of these namespaces (`None`: all), and those of the cluster.
-async fn rbac(client: &Client, namespaces: Option<[&str; 3]>, missing: &mut Missing) -> Rbac {
+async fn rbac(client: &Client, namespaces: Option<[&str; 4]>, missing: &mut Missing) -> Rbac {
     let failed = missing.looks.failed;
     let (cluster_roles, cluster_role_bindings) =
         tokio::join!(all::<ClusterRole>(client), all::<ClusterRoleBinding>(client));

@@ -22,9 +22,9 @@ pub struct Rbac {
     pub cluster_roles: Vec<ClusterRole>,
     /// All of the cluster.
     pub cluster_role_bindings: Vec<ClusterRoleBinding>,
-    /// Those of the namespaces checked, of the operator's, and of kube-system.
+    /// Those of the namespaces checked, of the operator's, of kube-system and of default.
     pub roles: Vec<Role>,
-    /// Those of the namespaces checked, of the operator's, and of kube-system.
+    /// Those of the namespaces checked, of the operator's, of kube-system and of default.
     pub role_bindings: Vec<RoleBinding>,
     /// Whether something of it could not be read: then a role that is not here may be there.
     pub has_gaps: bool,

@@ -16,6 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::StreamExt as _;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, StatusCode, redirect};
 use serde::de::DeserializeOwned;
@@ -38,6 +39,9 @@ use crate::{
 
 /// A server that is there must take a connection within this time.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// No answer in JSON of certcourier's is larger.
+const LARGEST: usize = 1 << 20;
 
 /// The way to the server.
 pub struct Server {
@@ -135,7 +139,7 @@ impl Server {
         let request = request.header("content-type", "application/json").body(body.to_vec());
         let answer = self.send("POST", path, request).await?;
         let status = answer.status();
-        let bytes = Zeroizing::new(answer.bytes().await.map_err(|error| self.unanswered(&error))?.to_vec());
+        let bytes = self.body(answer, LARGEST).await?;
         if !status.is_success() {
             return Err(ServerError::refused(status, &bytes, &self.place));
         }
@@ -153,7 +157,7 @@ impl Server {
         let request = self.http.get(format!("{}{path}", self.place.base)).timeout(self.limit);
         let answer = self.send("GET", path, request).await?;
         let status = answer.status();
-        let bytes = answer.bytes().await.map_err(|error| self.unanswered(&error))?;
+        let bytes = self.body(answer, LARGEST).await?;
         if !status.is_success() {
             return Err(ServerError::refused(status, &bytes, &self.place));
         }
@@ -170,11 +174,10 @@ impl Server {
         let (begun, base) = (Instant::now(), &self.place.base);
         let answer = request.send().await;
         let ms = begun.elapsed().as_millis();
-        match &answer {
-            Ok(answer) => {
-                tracing::trace!(target: CALLS, "{method} {base}{path} {} in {ms} ms", answer.status());
-            }
-            Err(_) => tracing::trace!(target: CALLS, "{method} {base}{path} no answer after {ms} ms"),
+        if let Ok(answer) = &answer {
+            tracing::trace!(target: CALLS, "{method} {base}{path} {} in {ms} ms", answer.status());
+        } else {
+            tracing::trace!(target: CALLS, "{method} {base}{path} no answer after {ms} ms");
         }
         answer.map_err(|error| self.unanswered(&error))
     }
@@ -182,6 +185,20 @@ impl Server {
     /// Where it is, and how that is known.
     pub fn place(&self) -> String {
         format!("{} ({})", self.place.base, self.place.way)
+    }
+
+    /// An answer, whole. What is longer than any of certcourier's is of someone else, and is not read to its end.
+    async fn body(&self, answer: reqwest::Response, largest: usize) -> Result<Zeroizing<Vec<u8>>, ServerError> {
+        let mut bytes = Zeroizing::new(Vec::new());
+        let mut pieces = answer.bytes_stream();
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|error| self.unanswered(&error))?;
+            if bytes.len() + piece.len() > largest {
+                return Err(ServerError::Strange { base: self.place.base.clone() });
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(bytes)
     }
 
     fn unanswered(&self, error: &reqwest::Error) -> ServerError {
@@ -229,4 +246,48 @@ fn client(ca: Option<&Ca>, limit: Duration, silence: Option<Duration>) -> Result
             .next("name a file with the CA of the server's certificate with --server-ca")
     };
     Ok(builder.tls_certs_only(certificates.ok_or_else(wrong)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// A server that answers with this head and then writes for as long as it is listened to; how much it wrote.
+    async fn flood(head: &'static str) -> (Server, tokio::task::JoinHandle<usize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await.unwrap();
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let (piece, mut written) = (vec![b' '; 64 << 10], 0);
+            // The plugin ends it; a plugin that does not would read a GiB.
+            while written < 1 << 30 && stream.write_all(&piece).await.is_ok() {
+                written += piece.len();
+            }
+            written
+        });
+        let place = Place { base, way: "--server".to_owned(), ca: None };
+        let limit = Duration::from_mins(1);
+        let http = client(None, limit).unwrap().no_proxy().build().unwrap();
+        (Server { http, place, bearer: None, limit, forward: None }, server)
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_not_read_to_the_end_and_is_not_certcouriers() {
+        for head in ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 500 Internal Server Error\r\n\r\n"] {
+            let (server, other) = flood(head).await;
+            let body = Zeroizing::new(b"{}".to_vec());
+            let error = server.post::<serde_json::Value>("/api/v1/x", &body).await.unwrap_err();
+            assert!(matches!(error, ServerError::Strange { .. }), "{error}");
+            drop(server);
+            let written = other.await.unwrap();
+            assert!(written < 64 << 20, "{written} bytes were taken");
+        }
+    }
 }

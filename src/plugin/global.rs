@@ -39,7 +39,7 @@ pub struct GlobalArgs {
     /// How long one answer may take, such as 5s or 1m; 0 for as long as it takes.
     #[arg(long, global = true, hide = true, value_name = "DURATION", default_value = "30s", help_heading = CONNECTION)]
     pub request_timeout: Timeout,
-    /// Where certcourier's HTTP API is, such as `https://certs.example.com`. Default: $CERTCOURIER_SERVER, then what
+    /// Where certcourier's HTTP API is, such as `https://certs.example.com`. Default: `$CERTCOURIER_SERVER`, then what
     /// ConfigMap certcourier-server in the operator's namespace says, then its Service, through the API server.
     #[arg(
         long,
@@ -50,14 +50,14 @@ pub struct GlobalArgs {
         help_heading = SERVER
     )]
     pub server: Option<String>,
-    /// CA certificates, PEM, for the server. Default: $CERTCOURIER_SERVER_CA, then what comes with its address, then
+    /// CA certificates, PEM, for the server. Default: `$CERTCOURIER_SERVER_CA`, then what comes with its address, then
     /// those that this machine trusts.
     #[arg(long, global = true, hide = true, value_name = "FILE", help_heading = SERVER)]
     pub server_ca: Option<PathBuf>,
     /// Reach the server through the API server, as `kubectl port-forward` does, wherever else it may be.
     #[arg(long, global = true, hide = true, conflicts_with = "server", help_heading = SERVER)]
     pub port_forward: bool,
-    /// The operator's own namespace. Default: $CERTCOURIER_NAMESPACE, then certcourier-system.
+    /// The operator's own namespace. Default: `$CERTCOURIER_NAMESPACE`, then certcourier-system.
     #[arg(
         id = "operator_namespace",
         long = "operator-namespace",

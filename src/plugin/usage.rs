@@ -80,7 +80,9 @@ fn unknown(argument: &str, page: &str, help: String, flags: &[String]) -> Plugin
         return PluginError::usage(format!("`{page}` takes no further argument: {shown}")).next(help);
     }
     let told = PluginError::usage(format!("`{page}` has no flag {name}"));
-    match flags.iter().find(|flag| name.starts_with("--") && distance(flag, name) <= SLIPS) {
+    // A hand slips in the middle of a word: the first letter is the one that was meant.
+    let alike = |flag: &&String| flag.get(..3) == name.get(..3) && distance(flag, name) <= SLIPS;
+    match flags.iter().find(alike) {
         Some(flag) => told.next(format!("did you mean {flag}? {help}")),
         None => told.next(help),
     }
@@ -195,7 +197,7 @@ mod tests {
     #[test]
     fn a_distance_is_counted_in_letters() {
         for (one, other, letters) in
-            [("--open", "--token", 4), ("--format", "--fromat", 2), ("a", "a", 0), ("", "ab", 2)]
+            [("--open", "--token", 2), ("--format", "--fromat", 2), ("a", "a", 0), ("", "ab", 2)]
         {
             assert_eq!(distance(one, other), letters, "{one} {other}");
         }

@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::transport::of_place;
+use crate::{
+    special_file::{SpecialFile, Untrusted},
+    transport::of_place,
+};
 
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +19,8 @@ pub(super) enum OutputError {
     Exists(PathBuf),
     #[error("this file is not for a terminal: write it with -o FILE, or pipe it")]
     Terminal,
+    #[error("`{}` is not written: {why}; choose another place, in a folder of your own", path.display())]
+    Untrusted { path: PathBuf, why: Untrusted },
     #[error("`{}` cannot be written: {}", path.display(), place_or_own(source))]
     Write { path: PathBuf, source: io::Error },
 }
@@ -29,6 +34,10 @@ pub(super) fn write(path: &Path, bytes: &[u8], holds_key: bool, force: bool) -> 
             return Err(OutputError::Terminal);
         }
         return stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(failed);
+    }
+    let special = SpecialFile::find(path, holds_key);
+    if let Some(special) = special.map_err(|why| OutputError::Untrusted { path: path.to_owned(), why })? {
+        return special.write(bytes).map_err(failed);
     }
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // For public files the umask decides, as for any other program.
@@ -56,5 +65,24 @@ fn without_its_path(error: &io::Error) -> io::Error {
     match error.kind() {
         kind @ io::ErrorKind::NotFound => io::Error::new(kind, "there is no such folder; create it first"),
         kind => kind.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::special_file::tests::{pipe, shared};
+
+    #[test]
+    fn a_key_goes_into_no_pipe_of_another_user_and_a_device_is_not_replaced() {
+        let folder = shared();
+        let path = folder.path().join("api.key");
+        pipe(&path, 65534, 0o666);
+        for force in [false, true] {
+            let words = write(&path, b"key", true, force).unwrap_err().to_string();
+            assert!(words.contains("is not written: it belongs to another user (uid 65534)"), "{words}");
+        }
+        let words = write(Path::new("/dev/full"), b"key", true, true).unwrap_err().to_string();
+        assert!(words.contains("no space left"), "{words}");
     }
 }

@@ -181,7 +181,7 @@ pub struct WebPageArgs {
 /// An identity provider at which people sign in on the web page. The API server must trust it, too.
 #[derive(Clone, Debug, clap::Args)]
 pub struct OidcArgs {
-    /// Issuer at which people sign in on the web page, such as https://id.example.com. Needs --external-url; register
+    /// Issuer at which people sign in on the web page, such as `https://id.example.com`. Needs --external-url; register
     /// its /ui/sign-in/callback there. Default: none; people paste a token.
     #[arg(long, env = "CERTCOURIER_OIDC_ISSUER", value_name = "URL", requires = "oidc_client_id",
         value_parser = external_url::parse)]

@@ -1,5 +1,5 @@
 //! Signing in at an identity provider that the API server trusts, too: authorization code with PKCE (RFC 6749, RFC 7636,
-//! OpenID Connect Core 1.0 §3.1).
+//! `OpenID` Connect Core 1.0 §3.1).
 //!
 //! What is had from it is an ID token, and that is used as the person's bearer token. The API server verifies it at every
 //! call, so it is not verified here; it comes from the provider itself over TLS (§3.1.3.7). Only that it belongs to this

@@ -6,6 +6,7 @@
 mod certificates;
 mod cluster;
 mod operator;
+mod stops;
 
 use crate::doctor::{check::Check, rbac::Right, report::Severity};
 
@@ -44,6 +45,8 @@ pub(super) enum Place {
     Operator,
     /// Where Kubernetes' own controllers have their `ServiceAccount`s.
     KubeSystem,
+    /// In namespace `default`, where Service `kubernetes` is.
+    Default,
     /// For objects without a namespace: through a ClusterRoleBinding alone.
     Cluster,
     /// In any namespace that was checked.
@@ -71,7 +74,7 @@ pub(super) enum Target {
 
 /// The whole table.
 pub(super) fn all() -> impl Iterator<Item = &'static Row> {
-    operator::ROWS.iter().chain(&certificates::ROWS).chain(&cluster::ROWS)
+    operator::ROWS.iter().chain(&stops::ROWS).chain(&certificates::ROWS).chain(&cluster::ROWS)
 }
 
 impl Row {

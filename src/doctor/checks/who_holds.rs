@@ -10,6 +10,8 @@ use crate::doctor::rbac::{Grant, Names, Right, Subject, is_everything};
 
 /// Kubernetes' own controllers have their `ServiceAccount`s here.
 const KUBE_SYSTEM: &str = "kube-system";
+/// Service `kubernetes` is here.
+const DEFAULT: &str = "default";
 
 /// What one subject holds of the rights asked for.
 #[derive(Clone, Debug, Default)]
@@ -118,6 +120,7 @@ impl Bench<'_> {
             Place::Certificates => self.places.contains(namespace),
             Place::Operator => self.facts.operator_namespace == namespace,
             Place::KubeSystem => namespace == KUBE_SYSTEM,
+            Place::Default => namespace == DEFAULT,
             Place::Cluster => false,
             Place::Anywhere => true,
         })

@@ -1,7 +1,6 @@
 //! Downloading: the one call that uses a token up.
 
 use base64ct::{Base64, Encoding as _};
-use futures::StreamExt as _;
 use reqwest::header::HeaderMap;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
@@ -33,15 +32,7 @@ impl Server {
         }
         let answer = self.send("POST", path, request).await?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let mut bytes = Zeroizing::new(Vec::new());
-        let mut pieces = answer.bytes_stream();
-        while let Some(piece) = pieces.next().await {
-            let piece = piece.map_err(|error| self.unanswered(&error))?;
-            if bytes.len() + piece.len() > LARGEST {
-                return Err(ServerError::Strange { base: self.place.base.clone() });
-            }
-            bytes.extend_from_slice(&piece);
-        }
+        let bytes = self.body(answer, LARGEST).await?;
         if !status.is_success() {
             return Err(ServerError::refused(status, &bytes, &self.place));
         }

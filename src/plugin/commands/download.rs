@@ -29,7 +29,7 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Exit codes: 0 the file is there, whole · 1 it is not · 2 usage error · 3 denied · 4 expired · 5 failed, revoked, or used \
-already · 130 Ctrl-C: nothing is half done, and what is printed says how to go on.
+already · 130 Ctrl-C: it says how to go on.
 
 Examples:
   kubectl certcourier download api --format fullchain -o fullchain.pem
@@ -49,16 +49,16 @@ pub struct DownloadArgs {
     request: Option<String>,
     #[command(flatten)]
     ask: AskArgs,
-    /// A file, a folder, or `-` for standard output. Default: here, under the name that the server gives.
+    /// A file, a folder, or `-`. Default: here, under the name that the server gives.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace the file if it exists.
     #[arg(long)]
     force: bool,
-    /// How long to wait for approval, such as 10m. Default, or 0: as long as the policy allows.
+    /// How long to wait for approval. Default: as long as the policy allows.
     #[arg(long, value_name = "DURATION")]
     timeout: Option<Timeout>,
-    /// claim: by HTTP, with your bearer token; secret: through a Secret. Default: claim where you have a bearer token.
+    /// claim (by HTTP) or secret. Default: claim if you have a bearer token.
     #[arg(long, value_enum, hide_possible_values = true, conflicts_with = "request")]
     delivery: Option<DeliveryChoice>,
     #[command(flatten)]

@@ -30,7 +30,7 @@ pub struct RequestArgs {
     /// The request's name. Default: CERTIFICATE-FORMAT- and five characters.
     #[arg(long, value_name = "NAME", value_parser = object_name)]
     name: Option<String>,
-    /// claim: by HTTP, with your bearer token; secret: into a Secret. Default: claim where you have a bearer token.
+    /// claim (by HTTP) or secret. Default: claim if you have a bearer token.
     #[arg(long, value_enum, hide_possible_values = true)]
     delivery: Option<DeliveryChoice>,
     /// A Secret with the passphrase of pkcs12 or zip, and its key. Default: you give it when you claim, or one is

@@ -9,6 +9,8 @@ use super::{
 
 /// Between a label and what it says.
 const GAP: usize = 2;
+/// What a fact has on a narrow terminal.
+const LEAST: usize = 20;
 
 /// A page of facts.
 #[derive(Clone, Debug, Default)]
@@ -55,14 +57,17 @@ impl Page {
             Part::Table(..) => 0,
         };
         let indent = self.0.iter().map(label).max().unwrap_or(0) + 1 + GAP;
+        // What people wrote begins no line: it would look like another fact.
+        let columns = style.columns().map(|columns| columns.saturating_sub(indent).max(LEAST));
         // Writing to a String cannot fail.
         let mut text = String::new();
         for part in &self.0 {
             match part {
                 Part::Facts(label, says) => {
-                    for (index, cell) in says.iter().enumerate() {
+                    let lines = says.iter().flat_map(|cell| cell.lines(style, columns));
+                    for (index, line) in lines.enumerate() {
                         let head = if index == 0 { format!("{label}:") } else { String::new() };
-                        let _ = writeln!(text, "{head:indent$}{}", cell.render(style));
+                        let _ = writeln!(text, "{head:indent$}{line}");
                     }
                 }
                 Part::Table(label, table) => {
@@ -96,5 +101,30 @@ mod tests {
             page.render(Style::default()),
             "Name:          api\nFingerprints:  a\n               b [2J\nPolicies:      <none>\nVotes:\n  WHO   VOTE\n  bob   Approve\n"
         );
+    }
+
+    #[test]
+    fn what_people_wrote_pretends_to_be_no_fact_whatever_the_width_of_the_terminal() {
+        let mut page = Page::default();
+        let why = format!(
+            "routine{}Fingerprints:  none{}Policies:\u{a0}\u{2003}none needed",
+            " ".repeat(58),
+            "重".repeat(70)
+        );
+        page.fact("Why", why.as_str());
+        page.fact("Fingerprints", "a");
+        for columns in (30..200).step_by(7) {
+            let text = page.render(Style::wide(columns));
+            let (says, rest) = text.split_at(text.find("\nFingerprints:").unwrap());
+            assert_eq!(rest, "\nFingerprints:  a\n");
+            for (index, line) in says.lines().enumerate() {
+                assert!(line.starts_with(if index == 0 { "Why:  " } else { "               " }), "{line:?}");
+                let taken: usize = line.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum();
+                assert!(taken <= columns.max(35), "{taken} of {columns}: {line:?}");
+                assert!(!line[15..].contains("  "), "blanks in a row are one: {line:?}");
+            }
+        }
+        // Without an end of the line there is one line, and nothing is far from the rest.
+        assert!(page.render(Style::default()).starts_with("Why:           routine Fingerprints: none重"));
     }
 }

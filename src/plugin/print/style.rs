@@ -23,17 +23,30 @@ pub fn moves_cursor(stream: &impl IsTerminal) -> bool {
     wants(stream.is_terminal(), None, env::var_os("TERM").filter(|term| !term.is_empty()).as_deref())
 }
 
-/// Whether a stream shows colours.
+/// Whether a stream shows colours, and how wide it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {
     colours: bool,
+    columns: Option<usize>,
 }
 
 impl Style {
     /// What this stream, and the environment, want (<https://no-color.org>).
-    pub fn of(stream: &impl IsTerminal) -> Self {
+    pub fn of(stream: &(impl IsTerminal + AsFd)) -> Self {
         let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
-        Self { colours: wants(stream.is_terminal(), set("NO_COLOR").as_deref(), set("TERM").as_deref()) }
+        let colours = wants(stream.is_terminal(), set("NO_COLOR").as_deref(), set("TERM").as_deref());
+        Self { colours, columns: width(stream).filter(|columns| *columns > 0) }
+    }
+
+    /// How many columns a line has; a stream that is not a terminal has no end.
+    pub const fn columns(self) -> Option<usize> {
+        self.columns
+    }
+
+    /// As on a terminal of this width.
+    #[cfg(test)]
+    pub fn wide(columns: usize) -> Self {
+        Self { columns: Some(columns), ..Self::default() }
     }
 
     /// The text in its tone.
@@ -81,7 +94,7 @@ mod tests {
     #[test]
     fn a_plain_style_adds_nothing() {
         assert_eq!(Style::default().paint(Tone::Bad, "Denied"), "Denied");
-        assert_eq!(Style { colours: true }.paint(Tone::Bad, "Denied"), "\u{1b}[31mDenied\u{1b}[0m");
-        assert_eq!(Style { colours: true }.paint(Tone::Plain, "x"), "x");
+        assert_eq!(Style { colours: true, columns: None }.paint(Tone::Bad, "Denied"), "\u{1b}[31mDenied\u{1b}[0m");
+        assert_eq!(Style { colours: true, columns: None }.paint(Tone::Plain, "x"), "x");
     }
 }

@@ -26,9 +26,11 @@ impl Cell {
         Self { text: text.into(), tone }
     }
 
-    /// Its text on one line, in its tone.
-    pub fn render(&self, style: Style) -> String {
-        style.paint(self.tone, &plain(&self.text))
+    /// Its text in its tone, in lines of at most so many columns.
+    pub fn lines(&self, style: Style, columns: Option<usize>) -> Vec<String> {
+        let text = plain(&self.text);
+        let lines = columns.map_or_else(|| vec![text.clone()], |columns| wrapped(&text, columns));
+        lines.iter().map(|line| style.paint(self.tone, line)).collect()
     }
 }
 
@@ -150,9 +152,51 @@ fn cut(text: &str, width: usize) -> (String, usize) {
     (format!("{kept}…"), width)
 }
 
-/// The text on one line; what would move the cursor, or no one would see, is made visible.
+/// The text on one line; what would move the cursor, or no one would see, is made visible. Blanks in a row are one, so
+/// that no text looks like two columns, or fills a line and begins another.
 pub fn plain(text: &str) -> String {
-    text::shown(text).into_owned()
+    let text = text::shown(text);
+    let mut one = String::with_capacity(text.len());
+    let mut blank = false;
+    for c in text.chars() {
+        if !c.is_whitespace() {
+            one.push(c);
+        } else if !blank {
+            one.push(if c == '\u{a0}' || c == '\u{202f}' { c } else { ' ' });
+        }
+        blank = c.is_whitespace();
+    }
+    one
+}
+
+/// The text in lines of at most so many columns, broken at blanks where there are any.
+fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for word in text.split(' ') {
+        let needed: usize = word.chars().map(width).sum();
+        if used > 0 && used + 1 + needed > columns {
+            lines.push(String::new());
+            used = 0;
+        }
+        let blank = (used > 0).then_some(' ');
+        for c in blank.into_iter().chain(word.chars()) {
+            if used > 0 && used + width(c) > columns {
+                lines.push(String::new());
+                used = 0;
+            }
+            if let Some(line) = lines.last_mut() {
+                line.push(c);
+            }
+            used += width(c);
+        }
+    }
+    lines
+}
+
+/// No letter is wider on a terminal; to take some for wider than they are does no harm.
+const fn width(c: char) -> usize {
+    if c.is_ascii() { 1 } else { 2 }
 }
 
 /// How long ago, or how far ahead, in one or two units: `45s`, `7m`, `3h`, `12d`.
@@ -208,7 +252,7 @@ mod tests {
             "NAME                           SUBJECT   REASON\napi-key-of-the-first-cluster   CN=api    INC-4211: the impo…\n"
         );
         let narrow = table.fitted(Style::default(), false, Some(10));
-        assert!(narrow.starts_with("api-key-of-the-first-cluster   CN=api    INC-421…"), "{narrow}");
+        assert!(narrow.starts_with("api-key-of-the-first-cluster   CN=api   INC-421…"), "{narrow}");
         assert_eq!(table.fitted(Style::default(), true, Some(500)), table.render(Style::default(), true));
     }
 

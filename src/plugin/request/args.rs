@@ -43,13 +43,13 @@ pub struct AskArgs {
     /// How long the token is valid, such as 5m. Default: what the policy says.
     #[arg(long, value_name = "DURATION")]
     token_ttl: Option<Duration>,
-    /// When the request ends: a time, or a duration from now such as 2h. Default: never.
+    /// When the request ends: a time, or from now such as 2h. Default: never.
     #[arg(long, value_name = "TIME")]
     deadline: Option<Deadline>,
-    /// PKCS#12 in 3DES, for importers that cannot read AES (Windows Server 2016 and older).
+    /// PKCS#12 in 3DES, for Windows Server 2016 and older.
     #[arg(long)]
     legacy: bool,
-    /// What importers show for the key of PKCS#12. Default: the Certificate's name.
+    /// The key's name in PKCS#12. Default: the Certificate's name.
     #[arg(long, value_name = "TEXT")]
     friendly_name: Option<String>,
     /// Order of the parts of combined: leaf-chain-key or key-leaf-chain.

@@ -5,7 +5,7 @@
 //! folder, the name, and room on the disk.
 
 use std::{
-    fs::{self, OpenOptions, Permissions},
+    fs::{self, Permissions},
     io::{self, IsTerminal as _, Seek as _, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -13,7 +13,11 @@ use std::{
 
 use tempfile::NamedTempFile;
 
-use crate::{plugin::error::PluginError, transport::of_place};
+use crate::{
+    plugin::error::PluginError,
+    special_file::{SpecialFile, Untrusted},
+    transport::of_place,
+};
 
 /// Room that is taken beforehand: more than any file that is not unusual.
 const ROOM: [u8; 16 * 1024] = [0; 16 * 1024];
@@ -24,7 +28,7 @@ pub enum Target {
     /// Standard output.
     Stdout,
     /// A pipe, a device: written to as it is.
-    Special(PathBuf),
+    Special(SpecialFile),
     /// A file that will be there when it is whole.
     File {
         /// Its name.
@@ -68,14 +72,19 @@ impl Target {
             }
             return Ok(Self::Stdout);
         }
+        if let Some(special) = special(path, content)? {
+            return Ok(Self::Special(special));
+        }
         // A link's own file is meant, not the link. What leads nowhere is made.
         let mut path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if path.is_dir() {
             path.push(name);
+            if let Some(special) = special(&path, content)? {
+                return Ok(Self::Special(special));
+            }
         }
         match fs::symlink_metadata(&path) {
             Ok(found) if found.is_dir() => return Err(cannot(&path, &io::Error::from(io::ErrorKind::IsADirectory))),
-            Ok(found) if !found.is_file() && !found.is_symlink() => return Ok(Self::Special(path)),
             Ok(_) if !force => return Err(exists(&path)),
             Ok(_) | Err(_) => {}
         }
@@ -106,12 +115,9 @@ impl Target {
                     .map_err(|error| lost("standard output", &error))?;
                 Ok(None)
             }
-            Self::Special(path) => {
-                let written = OpenOptions::new().write(true).open(&path).and_then(|mut file| {
-                    file.write_all(bytes)?;
-                    file.flush()
-                });
-                written.map_err(|error| lost(&path.display().to_string(), &error))?;
+            Self::Special(special) => {
+                let path = special.path().to_owned();
+                special.write(bytes).map_err(|error| lost(&path.display().to_string(), &error))?;
                 Ok(Some(path))
             }
             Self::File { path, mut temporary, force } => {
@@ -146,6 +152,15 @@ fn keep(temporary: NamedTempFile, path: &Path, force: bool) -> Result<(), Plugin
     }
 }
 
+fn special(path: &Path, content: Content) -> Result<Option<SpecialFile>, PluginError> {
+    SpecialFile::find(path, content.private).map_err(|why| untrusted(path, &why))
+}
+
+fn untrusted(path: &Path, why: &Untrusted) -> PluginError {
+    PluginError::new(format!("`{}` is not written: {why}; nothing was requested", path.display()))
+        .next("choose another place, in a folder of your own")
+}
+
 fn exists(path: &Path) -> PluginError {
     PluginError::new(format!("`{}` exists", path.display()))
         .next("choose another name with -o, or replace it with --force")
@@ -171,6 +186,7 @@ fn lost(place: &str, error: &io::Error) -> PluginError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::special_file::tests::{pipe, shared};
 
     const PRIVATE: Content = Content::SECRET;
 
@@ -249,5 +265,35 @@ mod tests {
         assert!(matches!(target, Target::Special(_)));
         let report = target.write(b"whole").unwrap_err().report();
         assert!(report.contains("its token is used"), "{report}");
+    }
+
+    #[test]
+    fn a_pipe_of_another_user_gets_no_key_and_no_passphrase_also_where_only_the_folder_was_named() {
+        let folder = shared();
+        pipe(&folder.path().join("api.key"), 65534, 0o666);
+        for (place, name) in [(folder.path().join("api.key"), "x"), (folder.path().to_owned(), "api.key")] {
+            for force in [false, true] {
+                let Err(error) = Target::prepare(Some(&place), name, PRIVATE, force) else { panic!("{place:?}") };
+                let report = error.report();
+                assert!(report.contains("api.key` is not written: it belongs to another user (uid 65534)"), "{report}");
+                assert!(report.contains("nothing was requested\nnext:"), "{report}");
+            }
+        }
+        let content = Content { private: false, ..PRIVATE };
+        assert!(Target::prepare(Some(folder.path()), "api.key", content, false).is_ok());
+    }
+
+    #[test]
+    fn a_link_of_another_user_in_a_shared_folder_decides_no_place() {
+        let folder = shared();
+        let (link, target) = (folder.path().join("link"), folder.path().join("file"));
+        fs::write(&target, "ours").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        std::os::unix::fs::lchown(&link, Some(65534), None).unwrap();
+        for content in [PRIVATE, Content { private: false, ..PRIVATE }] {
+            let Err(error) = Target::prepare(Some(&link), "x", content, true) else { panic!() };
+            assert!(error.report().contains("belongs to another user (uid 65534)"), "{}", error.report());
+        }
+        assert_eq!(fs::read(&target).unwrap(), b"ours");
     }
 }

@@ -21,7 +21,7 @@ const LONGEST_FILE: u64 = 4096;
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Passphrase of pkcs12 and zip; you are asked if none of these is given")]
 pub struct PassphraseArgs {
-    /// The content of this file without its last line end; `-`: of standard input.
+    /// This file's content without its last line end; `-`: standard input.
     #[arg(long, value_name = "FILE", group = "passphrase")]
     passphrase_file: Option<PathBuf>,
     /// The value of this environment variable.

@@ -27,17 +27,17 @@ impl Packed {
     pub fn of(token: &str) -> Self {
         parts(token)
             .map(|(header, payload, signature)| Self::Jwt(header, payload, signature.to_owned()))
-            .filter(|packed| packed.token().as_deref() == Some(token))
+            .filter(|packed| packed.token() == token)
             .unwrap_or_else(|| Self::Plain(token.to_owned()))
     }
 
     /// The token again.
-    pub fn token(&self) -> Option<String> {
+    pub fn token(&self) -> String {
         match self {
-            Self::Plain(token) => Some(token.clone()),
+            Self::Plain(token) => token.clone(),
             Self::Jwt(header, payload, signature) => {
                 let encode = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
-                Some(format!("{}.{}.{signature}", encode(header), encode(payload)))
+                format!("{}.{}.{signature}", encode(header), encode(payload))
             }
         }
     }

@@ -17,9 +17,9 @@ use super::{
     visitor::Visitor,
     words::{Left, Rule, rules},
 };
-use crate::server::http::json::Json;
 use crate::{
     api::ValidityTime,
+    door::Door,
     server::{
         api::{
             certificates::{
@@ -36,6 +36,7 @@ use crate::{
         },
         http::{
             error::{ErrorCode, ServerError},
+            json::Json,
             path::ObjectPath,
         },
         state::ServerState,
@@ -118,7 +119,7 @@ pub async fn show(
     let (offers, now) = (offers?, state.clients.clock().now());
     let (timeline, hidden) = match timeline {
         Ok(Json(timeline)) => (Some(timeline), None),
-        Err(refusal) if refusal.code() == ErrorCode::Forbidden => (None, Some(refusal.description().to_owned())),
+        Err(refusal) if refusal.code() == ErrorCode::Forbidden => (None, Some(refusal.description_at(Door::Plugin))),
         Err(refusal) => return Err(refusal),
     };
     let frame = visitor.frame("certificates");

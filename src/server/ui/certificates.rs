@@ -15,7 +15,6 @@ use super::{
     visitor::Visitor,
     words::{Left, counted},
 };
-use crate::server::http::json::Json;
 use crate::server::{
     api::{
         certificates::{
@@ -25,7 +24,7 @@ use crate::server::{
         pagination::{self, Page},
     },
     auth::caller::Caller,
-    http::{error::ServerError, path::ObjectPath},
+    http::{error::ServerError, json::Json, path::ObjectPath},
     state::ServerState,
 };
 

@@ -18,7 +18,7 @@ use super::{
     page::{self, Frame},
     visitor::Visitor,
 };
-use crate::server::http::json::Json;
+use crate::door::Door;
 use crate::server::{
     api::{
         certificates::{
@@ -30,6 +30,7 @@ use crate::server::{
     },
     http::{
         error::{ErrorCode, ServerError},
+        json::Json,
         path::ObjectPath,
     },
     state::ServerState,
@@ -91,7 +92,7 @@ pub async fn ask(
         }
         Err(refusal) if can_be_put_right(refusal.code()) => {
             state.metrics.refused(refusal.code());
-            wrong(refusal.code().status(), &refusal.description()).await
+            wrong(refusal.code().status(), &refusal.description_at(Door::Plugin)).await
         }
         Err(refusal) => Err(refusal),
     }

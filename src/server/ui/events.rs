@@ -82,11 +82,11 @@ pub async fn of_request(
     let stream = place_of(&state, &visitor)?;
     let request = request_as(&visitor.caller, &place).await?;
     let version = request.resource_version().unwrap_or_default();
-    let stale = version != shown.seen;
+    let outdated = version != shown.seen;
     let api = Api::namespaced(watches(&state, &visitor)?, &place.project);
     let fields = format!("metadata.name={}", place.name);
     let changes = watch(&state, vec![(api, version)], &fields).await?;
-    Ok(answer(&state, &arrival, stream, changes, stale))
+    Ok(answer(&state, &arrival, stream, changes, outdated))
 }
 
 /// `GET /ui/events/inbox`.
@@ -123,9 +123,9 @@ pub async fn of_inbox(
         objects.extend(listed.items.iter().map(|object| (object.uid(), object.resource_version())));
         sources.push((watches, listed.metadata.resource_version.unwrap_or_default()));
     }
-    let stale = inbox::fingerprint(objects.into_iter()) != shown.seen;
+    let outdated = inbox::fingerprint(objects.into_iter()) != shown.seen;
     let changes = watch(&state, sources, &fields).await?;
-    Ok(answer(&state, &arrival, stream, changes, stale))
+    Ok(answer(&state, &arrival, stream, changes, outdated))
 }
 
 fn place_of(state: &ServerState, visitor: &Visitor) -> Result<StreamPlace, ServerError> {
@@ -159,10 +159,9 @@ async fn watch(
         let Ok(begun) = begun.await else { return Ok(at_intervals()) };
         match begun.during("watch", || "downloadrequests".to_owned()) {
             Ok(events) => all.push(Box::pin(events.filter_map(async |event| match event {
-                Ok(WatchEvent::Added(_) | WatchEvent::Modified(_) | WatchEvent::Deleted(_)) => Some(Change),
-                // An error is most often that the version is too old: the page asks again.
-                Ok(WatchEvent::Error(_)) | Err(_) => Some(Change),
                 Ok(WatchEvent::Bookmark(_)) => None,
+                // An error is most often that the version is too old: the page asks again.
+                _ => Some(Change),
             }))),
             Err(error) if error.failure() == Failure::Forbidden => return Ok(at_intervals()),
             Err(error) => return Err(of_watch(error)),
@@ -190,12 +189,12 @@ struct Telling {
     /// When the session is over; then the page is told so.
     over: Pin<Box<Sleep>>,
     closing: CancellationToken,
-    stale: bool,
+    outdated: bool,
     done: bool,
     _place: StreamPlace,
 }
 
-fn answer(state: &ServerState, arrival: &Arrival, place: StreamPlace, changes: Changes, stale: bool) -> Response {
+fn answer(state: &ServerState, arrival: &Arrival, place: StreamPlace, changes: Changes, outdated: bool) -> Response {
     let now = state.clients.clock().now();
     let left = |ends: Timestamp| Duration::try_from(ends.duration_since(now)).unwrap_or_default();
     let longest = state.streams.longest();
@@ -206,7 +205,7 @@ fn answer(state: &ServerState, arrival: &Arrival, place: StreamPlace, changes: C
         end: Box::pin(tokio::time::sleep(longest)),
         over: Box::pin(tokio::time::sleep(over.min(longest * 2))),
         closing: state.streams.closing().clone(),
-        stale,
+        outdated,
         done: false,
         _place: place,
     };
@@ -224,7 +223,7 @@ impl Telling {
         if self.done {
             return None;
         }
-        if std::mem::take(&mut self.stale) {
+        if std::mem::take(&mut self.outdated) {
             return Some((Ok(event("change")), self));
         }
         let change = tokio::select! {

@@ -10,7 +10,10 @@ use super::{
     words::{About, about},
 };
 use crate::{
-    api::{Format, http::TokenAnswer},
+    api::{
+        Format,
+        http::{SecretText, TokenAnswer},
+    },
     redact::Redacted,
     server::http::{error::ServerError, path::ObjectPath},
 };
@@ -73,6 +76,6 @@ pub fn show(visitor: &Visitor, issued: Issued) -> Result<Response, ServerError> 
         link,
         api: format!("{base}/api/v1/downloads"),
         token: secret,
-        passphrase: token.passphrase.map(|passphrase| passphrase.into_redacted()),
+        passphrase: token.passphrase.map(SecretText::into_redacted),
     }))
 }

@@ -33,9 +33,10 @@ use crate::{
 /// Read at a time, and at most.
 const CHUNK: u32 = 500;
 const MOST: usize = 10_000;
+
 #[derive(Template)]
 #[template(path = "projects.html")]
-struct Projects {
+struct ProjectsPage {
     frame: Frame,
     projects: Vec<Project>,
     /// Whether there may be projects that are not shown.
@@ -74,15 +75,14 @@ pub async fn all(
         };
     }
     let client = &visitor.caller.client;
-    let (projects, partial) = match everywhere(client).await.map_err(unavailable)? {
-        Some(projects) => (projects, false),
-        None => {
-            let allowed = visible::allowed(&state, client, "certificates").await.map_err(unavailable)?;
-            (allowed.into_iter().map(|name| Project { name, certificates: None }).collect(), true)
-        }
+    let (projects, partial) = if let Some(projects) = everywhere(client).await.map_err(unavailable)? {
+        (projects, false)
+    } else {
+        let allowed = visible::allowed(&state, client, "certificates").await.map_err(unavailable)?;
+        (allowed.into_iter().map(|name| Project { name, certificates: None }).collect(), true)
     };
     let projects = projects.into_iter().filter(|project: &Project| state.serves(&project.name)).collect();
-    Ok(page::show(&Projects { frame: visitor.frame("certificates"), projects, partial }))
+    Ok(page::show(&ProjectsPage { frame: visitor.frame("certificates"), projects, partial }))
 }
 
 /// The projects that have Certificates. None: the caller may not list them everywhere.

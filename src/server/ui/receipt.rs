@@ -23,7 +23,7 @@ use crate::{
 
 #[derive(Template)]
 #[template(path = "receipt.html")]
-struct Receipt {
+struct ReceiptPage {
     frame: Frame,
     receipt: ReceiptView,
     title: &'static str,
@@ -54,7 +54,7 @@ pub async fn show(
     let (outcome, tone) =
         outcome(Outcome::ALL.into_iter().find(|known| Some(known.name()) == receipt.outcome.as_deref()));
     let time = |time: &Option<crate::api::DateTime>| time.as_ref().map(|time| time.0.to_string());
-    Ok(page::show(&Receipt {
+    Ok(page::show(&ReceiptPage {
         frame: visitor.frame("records"),
         title: format.map_or(receipt.format, |format| about(format).title),
         key: format.is_some_and(Format::holds_key),

@@ -177,8 +177,7 @@ async fn export<View>(
     match asked.project(state, visitor).await? {
         Where::In(project) => asked.find(visitor, project.as_deref(), None, MOST, view).await,
         Where::Choose(projects) => {
-            let words =
-                format!("choose one project, because you may not list receipts of all: {}", projects.join(", "));
+            let words = format!("choose one project, because you cannot list receipts of all: {}", projects.join(", "));
             Err(ServerError::new(ErrorCode::BadRequest, words))
         }
     }
@@ -223,14 +222,14 @@ impl Asked {
         most: usize,
         view: impl Fn(&DownloadReceipt) -> View,
     ) -> Result<Newest<View>, ServerError> {
-        let query = self.receipts()?;
+        let query = self.receipts();
         Box::pin(newest(&visitor.caller.client, project, &query, after, most, view)).await
     }
 
     /// As the API asks for it.
-    fn receipts(&self) -> Result<ReceiptQuery, ServerError> {
+    fn receipts(&self) -> ReceiptQuery {
         let some = |text: &String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-        Ok(ReceiptQuery {
+        ReceiptQuery {
             certificate: some(&self.certificate),
             requester: some(&self.requester),
             format: some(&self.format),
@@ -239,7 +238,7 @@ impl Asked {
             since: some(&self.since).map(|since| moment(&since, false)),
             until: some(&self.until).map(|until| moment(&until, true)),
             ..ReceiptQuery::default()
-        })
+        }
     }
 
     fn is_filtered(&self) -> bool {
@@ -306,7 +305,7 @@ mod tests {
         let asked = Asked { requester: "a&b".to_owned(), after: "x".to_owned(), ..Asked::default() };
         assert!(asked.query().contains("requester=a%26b") && asked.query().contains("after=x"), "{}", asked.query());
         assert!(asked.is_filtered() && !Asked { project: "payments".to_owned(), ..Asked::default() }.is_filtered());
-        let query = asked.receipts().unwrap();
+        let query = asked.receipts();
         assert_eq!((query.requester.as_deref(), query.certificate), (Some("a&b"), None));
     }
 }

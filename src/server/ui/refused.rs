@@ -7,6 +7,7 @@ use axum::{
 };
 
 use super::page::{self, Frame};
+use crate::door::Door;
 use crate::server::http::{
     error::{ErrorCode, ServerError},
     request_id,
@@ -33,7 +34,8 @@ pub fn page(frame: Frame, status: StatusCode, refusal: &ServerError, headers: &H
         &Refused {
             frame,
             title: title(status),
-            words: refusal.description(),
+            // In the words of the plugin: a page has no word of its own for every next step, and people can copy a command.
+            words: refusal.description_at(Door::Plugin),
             code: code.name(),
             request_id,
             signed_out: code == ErrorCode::Unauthorized,

@@ -60,6 +60,7 @@ pub struct Notice {
 
 #[derive(Template)]
 #[template(path = "review.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a part of the page that is there or not")]
 struct Review {
     frame: Frame,
     notice: Notice,

@@ -3,6 +3,7 @@
 
 use crate::{
     api::{Decision, DownloadRequest, Format, Phase},
+    door::Door,
     lifecycle::{self, Ballot, VoteRefusal},
     server::api::requests::votes,
 };
@@ -66,7 +67,7 @@ fn words(request: &DownloadRequest, refusal: VoteRefusal) -> String {
         }
         VoteRefusal::NothingToApprove => "there is nothing to vote on yet: the controller is checking it".to_owned(),
         VoteRefusal::NotAwaited(_) => "no approval is missing".to_owned(),
-        other => votes::refused(other).description().to_owned(),
+        other => votes::refused(other).description_at(Door::Plugin),
     }
 }
 

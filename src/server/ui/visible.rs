@@ -5,7 +5,7 @@
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, Client, ResourceExt as _, api::ListParams};
+use kube::{Api, Client, ResourceExt, api::ListParams};
 
 use crate::{
     cluster::{
@@ -73,7 +73,7 @@ async fn namespaces(caller: &Client) -> Result<Option<Vec<String>>, ApiError> {
             Err(error) if error.failure() == Failure::Forbidden => return Ok(None),
             Err(error) => return Err(error),
         };
-        found.extend(listed.items.iter().map(|object| object.name_any()));
+        found.extend(listed.items.iter().map(ResourceExt::name_any));
         next = listed.metadata.continue_.filter(|next| !next.is_empty());
         if next.is_none() || found.len() >= MOST {
             return Ok(Some(found));

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     api::{Decision, DownloadRequest},
+    door::Door,
     lifecycle::{Ballot, GivenReason, LONGEST_REASON, NoReason},
     server::{
         api::requests::{revoke, votes},
@@ -145,7 +146,7 @@ fn changes(changes: Option<Vec<String>>, refusal: &ServerError, reason: String) 
                         again, then vote on it as it is now.";
             Notice { tone: "warn", text: text.to_owned(), changes, reason }
         }
-        None => Notice { tone: "bad", text: refusal.description().to_owned(), changes: Vec::new(), reason },
+        None => Notice { tone: "bad", text: refusal.description_at(Door::Plugin), changes: Vec::new(), reason },
     }
 }
 

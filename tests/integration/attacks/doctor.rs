@@ -39,6 +39,7 @@ impl Plants<'_> {
             Place::Here => Some(&self.world.namespace),
             Place::System => Some(SYSTEM),
             Place::KubeSystem => Some("kube-system"),
+            Place::Default => Some("default"),
             Place::Cluster => None,
         }
     }
@@ -80,7 +81,7 @@ impl Plants<'_> {
         let now = DeleteParams::default();
         Api::<ClusterRoleBinding>::all(client.clone()).delete_collection(&now, &all).await.unwrap();
         Api::<ClusterRole>::all(client.clone()).delete_collection(&now, &all).await.unwrap();
-        for namespace in [SYSTEM, "kube-system"] {
+        for namespace in [SYSTEM, "kube-system", "default"] {
             Api::<RoleBinding>::namespaced(client.clone(), namespace).delete_collection(&now, &all).await.unwrap();
             Api::<Role>::namespaced(client.clone(), namespace).delete_collection(&now, &all).await.unwrap();
         }

@@ -198,7 +198,8 @@ impl Teller<'_> {
             Phase::Revoked => {
                 let annotation = |key| self.request.annotation(key).map(cut);
                 let (actor, reason) = (annotation(names::REVOKED_BY), annotation(names::REVOKE));
-                (Kind::RequestRevoked, Data { actor, reason, ..self.data() })
+                // Without one it was deleted, and a finalizer holds it.
+                (Kind::RequestRevoked, Data { actor, reason: reason.or(message), ..self.data() })
             }
             Phase::Expired => (Kind::RequestExpired, Data { message, ..self.data() }),
             Phase::Failed => (Kind::RequestFailed, Data { code: self.status.reason.clone(), message, ..self.data() }),

@@ -527,8 +527,8 @@ fn votes_of_another_epoch_do_not_count() {
     assert_eq!((world.phase(), world.status().review.as_ref().unwrap().round), (Phase::AwaitingApproval, 2));
 }
 
-fn receipt(outcome: Option<Outcome>, bytes_sent: Option<i64>) -> Option<ReceiptSeen> {
-    Some(ReceiptSeen { name: "r-1".into(), outcome, bytes_sent })
+fn receipt(outcome: Option<Outcome>, bytes_sent: Option<i64>) -> ReceiptSeen {
+    ReceiptSeen { name: "r-1".into(), outcome, bytes_sent }
 }
 
 #[test]
@@ -545,7 +545,7 @@ fn the_receipt_wins_over_every_phase() {
             _ => {}
         }
         assert_eq!(world.phase(), close);
-        world.receipt = receipt(None, None);
+        world.receipt = Some(receipt(None, None));
         world.step(90_001);
         let under_way = match close {
             Phase::Expired => (Phase::Expired, "True/Expired"),
@@ -555,7 +555,7 @@ fn the_receipt_wins_over_every_phase() {
         assert_eq!((world.phase(), world.condition("Finished").as_str()), under_way);
         assert_eq!(world.status().receipt_ref.as_ref().unwrap().name, "r-1");
         assert_eq!(world.step(90_002).status, None);
-        world.receipt = receipt(Some(Outcome::Aborted), Some(1));
+        world.receipt = Some(receipt(Some(Outcome::Aborted), Some(1)));
         world.step(90_002);
         assert_eq!((world.phase(), world.condition("Finished").as_str()), (Phase::Consumed, "True/Aborted"));
         assert_eq!(world.step(90_003).status, None);
@@ -568,12 +568,12 @@ fn a_delivery_that_a_denial_stopped_before_its_first_byte_leaves_the_request_den
         let mut world = World::new(Format::Fullchain, vec![]);
         world.step(0);
         world.vote("bob", Vote::Deny);
-        world.receipt = receipt(None, None);
+        world.receipt = Some(receipt(None, None));
         if seen_under_way {
             world.step(1);
             assert_eq!(world.phase(), Phase::Denied);
         }
-        world.receipt = receipt(Some(Outcome::Aborted), Some(0));
+        world.receipt = Some(receipt(Some(Outcome::Aborted), Some(0)));
         world.step(2);
         assert_eq!((world.phase(), world.condition("Finished").as_str()), (Phase::Denied, "True/Denied"));
         assert_eq!(world.message("Finished"), "denied by bob: because");
@@ -589,7 +589,7 @@ fn a_denial_of_what_was_delivered_stays_in_the_conditions() {
     world.vote("bob", Vote::Deny);
     for outcome in [Outcome::Delivered, Outcome::Unknown] {
         let mut world = world.clone();
-        world.receipt = receipt(Some(outcome), None);
+        world.receipt = Some(receipt(Some(outcome), None));
         world.step(1);
         assert_eq!((world.phase(), world.condition("Approved").as_str()), (Phase::Consumed, "False/Denied"));
     }
@@ -597,6 +597,7 @@ fn a_denial_of_what_was_delivered_stays_in_the_conditions() {
 
 #[test]
 fn a_delivery_stands_unless_the_request_was_ended_before_its_receipt() {
+    type Change = fn(&mut World);
     let mut world = World::new(Format::Key, policy(1));
     world.step(0);
     world.vote("bob", Vote::Approve);
@@ -604,12 +605,11 @@ fn a_delivery_stands_unless_the_request_was_ended_before_its_receipt() {
     let seen = world.clone();
     let seen = seen.observed();
     assert_eq!(redeem(&seen, &hash(1), at(2)), Ok(()));
-    type Change = fn(&mut World);
     let changes: [(Change, Option<&str>); 10] = [
         (|_| (), None),
         (|world| world.vote("frank", Vote::Approve), None),
         (|world| world.annotate("example.com/churn", "1"), None),
-        (|world| world.receipt = receipt(None, None), None),
+        (|world| world.receipt = Some(receipt(None, None)), None),
         (|world| world.vote("frank", Vote::Deny), Some("Denied")),
         (|world| world.annotate(names::REVOKE, "x"), Some("Revoked")),
         (|world| world.guard = Guard::Intact { epoch: "e2".into(), since: at(1) }, Some("Failed, EpochChanged")),

@@ -16,7 +16,7 @@ const SIGNERS: Target = Target::Named(&[
     "kubernetes.io/kube-apiserver-client",
     "kubernetes.io/kube-apiserver-client-kubelet",
 ]);
-const KINDS: Target = Target::Named(&[
+pub(super) const KINDS: Target = Target::Named(&[
     "certificatepolicies.certcourier.io",
     "certificates.certcourier.io",
     "downloadreceipts.certcourier.io",

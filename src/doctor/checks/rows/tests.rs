@@ -26,6 +26,7 @@ fn place_of(part: &Part) -> Option<&'static str> {
         Place::Certificates | Place::Anywhere => PAYMENTS,
         Place::Operator => Some(SYSTEM),
         Place::KubeSystem => Some("kube-system"),
+        Place::Default => Some("default"),
         Place::Cluster => None,
     }
 }
@@ -202,6 +203,7 @@ fn each_way_to_a_key_past_certcourier_is_one_finding() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_way_to_be_somebody_else_or_to_change_the_rules_is_one_finding() {
     one_finding_each([
         (
@@ -227,6 +229,42 @@ fn each_way_to_be_somebody_else_or_to_change_the_rules_is_one_finding() {
             Some(SYSTEM),
             rule(&["update"], "coordination.k8s.io", &["leases"]),
             "medium StopsController User/mallory [certcourier-system] may update leases",
+        ),
+        (
+            "User/mallory",
+            None,
+            rule(&["create"], "flowcontrol.apiserver.k8s.io", &["flowschemas"]),
+            "medium ThrottlesOperator User/mallory [] may create flowschemas",
+        ),
+        (
+            "User/mallory",
+            Some(SYSTEM),
+            rule(&["patch"], "networking.k8s.io", &["networkpolicies"]),
+            "medium CutsOffOperator User/mallory [certcourier-system] may patch networkpolicies",
+        ),
+        (
+            "User/mallory",
+            Some("default"),
+            rule(&["create"], "discovery.k8s.io", &["endpointslices"]),
+            "medium CutsOffOperator User/mallory [default] may create endpointslices",
+        ),
+        (
+            "User/mallory",
+            PAYMENTS,
+            rule(&["create"], "", &["resourcequotas"]),
+            "medium ClosesNamespaces User/mallory [payments] may create resourcequotas",
+        ),
+        (
+            "User/mallory",
+            PAYMENTS,
+            named(&["update"], "", &["namespaces/finalize"], &["payments"]),
+            "medium ClosesNamespaces User/mallory [payments] may update namespaces/finalize named payments",
+        ),
+        (
+            "User/mallory",
+            None,
+            rule(&["patch"], "apiextensions.k8s.io", &["customresourcedefinitions/status"]),
+            "medium UnservesKinds User/mallory [] may patch customresourcedefinitions/status",
         ),
         (
             "User/mallory",
@@ -320,6 +358,12 @@ fn what_does_not_reach_a_key_is_no_finding() {
         // The Lease is there already.
         ("User/mallory", Some(SYSTEM), rule(&["create", "get"], "coordination.k8s.io", &["leases"])),
         ("User/mallory", PAYMENTS, rule(&["create"], "", &["pods/eviction"])),
+        // Only others' calls, pods and objects.
+        ("User/mallory", PAYMENTS, rule(&["create"], "networking.k8s.io", &["networkpolicies"])),
+        ("User/mallory", PAYMENTS, rule(&["create"], "discovery.k8s.io", &["endpointslices"])),
+        ("User/mallory", Some("default"), named(&["patch"], "", &["endpoints"], &["web"])),
+        ("User/mallory", Some("elsewhere"), rule(&["create"], "", &["resourcequotas"])),
+        ("User/mallory", PAYMENTS, rule(&["get", "delete"], "", &["resourcequotas"])),
         ("User/mallory", Some(SYSTEM), named(&["update", "patch"], "", &["configmaps"], &["kube-root-ca.crt"])),
         ("User/mallory", Some(SYSTEM), named(&["create"], "", &["serviceaccounts/token"], &["default"])),
         // uids and extras are impersonated beside a user alone.

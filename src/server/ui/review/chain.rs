@@ -7,7 +7,6 @@ use certcourier_bundle::{LeafFacts, Material};
 use futures::future::join_all;
 use jiff::Timestamp;
 
-use super::look::environments;
 use crate::{
     api::{Certificate, DownloadRequest, Environment, ValidityTime},
     cluster::material::{self, Parts, ReadError},
@@ -62,6 +61,16 @@ pub async fn chains(
     };
     let reviewed = request.review().map(|review| review.fingerprints.as_slice()).unwrap_or_default();
     join_all(found.map(read)).await.into_iter().map(|(name, read)| chain(name, read, reviewed, now)).collect()
+}
+
+/// Names of the environments that are asked for.
+pub fn environments(request: &DownloadRequest, certificate: &Certificate) -> Vec<String> {
+    let spec = &certificate.spec;
+    if request.spec.format.every_environment() {
+        return spec.environments.iter().map(|environment| environment.name.clone()).collect();
+    }
+    let asked = request.spec.environment.as_deref();
+    spec.environment(asked).map(|environment| environment.name.clone()).into_iter().collect()
 }
 
 fn chain(environment: String, read: Result<Material, ReadError>, reviewed: &[String], now: Timestamp) -> Chain {

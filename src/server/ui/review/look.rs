@@ -5,10 +5,11 @@ use std::sync::Arc;
 use futures::future::OptionFuture;
 use jiff::Timestamp;
 
-use super::chain::{self, Chain};
+use super::chain::{self, Chain, environments};
 use crate::{
     api::{Certificate, DownloadReceipt, DownloadRequest, EnvironmentStatus, Format, Phase},
     cluster::{access, error::Failure, policies, policies::PolicyError, receipts},
+    door::Door,
     policy,
     server::{
         api::{
@@ -147,16 +148,6 @@ impl Look {
     }
 }
 
-/// Names of the environments that are asked for.
-pub fn environments(request: &DownloadRequest, certificate: &Certificate) -> Vec<String> {
-    let spec = &certificate.spec;
-    if request.spec.format.every_environment() {
-        return spec.environments.iter().map(|environment| environment.name.clone()).collect();
-    }
-    let asked = request.spec.environment.as_deref();
-    spec.environment(asked).map(|environment| environment.name.clone()).into_iter().collect()
-}
-
 fn rules(
     policies: Result<Vec<policy::NamedPolicy>, PolicyError>,
     request: &DownloadRequest,
@@ -183,7 +174,7 @@ fn rules(
 /// What is not shown of a page, and why; what is no matter of rights is passed on.
 fn hidden(refusal: &ServerError) -> Result<String, ServerError> {
     match refusal.code() {
-        ErrorCode::Forbidden | ErrorCode::Unavailable => Ok(refusal.description().to_owned()),
+        ErrorCode::Forbidden | ErrorCode::Unavailable => Ok(refusal.description_at(Door::Plugin)),
         code => Err(ServerError::new(code, refusal.description())),
     }
 }

@@ -10,10 +10,12 @@ pub(super) enum Place {
     /// In the operator's.
     System,
     KubeSystem,
+    /// Where Service `kubernetes` is.
+    Default,
     /// Through a ClusterRoleBinding.
     Cluster,
 }
-use Place::{Cluster, Here, KubeSystem, System};
+use Place::{Cluster, Default, Here, KubeSystem, System};
 
 pub(super) struct Situation {
     /// Part of the subject's name.
@@ -59,6 +61,7 @@ pub(super) fn all() -> Vec<Situation> {
     all
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn here() -> Vec<Situation> {
     [
         subjects(
@@ -76,6 +79,12 @@ fn here() -> Vec<Situation> {
                 "list secrets api-tls",
                 "get *",
             ],
+        ),
+        subjects(
+            Here,
+            "closes",
+            &["medium ClosesNamespaces"],
+            &["create,update resourcequotas", "update namespaces/finalize HERE", "patch namespaces/status"],
         ),
         subjects(
             Here,
@@ -161,6 +170,7 @@ fn here() -> Vec<Situation> {
     .collect()
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn system() -> Vec<Situation> {
     [
         subjects(
@@ -222,6 +232,31 @@ fn system() -> Vec<Situation> {
                 "delete apps:deployments",
                 "patch apps:deployments/scale",
             ],
+        ),
+        subjects(
+            System,
+            "cuts-off",
+            &["medium CutsOffOperator"],
+            &["create networking.k8s.io:networkpolicies", "patch networking.k8s.io:networkpolicies"],
+        ),
+        subjects(
+            Default,
+            "cuts-off-all",
+            &["medium CutsOffOperator"],
+            &["create discovery.k8s.io:endpointslices", "update endpoints"],
+        ),
+        subjects(Default, "cuts-off-one", &["low CutsOffOperator"], &["update endpoints kubernetes"]),
+        subjects(
+            Default,
+            "silent-default",
+            &[],
+            &["update endpoints web", "create resourcequotas", "create networking.k8s.io:networkpolicies"],
+        ),
+        subjects(
+            System,
+            "closes-system",
+            &["medium ClosesNamespaces"],
+            &["create resourcequotas", "patch namespaces/status SYSTEM"],
         ),
         subjects(System, "ends-system", &["medium DeletesNamespaces"], &["delete namespaces SYSTEM"]),
         subjects(
@@ -365,6 +400,25 @@ fn rules() -> Vec<Situation> {
                 "patch apiextensions.k8s.io:customresourcedefinitions",
                 "update apiextensions.k8s.io:customresourcedefinitions downloadrequests.certcourier.io",
                 "delete apiextensions.k8s.io:customresourcedefinitions",
+            ],
+        ),
+        subjects(
+            Cluster,
+            "throttles",
+            &["medium ThrottlesOperator"],
+            &[
+                "create flowcontrol.apiserver.k8s.io:flowschemas",
+                "update,patch flowcontrol.apiserver.k8s.io:prioritylevelconfigurations",
+                "delete flowcontrol.apiserver.k8s.io:flowschemas",
+            ],
+        ),
+        subjects(
+            Cluster,
+            "unserves",
+            &["medium UnservesKinds"],
+            &[
+                "patch apiextensions.k8s.io:customresourcedefinitions/status",
+                "update apiextensions.k8s.io:customresourcedefinitions/status downloadrequests.certcourier.io",
             ],
         ),
         subjects(

@@ -9,6 +9,7 @@ use super::{body::Asked, default_deadline, draft};
 use crate::{
     api::{DownloadRequest, Format, Requester},
     cluster::{access, facts, material},
+    door::Door,
     lifecycle::{ClaimRefusal, Guard, Material},
     policy::{self, Access, Decision, Effective, NamedPolicy},
     server::{
@@ -130,7 +131,7 @@ pub async fn offers(
     let chain = gathered.materials.first().filter(|_| rights.download).map(links).unwrap_or_default();
     let problem = match &gathered.material {
         Material::Missing { message, .. } | Material::Unusable { message, .. } => Some(message.clone()),
-        _ => None,
+        Material::Usable { .. } => None,
     };
     let effective = effective(&gathered.known.policies, place, &gathered.environments);
     Ok(Offers { formats, effective: Some(effective), chain, problem })
@@ -170,7 +171,7 @@ fn unproven(guard: &Guard, format: Format) -> Option<String> {
 }
 
 fn described(refusal: &ClaimRefusal) -> String {
-    refusal::of_claim(refusal).description().to_owned()
+    refusal::of_claim(refusal).description_at(Door::Plugin)
 }
 
 fn links(found: &Bundle) -> Vec<Link> {
