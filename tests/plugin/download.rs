@@ -83,7 +83,7 @@ async fn who_waits_is_told_once_until_when_whom_to_ask_and_what_they_type() {
         assert!(said.contains(words), "{words}: {said}");
     }
     let ended = running.ended().await;
-    let all = format!("{said}{}", ended.failed(1));
+    let all = ended.failed(1);
     assert_eq!(all.matches("waiting for").count(), 1, "one line in a pipe: {all}");
     assert!(!all.contains('\r'), "{all:?}");
 

@@ -55,7 +55,7 @@ async fn a_body_is_json_whatever_its_content_type_says() {
     for (body, said) in [
         ("", "format"),
         ("format=cert", r#"{"format":"fullchain"}"#),
-        (r#"{"format":"pfx"}"#, "choose one of cert, chain"),
+        (r#"{"format":"tar"}"#, "choose one of cert, chain"),
         (r#"{"format":"cert","colour":"red"}"#, "unknown field `colour`"),
         (r#"{"format":"cert","token_ttl":"5 minutes"}"#, "1h30m"),
         (r#"{"format":"cert","token_ttl":"48h"}"#, "token_ttl must be between 1s and 24h"),

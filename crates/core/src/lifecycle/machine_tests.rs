@@ -94,7 +94,6 @@ struct Machine {
 /// A delivery between its decision and its first byte.
 struct Serving {
     decided_on: World,
-    hash: String,
     seconds: i64,
     /// Once the receipt is there: whether the request was ended before.
     ended_before: Option<bool>,
@@ -326,7 +325,7 @@ impl Machine {
         let (hash, seconds) = (hash(token.generation), self.seconds);
         let under_way = self.serving.as_ref().is_some_and(|serving| serving.ended_before.is_some());
         if !under_way && redeem(&self.world.observed(), &hash, at(seconds)).is_ok() {
-            self.serving = Some(Serving { decided_on: self.world.clone(), hash, seconds, ended_before: None });
+            self.serving = Some(Serving { decided_on: self.world.clone(), seconds, ended_before: None });
         }
     }
 
@@ -341,14 +340,16 @@ impl Machine {
         self.world.receipt = Some(ReceiptSeen { name: "r-1".into(), outcome: None, bytes_sent: None });
     }
 
-    /// Law: no byte leaves after a denial, revocation or ending that was stored before the receipt.
+    /// Laws: no byte leaves after a denial, revocation or ending that was stored before the receipt; and nothing but an
+    /// ending or a new review takes the file from the one whose receipt has used the request up.
     fn send(&mut self) {
-        let Some(Serving { decided_on, hash, seconds, ended_before: Some(ended) }) = self.serving.take() else {
+        let Some(Serving { decided_on, seconds, ended_before: Some(ended) }) = self.serving.take() else {
             return;
         };
-        let looked = stands(&decided_on.observed(), Some(&self.world.request), &hash, at(seconds));
+        let looked = stands(&decided_on.observed(), Some(&self.world.request), at(seconds));
         assert!(!(ended && looked.is_ok()), "sent what was ended before");
         let stopped = looked.is_err();
+        assert!(!stopped || self.is_ended() || self.world.phase() == Phase::AwaitingApproval, "{looked:?}");
         self.stopped_in_time = ended && stopped;
         let (outcome, bytes) = if stopped { (Outcome::Aborted, 0) } else { (Outcome::Delivered, 7) };
         if let Some(receipt) = &mut self.world.receipt {

@@ -166,21 +166,12 @@ pub fn redeem(seen: &Observed<'_>, hash: &str, now: Timestamp) -> Result<(), Ref
     let step = next(seen, now);
     let before = seen.request.status.as_ref();
     let Some(status) = step.status.as_deref().or(before) else { return Err(Refusal::TokenUnknown) };
-    let round = |status: Option<&DownloadRequestStatus>| {
-        status.and_then(|status| status.review.as_ref()).map_or(0, |review| review.round)
-    };
     match status.phase() {
-        Phase::TokenIssued | Phase::Approved | Phase::AwaitingApproval if round(Some(status)) != round(before) => {
-            return Err(Refusal::CertificateChanged(round(Some(status))));
-        }
-        Phase::TokenIssued => {}
         Phase::Expired => return Err(Refusal::TokenExpired(now, None)),
-        Phase::Approved => return Err(Refusal::TokenExpired(now, Some(TokenOf::of(seen.request)))),
-        Phase::AwaitingApproval | Phase::Pending => {
-            return Err(Refusal::ApprovalRequired(approvals(status)));
-        }
-        Phase::Consumed => return Err(Refusal::TokenUsed),
-        Phase::Denied | Phase::Revoked | Phase::Failed => return Err(closed(seen.request, status)),
+        _ => lets_go(seen.request, before, status)?,
+    }
+    if status.phase() == Phase::Approved {
+        return Err(Refusal::TokenExpired(now, Some(TokenOf::of(seen.request))));
     }
     match &seen.material {
         Material::Missing { message, .. } => return Err(Refusal::CertificateGone(message.clone())),
@@ -197,16 +188,13 @@ pub fn redeem(seen: &Observed<'_>, hash: &str, now: Timestamp) -> Result<(), Ref
 }
 
 /// The second look, between the receipt and the first byte: whether the request, read again, still lets go of what was
-/// decided on `seen` at `decided`. Whatever was stored before the receipt shows here.
+/// decided on `seen` at `decided`. Whatever ended it before the receipt, or took its approvals, shows here. A token that
+/// expired or was replaced meanwhile was good when it was presented: the receipt has used the request up, and no one
+/// would get the file.
 ///
 /// # Errors
 /// [`Refusal`]: nothing may be sent, though the receipt exists.
-pub fn stands(
-    seen: &Observed<'_>,
-    again: Option<&DownloadRequest>,
-    hash: &str,
-    decided: Timestamp,
-) -> Result<(), Refusal> {
+pub fn stands(seen: &Observed<'_>, again: Option<&DownloadRequest>, decided: Timestamp) -> Result<(), Refusal> {
     let Some(request) = again.filter(|again| again.metadata.uid == seen.request.metadata.uid) else {
         return Err(deleted(seen.request));
     };
@@ -218,7 +206,30 @@ pub fn stands(
         let revoked = request.annotation(names::REVOKE).is_some();
         return if revoked { Err(revoked_late(request)) } else { Ok(()) };
     }
-    redeem(&Observed { request, receipt: None, ..seen.clone() }, hash, decided)
+    let (before, stored) = (seen.request.status.as_ref(), request.status.as_ref());
+    // What the controller has written first, then what it will.
+    stored.map_or(Ok(()), |status| lets_go(request, before, status))?;
+    let step = next(&Observed { request, receipt: None, ..seen.clone() }, decided);
+    let Some(status) = step.status.as_deref().or(stored) else { return Err(Refusal::TokenUnknown) };
+    lets_go(request, before, status)
+}
+
+/// Whether a request that let go of something when its status was `before` still does, in the status that it has `now`.
+fn lets_go(
+    request: &DownloadRequest,
+    before: Option<&DownloadRequestStatus>,
+    now: &DownloadRequestStatus,
+) -> Result<(), Refusal> {
+    let round = |status: &DownloadRequestStatus| status.review.as_ref().map_or(0, |review| review.round);
+    match now.phase() {
+        phase if phase.is_open() && round(now) != before.map_or(0, round) => {
+            Err(Refusal::CertificateChanged(round(now)))
+        }
+        Phase::TokenIssued | Phase::Approved => Ok(()),
+        Phase::AwaitingApproval | Phase::Pending => Err(Refusal::ApprovalRequired(approvals(now))),
+        Phase::Consumed => Err(Refusal::TokenUsed),
+        Phase::Denied | Phase::Revoked | Phase::Failed | Phase::Expired => Err(closed(request, now)),
+    }
 }
 
 /// The request is gone, or going.

@@ -54,8 +54,8 @@ pub fn next(seen: &Observed<'_>, now: Timestamp) -> Step {
 /// A delivery wins over everything, closed phases included. While nothing is known to have left, a request that was
 /// ended stays so: the server looks again after it has created the receipt, and stops what was ended before.
 fn settle(draft: &mut Draft<'_>, receipt: &ReceiptSeen) {
-    if draft.phase().is_open() {
-        ended_by_people(draft);
+    if draft.phase().is_open() && !ended_by_people(draft) {
+        ended_by_deletion(draft);
     }
     let ended = !draft.phase().is_open() && draft.phase() != Phase::Consumed;
     if ended && receipt.nothing_left() {

@@ -70,7 +70,7 @@ impl Basis {
     /// # Errors
     /// [`Refusal`] of what was ended meanwhile.
     pub fn stands(&self, found: &Found, again: Option<&DownloadRequest>) -> Result<(), Refusal> {
-        lifecycle::stands(&self.observed(&found.request, None), again, &found.hash, self.at)
+        lifecycle::stands(&self.observed(&found.request, None), again, self.at)
     }
 }
 
