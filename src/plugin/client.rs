@@ -274,7 +274,7 @@ mod tests {
         });
         let place = Place { base, way: "--server".to_owned(), ca: None };
         let limit = Duration::from_mins(1);
-        let http = client(None, limit).unwrap().no_proxy().build().unwrap();
+        let http = client(None, limit, Some(limit)).unwrap().no_proxy().build().unwrap();
         (Server { http, place, bearer: None, limit, forward: None }, server)
     }
 

@@ -84,13 +84,21 @@ def id_token(visitor, name):
         return stage.secret(json.load(answer)["id_token"], f"the id_token of {name}")
 
 
-def service_account_token(name, namespace=stage.PAYMENTS):
-    """A ServiceAccount that may see certificates, and its token."""
+def service_account_token(name, namespace=stage.PAYMENTS, role="certcourier-downloader"):
+    """A ServiceAccount that has a role, and its token."""
     stage.kubectl("create", "serviceaccount", name, namespace=namespace)
-    role = ["--clusterrole=certcourier-downloader", f"--serviceaccount={namespace}:{name}"]
-    stage.kubectl("create", "rolebinding", f"{name}-downloads", *role, namespace=namespace)
+    role = [f"--clusterrole={role}", f"--serviceaccount={namespace}:{name}"]
+    stage.kubectl("create", "rolebinding", f"{name}-role", *role, namespace=namespace)
     token = stage.kubectl("create", "token", name, "--duration", "1h", namespace=namespace).strip()
     return stage.secret(token, "a ServiceAccount's token")
+
+
+def is_revoked(name, token, namespace):
+    """Deletes the ServiceAccount of a token, until the API server refuses the token."""
+    stage.kubectl("delete", "serviceaccount", name, namespace=namespace)
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
+    asks = lambda: stage.kubectl("create", "-f", "-", "-o", "json", stdin=stage.text(review))
+    stage.until("the end of the token", lambda: not json.loads(asks())["status"].get("authenticated"))
 
 
 def history(page, secret):

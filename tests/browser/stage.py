@@ -65,6 +65,10 @@ def kubeconfig_of(person):
     return PEOPLE / f"{person}.kubeconfig"
 
 
+def text(value):
+    return json.dumps(value)
+
+
 def apply(value, **more):
     kubectl("apply", "-f", "-", stdin=json.dumps(value), **more)
 
@@ -97,13 +101,13 @@ def until(what, look, patience=PATIENCE):
     raise AssertionError(f"gave up waiting for {what}; last seen: {seen!r}")
 
 
-def request(person, certificate="api", namespace=PAYMENTS, **spec):
+def request(person, certificate="api", namespace=PAYMENTS, name=None, **spec):
     """A DownloadRequest: its name."""
     return create(
         {
             "apiVersion": "certcourier.io/v1alpha1",
             "kind": "DownloadRequest",
-            "metadata": {"generateName": f"{certificate}-"},
+            "metadata": {"name": name} if name else {"generateName": f"{certificate}-"},
             "spec": {"certificateRef": {"name": certificate}} | spec,
         },
         person=person,
@@ -123,6 +127,18 @@ def token_in_secret(person, name, namespace=PAYMENTS):
     # The rest of it is its address.
     secret(token.rsplit(".", 1)[-1], "a download token")
     return token
+
+
+def downloaded(token):
+    """The file of a token, as curl gets it."""
+    here = ["--noproxy", "*", "--cacert", CA, "--user-agent", "curl", "--data-binary", "@-"]
+    return run("curl", "-fsS", *here, f"{URL}/api/v1/downloads", stdin=token)
+
+
+def plugin(person, command, *arguments, namespace=PAYMENTS):
+    """The plugin as one of the people."""
+    known = {"CERTCOURIER_SERVER": URL, "CERTCOURIER_SERVER_CA": CA}
+    return run(PLUGIN, command, "-n", namespace, *arguments, kubeconfig=kubeconfig_of(person), env=known)
 
 
 def leaf(name="api"):

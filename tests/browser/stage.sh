@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The stage of the demo, and the browser tests on it.
 set -uo pipefail
-# In `payments` keys need two approvals, in `shop` none; `many` has a thousand certificates.
-export WATCHED=payments,shop,many
+# In `payments` and `ledger` keys need two approvals, in `shop` none; `many` has a thousand certificates.
+export WATCHED=payments,ledger,shop,many
 # shellcheck source=demo/stage.sh
 . "$(dirname "$0")/../../demo/stage.sh"
 
@@ -12,7 +12,7 @@ read -ra server_flags <<<"--rate-per-address 100000 --rate-burst 100000 --rate-l
     --oidc-issuer $OIDC_ISSUER --oidc-client-id $OIDC_CLIENT --oidc-client-secret-file $OIDC_SECRET_FILE \
     --oidc-ca-file $OIDC_CA"
 set_the_stage || exit 1
-for each in shop many; do
+for each in ledger shop many; do
     sed "s/namespace: payments/namespace: $each/" "$here/examples/00-people.yaml" | k apply -f - >/dev/null || exit 1
     for name in api staging; do
         k --namespace payments get secret "$name-tls" -o json |
@@ -20,18 +20,21 @@ for each in shop many; do
             k --namespace "$each" create -f - >/dev/null || exit 1
     done
 done
-for each in payments shop; do
+for each in payments ledger shop; do
     sed "s/namespace: payments/namespace: $each/" "$here/examples/00-certificate.yaml" |
         "$KUBECTL" --kubeconfig "$people/dave.kubeconfig" apply -f - >/dev/null || exit 1
 done
-k apply -f - >/dev/null <<'YAML' || exit 1
+for each in payments ledger; do
+    k --namespace "$each" apply -f - >/dev/null <<'YAML' || exit 1
 apiVersion: certcourier.io/v1alpha1
 kind: CertificatePolicy
-metadata: {name: two-approvals, namespace: payments}
+metadata: {name: two-approvals}
 spec:
   allowKeyExport: WithApproval
-  approval: {requiredFor: Keys, approvals: 2}
----
+  approval: {requiredFor: Keys, approvals: 2, contacts: "ask in #platform-security"}
+YAML
+done
+k apply -f - >/dev/null <<'YAML' || exit 1
 apiVersion: certcourier.io/v1alpha1
 kind: CertificatePolicy
 metadata: {name: keys-allowed, namespace: shop}

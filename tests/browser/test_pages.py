@@ -9,8 +9,9 @@ import people
 import stage
 from pages import BrowserTest
 
-# No other test asks for anything in `payments`, so that its pages are the same in every run.
+# No other test asks for anything in `payments`, so that its pages are the same in every run; see `Pages.setUpClass`.
 CERTIFICATE = "/ui/projects/payments/certificates/api"
+DELIVERED, WAITING = "nginx", "load-balancer"
 # Name, who looks, where. docs/ui.md shows them by these names.
 PAGES = [
     ("sign-in", None, "/ui/sign-in"),
@@ -20,6 +21,13 @@ PAGES = [
     ("download", "alice", f"{CERTIFICATE}/download?environment=production"),
     ("no-such-page", "alice", "/ui/nothing-here"),
     ("link", None, "/ui/t"),
+    ("inbox", "bob", "/ui/inbox?project=payments"),
+    ("inbox-empty", "carol", "/ui/inbox?of=yours&project=many"),
+    ("request", "bob", f"/ui/projects/payments/requests/{WAITING}"),
+    ("request-of-alice", "alice", f"/ui/projects/payments/requests/{WAITING}"),
+    ("records", "erin", "/ui/records?project=payments"),
+    ("records-empty", "erin", "/ui/records?project=many&certificate=web"),
+    ("receipt", "erin", "/ui/projects/payments/receipts/RECEIPT"),
 ]
 SHOTS = stage.REPOSITORY / "docs" / "images" / "ui"
 OUTLINES = stage.REPOSITORY / "tests" / "browser" / "outlines"
@@ -31,6 +39,8 @@ CHANGES = [
     (r"\b([0-9a-f]{14,}|[0-9A-F]{12,})\b", "HEX"),
     (r"\b(?=[a-z]*\d)[0-9a-f]{8}-[0-9a-f-]{27}\b", "ID"),
     (r"\b\d+ (days|min|s) left", "N \\1 left"),
+    # The size of a file with ECDSA signatures differs by a few bytes.
+    (r"(term: Bytes\n\s*- definition: ).*", "\\1N"),
     (r"\b(api|staging)-[a-z0-9]{5}\b", "\\1-NAME"),
 ]
 
@@ -44,7 +54,23 @@ def outline(page):
 
 
 class Pages(BrowserTest):
+    @classmethod
+    def setUpClass(cls):
+        """Something to look at: one request that waits for its second approval, and one delivery."""
+        why = "Renewal on the web servers, CHG-1041"
+        stage.request("alice", name=DELIVERED, format="fullchain", reason=why)
+        stage.downloaded(stage.token_in_secret("alice", DELIVERED))
+        finished = lambda: next(iter(stage.receipts_of("payments", by_whom="alice")), None)
+        stage.until("the receipt", finished)
+        stage.request("alice", name=WAITING, format="key", reason="Key for the new load balancer, CHG-1042")
+        stage.until("the wait for approvals", lambda: stage.phase(WAITING) == "AwaitingApproval")
+        stage.plugin("frank", "approve", WAITING, "--reason", "Talked to alice on the phone")
+        given = lambda: stage.get("downloadrequest", WAITING)["status"]["review"]["approvals"]["given"]
+        stage.until("the first approval", lambda: given() == 1)
+        cls.receipt = stage.kubectl("get", "downloadreceipts", "-o", "jsonpath={.items[0].metadata.name}")
+
     def looking(self, who, path, **options):
+        path = path.replace("RECEIPT", self.receipt)
         visitor = self.visitor(who or "nobody", **options)
         headers = {"authorization": f"Bearer {stage.token_of(who)}"} if who else {}
         visitor.context.set_extra_http_headers(headers)

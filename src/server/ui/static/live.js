@@ -59,8 +59,14 @@ function listen() {
   stream.addEventListener("change", refresh);
   stream.addEventListener("over", () => location.reload());
   stream.onopen = () => { began = Date.now(); };
-  // A stream ends after a minute by itself; one that ends at once is asked for more slowly.
-  stream.onerror = () => { stop(); timer = setTimeout(listen, Date.now() - began > 5000 ? 500 : 15000); };
+  // A stream ends after a minute by itself. One that ends at once is asked for more slowly; the page says whether the
+  // session is over.
+  stream.onerror = () => {
+    const wasThere = Date.now() - began > 5000;
+    stop();
+    timer = setTimeout(listen, wasThere ? 500 : 15000);
+    if (!wasThere) refresh();
+  };
 }
 
 if (source() && "EventSource" in window) {
