@@ -31,7 +31,7 @@ kind: CertificatePolicy
 metadata: {name: two-approvals}
 spec:
   allowKeyExport: WithApproval
-  approval: {requiredFor: Keys, approvals: 2, contacts: "ask in #platform-security"}
+  approval: {requiredFor: Keys, approvals: 2, contacts: "#platform-security"}
 YAML
 done
 k apply -f - >/dev/null <<'YAML' || exit 1

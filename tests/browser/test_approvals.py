@@ -37,7 +37,7 @@ class Approvals(BrowserTest):
         alice.page.get_by_role("link", name="Download", exact=True).click()
         form = alice.page.locator("dialog[open] form")
         form.locator("input[name=format][value=pkcs12]").check()
-        form.get_by_label("Reason").fill("New load balancer, CHG-1042")
+        form.get_by_label("Why do you need it?").fill("New load balancer, CHG-1042")
         form.get_by_role("button", name="Generate download link").click()
         alice.page.wait_for_url("**/requests/*")
         name = alice.page.url.split("/requests/")[1].split("?")[0]
@@ -159,7 +159,7 @@ class Approvals(BrowserTest):
         form.locator("input[name=format][value=fullchain]").check()
         people.is_revoked("leaving", token, LEDGER)
         form.get_by_role("button", name="Generate download link").click()
-        robot.page.get_by_role("heading", name="You are signed out").wait_for()
+        robot.page.get_by_role("heading", name="You are not signed in").wait_for()
         robot.page.get_by_role("main").get_by_role("link", name="Sign in").wait_for()
         robot.expects("401")
         asked = stage.kubectl("get", "downloadrequests", "-o", "json", namespace=LEDGER)

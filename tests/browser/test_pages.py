@@ -64,7 +64,7 @@ class Pages(BrowserTest):
         stage.until("the receipt", finished)
         stage.request("alice", name=WAITING, format="key", reason="Key for the new load balancer, CHG-1042")
         stage.until("the wait for approvals", lambda: stage.phase(WAITING) == "AwaitingApproval")
-        stage.plugin("frank", "approve", WAITING, "--reason", "Talked to alice on the phone")
+        stage.plugin("frank", "approve", WAITING, "--yes", "--reason", "Talked to alice on the phone")
         given = lambda: stage.get("downloadrequest", WAITING)["status"]["review"]["approvals"]["given"]
         stage.until("the first approval", lambda: given() == 1)
         cls.receipt = stage.kubectl("get", "downloadreceipts", "-o", "jsonpath={.items[0].metadata.name}")

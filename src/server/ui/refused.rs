@@ -47,7 +47,7 @@ pub fn page(frame: Frame, status: StatusCode, refusal: &ServerError, headers: &H
 fn title(status: StatusCode) -> &'static str {
     match status.as_u16() {
         400 | 405 | 413 | 422 | 431 => "This cannot be done as asked",
-        401 => "You are signed out",
+        401 => "You are not signed in",
         403 => "You are not allowed to do this",
         404 => "There is nothing here",
         409 => "This has changed in the meantime",

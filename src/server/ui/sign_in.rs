@@ -101,7 +101,7 @@ pub async fn enter(
     let sent: Sent = form.fields()?;
     let bearer = pasted(&sent.token.into_redacted())?;
     let caller = Caller::with_bearer(&state, &parts, bearer.clone()).await?;
-    let who = caller.identity(&state).await?.username;
+    let who = caller.identity(&state).await.map_err(not_accepted)?.username;
     let mut answer = page::lead(&format!("{}{}", place.root, way_back(&sent.next).unwrap_or_default()));
     begin(&state, bearer, who, &mut answer).await?;
     Ok(answer)
@@ -163,6 +163,16 @@ fn pasted(text: &Redacted<Zeroizing<String>>) -> Result<Redacted<String>, Server
 
 fn bad_token(words: &str) -> ServerError {
     ServerError::new(ErrorCode::BadRequest, words)
+}
+
+/// A token that is no one's, in words for the one who has just pasted it.
+fn not_accepted(refusal: ServerError) -> ServerError {
+    if refusal.code() != ErrorCode::Unauthorized {
+        return refusal;
+    }
+    let words = "the API server does not accept this bearer token, because it has expired, was revoked, or is of another \
+                 cluster: sign in with a new one, such as `kubectl create token` prints";
+    ServerError::new(ErrorCode::Unauthorized, words)
 }
 
 /// Why no session begins.

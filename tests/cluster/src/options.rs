@@ -60,8 +60,8 @@ impl Options {
         self
     }
 
-    /// Lets the API server know people by what this file of kind AuthenticationConfiguration says, besides the tokens of
-    /// the fixed list: by an OIDC provider, which must answer before the API server starts.
+    /// Lets the API server know people by what this file of kind `AuthenticationConfiguration` says, besides the
+    /// tokens of the fixed list: by an OIDC provider, which must answer before the API server starts.
     #[must_use]
     pub fn authentication_config(self, file: &Path) -> Self {
         self.apiserver_argument(format!("--authentication-config={}", file.display()))

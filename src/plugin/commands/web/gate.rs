@@ -199,10 +199,10 @@ mod tests {
     }
 
     /// A browser that has opened the link.
-    fn asks(gate: &Gate, method: Method, more: &[(&'static str, &str)]) -> Result<Admitted, Refusal> {
+    fn asks(gate: &Gate, method: &Method, more: &[(&'static str, &str)]) -> Result<Admitted, Refusal> {
         let cookie = format!("other=1; {}={}", gate.cookie(), gate.session.expose());
         let own = [("host", HOST), ("cookie", cookie.as_str())];
-        gate.admit(&method, "/ui/", &headers(&[own.as_slice(), more].concat()))
+        gate.admit(method, "/ui/", &headers(&[own.as_slice(), more].concat()))
     }
 
     #[test]
@@ -237,32 +237,32 @@ mod tests {
             assert_eq!(gate.admit(&Method::GET, &link, &with), Err(Refusal::Host), "{host}");
         }
         assert_eq!(gate.admit(&Method::GET, "/ui/", &HeaderMap::new()), Err(Refusal::Host));
-        assert_eq!(asks(&gate, Method::GET, &[("host", "evil.example")]), Err(Refusal::Host), "two hosts are none");
+        assert_eq!(asks(&gate, &Method::GET, &[("host", "evil.example")]), Err(Refusal::Host), "two hosts are none");
     }
 
     #[test]
     fn what_another_page_makes_the_browser_ask_is_refused() {
         let gate = gate();
-        let site = |method: Method, site| asks(&gate, method, &[("sec-fetch-site", site)]);
+        let site = |method: &Method, site| asks(&gate, method, &[("sec-fetch-site", site)]);
         for own in ["same-origin", "none"] {
-            assert_eq!(site(Method::GET, own), Ok(Admitted::Page), "{own}");
+            assert_eq!(site(&Method::GET, own), Ok(Admitted::Page), "{own}");
         }
         for other in ["cross-site", "same-site", ""] {
-            assert_eq!(site(Method::GET, other), Err(Refusal::OtherPage), "{other}");
-            assert_eq!(site(Method::POST, other), Err(Refusal::OtherPage), "{other}");
+            assert_eq!(site(&Method::GET, other), Err(Refusal::OtherPage), "{other}");
+            assert_eq!(site(&Method::POST, other), Err(Refusal::OtherPage), "{other}");
         }
-        assert_eq!(site(Method::POST, "same-origin"), Ok(Admitted::Page));
-        assert_eq!(site(Method::POST, "none"), Err(Refusal::OtherPage), "no page is behind it");
-        let origin = |method: Method, origin| asks(&gate, method, &[("origin", origin)]);
-        assert_eq!(origin(Method::POST, "http://127.0.0.1:8001"), Ok(Admitted::Page));
+        assert_eq!(site(&Method::POST, "same-origin"), Ok(Admitted::Page));
+        assert_eq!(site(&Method::POST, "none"), Err(Refusal::OtherPage), "no page is behind it");
+        let origin = |method: &Method, origin| asks(&gate, method, &[("origin", origin)]);
+        assert_eq!(origin(&Method::POST, "http://127.0.0.1:8001"), Ok(Admitted::Page));
         for other in ["http://127.0.0.1:8002", "https://127.0.0.1:8001", "http://evil.example", "null", ""] {
-            assert_eq!(origin(Method::POST, other), Err(Refusal::OtherPage), "{other}");
+            assert_eq!(origin(&Method::POST, other), Err(Refusal::OtherPage), "{other}");
         }
-        assert_eq!(asks(&gate, Method::POST, &[]), Err(Refusal::OtherPage), "silence is no proof");
+        assert_eq!(asks(&gate, &Method::POST, &[]), Err(Refusal::OtherPage), "silence is no proof");
         let form = [("origin", "null"), ("sec-fetch-site", "same-origin")];
-        assert_eq!(asks(&gate, Method::POST, &form), Ok(Admitted::Page), "a form of a page without a referrer");
+        assert_eq!(asks(&gate, &Method::POST, &form), Ok(Admitted::Page), "a form of a page without a referrer");
         let both = [("origin", "http://evil.example"), ("sec-fetch-site", "same-origin")];
-        assert_eq!(asks(&gate, Method::POST, &both), Err(Refusal::OtherPage));
-        assert_eq!(asks(&gate, Method::DELETE, &[]), Err(Refusal::OtherPage));
+        assert_eq!(asks(&gate, &Method::POST, &both), Err(Refusal::OtherPage));
+        assert_eq!(asks(&gate, &Method::DELETE, &[]), Err(Refusal::OtherPage));
     }
 }

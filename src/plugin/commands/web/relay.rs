@@ -77,9 +77,10 @@ impl<'a> Relay<'a> {
 
     /// Answers one request.
     pub async fn answer(&self, request: Request<Incoming>, is_ours: bool) -> Response<Body> {
-        let admitted = match is_ours {
-            true => self.gate.admit(request.method(), request.uri().path(), request.headers()),
-            false => Err(Refusal::OtherUser),
+        let admitted = if is_ours {
+            self.gate.admit(request.method(), request.uri().path(), request.headers())
+        } else {
+            Err(Refusal::OtherUser)
         };
         match admitted {
             Err(refusal) => {
