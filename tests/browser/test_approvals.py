@@ -78,7 +78,8 @@ class Approvals(BrowserTest):
             path = Path(folder) / file
             path.write_bytes(content)
             erin.page.locator("#file").set_input_files(path)
-        stage.until("the digest", lambda: erin.page.locator("#sha256").input_value() or erin.page.wait_for_timeout(20))
+            digest = lambda: erin.page.locator("#sha256").input_value() or erin.page.wait_for_timeout(20)
+            stage.until("the digest", digest)
         erin.page.get_by_role("button", name="Search").click()
         erin.page.wait_for_url("**sha256=*")
         self.assertEqual(erin.page.locator("tbody tr").count(), 1)
@@ -120,6 +121,8 @@ class Approvals(BrowserTest):
         bob.page.locator("#vote").get_by_label("Reason").fill("I have read it")
         new = {"data": stage.get("secret", "api-tls", LEDGER)["data"]}
         stage.kubectl("patch", "secret", "staging-tls", "--type=merge", "--patch-file=/dev/stdin", namespace=LEDGER, stdin=stage.text(new))
+        # Secrets are not watched; Certificates are.
+        stage.kubectl("annotate", "certificate", "renewed", "example.com/renewed=now", person="dave", namespace=LEDGER)
         bob.page.get_by_text("has changed while you were looking").wait_for()
         self.assertTrue(bob.page.get_by_role("button", name="Approve", exact=True).is_disabled())
         bob.page.get_by_role("link", name="Read it as it is now").click()

@@ -13,7 +13,9 @@ async function refresh() {
   refreshing = true;
   try {
     const answer = await fetch(location.pathname + location.search, { headers: { accept: "text/html" } });
-    if (answer.redirected || answer.status === 401) return location.reload();
+    // To the sign-in, which knows why: this answer has taken the cookies away.
+    if (answer.redirected) return location.assign(answer.url);
+    if (answer.status === 401) return location.reload();
     if (!answer.ok) return;
     const next = new DOMParser().parseFromString(await answer.text(), "text/html");
     const [vote, then] = [document.getElementById("vote"), next.getElementById("vote")];
