@@ -80,7 +80,7 @@ class Approvals(BrowserTest):
             erin.page.locator("#file").set_input_files(path)
             digest = lambda: erin.page.locator("#sha256").input_value() or erin.page.wait_for_timeout(20)
             stage.until("the digest", digest)
-        erin.page.get_by_role("button", name="Search").click()
+        erin.page.get_by_role("button", name="Search", exact=True).click()
         erin.page.wait_for_url("**sha256=*")
         self.assertEqual(erin.page.locator("tbody tr").count(), 1)
         self.assertIn("bob, frank", erin.page.locator("tbody tr").inner_text())
