@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{
     args::{Ask, json},
-    wait::{Progress, Wanted, follow},
+    wait::{Company, Progress, Wanted, follow},
 };
 use crate::api::http::ErrorCode;
 use crate::plugin::{
@@ -127,7 +127,7 @@ pub async fn claim(
     let path = format!("/api/v1/projects/{}/requests/{request}/token", ctx.namespace);
     let body = json(&ClaimBody { passphrase: passphrase.into() })?;
     for attempt in 1.. {
-        follow(ctx, request, &Wanted::Token(None)).await?;
+        follow(ctx, request, &Wanted::Token(None), Company::Alone).await?;
         match server.post::<TokenAnswer>(&path, &body).await {
             Ok((_, answer)) => return Ok(answered(answer, |path| server.at(path))),
             // What was approved changed in between: wait for new approvals.
@@ -145,7 +145,7 @@ pub async fn claim(
 pub async fn from_secret(ctx: &Ctx, request: &str) -> Result<Taken, PluginError> {
     let mut wanted = Wanted::Token(None);
     for _ in 0..ATTEMPTS {
-        let (seen, standing) = follow(ctx, request, &wanted).await?;
+        let (seen, standing) = follow(ctx, request, &wanted, Company::Alone).await?;
         if standing == Progress::TokenOver {
             ctx.say("the token expired; asking for another")?;
             wanted = Wanted::Token(Some(ask_for_another(ctx, request).await?));
