@@ -100,7 +100,7 @@ pub async fn enter(
     let form = Form::read(&state, &parts.headers, body, MOST_BYTES).await?;
     let sent: Sent = form.fields()?;
     let bearer = pasted(&sent.token.into_redacted())?;
-    let caller = Caller::with_bearer(&state, &parts, bearer.clone()).await?;
+    let caller = Caller::with_bearer(&state, &parts, bearer.clone()).await.map_err(not_accepted)?;
     let who = caller.identity(&state).await.map_err(not_accepted)?.username;
     let mut answer = page::lead(&format!("{}{}", place.root, way_back(&sent.next).unwrap_or_default()));
     begin(&state, bearer, who, &mut answer).await?;
