@@ -87,7 +87,8 @@ screens: build $(BROWSER_TOOLS) ## write the pictures of docs/ui.md, and the out
 
 $(PLAYWRIGHT)/ready:
 	python3 -m venv --clear $(PLAYWRIGHT)
-	$(PLAYWRIGHT)/bin/pip install --quiet playwright==$(PLAYWRIGHT_VERSION)
+	@$(PLAYWRIGHT)/bin/pip install --quiet playwright==$(PLAYWRIGHT_VERSION) || { \
+	  echo "the browser tests need Playwright $(PLAYWRIGHT_VERSION), which PyPI has: pip must reach it"; exit 1; }
 	touch $@
 
 $(AXE)/ready:

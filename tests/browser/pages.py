@@ -8,6 +8,7 @@ without secrets.
 import atexit
 import os
 import re
+import shutil
 import unittest
 
 from playwright.sync_api import sync_playwright
@@ -15,7 +16,8 @@ from playwright.sync_api import sync_playwright
 import stage
 
 PHONE, TABLET, DESK = (390, 844), (768, 1024), (1440, 900)
-CHROMIUM = "/usr/bin/chromium"
+# Debian's; `make requirements` installs it, or names the command.
+CHROMIUM = shutil.which("chromium")
 
 _running = {}
 
