@@ -103,7 +103,7 @@ fn start(cli: Cli) -> Result<(), PluginError> {
         let ctx = Ctx::connect(&global).await?;
         tokio::select! {
             biased;
-            () = interrupted() => Err(interruption(&ctx)),
+            () = interrupted() => ctx.end().map_or_else(|| Err(interruption(&ctx)), |words| ctx.say(words)),
             done = dispatch(&ctx, &command) => done,
         }
     });
@@ -136,6 +136,7 @@ async fn dispatch(ctx: &Ctx, command: &Command) -> Result<(), PluginError> {
         Command::Policy(args) => commands::policy::run(ctx, args).await,
         Command::Adopt(args) => commands::adopt::run(ctx, args).await,
         Command::Doctor(args) => commands::doctor::run(ctx, args).await,
+        Command::Web(args) => commands::web::run(ctx, args).await,
     }
 }
 

@@ -21,24 +21,24 @@ use crate::api::{
 pub struct Entry {
     /// When.
     #[schema(value_type = String, format = DateTime)]
-    time: DateTime,
+    pub time: DateTime,
     /// What.
-    kind: Kind,
+    pub kind: Kind,
     /// The request that it happened to.
-    request: String,
+    pub request: String,
     /// The format of its file.
     #[schema(value_type = FormatName)]
-    format: &'static str,
+    pub format: &'static str,
     /// The environment; null means the default one, or all for der-zip.
-    environment: Option<String>,
+    pub environment: Option<String>,
     /// Who did it, where that is known.
-    by: Option<String>,
+    pub by: Option<String>,
     /// The rest, in a sentence.
-    message: String,
+    pub message: String,
     /// The receipt of a download.
-    receipt: Option<String>,
+    pub receipt: Option<String>,
     /// Where a download went.
-    client_ip: Option<String>,
+    pub client_ip: Option<String>,
 }
 
 /// What happened.
