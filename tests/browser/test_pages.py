@@ -44,6 +44,7 @@ CHANGES = [
     (r"\b\d+ (days|min|s) left", "N \\1 left"),
     # The size of a file with ECDSA signatures differs by a few bytes.
     (r"(term: Bytes\n\s*- definition: ).*", "\\1N"),
+    (r"\(\d+ bytes sent\)", "(N bytes sent)"),
     (r"\b(api|staging)-[a-z0-9]{5}\b", "\\1-NAME"),
 ]
 
