@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -162,3 +163,13 @@ def quickest(route):
     """The milliseconds of the quickest answer 200 of a route, as the server has logged them."""
     line = re.compile(rf"GET {re.escape(route)} answered 200.* duration_ms=(\d+)")
     return min(int(found) for found in line.findall((WORK / "server.log").read_text()))
+
+
+def opened_pkcs12(content, passphrase):
+    """What openssl finds in the file, once it is on a disk."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bundle.p12"
+        path.write_bytes(content)
+        opened = ["openssl", "pkcs12", "-in", path, "-nodes", "-passin", "env:P"]
+        words = {"P": passphrase, "PATH": "/usr/bin:/bin"}
+        return subprocess.run(opened, env=words, capture_output=True, text=True, check=True).stdout

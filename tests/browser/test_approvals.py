@@ -1,6 +1,5 @@
 """Approvals: a requester and approvers, each with a browser of their own. Two people must approve in `ledger`."""
 
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -64,13 +63,7 @@ class Approvals(BrowserTest):
         passphrase = stage.secret(alice.page.locator("#generated").inner_text(), "a passphrase")
         file, content = alice.downloads(alice.page.get_by_role("button", name="Download now").click)
         self.assertEqual(file, "api-bundle.p12")
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / file
-            path.write_bytes(content)
-            opened = ["openssl", "pkcs12", "-in", path, "-nodes", "-passin", "env:P"]
-            words = {"P": passphrase, "PATH": "/usr/bin:/bin"}
-            shown = subprocess.run(opened, env=words, capture_output=True, text=True, check=True)
-        self.assertIn("PRIVATE KEY", shown.stdout)
+        self.assertIn("PRIVATE KEY", stage.opened_pkcs12(content, passphrase))
 
         # The auditor finds it, with both votes, by the digest of the file.
         erin = self.someone("erin", f"/ui/records?project={LEDGER}")

@@ -38,6 +38,16 @@ class Web:
 
 
 class Plugin(BrowserTest):
+    def at_the_page(self):
+        """carol, who has followed the link of her plugin."""
+        web = Web(self, "carol")
+        carol = self.visitor("carol", base=web.origin)
+        carol.opens(web.link)
+        carol.page.wait_for_url("**/ui/**")
+        carol.urls.clear()  # The link itself, which is dead now.
+        carol.expects("404")  # Until there is a page.
+        return web, carol
+
     def test_the_plugins_page_opens_once_and_ends_with_ctrl_c(self):
         web = Web(self, "carol")
         carol = self.visitor("carol", base=web.origin)
@@ -56,12 +66,7 @@ class Plugin(BrowserTest):
         self.assertEqual(web.end(), 0)
 
     def test_a_page_of_another_origin_cannot_make_the_plugin_do_anything(self):
-        web = Web(self, "carol")
-        carol = self.visitor("carol", base=web.origin)
-        carol.opens(web.link)
-        carol.page.wait_for_url("**/ui/**")
-        carol.urls.clear()
-        carol.expects("404")
+        web, carol = self.at_the_page()
         # An evil page in the same browser, with the cookie at hand: its forms and its scripts.
         form = f'<form method=post action="{web.origin}/api/v1/downloads"><input name=token value=x></form>'
         carol.context.route("https://evil.example/", lambda route: route.fulfill(body=form, content_type="text/html"))
@@ -76,12 +81,7 @@ class Plugin(BrowserTest):
         carol.expects("403|CORS|ERR_FAILED|Private Network|loopback")
 
     def test_a_name_that_was_rebound_to_this_machine_is_refused_by_the_plugin(self):
-        web = Web(self, "carol")
-        carol = self.visitor("carol", base=web.origin)
-        carol.opens(web.link)
-        carol.page.wait_for_url("**/ui/**")
-        carol.urls.clear()
-        carol.expects("404")
+        web, carol = self.at_the_page()
         # Chromium leads every name below localhost to this machine, as a rebound name would be.
         port = web.origin.rsplit(":", 1)[1]
         rebound = self.visitor("carol", base=f"http://rebound.localhost:{port}")
