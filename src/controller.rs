@@ -10,10 +10,12 @@
 //! - [`grants`] knows who may read which token Secret, and sweeps what deleted requests left behind.
 //! - [`open_requests`] knows who has how many open requests, [`finished_requests`] whose finished ones are too many;
 //!   [`public_endpoint`] where people reach the server.
+//! - [`certificate_reads`] knows when the Secrets of each Certificate are due to be read.
 //! - [`audit_outbox`] sees to it that what a write made true is told; [`gauges`] and [`metrics`] count.
 
 pub mod args;
 mod audit_outbox;
+mod certificate_reads;
 mod context;
 mod finished_requests;
 #[cfg(test)]

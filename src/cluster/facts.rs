@@ -1,10 +1,10 @@
 //! Everything a decision about a request depends on, gathered from the API server side by side.
 //!
-//! [`live`] asks for all of it; [`with`] is handed what a watch already knows and asks only for what no watch may know:
-//! the Secrets and the requester's rights. Decides nothing itself: [`Gathered::decision`] hands the facts to `policy`.
+//! [`live`] asks for all of it, and [`of_redemption`] and [`of_draft`] for all that can decide there; [`with`] is handed what
+//! a watch already knows and asks only for what no watch may know: the Secrets and the requester's rights. Decides nothing itself: [`Gathered::decision`] hands the facts to `policy`.
 
 use certcourier_bundle::Material;
-use futures::future::{OptionFuture, join_all};
+use futures::future::{self, OptionFuture, join_all};
 use jiff::Timestamp;
 use kube::{Api, Client};
 
@@ -58,6 +58,52 @@ pub async fn live(
     request: &DownloadRequest,
     cluster: Option<&NamedPolicy>,
 ) -> Result<Gathered, PolicyError> {
+    // Only a token can have been used.
+    let asked = if request.token().is_some() { Asked::Receipt } else { Asked::NoReceipt };
+    gather(client, request, cluster, asked, access(client, request)).await
+}
+
+/// The same for a redemption, which finds out by creating the receipt whether there is one. Before a key is announced in
+/// the record, it is asked.
+///
+/// # Errors
+/// As [`live`].
+pub async fn of_redemption(
+    client: &Client,
+    request: &DownloadRequest,
+    cluster: Option<&NamedPolicy>,
+) -> Result<Gathered, PolicyError> {
+    let asked = if request.spec.format.holds_key() { Asked::Receipt } else { Asked::NoReceipt };
+    gather(client, request, cluster, asked, access(client, request)).await
+}
+
+/// The same for a request that is not there yet, whose requester was asked about in person a moment ago.
+///
+/// # Errors
+/// As [`live`].
+pub async fn of_draft(
+    client: &Client,
+    draft: &DownloadRequest,
+    cluster: Option<&NamedPolicy>,
+    in_person: Access,
+) -> Result<Gathered, PolicyError> {
+    gather(client, draft, cluster, Asked::NoReceipt, future::ready(Ok(in_person))).await
+}
+
+/// Whether it is asked for the receipt.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Receipt,
+    NoReceipt,
+}
+
+async fn gather(
+    client: &Client,
+    request: &DownloadRequest,
+    cluster: Option<&NamedPolicy>,
+    asked: Asked,
+    access: impl Future<Output = Result<Access, ApiError>>,
+) -> Result<Gathered, PolicyError> {
     let namespace = request.key().namespace;
     let certificates: Api<Certificate> = Api::namespaced(client.clone(), namespace);
     let name = &request.spec.certificate_ref.name;
@@ -68,10 +114,9 @@ pub async fn live(
         Ok::<_, PolicyError>((certificate, found))
     };
     let policies = policies::live(client, namespace, cluster);
-    let access = async { Ok(access(client, request).await?) };
-    // A request that was not created yet has no uid, and no receipt.
-    let receipt: OptionFuture<_> =
-        request.metadata.uid.as_deref().map(|uid| receipts::of(client, namespace, uid)).into();
+    let access = async { Ok(access.await?) };
+    let uid = request.metadata.uid.as_deref().filter(|_| asked == Asked::Receipt);
+    let receipt: OptionFuture<_> = uid.map(|uid| receipts::of(client, namespace, uid)).into();
     let receipt = async { Ok(receipt.await.transpose()?.flatten()) };
     let approvers = async { Ok(approvers(client, request).await?) };
     let ((certificate, found), policies, access, receipt, approvers) =

@@ -44,12 +44,15 @@ pub(crate) fn start(
     let known = Known { context: Arc::clone(context), open: stores.open.clone(), finished: stores.finished.clone() };
     let concerned = Concerned { requests: stores.requests.clone(), queue: queues.requests };
     let mut watching = JoinSet::new();
-    let others = concerned.clone();
+    let (others, reads) = (concerned.clone(), Arc::clone(context));
     watching.spawn(watches.run(
         writers.certificates,
         |_| {},
         move |seen: Seen<'_, Certificate>| match seen {
             Seen::There(certificate) | Seen::Gone(certificate) => {
+                if matches!(seen, Seen::Gone(_)) {
+                    reads.certificate_reads.forget(certificate.meta().uid.as_deref().unwrap_or_default());
+                }
                 put(&queues.certificates, certificate);
                 others.of_certificate(&certificate.namespace().unwrap_or_default(), &certificate.name_any());
             }

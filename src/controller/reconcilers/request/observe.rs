@@ -5,7 +5,7 @@ use kube::{Resource as _, ResourceExt as _, runtime::reflector::ObjectRef};
 
 use crate::controller::{context::Context, watch::stores::Stores};
 use crate::{
-    api::{Decision as Vote, DownloadRequest, names},
+    api::{DownloadReceipt, DownloadRequest},
     cluster::{
         error::ApiError,
         facts::{self, Gathered, Known},
@@ -20,12 +20,18 @@ use crate::{
 pub(crate) fn known(context: &Context, stores: &Stores, request: &DownloadRequest) -> Result<Known, PolicyError> {
     let namespace = request.namespace().unwrap_or_default();
     let certificate = ObjectRef::new(&request.spec.certificate_ref.name).within(&namespace);
-    let receipt = ObjectRef::new(&receipts::name_of(&request.uid().unwrap_or_default())).within(&namespace);
     Ok(Known {
         certificate: stores.certificates.get(&certificate).and_then(|certificate| certificate.0.clone().ok()),
         policies: known_policies(context, stores, &namespace)?,
-        receipt: stores.receipts.get(&receipt).and_then(|receipt| receipt.0.clone().ok()),
+        receipt: receipt_of(stores, request),
     })
+}
+
+/// The receipt of a request, if the watch has seen it.
+pub(crate) fn receipt_of(stores: &Stores, request: &DownloadRequest) -> Option<DownloadReceipt> {
+    let name = receipts::name_of(&request.uid().unwrap_or_default());
+    let receipt = stores.receipts.get(&ObjectRef::new(&name).within(request.key().namespace))?;
+    receipt.0.clone().ok()
 }
 
 fn known_policies(context: &Context, stores: &Stores, namespace: &str) -> Result<Vec<NamedPolicy>, PolicyError> {
@@ -34,15 +40,6 @@ fn known_policies(context: &Context, stores: &Stores, namespace: &str) -> Result
         policies.iter().map(|policy| policies::named(policy.as_ref().clone())).collect::<Result<Vec<_>, _>>()?;
     policies.extend(context.cluster_policy.clone());
     Ok(policies)
-}
-
-/// Whether the request itself says how it ends, so that only a receipt could say otherwise. What people revoke must
-/// end also while Secrets, policies or reviews cannot be read.
-fn is_settled(request: &DownloadRequest) -> bool {
-    let revoked = request.annotations().contains_key(names::REVOKE);
-    let votes = request.votes();
-    let deleted = request.metadata.deletion_timestamp.is_some();
-    !request.is_open() || revoked || deleted || votes.iter().any(|vote| vote.decision == Vote::Deny)
 }
 
 /// What is seen of a request's surroundings.
@@ -55,15 +52,23 @@ pub(crate) enum View {
 
 impl View {
     pub(crate) async fn of(context: &Context, request: &DownloadRequest, known: Known) -> Result<Self, ApiError> {
-        if known.receipt.is_some() || is_settled(request) {
+        if known.receipt.is_some() || lifecycle::is_settled(request) {
             return Ok(Self::Receipt(Box::new(known)));
         }
         Ok(Self::Whole(Box::new(facts::with(context.clients.reads(), request, known).await?)))
     }
 
-    pub(crate) async fn live(context: &Context, request: &DownloadRequest) -> Result<Self, PolicyError> {
+    pub(crate) async fn live(
+        context: &Context,
+        stores: &Stores,
+        request: &DownloadRequest,
+    ) -> Result<Self, PolicyError> {
         let reads = context.clients.reads();
-        if !is_settled(request) {
+        // What it says of the delivery never changes, and it decides alone.
+        if let Some(receipt) = receipt_of(stores, request) {
+            return Ok(Self::Receipt(Box::new(Known { receipt: Some(receipt), ..Known::default() })));
+        }
+        if !lifecycle::is_settled(request) {
             return Ok(Self::Whole(Box::new(facts::live(reads, request, context.cluster_policy.as_ref()).await?)));
         }
         let uid = request.uid().unwrap_or_default();
