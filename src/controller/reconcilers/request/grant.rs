@@ -67,7 +67,7 @@ enum Stored {
 pub(crate) async fn may_read(context: &Context, request: &DownloadRequest, secret: &str) -> Result<bool, ApiError> {
     let (namespace, nobody) = (request.namespace().unwrap_or_default(), Requester::default());
     let requester = request.spec.requested_by.as_ref().unwrap_or(&nobody);
-    access::may_get_secret(context.clients.reads(), requester, &namespace, secret).await
+    access::may_get_secret(&context.clients, requester, &namespace, secret).await
 }
 
 /// The Secret that holds the token.

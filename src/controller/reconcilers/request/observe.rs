@@ -55,7 +55,7 @@ impl View {
         if known.receipt.is_some() || lifecycle::is_settled(request) {
             return Ok(Self::Receipt(Box::new(known)));
         }
-        Ok(Self::Whole(Box::new(facts::with(context.clients.reads(), request, known).await?)))
+        Ok(Self::Whole(Box::new(facts::with(&context.clients, request, known).await?)))
     }
 
     pub(crate) async fn live(
@@ -69,7 +69,9 @@ impl View {
             return Ok(Self::Receipt(Box::new(Known { receipt: Some(receipt), ..Known::default() })));
         }
         if !lifecycle::is_settled(request) {
-            return Ok(Self::Whole(Box::new(facts::live(reads, request, context.cluster_policy.as_ref()).await?)));
+            return Ok(Self::Whole(Box::new(
+                facts::live(&context.clients, request, context.cluster_policy.as_ref()).await?,
+            )));
         }
         let uid = request.uid().unwrap_or_default();
         let receipt = receipts::of(reads, request.key().namespace, &uid).await?;
@@ -85,7 +87,7 @@ impl View {
         if let Self::Whole(gathered) = self
             && !gathered.approvers.cover(request)
         {
-            gathered.approvers = facts::approvers(context.clients.reads(), request).await?;
+            gathered.approvers = facts::approvers(&context.clients, request).await?;
         }
         Ok(())
     }

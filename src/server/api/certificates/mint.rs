@@ -145,7 +145,7 @@ async fn mint(
 
     let since = Instant::now();
     let (gathered, room) = tokio::join!(
-        facts::of_draft(state.clients.reads(), &draft, state.cluster_policy.as_ref(), Access::Allowed),
+        facts::of_draft(&state.clients, &draft, state.cluster_policy.as_ref(), Access::Allowed),
         create::must_have_room(state, caller, who, &place.project)
     );
     let gathered = gathered.map_err(|error| refusal::of_facts(error, Aftermath::Unsaid))?;

@@ -107,7 +107,7 @@ pub async fn offers(
     state.must_serve(&place.project)?;
     let draft = draft_of(place, &who, Format::Cert, environment);
     // What they hold was asked in their own name; the decision is on everything else.
-    let gathering = facts::of_draft(state.clients.reads(), &draft, state.cluster_policy.as_ref(), Access::Allowed);
+    let gathering = facts::of_draft(&state.clients, &draft, state.cluster_policy.as_ref(), Access::Allowed);
     let gathered = gathering.await.map_err(|error| refusal::of_facts(error, Aftermath::Unsaid))?;
     let guard = guard(state, &draft).await;
     let deadline = default_deadline(state, &draft, &gathered);
