@@ -8,7 +8,7 @@ mod grant;
 mod mint;
 mod observe;
 mod sweep;
-mod ttl;
+pub(crate) mod ttl;
 
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -69,7 +69,8 @@ pub(crate) async fn reconcile(
                 // A finalizer holds it, whose owner must let it go.
                 return Ok(Again::OnChange);
             }
-            return ttl::reconcile(context, stores, cached, &view, now).await;
+            stores.over.request(cached);
+            return Ok(Again::OnChange);
         }
     }
     // Boxed, because most looks end before it and need not carry its size.
