@@ -76,7 +76,13 @@ pub(crate) async fn reconcile(
     // Boxed, because most looks end before it and need not carry its size.
     match Box::pin(advance(context, stores, cached)).await {
         Err(error) => stall_if_forbidden(context, cached, error).await,
-        again => again,
+        again => {
+            // What was left of it to be told or removed is done.
+            if lifecycle::finished_at(cached).is_some() {
+                stores.over.request(cached);
+            }
+            again
+        }
     }
 }
 

@@ -30,6 +30,8 @@ use crate::{
 /// Objects are big before what is not used is taken off (etcd takes 1.5 MiB, metadata.managedFields included), so that a
 /// first list comes in small pages.
 const PAGE: u32 = 20;
+/// Of requests, whose size admission bounds (some 100 KiB), and of receipts, which servers write.
+const PAGE_OF_BOUNDED: u32 = 200;
 
 /// Starts one watch per kind, each a task that never ends.
 pub(crate) fn start(
@@ -77,6 +79,9 @@ enum Seen<'a, K> {
 
 /// What is done with the objects of a kind, besides keeping them in their store.
 trait Handle<K>: Send + 'static {
+    /// So many come in one answer of a list.
+    const PAGE: u32 = PAGE;
+
     /// Takes off what no one reads in the store.
     fn prune(_: &mut K) {}
 
@@ -157,6 +162,8 @@ impl Requests {
 }
 
 impl Handle<DownloadRequest> for Requests {
+    const PAGE: u32 = PAGE_OF_BOUNDED;
+
     fn prune(request: &mut DownloadRequest) {
         retained::of_request(request);
     }
@@ -216,6 +223,8 @@ struct Receipts {
 }
 
 impl Handle<DownloadReceipt> for Receipts {
+    const PAGE: u32 = PAGE_OF_BOUNDED;
+
     fn prune(receipt: &mut DownloadReceipt) {
         retained::of_receipt(receipt);
     }
@@ -340,7 +349,7 @@ impl Watches {
             awaited.insert(label.clone());
         });
         async move {
-            let events = watcher(api, watcher::Config::default().page_size(PAGE))
+            let events = watcher(api, watcher::Config::default().page_size(H::PAGE))
                 .modify(|object| {
                     retained::only_what_is_used(object.meta_mut());
                     if let Ok(object) = &mut object.0 {
