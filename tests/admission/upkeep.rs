@@ -277,7 +277,8 @@ async fn what_people_write_for_others_has_no_hidden_characters() {
         ),
     ];
     for (number, c) in
-        ['\u{1b}', '\n', '\u{9b}', '\u{202e}', '\u{2066}', '\u{200b}', '\u{feff}', '\u{2028}'].into_iter().enumerate()
+        "\u{1b}|\n|\u{9b}|\u{202e}|\u{2066}|\u{200b}|\u{feff}|\u{2028}|\u{3164}|\u{2800}|\u{fe0f}|\u{e0141}|\u{34f}|\u{e000}|\u{fffe}|\u{f0000}|\
+         \u{338}\u{338}\u{338}\u{338}\u{338}\u{338}\u{338}".split('|').enumerate()
     {
         let text = format!("said{c}so");
         let what = |place: &str| format!("{place} with {}", c.escape_unicode());
