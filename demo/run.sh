@@ -60,7 +60,7 @@ policy_refuses_alice() {
     as alice create -f "$here/examples/02-key-refused.yaml" >/dev/null &&
         as alice wait dlr/api-key-early --for=condition=Finished --timeout=20s >/dev/null &&
         as alice get dlr api-key-early -o 'jsonpath={.status.phase}: {.status.conditions[?(@.type=="Finished")].message}' |
-        grep -F 'key export disabled'
+        grep -F 'allowKeyExport is Never'
 }
 dave_allows_keys() { as dave apply -f "$here/examples/05-two-approvals.yaml"; }
 alice_asks() { as alice create -f "$here/examples/04-key.yaml"; }

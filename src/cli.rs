@@ -2,14 +2,15 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Takes certificates out of a Kubernetes cluster under policy, with approval, through a single-use link, on the record.
 #[derive(Debug, Parser)]
 #[command(name = "certcourier", version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
+    /// None prints the help.
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -34,7 +35,11 @@ enum Command {
 /// Runs what the command line asks for.
 #[must_use]
 pub fn run() -> ExitCode {
-    match Cli::parse().command {
+    let Some(command) = Cli::parse().command else {
+        print!("{}", Cli::command().render_help());
+        return ExitCode::SUCCESS;
+    };
+    match command {
         Command::Chart(args) => crate::manifests::write_chart(&args),
         Command::Crds(args) => crate::manifests::print_crds(&args),
         Command::Controller(args) => crate::controller::run(&args),

@@ -69,6 +69,19 @@ pub fn start(args: &LogArgs) -> Result<(), LogError> {
     .map_err(LogError::Started)
 }
 
+/// Starts logging to stderr for a program that a person runs: messages and fields, without time, level and module.
+///
+/// # Errors
+/// [`LogError`] when the filter is wrong, or logging was started before.
+pub fn start_for_people(filter: &'static str) -> Result<(), LogError> {
+    let refuse = |source| LogError::Filter { filter: filter.to_owned(), source };
+    // Not `parse`: its caps would let modules speak that this filter silences.
+    let wanted = EnvFilter::builder().parse(filter).map_err(refuse)?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false).without_time();
+    let lines = lines.with_level(false).with_target(false);
+    tracing_subscriber::registry().with(wanted).with(lines).try_init().map_err(LogError::Started)
+}
+
 fn text<W>(filter: &str, writer: W) -> Result<impl Subscriber + Send + Sync + use<W>, LogError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,

@@ -196,7 +196,8 @@ fn of_certificate(error: &CertificateError) -> Trouble {
     let at =
         |time: &UnixTime| i64::try_from(time.as_secs()).ok().and_then(|second| Timestamp::from_second(second).ok());
     match error {
-        CertificateError::UnknownIssuer => Trouble::UnknownCa,
+        // So it is where a CA was made again under the same name: another key has signed.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => Trouble::UnknownCa,
         CertificateError::NotValidForName => {
             Trouble::OtherName { wanted: "the name that it was called by".to_owned(), presented: Vec::new() }
         }
@@ -209,7 +210,6 @@ fn of_certificate(error: &CertificateError) -> Trouble {
         CertificateError::NotValidYet => Trouble::NotYetValid(None),
         CertificateError::NotValidYetContext { not_before, .. } => Trouble::NotYetValid(at(not_before)),
         CertificateError::Revoked => Trouble::BadCertificate("it is revoked".to_owned()),
-        CertificateError::BadSignature => Trouble::BadCertificate("its signature is wrong".to_owned()),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             Trouble::BadCertificate("it is not for servers".to_owned())
         }
@@ -284,6 +284,7 @@ mod tests {
             tls(CertificateError::UnknownIssuer),
             "its certificate is signed by a CA that this machine does not know"
         );
+        assert_eq!(tls(CertificateError::BadSignature), tls(CertificateError::UnknownIssuer));
         let (time, not_after) = (UnixTime::now(), UnixTime::since_unix_epoch(std::time::Duration::from_secs(0)));
         assert_eq!(
             tls(CertificateError::ExpiredContext { time, not_after }),

@@ -6,7 +6,11 @@
 
 mod failures;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use hyper::{
     Request, Response,
@@ -33,6 +37,8 @@ use crate::{
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const RETRIES: u32 = 4;
+/// The target of the lines that log calls.
+pub const CALLS: &str = "calls";
 
 /// Flags about the API server, the same for every program.
 #[derive(Clone, Debug, clap::Args)]
@@ -283,6 +289,7 @@ impl Authorization {
 #[derive(Clone)]
 struct Transport {
     client: Client,
+    /// The API server, without a `/` at its end: a request has the path alone.
     url: Arc<str>,
     clock: ApiClock,
     failures: Failures,
@@ -295,7 +302,7 @@ impl Transport {
         let url = config.cluster_url.to_string();
         let shown = Arc::from(url.trim_end_matches('/'));
         let client = ClientBuilder::try_from(config)
-            .map_err(|source| ConnectError::Prepare { url, source: Box::new(source) })?
+            .map_err(|source| ConnectError::Prepare { url: url.clone(), source: Box::new(source) })?
             .with_layer(&ConcurrencyLimitLayer::new(args.api_concurrency.into()))
             .build();
         Ok(Self {
@@ -343,7 +350,7 @@ impl Transport {
     }
 
     async fn send(&self, request: Request<Body>) -> Result<Response<Body>, BoxError> {
-        self.client.send(request).await.map_err(|error| match Trouble::of(&error) {
+        send(&self.client, &self.url, request).await.map_err(|error| match Trouble::of(&error) {
             Some(trouble) => Unreachable { url: self.url.to_string(), trouble }.into(),
             None => error.into(),
         })
@@ -374,6 +381,23 @@ impl Transport {
         };
         tokio::time::timeout(self.limit, answer).await.map_err(|_| ApiTimeout(self.limit))?
     }
+}
+
+/// Sends, and logs the call in one line, as kubectl does at level 6: target `calls`. An address holds names and no
+/// secret; headers and bodies are not logged.
+async fn send(client: &Client, url: &str, request: Request<Body>) -> Result<Response<Body>, kube::Error> {
+    if !tracing::enabled!(target: CALLS, tracing::Level::TRACE) {
+        return client.send(request).await;
+    }
+    let (method, uri, begun) = (request.method().clone(), request.uri().clone(), Instant::now());
+    let answer = client.send(request).await;
+    let ms = begun.elapsed().as_millis();
+    if let Ok(answer) = &answer {
+        tracing::trace!(target: CALLS, "{method} {url}{uri} {} in {ms} ms", answer.status());
+    } else {
+        tracing::trace!(target: CALLS, "{method} {url}{uri} no answer after {ms} ms");
+    }
+    answer
 }
 
 #[cfg(test)]

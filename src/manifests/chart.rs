@@ -286,9 +286,8 @@ fn policy_schema() -> Result<Value, ChartError> {
 fn as_json_schema(schema: &mut Value) {
     let Some(fields) = schema.as_object_mut() else { return };
     // Helm knows no CEL; a rule that is nothing but a pattern is one here, too.
-    let rules = fields.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten();
-    let pattern =
-        rules.filter_map(|rule| rule["rule"].as_str()?.strip_prefix("self.matches('")?.strip_suffix("')")).next();
+    let mut rules = fields.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten();
+    let pattern = rules.find_map(|rule| rule["rule"].as_str()?.strip_prefix("self.matches('")?.strip_suffix("')"));
     if let Some(pattern) = pattern.map(str::to_owned) {
         fields.insert("pattern".to_owned(), json!(pattern));
     }

@@ -7,8 +7,13 @@ mod error;
 mod file;
 mod forward;
 mod route;
+mod version;
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use futures::StreamExt as _;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
@@ -20,10 +25,16 @@ pub use self::{
     error::{Place, ServerError},
     file::Artifact,
     route::{Known, Published},
+    version::{OWN, misfit},
 };
 use self::{forward::Forward, route::Route};
 use super::{context::Ctx, error::PluginError};
-use crate::{api::names, cluster::error::in_one_line, redact::Redacted, transport::of_place};
+use crate::{
+    api::names,
+    cluster::{client::CALLS, error::in_one_line},
+    redact::Redacted,
+    transport::of_place,
+};
 
 /// A server that is there must take a connection within this time.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -73,14 +84,14 @@ impl Server {
                 let forward = Forward::open(ctx, service.as_deref().unwrap_or(names::SERVICE)).await?;
                 let host = host.unwrap_or_else(|| forward.host.clone());
                 let base = format!("{}://{host}:{}", forward.scheme, forward.address.port());
-                let way = format!("port-forward to pod {}/{}", ctx.global.operator_namespace, forward.pod);
+                let way = format!("port-forward to pod {}/{}", ctx.global.operator_namespace(), forward.pod);
                 (builder.no_proxy().resolve(&host, forward.address), base, way, Some(forward))
             }
         };
         let unusable =
             |error: reqwest::Error| PluginError::new(format!("cannot prepare HTTPS: {}", in_one_line(&error)));
         let http = builder.build().map_err(unusable)?;
-        tracing::debug!(server = base, way, "certcourier's HTTP API");
+        tracing::debug!("certcourier's HTTP API: {base} ({way})");
         Ok(Self { http, place: Place { base, way, ca: ca.map(|ca| ca.of) }, bearer, limit, forward })
     }
 
@@ -113,7 +124,7 @@ impl Server {
             request = request.bearer_auth(bearer.expose());
         }
         let request = request.header("content-type", "application/json").body(body.to_vec());
-        let answer = request.send().await.map_err(|error| self.unanswered(&error))?;
+        let answer = self.send("POST", path, request).await?;
         let status = answer.status();
         let bytes = self.body(answer, LARGEST).await?;
         if !status.is_success() {
@@ -123,6 +134,44 @@ impl Server {
         let answer =
             serde_json::from_slice(&bytes).map_err(|_| ServerError::Strange { base: self.place.base.clone() })?;
         Ok((status, answer))
+    }
+
+    /// `GET` of a path below the base that anyone may read; no credentials are sent.
+    ///
+    /// # Errors
+    /// What the server refuses, or why it did not answer.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ServerError> {
+        let request = self.http.get(format!("{}{path}", self.place.base)).timeout(self.limit);
+        let answer = self.send("GET", path, request).await?;
+        let status = answer.status();
+        let bytes = self.body(answer, LARGEST).await?;
+        if !status.is_success() {
+            return Err(ServerError::refused(status, &bytes, &self.place));
+        }
+        serde_json::from_slice(&bytes).map_err(|_| ServerError::Strange { base: self.place.base.clone() })
+    }
+
+    /// Sends, and logs the call in one line. `path` is of the API and never holds a token.
+    async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        request: reqwest::RequestBuilder,
+    ) -> Result<reqwest::Response, ServerError> {
+        let (begun, base) = (Instant::now(), &self.place.base);
+        let answer = request.send().await;
+        let ms = begun.elapsed().as_millis();
+        if let Ok(answer) = &answer {
+            tracing::trace!(target: CALLS, "{method} {base}{path} {} in {ms} ms", answer.status());
+        } else {
+            tracing::trace!(target: CALLS, "{method} {base}{path} no answer after {ms} ms");
+        }
+        answer.map_err(|error| self.unanswered(&error))
+    }
+
+    /// Where it is, and how that is known.
+    pub fn place(&self) -> String {
+        format!("{} ({})", self.place.base, self.place.way)
     }
 
     /// An answer, whole. What is longer than any of certcourier's is of someone else, and is not read to its end.
@@ -208,7 +257,7 @@ mod tests {
             written
         });
         let place = Place { base, way: "--server".to_owned(), ca: None };
-        let limit = Duration::from_secs(60);
+        let limit = Duration::from_mins(1);
         let http = client(None, limit).unwrap().no_proxy().build().unwrap();
         (Server { http, place, bearer: None, limit, forward: None }, server)
     }

@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod approve;
+pub mod check;
 pub mod claim;
 pub mod deny;
 pub mod describe;
@@ -14,4 +15,5 @@ pub mod policy;
 pub mod receipts;
 pub mod request;
 pub mod revoke;
+pub mod version;
 pub mod wait;

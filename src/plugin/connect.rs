@@ -33,6 +33,8 @@ pub struct Connection {
     pub namespace: String,
     /// Whether calls are made in someone else's name.
     pub impersonating: bool,
+    /// The API server.
+    pub url: String,
 }
 
 /// Reads the kubeconfig and prepares clients. Runs its exec plugin, if it names one; calls no one else.
@@ -49,8 +51,9 @@ pub async fn connect(args: &GlobalArgs) -> Result<Connection, PluginError> {
         api_timeout: api::Duration::from_seconds(args.request_timeout.limit().as_secs()),
         ..ClientArgs::default()
     };
+    let url = config.cluster_url.to_string();
     let clients = Clients::new(config, &client_args, Role::Plugin)?;
-    Ok(Connection { clients, namespace, impersonating })
+    Ok(Connection { clients, namespace, impersonating, url })
 }
 
 async fn config(args: &GlobalArgs) -> Result<Config, PluginError> {

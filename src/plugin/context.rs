@@ -19,7 +19,7 @@ use super::{
     error::PluginError,
     global::GlobalArgs,
     print::{
-        style::{Style, Tone},
+        style::{self, Style, Tone},
         table::plain,
     },
 };
@@ -44,6 +44,8 @@ pub struct Ctx {
     pub impersonating: bool,
     /// How standard output looks.
     pub stdout: Style,
+    /// How many characters fit on a line of standard output, where it is a terminal.
+    pub width: Option<usize>,
     /// How standard error looks.
     pub stderr: Style,
     resume: Mutex<Option<String>>,
@@ -56,12 +58,14 @@ impl Ctx {
     /// When there is no usable kubeconfig, or its credentials cannot be used.
     pub async fn connect(global: &GlobalArgs) -> Result<Self, PluginError> {
         let connection = connect::connect(global).await?;
+        tracing::debug!("API server {}, namespace {}", connection.url, connection.namespace);
         Ok(Self {
             global: global.clone(),
             clients: connection.clients,
             namespace: connection.namespace,
             impersonating: connection.impersonating,
             stdout: Style::of(&io::stdout()),
+            width: style::width(&io::stdout()),
             stderr: Style::of(&io::stderr()),
             resume: Mutex::new(None),
         })
@@ -96,6 +100,7 @@ impl Ctx {
         let api: Api<DeserializeGuard<K>> =
             if everywhere { Api::all(reads) } else { Api::namespaced(reads, &self.namespace) };
         let place = if everywhere { "all namespaces".to_owned() } else { format!("namespace {}", self.namespace) };
+        tracing::debug!("listing {} of {place}", K::plural(&()));
         let mut params = params.limit(PAGE);
         let mut found = Vec::new();
         loop {
@@ -117,6 +122,7 @@ impl Ctx {
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
         let object = || format!("{} {}/{name}", K::kind(&()), self.namespace);
+        tracing::debug!("reading {}", object());
         let found = self.api::<K>().get_opt(name).await.during("read", object)?;
         found.ok_or_else(|| {
             PluginError::new(format!("there is no {} `{name}` in namespace {}", K::kind(&()), self.namespace))
@@ -177,7 +183,12 @@ impl Ctx {
         }
     }
 
-    /// How to go on after an interruption; nothing was started without it.
+    /// From now on an interruption is the end that is meant, and not worth a word.
+    pub fn ends_by_interruption(&self) {
+        self.resume_by("");
+    }
+
+    /// How to go on after an interruption, empty where that is its end; nothing was started without it.
     pub fn resume(&self) -> Option<String> {
         self.resume.lock().ok().and_then(|resume| resume.clone())
     }

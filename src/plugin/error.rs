@@ -84,6 +84,11 @@ impl PluginError {
         &self.words
     }
 
+    /// What to do now.
+    pub fn next_step(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
     /// The exit code.
     pub fn exit(&self) -> Exit {
         self.exit

@@ -7,29 +7,29 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser as _;
+use clap::{FromArgMatches as _, error::ErrorKind};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
 };
 
 use super::{
-    cli::{Cli, Command},
+    cli::{self, Cli, Command},
     commands, complete,
     context::Ctx,
     error::{Exit, PluginError},
-    global::GlobalArgs,
+    global::{self, GlobalArgs},
     print::output::print,
+    usage,
 };
-use crate::telemetry::{self, LogArgs, LogFormat};
-use crate::transport::of_place;
+use crate::{telemetry, transport::of_place};
 
 /// Runs what the command line asks for.
 #[must_use]
 pub fn run() -> ExitCode {
     let done = match completed() {
         Some(words) => runtime().map(|runtime| runtime.block_on(complete::complete(&words))),
-        None => start(&Cli::parse()),
+        None => parse().and_then(|cli| cli.map_or(Ok(()), start)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -39,6 +39,33 @@ pub fn run() -> ExitCode {
             error.exit().into()
         }
     }
+}
+
+/// Reads the command line; `None` where it asks for help, which is printed.
+fn parse() -> Result<Option<Cli>, PluginError> {
+    let read = cli::command().try_get_matches_from_mut(env::args_os());
+    match read.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => Ok(Some(cli)),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                error.print().map(|()| None).map_err(PluginError::from)
+            }
+            // `policy` alone.
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => print(&error.render().to_string()).map(|()| None),
+            _ => Err(usage::explained(&error, flags)),
+        },
+    }
+}
+
+/// Every flag there is.
+fn flags() -> Vec<String> {
+    fn of(command: &clap::Command, found: &mut Vec<String>) {
+        found.extend(command.get_arguments().filter_map(|arg| arg.get_long()).map(|long| format!("--{long}")));
+        command.get_subcommands().for_each(|sub| of(sub, found));
+    }
+    let mut found = Vec::new();
+    of(&cli::command(), &mut found);
+    found
 }
 
 /// The words to be completed, where that is what this program is started for.
@@ -62,28 +89,33 @@ fn runtime() -> Result<Runtime, PluginError> {
     runtime.map_err(|error| PluginError::new(format!("cannot start: {}", of_place(&error))))
 }
 
-fn start(cli: &Cli) -> Result<(), PluginError> {
-    log(&cli.global)?;
+fn start(cli: Cli) -> Result<(), PluginError> {
+    let Some(command) = cli.command else { return print(&cli::command().render_help().to_string()) };
+    match &command {
+        Command::Completion(args) => return print(args.shell.text()),
+        Command::Options => return print(&global::options()),
+        Command::Version(args) if args.is_local() => return commands::version::local(args),
+        _ => {}
+    }
+    let global = cli.global.with_environment(|name| env::var(name).ok())?;
+    log(&global)?;
     let runtime = runtime()?;
     let done = runtime.block_on(async {
-        if matches!(cli.command, Command::Completion) {
-            return print(complete::SCRIPT);
-        }
         // It connects by itself: the current context may be the one that cannot be used.
-        if let Command::Inbox(args) = &cli.command
+        if let Command::Inbox(args) = &command
             && args.is_elsewhere()
         {
             return tokio::select! {
                 biased;
                 () = interrupted() => Err(PluginError::with_exit(Exit::Interrupted, "interrupted")),
-                done = commands::inbox::across(&cli.global, args) => done,
+                done = commands::inbox::across(&global, args) => done,
             };
         }
-        let ctx = Ctx::connect(&cli.global).await?;
+        let ctx = Ctx::connect(&global).await?;
         tokio::select! {
             biased;
             () = interrupted() => Err(interruption(&ctx)),
-            done = dispatch(&ctx, &cli.command) => done,
+            done = dispatch(&ctx, &command) => done,
         }
     });
     // A prompt that is still open must not hold up the end.
@@ -94,13 +126,18 @@ fn start(cli: &Cli) -> Result<(), PluginError> {
 /// One line for each command.
 async fn dispatch(ctx: &Ctx, command: &Command) -> Result<(), PluginError> {
     match command {
-        Command::Completion => Ok(()),
+        Command::Completion(_) | Command::Options => Ok(()),
+        Command::Check(args) => commands::check::run(ctx, args).await,
+        Command::Version(args) => commands::version::run(ctx, args).await,
         Command::Download(args) => commands::download::run(ctx, args).await,
         Command::Request(args) => commands::request::run(ctx, args).await,
         Command::Claim(args) => commands::claim::run(ctx, args).await,
         Command::Wait(args) => commands::wait::run(ctx, args).await,
         Command::Revoke(args) => commands::revoke::run(ctx, args).await,
-        Command::List(args) => commands::list::run(ctx, args).await,
+        Command::List(args) => match of_receipts(args)? {
+            Some(args) => commands::receipts::run(ctx, &args).await,
+            None => commands::list::run(ctx, args).await,
+        },
         Command::Receipts(args) => commands::receipts::run(ctx, args).await,
         Command::Inbox(args) => commands::inbox::run(ctx, args).await,
         Command::Describe(args) => commands::describe::run(ctx, args).await,
@@ -111,6 +148,14 @@ async fn dispatch(ctx: &Ctx, command: &Command) -> Result<(), PluginError> {
         Command::Adopt(args) => commands::adopt::run(ctx, args).await,
         Command::Doctor(args) => commands::doctor::run(ctx, args).await,
     }
+}
+
+/// `list receipts` is `receipts` by another name.
+fn of_receipts(args: &commands::list::ListArgs) -> Result<Option<commands::receipts::ReceiptsArgs>, PluginError> {
+    Ok(args.of_receipts()?.map(|asked| {
+        let commands::list::OfReceipts { names, all_namespaces, selector, certificate, sort_by, output } = asked;
+        commands::receipts::ReceiptsArgs::listed(names, all_namespaces, selector, certificate, sort_by, &output)
+    }))
 }
 
 /// Ctrl-C, or SIGTERM. Dropping the command's future is what ends it: whatever it holds cleans up after itself.
@@ -127,6 +172,7 @@ async fn interrupted() {
 
 fn interruption(ctx: &Ctx) -> PluginError {
     match ctx.resume() {
+        Some(how) if how.is_empty() => PluginError::with_exit(Exit::Interrupted, ""),
         Some(how) => PluginError::with_exit(Exit::Interrupted, "interrupted").next(how),
         None => PluginError::with_exit(Exit::Interrupted, "interrupted; nothing was started"),
     }
@@ -135,9 +181,9 @@ fn interruption(ctx: &Ctx) -> PluginError {
 fn log(global: &GlobalArgs) -> Result<(), PluginError> {
     let filter = match global.verbosity {
         0 => return Ok(()),
-        1..=5 => "warn,certcourier=debug",
-        _ => "debug",
+        1..=5 => "off,certcourier=debug",
+        6..=8 => "off,certcourier=debug,calls=trace",
+        _ => "debug,calls=trace",
     };
-    let args = LogArgs { log_format: LogFormat::Text, log_filter: filter.to_owned() };
-    telemetry::start(&args).map_err(|error| PluginError::new(format!("cannot log: {error}")))
+    telemetry::start_for_people(filter).map_err(|error| PluginError::new(format!("cannot log: {error}")))
 }

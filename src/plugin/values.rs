@@ -1,9 +1,9 @@
-//! Values of flags: what is checked while the command line is read.
+//! Values of flags and arguments: what is checked while the command line is read.
 
 use std::{str::FromStr, time::Duration};
 
 use crate::api::{
-    self,
+    self, GROUP,
     name::{NameError, Namespace, ObjectName},
 };
 
@@ -18,6 +18,76 @@ pub fn object_name(text: &str) -> Result<String, NameError> {
     // A kind is written like a name: downloadrequest.certcourier.io/api.
     let _: ObjectName = kind.parse()?;
     name.parse::<ObjectName>().map(String::from)
+}
+
+/// What is listed and described.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    #[default]
+    Certificates,
+    Requests,
+    Receipts,
+}
+
+impl Kind {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Certificates, Self::Requests, Self::Receipts];
+
+    /// As it is typed.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Certificates => "certificates",
+            Self::Requests => "requests",
+            Self::Receipts => "receipts",
+        }
+    }
+
+    /// For completion.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Certificates => "What can be asked for",
+            Self::Requests => "What was asked for",
+            Self::Receipts => "What was delivered",
+        }
+    }
+
+    /// All its names, kubectl's short ones included.
+    const fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Certificates => &["certificates", "certificate", "ccerts", "ccert"],
+            Self::Requests => &["requests", "request", "downloadrequests", "downloadrequest", "dlrs", "dlr"],
+            Self::Receipts => &["receipts", "receipt", "downloadreceipts", "downloadreceipt", "dlrcs", "dlrc"],
+        }
+    }
+
+    /// The kind of this name, which may have its group behind it.
+    pub fn of(text: &str) -> Option<Self> {
+        let text = text.to_lowercase();
+        let name = text.strip_suffix(&format!(".{GROUP}")).unwrap_or(&text);
+        Self::ALL.into_iter().find(|kind| kind.names().contains(&name))
+    }
+}
+
+/// A kind, perhaps with the name of an object of it: `requests`, `dlr/api-key`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    pub kind: Kind,
+    pub name: Option<String>,
+}
+
+impl FromStr for Listed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, name) = text.split_once('/').map_or((text, None), |(kind, name)| (kind, Some(name)));
+        let unknown = || {
+            let kinds = Kind::ALL.map(Kind::name).join(", ");
+            format!("the kinds are {kinds}; a name comes behind its kind: `list certificates {text}`")
+        };
+        let kind = Kind::of(kind).ok_or_else(unknown)?;
+        let name = name.map(|name| object_name(name).map_err(|error| error.to_string())).transpose()?;
+        Ok(Self { kind, name })
+    }
 }
 
 /// `--request-timeout` as kubectl takes it: `0`, whole seconds, or a duration.
@@ -62,6 +132,17 @@ mod tests {
             assert_eq!(text.parse::<Timeout>().unwrap().limit().as_secs(), seconds, "{text}");
         }
         assert!("soon".parse::<Timeout>().unwrap_err().to_string().contains("1h30m"));
+    }
+
+    #[test]
+    fn a_kind_has_kubectls_names_and_one_object_of_it_may_be_named() {
+        let listed = |text: &str| text.parse::<Listed>().map(|listed| (listed.kind, listed.name));
+        assert_eq!(listed("dlr"), Ok((Kind::Requests, None)));
+        assert_eq!(listed("Request/a"), Ok((Kind::Requests, Some("a".into()))));
+        assert_eq!(listed("downloadreceipt.certcourier.io/r-1"), Ok((Kind::Receipts, Some("r-1".into()))));
+        assert_eq!(listed("ccert"), Ok((Kind::Certificates, None)));
+        assert!(listed("api").unwrap_err().contains("certificates, requests, receipts"));
+        assert!(listed("dlr/../a").is_err());
     }
 
     #[test]

@@ -10,7 +10,7 @@ const EXAMPLES: &str = "\
 Examples:
   certcourier render --format fullchain --cert tls.crt -o fullchain.pem
   certcourier render --format key --cert tls.crt --key tls.key -o key.pem
-  certcourier render --format pkcs12 --cert tls.crt --key tls.key --passphrase-file pass.txt -o bundle.pkcs12
+  certcourier render --format pkcs12 --cert tls.crt --key tls.key --passphrase-file pass.txt -o bundle.p12
   certcourier render --format pkcs12 --legacy …      for Windows Server 2016 and older (docs/formats.md)
   certcourier render --format der-zip --name api --environment prod=prod.crt --environment test=test.crt -o api.zip
 

@@ -3,10 +3,10 @@
 //! It is bounded: when more files are asked for than can be made, the rest is turned away with the token unused, instead
 //! of waiting until the facts are too old.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use certcourier_bundle::{Artifact, EnvironmentMaterial, Material, RenderError, RenderOptions, render};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     args::DeliveryLimits,
@@ -31,14 +31,32 @@ impl Renders {
         Self { turns: Arc::new(Semaphore::new(turns)), places: Arc::new(Semaphore::new(places)) }
     }
 
-    /// Runs a job on a thread that may block, in its turn.
-    async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, ServerError> {
+    /// Waits for a turn. What the file is made of is read in it, so that no queue makes the facts old.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Unavailable`] when too many wait already, or no turn comes in time.
+    pub(super) async fn turn(&self, limit: Duration) -> Result<Turn, ServerError> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| busy())?;
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| busy())?;
+        let turn = tokio::time::timeout(limit, Arc::clone(&self.turns).acquire_owned());
+        let turn = turn.await.map_err(|_| busy())?.map_err(|_| busy())?;
+        Ok(Turn { _place: place, _turn: turn })
+    }
+}
+
+/// The right to make one file now.
+#[derive(Debug)]
+pub struct Turn {
+    _place: OwnedSemaphorePermit,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Turn {
+    /// Runs a job on a thread that may block.
+    async fn run<T: Send + 'static>(self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, ServerError> {
         // The permits go with the job: a client that leaves does not make room for a job that is still running.
         let running = tokio::task::spawn_blocking(move || {
             let made = job();
-            drop((place, turn));
+            drop(self);
             made
         });
         running.await.map_err(|_| ServerError::internal())
@@ -49,7 +67,7 @@ impl Renders {
     /// # Errors
     /// [`ServerError`] that names the environments and the cause.
     pub(super) async fn render(
-        &self,
+        self,
         format: certcourier_bundle::Format,
         environments: Vec<String>,
         materials: impl AsRef<[Material]> + Send + 'static,
@@ -93,6 +111,8 @@ fn unusable(environment: &str, error: RenderError) -> ServerError {
 mod tests {
     use super::*;
 
+    const LONG: Duration = Duration::from_mins(1);
+
     #[tokio::test]
     async fn files_beyond_the_queue_are_turned_away_and_the_waiting_ones_are_made() {
         let limits = DeliveryLimits::for_tests(&["--max-renders", "1", "--max-waiting-renders", "1"]);
@@ -102,36 +122,45 @@ mod tests {
         let first = tokio::spawn({
             let renders = Arc::clone(&renders);
             async move {
-                renders
-                    .run(move || {
-                        let _ = tell.send(());
-                        held.recv().ok();
-                        1
-                    })
-                    .await
+                let turn = renders.turn(LONG).await?;
+                turn.run(move || {
+                    let _ = tell.send(());
+                    held.recv().ok();
+                    1
+                })
+                .await
             }
         });
         told.await.unwrap();
         let second = tokio::spawn({
             let renders = Arc::clone(&renders);
-            async move { renders.run(|| 2).await }
+            async move { renders.turn(LONG).await?.run(|| 2).await }
         });
         while renders.places.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(renders.run(|| 3).await.unwrap_err().code(), ErrorCode::Unavailable);
+        assert_eq!(renders.turn(LONG).await.unwrap_err().code(), ErrorCode::Unavailable);
         release.send(()).unwrap();
         assert_eq!((first.await.unwrap().unwrap(), second.await.unwrap().unwrap()), (1, 2));
-        assert_eq!(renders.run(|| 4).await.unwrap(), 4);
+        assert_eq!(renders.turn(LONG).await.unwrap().run(|| 4).await.unwrap(), 4);
     }
 
     #[tokio::test]
     async fn a_render_that_panics_gives_its_place_back() {
         let renders = Renders::new(&DeliveryLimits::for_tests(&["--max-renders", "1", "--max-waiting-renders", "0"]));
         for _ in 0..3 {
-            let refusal = renders.run(|| -> u8 { panic!("in a test") }).await.unwrap_err();
+            let refusal = renders.turn(LONG).await.unwrap().run(|| -> u8 { panic!("in a test") }).await.unwrap_err();
             assert_eq!(refusal.code(), ErrorCode::InternalError);
         }
-        assert_eq!(renders.run(|| 1).await.unwrap(), 1);
+        assert_eq!(renders.turn(LONG).await.unwrap().run(|| 1).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_does_not_come_in_time_is_not_waited_for() {
+        let renders = Renders::new(&DeliveryLimits::for_tests(&["--max-renders", "1", "--max-waiting-renders", "1"]));
+        let turn = renders.turn(LONG).await.unwrap();
+        assert_eq!(renders.turn(Duration::from_millis(1)).await.unwrap_err().code(), ErrorCode::Unavailable);
+        drop(turn);
+        renders.turn(LONG).await.unwrap();
     }
 }

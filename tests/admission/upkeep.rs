@@ -28,6 +28,16 @@ fn with_metadata(mut call: Call, field: &str, value: Value) -> Call {
     call
 }
 
+/// An entry of `managedFields` of about 240 bytes for each field.
+fn managed_fields(fields: usize) -> Value {
+    let fields: serde_json::Map<String, Value> =
+        (0..fields).map(|n| (format!("f:{}{n:05}", "a".repeat(220)), json!({}))).collect();
+    json!([{
+        "manager": "m", "operation": "Update", "apiVersion": "certcourier.io/v1alpha1", "time": "2026-11-22T12:00:00Z",
+        "fieldsType": "FieldsV1", "fieldsV1": {"f:metadata": {"f:annotations": fields}},
+    }])
+}
+
 #[tokio::test]
 async fn a_request_is_deleted_by_its_requester_and_by_administrators_alone() {
     let session = Session::open().await;
@@ -171,6 +181,7 @@ async fn what_a_request_carries_along_is_bounded() {
     let place = Place::of(&ns, "downloadrequests");
     let alice = session.identity(&person("alice")).await;
     let annotations = "metadata.annotations of a request hold at most 4096 characters together";
+    let fields = "metadata.managedFields of a request holds at most 65536 characters";
     let labels: serde_json::Map<String, Value> =
         (0..40).map(|n| (format!("l{n:03}.example.com/{}", "k".repeat(60)), json!("v".repeat(60)))).collect();
     let asked = |name: &str| by(&alice, &ns, name, "cert");
@@ -227,6 +238,31 @@ async fn what_a_request_carries_along_is_bounded() {
                 "metadata.finalizers and metadata.ownerReferences of a request hold at most 4096 characters",
             ),
         ),
+        case(
+            "what the API server keeps of field managers, made up",
+            person("alice"),
+            with_metadata(asked("c6"), "managedFields", managed_fields(2000)),
+            Refused(REQUESTS, fields),
+        ),
+        case(
+            "as much of that as there may be",
+            person("alice"),
+            with_metadata(asked("c6"), "managedFields", managed_fields(240)),
+            Allowed,
+        ),
+        case(
+            "more of it later",
+            person("alice"),
+            place.merge("c6", json!({"metadata": {"managedFields": managed_fields(2000)}})),
+            Refused(REQUESTS, fields),
+        ),
+        case(
+            "more of it by somebody else",
+            person("bob"),
+            place.merge("c6", json!({"metadata": {"managedFields": managed_fields(2000)}})),
+            Refused(REQUESTS, fields),
+        ),
+        case("which keeps nobody from revoking it", person("bob"), place.annotate("c6", REVOKE, "no"), Allowed),
         case(
             "full to the brim",
             person("alice"),

@@ -176,8 +176,9 @@ async fn a_right_that_was_orphaned_a_moment_ago_reads_no_later_token() {
     let _controller = world.controller(&[("--sweep-interval", "1h")]).await;
     world.request("full", "fullchain", json!({})).await;
     let left = reader(&world.wait_for_phase("full", Phase::TokenIssued).await);
+    // Whether the right goes with the request, which is closed as soon as it is being deleted, or is left behind by who
+    // was faster: neither reads what comes after.
     orphan(&world, "full").await;
-    assert!(may_get(&world, "carol", SECRET).await, "the orphan still grants");
     world.request_by("alice", "full", "fullchain", json!({})).await;
     let issued = world.wait_for_phase("full", Phase::TokenIssued).await;
     assert_eq!(world.readers().await, [reader(&issued)]);

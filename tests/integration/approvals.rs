@@ -1,6 +1,7 @@
 //! People agree, or do not: votes by kubectl and patch, on the real API server.
 
-use certcourier::api::{DownloadRequest, DownloadRequestStatus, Phase};
+use axum::http::Method;
+use certcourier::api::{DownloadRequest, DownloadRequestStatus, Outcome, Phase, names};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::events::v1::Event;
 use kube::{
@@ -9,7 +10,8 @@ use kube::{
 };
 use serde_json::{Value, json};
 use test_support::{
-    stage::Stage,
+    fault_proxy::{Fault, FaultProxy},
+    stage::{PATIENT, Stage},
     world::{World, condition, message, words},
 };
 
@@ -178,6 +180,42 @@ async fn one_deny_ends_it_before_and_after_the_token_is_minted() {
     assert_eq!((answer.status, answer.json("error").as_str()), (410, "token_revoked"), "{}", answer.text());
     assert_eq!(world.wait_finished("after").await.0, Phase::Denied);
     assert!(world.receipts().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denial_or_revocation_that_is_stored_before_the_receipt_stops_the_delivery_and_stays() {
+    let world = World::new(Stage::shared().await, "intime").await;
+    let proxy = FaultProxy::before(&world.stage.plane).await;
+    let server = world.stage.another_server(Some(&proxy), &PATIENT).await;
+    for (name, phase) in [("denied", Phase::Denied), ("revoked", Phase::Revoked)] {
+        let token = world.issue("carol", name, json!({"format": "cert"})).await;
+        // The request is read; then the answer to what is read next is kept back until the denial is stored.
+        proxy.fail(|method, path| {
+            (method == Method::GET && path.ends_with("/certificatepolicies")).then_some(Fault::DoneAndKept)
+        });
+        let call = world.http().get(format!("{}/api/v1/downloads/{token}", server.url));
+        let ending = async {
+            world.until("the facts are being read", || async { proxy.struck() == 1 }).await;
+            match phase {
+                Phase::Denied => vote(&world, "bob", name, "Deny", "anything").await.unwrap(),
+                _ => world.annotate("bob", name, names::REVOKE, "no").await.unwrap(),
+            }
+            proxy.let_go();
+        };
+        let (answer, ()) = tokio::join!(world.fetch(call), ending);
+        assert_eq!((answer.status, answer.json("error").as_str()), (410, "token_revoked"), "{}", answer.text());
+        let (ended, request) = world.wait_finished(name).await;
+        assert_eq!(ended, phase);
+        let receipt = world
+            .until("the receipt has its outcome", || async {
+                world.receipt_of(&request).await.filter(|receipt| receipt.status.is_some())
+            })
+            .await;
+        let status = receipt.status.unwrap();
+        assert_eq!((status.outcome, status.bytes_sent), (Some(Outcome::Aborted), Some(0)));
+        world.wait(name, "it names its receipt", |status| status.receipt_ref.is_some()).await;
+        assert_eq!(world.get(name).await.phase(), phase, "the receipt does not take the ending back");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

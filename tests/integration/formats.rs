@@ -93,7 +93,7 @@ async fn a_generated_passphrase_opens_what_openssl_reads_and_is_written_nowhere_
     let script = "import zipfile; z = zipfile.ZipFile('all.zip'); assert z.testzip() is None; z.extractall()";
     let unpacked = Command::new("python3").args(["-c", script]).current_dir(folder.path()).status().unwrap();
     assert!(unpacked.success());
-    let bundle = fs::read(folder.path().join("bundle.pkcs12")).unwrap();
+    let bundle = fs::read(folder.path().join("bundle.p12")).unwrap();
     assert_eq!(opened(&bundle, &passphrase).1, world.leaf.key.replace("\r\n", "\n"));
     passphrases.push(passphrase);
     assert_nowhere(&world, &passphrases).await;
@@ -199,7 +199,7 @@ async fn every_format_says_what_it_is_how_long_it_is_and_its_digest() {
         ("der", "application/pkix-cert", "api-cert.cer"),
         ("der-zip", "application/zip", "api-certificates.zip"),
         ("key", "application/x-pem-file", "api-key.pem"),
-        ("pkcs12", "application/x-pkcs12", "api-bundle.pkcs12"),
+        ("pkcs12", "application/x-pkcs12", "api-bundle.p12"),
         ("combined", "application/x-pem-file", "api-combined.pem"),
         ("zip", "application/zip", "api-bundle.zip"),
     ] {

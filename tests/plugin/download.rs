@@ -83,7 +83,7 @@ async fn who_waits_is_told_once_until_when_whom_to_ask_and_what_they_type() {
         assert!(said.contains(words), "{words}: {said}");
     }
     let ended = running.ended().await;
-    let all = format!("{said}{}", ended.failed(1));
+    let all = ended.failed(1);
     assert_eq!(all.matches("waiting for").count(), 1, "one line in a pipe: {all}");
     assert!(!all.contains('\r'), "{all:?}");
 
@@ -235,8 +235,8 @@ async fn a_slip_of_the_hand_is_exit_code_two_and_says_what_to_write() {
     for (line, words) in [
         ("download api", "--format cert|chain"),
         ("download", "CERTIFICATE"),
-        ("download api --format pfx", "pkcs12"),
-        ("download api --format cert --passphrase secret", "unexpected argument"),
+        ("download api --format jks", "choose one of cert, chain"),
+        ("download api --format cert --passphrase secret", "everyone on this machine can read"),
         ("download api --format cert --generate", "takes no passphrase"),
         ("download api --format cert --deadline tomorrow", "2026-11-22T18:00:00Z"),
         ("download ../api --format cert", "lower-case"),

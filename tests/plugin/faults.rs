@@ -96,7 +96,7 @@ async fn ctrl_c_in_the_middle_of_the_download_leaves_no_file_and_says_what_to_lo
     let carol = Shell::with(&world, world.person("carol").await.kubeconfig);
     for (answers, moment, words) in [
         (vec![], "asking the server", "the request may exist anyway"),
-        (vec![token()], "the file is on its way", "wait api-cert-x7k2p --for finished"),
+        (vec![token()], "downloading the file of", "wait api-cert-x7k2p --for finished"),
     ] {
         let url = fake(answers).await;
         let mut running = carol.start(&["-v1", "download", "api", "--format", "cert", "--server", &url, "-o", "c.pem"]);

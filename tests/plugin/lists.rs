@@ -74,6 +74,31 @@ async fn requests_are_listed_by_whose_they_are_and_whether_they_are_open() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn receipts_as_csv_are_read_by_a_spreadsheet_and_run_no_formula() {
+    let world = World::new(Stage::shared().await, "csv").await;
+    let formula = "=HYPERLINK(\"https://evil.example\",\"click, please\")";
+    let token = world.issue("carol", "formula", json!({"format": "cert", "reason": formula})).await;
+    assert_eq!(world.redeem(&token).await.status, 200);
+    world.wait("formula", "finished", |status| condition(status, "Finished").starts_with("True/")).await;
+    let erin = Shell::of(&world, "erin").await;
+    erin.bash(&format!("kubectl certcourier -n {} receipts -o csv >r.csv", world.namespace)).await.ok();
+    assert!(erin.read("r.csv").starts_with("consumed_at,cluster,namespace,receipt,request,"), "{}", erin.read("r.csv"));
+    assert_eq!(erin.read("r.csv").matches("\r\n").count(), 2);
+    let read = "import csv, json; print(json.dumps(list(csv.DictReader(open('r.csv', newline=''), strict=True))))";
+    let mut python = erin.program("python3");
+    python.args(["-c", read]);
+    let rows: Value = serde_json::from_str(&test_support::shell::end(python).await.ok()).unwrap();
+    let row = &rows[0];
+    assert_eq!(
+        (&row["request"], &row["requested_by"], &row["outcome"]),
+        (&json!("formula"), &json!("carol"), &json!("Delivered"))
+    );
+    assert_eq!(row["reason"], format!("'{formula}"));
+    let bare = erin.run(&["receipts", "-o", "csv", "--no-headers"]).await.ok();
+    assert!(!bare.contains("consumed_at") && bare.ends_with("\r\n"), "{bare}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn receipts_are_read_by_auditors_the_newest_last() {
     let world = World::new(Stage::shared().await, "receipts").await;
     for (person, name) in [("carol", "z-first"), ("alice", "a-second")] {
@@ -105,6 +130,15 @@ async fn receipts_are_read_by_auditors_the_newest_last() {
     let read: DownloadReceipt =
         serde_json::from_value(serde_json::to_value(serde_saphyr::from_str::<Value>(&yaml).unwrap()).unwrap()).unwrap();
     assert_eq!(read.metadata.name.as_deref(), Some(receipt.as_str()));
+    assert_eq!(requests(&["--outcome", "delivered", "--until", "1h"]).await, Vec::<String>::new(), "an hour ago");
+    assert_eq!(requests(&["--outcome", "Delivered", "--until", "2099-01-01T00:00:00Z"]).await.len(), 2);
+    assert_eq!(requests(&["--outcome", "aborted"]).await, Vec::<String>::new());
+    let listed = erin.run(&["get", "dlrc", "-o", "name"]).await.ok();
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+    let page = erin.run(&["describe", &receipt]).await.ok();
+    for said in ["Outcome:       Delivered\n", "Who asked:     ", "Used from:     127.0.0.1\n", "Kept until:"] {
+        assert!(page.contains(said), "{said}\n{page}");
+    }
     let none = erin.run(&["receipts", "none"]).await;
     assert!(none.failed(1).contains("`kubectl certcourier receipts"), "{}", none.stderr);
     let carol = Shell::of(&world, "carol").await;

@@ -5,6 +5,7 @@
 
 mod addresses;
 mod adopt;
+mod check;
 mod claims;
 mod completion;
 mod describe;
@@ -12,10 +13,13 @@ mod doctor;
 mod download;
 mod explain;
 mod faults;
+mod habits;
 mod inbox;
 mod inspect;
 mod kit;
 mod lists;
+mod several;
+mod shells;
 mod terminal;
 mod typed;
 mod votes;

@@ -68,7 +68,7 @@ fn a_file_that_exists_stays_as_it_is_unless_forced() {
 #[test]
 fn an_unknown_format_is_a_mistake_of_usage() {
     let folder = Folder::new();
-    let output = folder.render("--format pfx --cert x -o y");
+    let output = folder.render("--format tar --cert x -o y");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8(output.stderr).unwrap().contains("pkcs12"));
 }

@@ -4,20 +4,21 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use axum::http::Method;
+use certcourier::api::names;
 use futures::future::join_all;
-use serde_json::json;
+use serde_json::{Value, json};
 use test_support::waiting::until;
 use tower::ServiceExt as _;
 
 use super::{
     fake_api::Fault,
-    stage::{Answer, PATIENT, PKI, RECEIPTS, SECRET, Stage, ago, get, token},
+    stage::{Answer, PATIENT, PKI, RECEIPTS, REQUEST, SECRET, Stage, ago, get, token},
 };
 
 fn is_create_of_receipt(method: &Method, path: &str) -> bool {
@@ -91,6 +92,72 @@ async fn a_receipt_of_another_attempt_wins() {
     });
     stage.download().await.assert_refused(410, "token_used", "already used");
     assert_eq!(stage.receipt().unwrap()["spec"]["attemptId"], "theirs");
+}
+
+#[tokio::test]
+async fn what_was_ended_before_its_receipt_is_not_sent() {
+    type End = fn(&mut Value);
+    let ends: [(End, &str); 5] = [
+        (
+            |request| {
+                let deny = json!({"username": "bob", "uid": "", "digest": "", "decision": "Deny", "reason": "no"});
+                request["status"]["approvals"] = json!([deny]);
+            },
+            "Denied",
+        ),
+        (|request| request["metadata"]["annotations"] = json!({names::REVOKE: "no"}), "Revoked"),
+        (
+            |request| {
+                request["status"]["phase"] = json!("Failed");
+                request["status"]["reason"] = json!("EpochChanged");
+            },
+            "Failed, EpochChanged",
+        ),
+        (|request| request["metadata"]["deletionTimestamp"] = json!(ago(0)), "Deleted"),
+        (|request| request["metadata"]["uid"] = json!("of another request of this name"), "Deleted"),
+    ];
+    for (end, why) in ends {
+        let stage = Stage::of_format("cert").await;
+        let api = stage.api.clone();
+        stage.api.fail(move |method, path| {
+            if is_create_of_receipt(method, path) {
+                api.edit(REQUEST, end);
+            }
+            None
+        });
+        stage.download().await.assert_refused(410, "token_revoked", &format!("closed ({why})"));
+        let outcome = stage.outcome().await;
+        assert_eq!((&outcome["outcome"], &outcome["bytesSent"]), (&json!("Aborted"), &json!(0)), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_read_again_is_not_sent() {
+    let stage = Stage::with_flags("cert", &["--receipt-timeout", "1s"]).await;
+    let committed = AtomicBool::new(false);
+    stage.api.fail(move |method, path| {
+        committed.fetch_or(is_create_of_receipt(method, path), Ordering::SeqCst);
+        (method == Method::GET && path == REQUEST && committed.load(Ordering::SeqCst)).then_some(Fault::Refuse(500))
+    });
+    stage.download().await.assert_refused(
+        503,
+        "unavailable",
+        "whether this request was revoked meanwhile is not known",
+    );
+    assert_eq!(stage.outcome().await["outcome"], "Aborted");
+}
+
+#[tokio::test]
+async fn a_controller_that_sees_the_receipt_first_stops_nothing() {
+    let stage = Stage::of_format("cert").await;
+    let api = stage.api.clone();
+    stage.api.fail(move |method, path| {
+        if is_create_of_receipt(method, path) {
+            api.edit(REQUEST, |request| request["status"]["phase"] = json!("Consumed"));
+        }
+        None
+    });
+    assert_eq!(stage.download().await.status, 200);
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ pub fn file_name(format: Format, certificate_name: &str) -> String {
         Format::Der => "cert.cer",
         Format::DerZip => "certificates.zip",
         Format::Key => "key.pem",
-        Format::Pkcs12 => "bundle.pkcs12",
+        Format::Pkcs12 => "bundle.p12",
         Format::Combined => "combined.pem",
         Format::Zip => "bundle.zip",
     };
@@ -139,7 +139,7 @@ mod tests {
                 "api-cert.cer",
                 "api-certificates.zip",
                 "api-key.pem",
-                "api-bundle.pkcs12",
+                "api-bundle.p12",
                 "api-combined.pem",
                 "api-bundle.zip",
             ]

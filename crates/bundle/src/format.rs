@@ -93,6 +93,20 @@ impl Format {
         }
     }
 
+    /// Other names that people and tools use for the file. `pem` is an encoding and not a file; here it means
+    /// `fullchain`, which holds no key and is what web servers want under that name. `cer` is what Windows calls the
+    /// leaf in DER, as our own file name does.
+    #[must_use]
+    pub const fn other_names(self) -> &'static [&'static str] {
+        match self {
+            Format::Cert => &["crt"],
+            Format::Fullchain => &["pem"],
+            Format::Der => &["cer"],
+            Format::Pkcs12 => &["p12", "pfx"],
+            _ => &[],
+        }
+    }
+
     /// What is in the file, as `kubectl explain` says it behind the name; `pkcs12` explains itself.
     #[must_use]
     pub const fn content(self) -> Option<&'static str> {
@@ -145,7 +159,7 @@ impl FromStr for Format {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Format::ALL
             .into_iter()
-            .find(|format| format.name() == text)
+            .find(|format| format.name() == text || format.other_names().contains(&text))
             .ok_or_else(|| UnknownFormat(text.chars().take(32).collect()))
     }
 }
@@ -171,12 +185,31 @@ mod tests {
 
     #[test]
     fn other_spellings_are_refused_and_the_error_lists_every_format() {
-        for text in ["", "PEM", "Cert", "cert ", "der_zip", "p12"] {
+        for text in ["", "PEM", "Cert", "cert ", "der_zip", "jks", "p7b"] {
             assert_eq!(text.parse::<Format>(), Err(UnknownFormat(text.to_owned())), "{text:?}");
         }
         for format in Format::ALL {
             assert!(UnknownFormat(String::new()).to_string().contains(format.name()));
         }
+    }
+
+    #[test]
+    fn a_format_has_the_names_that_other_tools_use_for_it_and_no_two_share_one() {
+        for (text, format) in [
+            ("p12", Format::Pkcs12),
+            ("pfx", Format::Pkcs12),
+            ("pem", Format::Fullchain),
+            ("crt", Format::Cert),
+            ("cer", Format::Der),
+        ] {
+            assert_eq!(text.parse(), Ok(format));
+        }
+        let mut names: Vec<_> = Format::ALL.iter().flat_map(|format| format.other_names()).copied().collect();
+        names.extend(Format::ALL.map(Format::name));
+        names.sort_unstable();
+        let all = names.len();
+        names.dedup();
+        assert_eq!(names.len(), all);
     }
 
     #[test]

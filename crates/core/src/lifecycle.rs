@@ -28,7 +28,7 @@ use crate::{
 
 pub use draft::set_condition;
 pub use mint::stall;
-pub use redeem::{ClaimRefusal, Refusal, claim, present, redeem};
+pub use redeem::{ClaimRefusal, Refusal, claim, present, redeem, stands};
 pub use retire::{DEFAULT_FINISHED_TTL, Retention, finished_at, outcome_overdue, receipt_expiry, request_expiry};
 pub use review::{digest, same_person};
 pub use summary::summary;
@@ -120,6 +120,13 @@ pub struct ReceiptSeen {
     pub outcome: Option<Outcome>,
     /// How many bytes were handed out, once that is known.
     pub bytes_sent: Option<i64>,
+}
+
+impl ReceiptSeen {
+    /// Whether no byte is known to have left: it has not ended, or it was stopped before the first one.
+    const fn nothing_left(&self) -> bool {
+        matches!((self.outcome, self.bytes_sent), (None, _) | (Some(Outcome::Aborted), Some(0)))
+    }
 }
 
 /// What is known of the admission policies.

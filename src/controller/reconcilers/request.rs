@@ -47,7 +47,7 @@ pub(crate) async fn reconcile(
     stores: &Stores,
     cached: &DownloadRequest,
 ) -> Result<Again, PassError> {
-    if cached.metadata.deletion_timestamp.is_some() || names::is_guard_probe(cached, &context.namespace) {
+    if names::is_guard_probe(cached, &context.namespace) {
         return Ok(Again::OnChange);
     }
     if begun(cached) && !context.audit_outbox.holds(cached) {
@@ -58,6 +58,10 @@ pub(crate) async fn reconcile(
         if step.status.is_none() && !step.sweep && !context.is_unswept(cached) {
             if cached.is_open() {
                 return Ok(again(context, cached.status.as_ref(), step.wake_at, now));
+            }
+            if cached.metadata.deletion_timestamp.is_some() {
+                // A finalizer holds it, whose owner must let it go.
+                return Ok(Again::OnChange);
             }
             return ttl::reconcile(context, stores, cached, &view, now).await;
         }
@@ -98,14 +102,14 @@ async fn advance(context: &Context, stores: &Stores, cached: &DownloadRequest) -
     Err(PassError::Restless)
 }
 
-/// The request as the API server has it, unless it is gone, going, or another one of the same name.
+/// The request as the API server has it, unless it is gone, or another one of the same name.
 async fn current(context: &Context, cached: &DownloadRequest) -> Result<Option<DownloadRequest>, ApiError> {
     let Some(found) = status::current(context.clients.reads(), cached).await? else {
         context.audit_outbox.nothing(cached);
         return Ok(None);
     };
     context.audit_outbox.settle(&context.audit, &found, context.clients.clock().now());
-    Ok(Some(found).filter(|found| found.metadata.deletion_timestamp.is_none()))
+    Ok(Some(found))
 }
 
 /// A token that this look has issued, and that is in no status yet: its number, and what was made.

@@ -56,7 +56,9 @@ pub(crate) fn of_request(request: &mut DownloadRequest) {
         condition.type_ == ConditionType::Finished || (is_used && condition.type_ == ConditionType::TokenIssued)
     });
     if !is_used {
-        conditions.iter_mut().for_each(|condition| condition.message = String::new());
+        for condition in &mut conditions {
+            condition.message = String::new();
+        }
     }
     conditions.shrink_to_fit();
     request.status = Some(DownloadRequestStatus {

@@ -25,7 +25,7 @@ pub async fn config_map(ctx: &Ctx) -> Option<Published> {
 }
 
 async fn read(ctx: &Ctx, name: &str) -> Option<BTreeMap<String, String>> {
-    let namespace = ctx.global.operator_namespace.as_str();
+    let namespace = ctx.global.operator_namespace();
     let maps: Api<ConfigMap> = Api::namespaced(ctx.clients.reads().clone(), namespace);
     match maps.get_opt(name).await {
         Ok(map) => map?.data,

@@ -25,12 +25,12 @@ impl Server {
     /// # Errors
     /// A refusal, or no connection: the token was not used. No whole answer: it may have been.
     pub async fn download(&self, token: &Redacted<Zeroizing<String>>) -> Result<Artifact, ServerError> {
-        let mut request =
-            self.http.post(format!("{}/api/v1/downloads", self.place.base)).body(token.expose().to_string());
+        let path = "/api/v1/downloads";
+        let mut request = self.http.post(format!("{}{path}", self.place.base)).body(token.expose().to_string());
         if let Some(bearer) = &self.bearer {
             request = request.bearer_auth(bearer.expose());
         }
-        let answer = request.send().await.map_err(|error| self.unanswered(&error))?;
+        let answer = self.send("POST", path, request).await?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let bytes = self.body(answer, LARGEST).await?;
         if !status.is_success() {

@@ -52,7 +52,7 @@ impl Drop for Forward {
 impl Forward {
     /// Finds a pod that is ready behind the Service and opens the way to it.
     pub async fn open(ctx: &Ctx, service: &str) -> Result<Self, PluginError> {
-        let namespace = ctx.global.operator_namespace.as_str();
+        let namespace = ctx.global.operator_namespace();
         let found = target(ctx, namespace, service).await.map_err(|error| error.next(INSTEAD))?;
         let pods: Api<Pod> = Api::namespaced(ctx.raw().clone(), namespace);
         // The first connection is opened here, so that a refusal is one in words and not a broken connection.

@@ -53,8 +53,8 @@ pub struct AdoptArgs {
     /// In all namespaces but the operator's own.
     #[arg(short = 'A', long)]
     all_namespaces: bool,
-    /// What to adopt.
-    #[arg(long, value_enum, default_value_t)]
+    /// secrets of type kubernetes.io/tls, or certificates.cert-manager.io.
+    #[arg(long, value_name = "KIND", value_enum, default_value_t, hide_possible_values = true)]
     from: From,
     /// What the one environment of each Certificate is called.
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = environment)]
@@ -63,7 +63,16 @@ pub struct AdoptArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = environment)]
     environments: Vec<String>,
     /// Write nothing: `client` prints what would be written, `server` also has the API server check it.
-    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_value = "none", default_missing_value = "client")]
+    #[arg(
+        long,
+        value_name = "WHERE",
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "none",
+        default_missing_value = "client",
+        hide_possible_values = true
+    )]
     dry_run: DryRun,
     #[command(flatten)]
     output: OutputArgs,
@@ -103,7 +112,7 @@ pub async fn run(ctx: &Ctx, args: &AdoptArgs) -> Result<(), PluginError> {
     let certificates = ctx.all::<Certificate>(args.all_namespaces, ListParams::default());
     let (existing, found) = tokio::join!(certificates, source::found(ctx, args.from, args.all_namespaces));
     let (existing, found) = (existing?, found?);
-    let apart = args.all_namespaces.then_some(ctx.global.operator_namespace.as_str());
+    let apart = args.all_namespaces.then_some(ctx.global.operator_namespace());
     let words = plan::Words { single: &args.environment, several: &args.environments };
     let Plan { write, mut skipped } = plan::plan(&found, &existing, &words, apart);
     if args.dry_run == DryRun::None {

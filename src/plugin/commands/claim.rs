@@ -1,5 +1,7 @@
 //! `claim`: the token of a request, for downloading the file with another tool.
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
@@ -13,15 +15,23 @@ use crate::plugin::{
         passphrase::{Chosen, PassphraseArgs},
         token::{self, Taken},
     },
-    values::object_name,
+    values::{Timeout, object_name},
 };
 use crate::{
-    api::{Delivery, DownloadRequest},
+    api::{Delivery, DownloadRequest, Phase},
+    lifecycle,
     token::generates_passphrase,
 };
 
+/// How long the controller may take for what it does by itself: look at a new request, issue a token into a Secret.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often to look meanwhile.
+const LOOK: Duration = Duration::from_millis(300);
+
 const EXAMPLES: &str = "\
-What is printed is a secret: anyone who has it can download the file. It works once. `download --request` claims the token and downloads in one step.
+What is printed is a secret: anyone who has it can download the file. It works once. Where people must approve first, \
+claim says so and ends, as the HTTP API does; with --timeout it waits for them. `download --request` claims and \
+downloads in one step.
 
 Examples:
   curl -fsS --cacert ca.crt \"$(kubectl certcourier claim api-cert-x7k2p)\" -o cert.pem
@@ -34,9 +44,12 @@ pub struct ClaimArgs {
     /// The request.
     #[arg(value_name = "REQUEST", value_parser = object_name)]
     request: String,
-    /// What to print.
-    #[arg(short, long, value_enum, default_value_t)]
+    /// url: the link, the token in it. token. json or yaml: all of it, a generated passphrase included.
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t, hide_possible_values = true)]
     output: Printed,
+    /// How long to wait for approval, such as 10m; 0 for as long as the policy allows. Default: not at all.
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<Timeout>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
 }
@@ -59,11 +72,25 @@ pub async fn run(ctx: &Ctx, args: &ClaimArgs) -> Result<(), PluginError> {
     let request: DownloadRequest = ctx.one(&args.request, "list requests").await?;
     let delivery = request.delivery();
     let place = passphrase_place(args, &request)?;
-    ctx.resume_by(format!("claim it again: kubectl certcourier claim {} {}", args.request, ctx.flags()));
-    let taken = match delivery {
-        Delivery::Secret => from_secret(ctx, args).await?,
-        Delivery::Claim => claim(ctx, args, &request).await?,
+    ctx.resume_by(format!("the request stays open: kubectl certcourier claim {} {}", args.request, ctx.flags()));
+    let taking = async {
+        if args.timeout.is_none() {
+            refuse_to_wait(ctx, args).await?;
+        }
+        match delivery {
+            Delivery::Secret => from_secret(ctx, args).await,
+            Delivery::Claim => claim(ctx, args, &request).await,
+        }
     };
+    let limit = args.timeout.map_or(PATIENCE, Timeout::limit);
+    let taken = tokio::time::timeout(limit, taking).await.unwrap_or_else(|_| {
+        let words = format!("{} has no token after {} s; the request stays open", args.request, limit.as_secs());
+        Err(PluginError::new(words).next(format!(
+            "try again: kubectl certcourier claim {} {}",
+            args.request,
+            ctx.flags()
+        )))
+    })?;
     let taken_passphrase = taken.passphrase.as_ref();
     if let (Some(place), Some(passphrase)) = (place, taken_passphrase) {
         place.write(passphrase.expose().as_bytes())?;
@@ -72,6 +99,24 @@ pub async fn run(ctx: &Ctx, args: &ClaimArgs) -> Result<(), PluginError> {
         ctx.say(&format!("works once, until {}", until.0))?;
     }
     show(args, &taken)
+}
+
+/// Ends where people must approve first: a script that claims must not hang until someone is back.
+async fn refuse_to_wait(ctx: &Ctx, args: &ClaimArgs) -> Result<(), PluginError> {
+    let mut request: DownloadRequest = ctx.one(&args.request, "list requests").await?;
+    while request.phase() == Phase::Pending {
+        tokio::time::sleep(LOOK).await;
+        request = ctx.one(&args.request, "list requests").await?;
+    }
+    if request.phase() != Phase::AwaitingApproval {
+        return Ok(());
+    }
+    let why = lifecycle::summary(&request).unwrap_or_else(|| "people must approve first".to_owned());
+    Err(PluginError::new(format!("{} has no token yet: {why}", args.request)).next(format!(
+        "wait for it: kubectl certcourier wait {} {}; or let claim wait, with --timeout 1h",
+        args.request,
+        ctx.flags()
+    )))
 }
 
 /// A generated passphrase needs a place before there is one.

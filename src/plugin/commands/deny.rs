@@ -1,28 +1,30 @@
 //! `deny`: ends a request of someone else's, also when others have approved it and its token is out.
 
-use crate::api::Decision;
+use crate::api::{Decision, Phase};
 use crate::plugin::{
     context::Ctx,
     error::PluginError,
     print::output::OutputArgs,
-    request::vote::{self, VoteCommand},
-    values::object_name,
+    request::{
+        choose::{ChosenArgs, last_error},
+        vote::{self, VoteCommand},
+    },
 };
 
 const EXAMPLES: &str = "\
-One denial ends a request, also after others have approved it and while its token is valid. Without a terminal, add --yes.
+One denial ends a request, also after others have approved it and while its token is valid. On a terminal you are asked to confirm, \
+each for itself; without one, add --yes.
 
 Examples:
   kubectl certcourier deny api-key-x7k2p --reason 'no change request for this'
-  kubectl certcourier deny api-key-x7k2p --reason 'no change request for this' --yes";
+  kubectl certcourier deny api-key-x7k2p api-key-9bqmz --reason 'no change request for this' --yes";
 
-/// Deny a request; one denial ends it.
+/// Deny requests; one denial ends a request.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DenyArgs {
-    /// The request.
-    #[arg(value_name = "REQUEST", value_parser = object_name)]
-    request: String,
+    #[command(flatten)]
+    chosen: ChosenArgs,
     /// Why; it goes on record.
     #[arg(long, value_name = "TEXT")]
     reason: String,
@@ -33,14 +35,18 @@ pub struct DenyArgs {
     output: OutputArgs,
 }
 
-/// Denies it.
+/// Denies them, one after the other: one that cannot be denied does not keep the others.
 pub async fn run(ctx: &Ctx, args: &DenyArgs) -> Result<(), PluginError> {
-    let command = VoteCommand {
-        request: &args.request,
-        decision: Decision::Deny,
-        reason: Some(&args.reason),
-        digest: None,
-        yes: args.yes,
-    };
-    vote::cast(ctx, &command, &args.output).await
+    let mut done = Vec::new();
+    for name in args.chosen.names(ctx, |request| request.phase() == Phase::AwaitingApproval).await? {
+        let command = VoteCommand {
+            request: &name,
+            decision: Decision::Deny,
+            reason: Some(&args.reason),
+            digest: None,
+            yes: args.yes,
+        };
+        done.push(vote::cast(ctx, &command, &args.output).await);
+    }
+    last_error(done)
 }

@@ -1,7 +1,10 @@
-//! `describe`: everything that a person needs to know of a request, the next step included.
+//! `describe`: everything that a person needs to know of a request, the next step included; or of a receipt.
+
+mod receipt;
 
 use jiff::Timestamp;
-use kube::ResourceExt as _;
+use kube::{ResourceExt as _, api::ListParams};
+use serde_json::{Value, json};
 
 use crate::api::words::{ConditionReason, ConditionType};
 use crate::plugin::{
@@ -9,37 +12,68 @@ use crate::plugin::{
     error::PluginError,
     print::{
         facts::Page,
-        output::OutputArgs,
+        output::{Format, OutputArgs, print, values},
         style::Tone,
-        table::{Cell, Table, span},
+        table::{Cell, Table, ago},
     },
     request::{
+        choose::last_error,
         ended,
         review::{self, Part},
         waiting::Approvals,
     },
-    values::object_name,
+    values::{Kind, Listed, object_name},
 };
 use crate::{
-    api::{Certificate, Delivery, DownloadReceipt, DownloadRequest, Outcome, Phase, Token, TokenEnd, names},
+    api::{Certificate, Delivery, DownloadReceipt, DownloadRequest, Phase, Token, TokenEnd, names},
     cluster::{access, error::During as _, error::Failure, receipts},
     lifecycle,
 };
 
 const EXAMPLES: &str = "\
+NAME is a request, or a receipt: r- and 40 digits, or dlrc/NAME.
+
 Examples:
   kubectl certcourier describe api-key-x7k2p
+  kubectl certcourier describe r-0f66d1889a07264158dfd1ebe3d4fd23c984b4a4
+  kubectl certcourier describe -l app=web
   kubectl certcourier describe api-key-x7k2p -o yaml";
 
-/// Show a request: its phase and why, who approved, its token and receipt, and what to do next.
+/// Show a request (phase, votes, token, receipt, next step) or a receipt.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DescribeArgs {
-    /// The request.
-    #[arg(value_name = "REQUEST", value_parser = object_name)]
-    request: String,
+    /// The requests, or receipts.
+    #[arg(value_name = "REQUEST", value_parser = described, required_unless_present = "selector")]
+    named: Vec<Described>,
+    /// The requests with these labels, such as app=web.
+    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with = "named")]
+    selector: Option<String>,
     #[command(flatten)]
     output: OutputArgs,
+}
+
+/// What a name is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Described {
+    Request(String),
+    Receipt(String),
+}
+
+/// A receipt's name is `r-` and 40 hexadecimal digits; a request that is called so is `dlr/NAME`.
+fn described(text: &str) -> Result<Described, String> {
+    if text.contains('/') {
+        let Listed { kind, name } = text.parse()?;
+        return match (kind, name) {
+            (Kind::Receipts, Some(name)) => Ok(Described::Receipt(name)),
+            (Kind::Requests, Some(name)) => Ok(Described::Request(name)),
+            _ => Err("of a Certificate `inspect` shows everything".to_owned()),
+        };
+    }
+    let name = object_name(text).map_err(|error| error.to_string())?;
+    let digits = name.strip_prefix("r-").filter(|digits| digits.len() == 40);
+    let is_receipt = digits.is_some_and(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+    Ok(if is_receipt { Described::Receipt(name) } else { Described::Request(name) })
 }
 
 /// What is known of the receipt.
@@ -52,15 +86,73 @@ enum Receipt {
     Unknown(String),
 }
 
-/// Prints it.
+/// A page, or an object.
+type Shown = Result<String, PluginError>;
+
+/// Prints them, a page each.
 pub async fn run(ctx: &Ctx, args: &DescribeArgs) -> Result<(), PluginError> {
-    let request: DownloadRequest = ctx.one(&args.request, "list requests").await?;
-    if !matches!(
-        args.output.format,
-        crate::plugin::print::output::Format::Table | crate::plugin::print::output::Format::Wide
-    ) {
-        return args.output.object(&request, String::new);
+    let mut named = args.named.clone();
+    if let Some(selector) = &args.selector {
+        let found: Vec<DownloadRequest> = ctx.all(false, ListParams::default().labels(selector)).await?;
+        if found.is_empty() {
+            return Err(PluginError::new(format!("no request in namespace {} has labels {selector}", ctx.namespace)));
+        }
+        named = found.iter().map(|request| Described::Request(request.name_any())).collect();
     }
+    if matches!(args.output.format, Format::Table | Format::Wide) {
+        return pages(ctx, &named).await;
+    }
+    let mut objects = Vec::new();
+    let mut done = Vec::new();
+    for one in &named {
+        match object(ctx, one, &args.output).await {
+            Ok(object) => objects.push(object),
+            Err(error) => done.push(Err(error)),
+        }
+    }
+    match (named.len(), args.output.format) {
+        (_, Format::Name) => print(&objects.iter().filter_map(|object| object.as_str()).collect::<String>())?,
+        (1, _) => objects.first().map_or(Ok(()), |object| args.output.value(object))?,
+        _ => args.output.value(&json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": objects}))?,
+    }
+    last_error(done)
+}
+
+async fn pages(ctx: &Ctx, named: &[Described]) -> Result<(), PluginError> {
+    let mut done = Vec::new();
+    for (index, one) in named.iter().enumerate() {
+        let page = match one {
+            Described::Request(name) => request_page(ctx, name).await,
+            Described::Receipt(name) => receipt_page(ctx, name).await,
+        };
+        done.push(page.and_then(|page| print(&if index == 0 { page } else { format!("\n{page}") })));
+    }
+    last_error(done)
+}
+
+async fn object(ctx: &Ctx, one: &Described, output: &OutputArgs) -> Result<Value, PluginError> {
+    let first = |values: Vec<Value>| values.into_iter().next().unwrap_or_default();
+    match one {
+        Described::Request(name) => {
+            let request: DownloadRequest = ctx.one(name, "list requests").await?;
+            let names = || Value::from(format!("{}\n", crate::plugin::print::output::name(&request)));
+            if output.format == Format::Name { Ok(names()) } else { values(&[request]).map(first) }
+        }
+        Described::Receipt(name) => {
+            let receipt: DownloadReceipt = ctx.one(name, "receipts").await?;
+            let names = || Value::from(format!("{}\n", crate::plugin::print::output::name(&receipt)));
+            if output.format == Format::Name { Ok(names()) } else { values(&[receipt]).map(first) }
+        }
+    }
+}
+
+async fn receipt_page(ctx: &Ctx, name: &str) -> Shown {
+    let found: DownloadReceipt = ctx.one(name, "receipts").await?;
+    Ok(receipt::page(&found, ctx.now()).render(ctx.stdout))
+}
+
+async fn request_page(ctx: &Ctx, name: &str) -> Shown {
+    let request: DownloadRequest = ctx.one(name, "list requests").await?;
     let certificates = ctx.api::<Certificate>();
     let (who, certificate, receipt) = tokio::join!(
         access::who(ctx.clients.reads()),
@@ -69,7 +161,7 @@ pub async fn run(ctx: &Ctx, args: &DescribeArgs) -> Result<(), PluginError> {
     );
     let who = who.during("ask", || "the API server who you are".to_owned())?;
     let page = page(&request, certificate.ok().flatten().as_ref(), &receipt?, &who.username, &ctx.flags(), ctx.now());
-    args.output.object(&request, || page.render(ctx.stdout))
+    Ok(page.render(ctx.stdout))
 }
 
 async fn receipt(ctx: &Ctx, request: &DownloadRequest) -> Result<Receipt, PluginError> {
@@ -121,12 +213,6 @@ fn page(
     page
 }
 
-/// `2026-11-22T12:00:00Z (3m ago)`.
-fn ago(at: Timestamp, now: Timestamp) -> String {
-    let left = at.duration_since(now);
-    if left.is_positive() { format!("{at} (in {})", span(left)) } else { format!("{at} ({} ago)", span(left)) }
-}
-
 fn tokens(page: &mut Page, request: &DownloadRequest, now: Timestamp) {
     let Some(token) = request.token() else {
         if request.phase().is_open() {
@@ -164,21 +250,15 @@ fn state(token: &Token, now: Timestamp) -> Cell {
     }
 }
 
-fn receipt_facts(page: &mut Page, receipt: &Receipt, now: Timestamp) {
-    let receipt = match receipt {
+fn receipt_facts(page: &mut Page, known: &Receipt, now: Timestamp) {
+    let found = match known {
         Receipt::None => return,
         Receipt::Unknown(why) => return page.fact("Receipt", why.as_str()),
-        Receipt::There(receipt) => receipt,
+        Receipt::There(found) => found,
     };
-    let (spec, status) = (&receipt.spec, receipt.status.clone().unwrap_or_default());
-    let outcome = match status.outcome {
-        Some(Outcome::Delivered) => Cell::toned(Tone::Good, Outcome::Delivered.name()),
-        Some(Outcome::Aborted) => Cell::toned(Tone::Bad, "Aborted: the client disconnected before the end"),
-        Some(Outcome::Unknown) => Cell::toned(Tone::Bad, "Unknown: the server stopped before it could say"),
-        None => Cell::toned(Tone::Waiting, "under way"),
-    };
-    page.fact("Receipt", receipt.name_any());
-    page.fact("Outcome", outcome);
+    let (spec, status) = (&found.spec, found.status.clone().unwrap_or_default());
+    page.fact("Receipt", found.name_any());
+    page.fact("Outcome", receipt::outcome(status.outcome));
     page.fact("Taken", ago(spec.consumed_at.0, now));
     page.maybe("Taken from", spec.client_ip.as_deref());
     page.maybe("Taken by", spec.consumed_by.as_ref().map(|by| by.username.as_str()));

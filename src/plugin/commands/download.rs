@@ -28,19 +28,14 @@ use crate::{
 };
 
 const EXAMPLES: &str = "\
-The token is claimed over HTTP with your own bearer token. Without one (a client certificate alone, \
---as) the request goes through the Kubernetes API, and the token through a Secret that only you \
-may read.
-
-Exit codes: 0 the file is there, whole · 1 it is not · 2 usage error · 3 denied · 4 expired · \
-5 failed, revoked, or used already · 130 Ctrl-C: nothing is half done, and what is printed says \
-how to go on.
+Exit codes: 0 the file is there, whole · 1 it is not · 2 usage error · 3 denied · 4 expired · 5 failed, revoked, or used \
+already · 130 Ctrl-C: it says how to go on.
 
 Examples:
   kubectl certcourier download api --format fullchain -o fullchain.pem
   kubectl certcourier download api --format key --reason 'INC-4211 F5 import'
-  kubectl certcourier download api --format pkcs12 --generate -o api.p12 --passphrase-out pass.txt
-  kubectl certcourier download --request api-key-x7k2p      goes on with a request";
+  kubectl certcourier download api --format p12 --generate -o api.p12 --passphrase-out pass.txt
+  kubectl certcourier download --request api-key-x7k2p";
 
 /// Request a file, wait for approval, download and verify it.
 #[derive(Debug, clap::Args)]
@@ -54,18 +49,17 @@ pub struct DownloadArgs {
     request: Option<String>,
     #[command(flatten)]
     ask: AskArgs,
-    /// Where to write: a file, a folder, or `-` for standard output. Default: here, under the name that the server
-    /// gives.
+    /// A file, a folder, or `-`. Default: here, under the name that the server gives.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace the file if it exists.
     #[arg(long)]
     force: bool,
-    /// How long to wait for approval, such as 10m. Default, or 0: as long as the policy allows.
+    /// How long to wait for approval. Default: as long as the policy allows.
     #[arg(long, value_name = "DURATION")]
     timeout: Option<Timeout>,
-    /// Where the token goes. Default: claim where your credentials are a bearer token, else secret.
-    #[arg(long, value_enum, conflicts_with = "request")]
+    /// claim (by HTTP) or secret. Default: claim if you have a bearer token.
+    #[arg(long, value_enum, hide_possible_values = true, conflicts_with = "request")]
     delivery: Option<DeliveryChoice>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
@@ -118,7 +112,7 @@ pub async fn run(ctx: &Ctx, args: &DownloadArgs) -> Result<(), PluginError> {
         ctx.flags(),
         go_on(ctx, args, &taken.request)
     ));
-    tracing::debug!(request = taken.request, "the file is on its way");
+    tracing::debug!("downloading the file of {}", taken.request);
     let withheld = server.is_anonymous();
     let file =
         server.download(&taken.token).await.map_err(|error| failed(ctx, args, &taken.request, error, withheld))?;

@@ -7,7 +7,7 @@ use std::{
 
 use futures::{StreamExt as _, TryStreamExt as _, future::join_all, stream};
 use jiff::Timestamp;
-use kube::{ResourceExt as _, api::ListParams};
+use kube::{ResourceExt as _, api::ListParams, runtime::watcher};
 use serde_json::{Value, json};
 
 use crate::plugin::{
@@ -16,10 +16,11 @@ use crate::plugin::{
     global::GlobalArgs,
     print::{
         output::{self, Format, OutputArgs},
-        style::{Style, Tone},
+        style::{self, Style, Tone},
         table::{Cell, Table, age, span},
     },
     request::review::{self, Part},
+    watch::{Seen, Watch},
 };
 use crate::{
     api::{DownloadRequest, Phase},
@@ -36,6 +37,7 @@ A context that cannot be reached is named and does not hide the others; then the
 Examples:
   kubectl certcourier inbox -A
   kubectl certcourier inbox -A --contexts eu-prod,us-prod
+  kubectl certcourier inbox -A --watch
   kubectl certcourier inbox -n payments --all       also what you have voted on, or asked yourself";
 
 /// List what waits for your vote, the oldest first.
@@ -51,6 +53,9 @@ pub struct InboxArgs {
     /// Everything that waits for a vote; column YOU says why you cannot vote.
     #[arg(long)]
     all: bool,
+    /// List, then print what comes in, until Ctrl-C.
+    #[arg(short, long, conflicts_with = "contexts")]
+    watch: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -93,6 +98,9 @@ enum You {
 
 /// Looks into the one context that the command is connected to.
 pub async fn run(ctx: &Ctx, args: &InboxArgs) -> Result<(), PluginError> {
+    if args.watch {
+        return watched(ctx, args).await;
+    }
     let Looked { items, others } = look(ctx, args).await?;
     let objects: Vec<DownloadRequest> = items.iter().map(|item| item.request.clone()).collect();
     let none = match (args.all_namespaces, args.all) {
@@ -128,6 +136,40 @@ fn cannot_vote(others: usize) -> String {
     }
 }
 
+/// Prints what waits, then what comes in, each once for each round of votes.
+async fn watched(ctx: &Ctx, args: &InboxArgs) -> Result<(), PluginError> {
+    let who =
+        access::who(ctx.clients.reads()).await.during("ask", || "the API server who you are".to_owned())?.username;
+    let mut watch: Watch<'_, DownloadRequest> =
+        Watch::begin(ctx, args.all_namespaces, watcher::Config::default().fields(&waiting()));
+    let (mut widths, mut head, mut shown) = (Vec::new(), !args.output.no_headers, BTreeSet::new());
+    loop {
+        let requests = match watch.next().await? {
+            Seen::First(requests) => requests,
+            Seen::Changed(request) => vec![*request],
+            // It was voted on, or is closed.
+            Seen::Gone(_) => continue,
+        };
+        let mut items = judged(ctx, args, &who, requests).await?.items;
+        items.retain(|item| {
+            let digest = item.request.review().map(|review| review.digest.clone());
+            shown.insert((item.request.uid(), digest))
+        });
+        if items.is_empty() {
+            continue;
+        }
+        if matches!(args.output.format, Format::Table | Format::Wide) {
+            let (text, used) = table(&[(None, &items)], args, ctx.now()).followed(ctx.stdout, head, &widths);
+            (widths, head) = (used, false);
+            output::print(&text)?;
+        } else {
+            for item in &items {
+                args.output.object(&item.request, String::new)?;
+            }
+        }
+    }
+}
+
 /// Looks into each of the contexts, side by side.
 pub async fn across(global: &GlobalArgs, args: &InboxArgs) -> Result<(), PluginError> {
     if global.context.is_some() {
@@ -137,7 +179,8 @@ pub async fn across(global: &GlobalArgs, args: &InboxArgs) -> Result<(), PluginE
     let mut named = BTreeSet::new();
     contexts.retain(|context| named.insert(context.clone()));
     let looks = contexts.iter().map(|context| async move {
-        let global = GlobalArgs { context: Some(context.clone()), ..global.clone() };
+        let mut global = global.clone();
+        global.context = Some(context.clone());
         let ctx = Ctx::connect(&global).await?;
         Ok::<_, PluginError>((look(&ctx, args).await?.items, ctx.now()))
     });
@@ -173,7 +216,8 @@ fn print(global: &GlobalArgs, args: &InboxArgs, found: &[Found]) -> Result<(), P
                 }
                 return Ok(());
             }
-            output::print(&table.render(Style::of(&io::stdout()), !args.output.no_headers))
+            let stdout = io::stdout();
+            output::print(&table.fitted(Style::of(&stdout), !args.output.no_headers, style::width(&stdout)))
         }
         Format::Name => {
             let items = seen.iter().flat_map(|(_, items)| items.iter());
@@ -198,25 +242,37 @@ fn in_json(context: &str, looked: &Result<(Vec<Item>, Timestamp), PluginError>) 
     }
 }
 
+fn waiting() -> String {
+    format!("status.phase={}", Phase::AwaitingApproval.name())
+}
+
 /// What waits in one cluster, the oldest first.
 async fn look(ctx: &Ctx, args: &InboxArgs) -> Result<Looked, PluginError> {
-    let waiting = format!("status.phase={}", Phase::AwaitingApproval.name());
-    let params = ListParams::default().fields(&waiting);
+    let params = ListParams::default().fields(&waiting());
     let (who, requests) =
         tokio::join!(access::who(ctx.clients.reads()), ctx.all::<DownloadRequest>(args.all_namespaces, params));
     let who = who.during("ask", || "the API server who you are".to_owned())?.username;
+    judged(ctx, args, &who, requests?).await
+}
+
+/// Those that are wanted, with what the user has to do with each.
+async fn judged(
+    ctx: &Ctx,
+    args: &InboxArgs,
+    who: &str,
+    mut requests: Vec<DownloadRequest>,
+) -> Result<Looked, PluginError> {
     let places = |request: &DownloadRequest| {
         (request.namespace().unwrap_or_default(), request.spec.certificate_ref.name.clone())
     };
-    let mut requests = requests?;
     let open: BTreeSet<(String, String)> =
-        requests.iter().filter(|request| review::part(request, &who) == Part::None).map(places).collect();
+        requests.iter().filter(|request| review::part(request, who) == Part::None).map(places).collect();
     let may = rights(ctx, &open).await?;
     requests.sort_by_key(|request| request.metadata.creation_timestamp.as_ref().map(|created| created.0));
     let all: Vec<Item> = requests
         .into_iter()
         .map(|request| {
-            let you = you(&request, &who, may.get(&places(&request)).copied().unwrap_or_default());
+            let you = you(&request, who, may.get(&places(&request)).copied().unwrap_or_default());
             Item { request, you }
         })
         .collect();

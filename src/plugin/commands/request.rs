@@ -30,11 +30,11 @@ pub struct RequestArgs {
     /// The request's name. Default: CERTIFICATE-FORMAT- and five characters.
     #[arg(long, value_name = "NAME", value_parser = object_name)]
     name: Option<String>,
-    /// Where the token goes. Default: claim where your credentials are a bearer token, else secret.
-    #[arg(long, value_enum)]
+    /// claim (by HTTP) or secret. Default: claim if you have a bearer token.
+    #[arg(long, value_enum, hide_possible_values = true)]
     delivery: Option<DeliveryChoice>,
-    /// A Secret of the namespace with the passphrase of pkcs12 or zip, and its key. Default: the passphrase is given
-    /// when the token is claimed, or generated.
+    /// A Secret with the passphrase of pkcs12 or zip, and its key. Default: you give it when you claim, or one is
+    /// generated.
     #[arg(long, value_name = "SECRET/KEY", value_parser = secret_key)]
     passphrase_secret: Option<PassphraseReference>,
     /// Create nothing; print the object.

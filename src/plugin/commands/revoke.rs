@@ -6,8 +6,8 @@ use serde_json::json;
 use crate::plugin::{
     context::Ctx,
     error::PluginError,
-    print::output::{self, print},
-    values::object_name,
+    print::output::print,
+    request::choose::{ChosenArgs, last_error},
 };
 use crate::{
     api::{DownloadRequest, names},
@@ -18,15 +18,15 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   kubectl certcourier revoke api-key-x7k2p --reason 'not needed after all'
+  kubectl certcourier revoke -l app=web --reason 'wrong certificate'
   kubectl certcourier revoke $(kubectl certcourier list requests --mine --open -o name) --reason 'wrong certificate'";
 
 /// Revoke requests; their tokens stop working.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct RevokeArgs {
-    /// The requests.
-    #[arg(value_name = "REQUEST", required = true, value_parser = object_name)]
-    requests: Vec<String>,
+    #[command(flatten)]
+    chosen: ChosenArgs,
     /// Why, for the record.
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reason: String,
@@ -36,18 +36,12 @@ pub struct RevokeArgs {
 pub async fn run(ctx: &Ctx, args: &RevokeArgs) -> Result<(), PluginError> {
     ctx.resume_by(format!("run it again: what is revoked stays revoked ({})", ctx.flags()));
     let me = access::who(ctx.clients.reads()).await.during("ask", || "the API server who you are".to_owned())?.username;
-    let mut failed = None;
-    for request in &args.requests {
-        match revoke(ctx, request, &args.reason, &me).await {
-            Ok(words) => print(&format!("downloadrequest.certcourier.io/{request} {words}\n"))?,
-            Err(error) => {
-                if let Some(earlier) = failed.replace(error) {
-                    output::complain(&earlier);
-                }
-            }
-        }
+    let mut done = Vec::new();
+    for request in args.chosen.names(ctx, DownloadRequest::is_open).await? {
+        let revoked = revoke(ctx, &request, &args.reason, &me).await;
+        done.push(revoked.and_then(|words| print(&format!("downloadrequest.certcourier.io/{request} {words}\n"))));
     }
-    failed.map_or(Ok(()), Err)
+    last_error(done)
 }
 
 async fn revoke(ctx: &Ctx, name: &str, reason: &str, me: &str) -> Result<&'static str, PluginError> {

@@ -29,8 +29,17 @@ pub enum Format {
 /// Flags about how to print.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct OutputArgs {
-    /// How to print.
-    #[arg(id = "output_format", short = 'o', long = "output", value_name = "FORMAT", value_enum, default_value_t)]
+    /// table, wide, json, yaml or name.
+    #[arg(
+        id = "output_format",
+        short = 'o',
+        long = "output",
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
     pub format: Format,
     /// Leave out the table header.
     #[arg(long)]
@@ -57,7 +66,7 @@ impl OutputArgs {
     {
         match self.format {
             Format::Table | Format::Wide if objects.is_empty() => ctx.say(none),
-            Format::Table | Format::Wide => print(&table().render(ctx.stdout, !self.no_headers)),
+            Format::Table | Format::Wide => print(&table().fitted(ctx.stdout, !self.no_headers, ctx.width)),
             Format::Name => {
                 let names: Vec<String> = objects.iter().map(|object| name(object) + "\n").collect();
                 print(&names.concat())

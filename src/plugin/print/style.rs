@@ -2,8 +2,6 @@
 
 use std::{env, ffi::OsStr, io::IsTerminal, os::fd::AsFd};
 
-use rustix::termios::tcgetwinsize;
-
 /// How a word should strike.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tone {
@@ -37,8 +35,7 @@ impl Style {
     pub fn of(stream: &(impl IsTerminal + AsFd)) -> Self {
         let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
         let colours = wants(stream.is_terminal(), set("NO_COLOR").as_deref(), set("TERM").as_deref());
-        let columns = stream.is_terminal().then(|| tcgetwinsize(stream).ok()).flatten().map(|size| size.ws_col.into());
-        Self { colours, columns: columns.filter(|columns| *columns > 0) }
+        Self { colours, columns: width(stream).filter(|columns| *columns > 0) }
     }
 
     /// How many columns a line has; a stream that is not a terminal has no end.
@@ -63,6 +60,16 @@ impl Style {
         };
         if self.colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
+}
+
+/// How many characters fit on a line: of a terminal, or what COLUMNS says of it. A pipe has no width.
+pub fn width(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
+    if !stream.is_terminal() {
+        return None;
+    }
+    let said = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let seen = || rustix::termios::tcgetwinsize(stream).ok().map(|size| usize::from(size.ws_col));
+    said.or_else(seen).filter(|columns| *columns > 0)
 }
 
 fn wants(terminal: bool, no_color: Option<&OsStr>, term: Option<&OsStr>) -> bool {

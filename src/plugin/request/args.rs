@@ -4,7 +4,10 @@
 use std::str::FromStr;
 
 use certcourier_bundle::Passphrase;
-use clap::ValueEnum;
+use clap::{
+    ValueEnum,
+    builder::{PossibleValue, TypedValueParser},
+};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Serialize;
@@ -28,34 +31,53 @@ const UNATTENDED_DEADLINE: Duration = Duration::from_seconds(65 * 60);
 /// What to ask for.
 #[derive(Clone, Debug, clap::Args)]
 pub struct AskArgs {
-    /// cert, chain, fullchain, ca, der, der-zip; with the private key: key, pkcs12, combined, zip.
-    #[arg(long, short, value_name = "FORMAT", value_parser = FORMATS, hide_possible_values = true)]
-    format: Option<String>,
+    /// cert, chain, fullchain (pem), ca, der, der-zip; with the private key: key, pkcs12 (p12, pfx), combined, zip.
+    #[arg(long, short, value_name = "FORMAT", value_parser = FormatParser, hide_possible_values = true)]
+    format: Option<Format>,
     /// The environment. Default: the Certificate's default one.
     #[arg(long, short, value_name = "NAME")]
     environment: Option<String>,
     /// Why, for approvers and the record. A policy may require it.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// How long the token is valid, such as 90s or 5m. Default: what the policy says.
+    /// How long the token is valid, such as 5m. Default: what the policy says.
     #[arg(long, value_name = "DURATION")]
     token_ttl: Option<Duration>,
-    /// When the request ends, whatever its phase: a time such as 2026-11-22T18:00:00Z, or a duration from now such as
-    /// 2h. Default: none.
+    /// When the request ends: a time, or from now such as 2h. Default: never.
     #[arg(long, value_name = "TIME")]
     deadline: Option<Deadline>,
-    /// PKCS#12 of profile Legacy: 3DES and SHA-1, for importers that cannot read AES (Windows Server 2016 and older).
+    /// PKCS#12 in 3DES, for Windows Server 2016 and older.
     #[arg(long)]
     legacy: bool,
-    /// What importers show for the key of PKCS#12. Default: the Certificate's name.
+    /// The key's name in PKCS#12. Default: the Certificate's name.
     #[arg(long, value_name = "TEXT")]
     friendly_name: Option<String>,
-    /// Order of the parts of combined.
-    #[arg(long, value_parser = pem_order())]
+    /// Order of the parts of combined: leaf-chain-key or key-leaf-chain.
+    #[arg(long, value_parser = pem_order(), hide_possible_values = true)]
     order: Option<PemOrder>,
 }
 
-const FORMATS: [&str; 10] = ["cert", "chain", "fullchain", "ca", "der", "der-zip", "key", "pkcs12", "combined", "zip"];
+/// Reads a format as the server does, and in capitals too. The ten are offered for completion.
+#[derive(Clone, Copy, Debug)]
+struct FormatParser;
+
+impl TypedValueParser for FormatParser {
+    type Value = Format;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<Format, clap::Error> {
+        let read = |text: &str| text.to_lowercase().parse::<Format>();
+        TypedValueParser::parse_ref(&read, command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Format::ALL.into_iter().map(|format| PossibleValue::new(format.name()))))
+    }
+}
 
 /// A moment, or a length of time from now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,10 +133,10 @@ impl AskArgs {
         passphrase_secret: Option<PassphraseReference>,
         now: Timestamp,
     ) -> Result<Ask, PluginError> {
-        let Some(format) = &self.format else {
-            return Err(PluginError::usage(format!("say which file: --format {}", FORMATS.join("|"))));
+        let Some(format) = self.format else {
+            let formats = Format::ALL.map(Format::name).join("|");
+            return Err(PluginError::usage(format!("say which file: --format {formats}")));
         };
-        let format: Format = format.parse().map_err(|error| PluginError::usage(format!("{error}")))?;
         if (self.legacy || self.friendly_name.is_some()) && !format.needs_passphrase() {
             return Err(PluginError::usage(
                 "--legacy and --friendly-name are for formats pkcs12 and zip: leave them out",
@@ -235,7 +257,7 @@ mod tests {
 
     use super::*;
 
-    #[derive(Parser)]
+    #[derive(Debug, Parser)]
     struct Line {
         #[command(flatten)]
         ask: AskArgs,
@@ -251,8 +273,14 @@ mod tests {
     }
 
     #[test]
-    fn the_formats_that_are_offered_are_those_there_are() {
-        assert_eq!(FORMATS, Format::ALL.map(Format::name));
+    fn a_format_is_known_by_its_other_names_and_in_capitals() {
+        for (text, format) in
+            [("PKCS12", Format::Pkcs12), ("pfx", Format::Pkcs12), ("P12", Format::Pkcs12), ("PEM", Format::Fullchain)]
+        {
+            assert_eq!(ask(&format!("--format {text}")).unwrap().format, format, "{text}");
+        }
+        let refused = Line::try_parse_from(["x", "--format", "JKS"]).unwrap_err().to_string();
+        assert!(refused.contains("format `jks` is not known; choose one of cert, chain"), "{refused}");
     }
 
     #[test]

@@ -19,21 +19,21 @@ const LONGEST_FILE: u64 = 4096;
 
 /// Flags about the passphrase.
 #[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = "Passphrase of pkcs12 and zip; asked for without an echo if none of these is given")]
+#[command(next_help_heading = "Passphrase of pkcs12 and zip; you are asked if none of these is given")]
 pub struct PassphraseArgs {
-    /// The content of this file without its last line end; `-` reads standard input.
+    /// This file's content without its last line end; `-`: standard input.
     #[arg(long, value_name = "FILE", group = "passphrase")]
     passphrase_file: Option<PathBuf>,
     /// The value of this environment variable.
     #[arg(long, value_name = "VARIABLE", group = "passphrase")]
     passphrase_env: Option<String>,
-    /// Have one generated; it is printed on standard output when the file is there.
+    /// Have one generated; it is printed when the file is there.
     #[arg(long, group = "passphrase")]
     generate: bool,
     /// A Secret of the namespace that you may read, and its key.
     #[arg(long, value_name = "SECRET/KEY", value_parser = secret_key, group = "passphrase")]
     passphrase_secret: Option<PassphraseReference>,
-    /// Write a generated passphrase into this file, with mode 0600, and not to standard output.
+    /// Where a generated one is written, with mode 0600.
     #[arg(long, value_name = "FILE", requires = "generate")]
     pub passphrase_out: Option<PathBuf>,
 }

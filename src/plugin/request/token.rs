@@ -103,7 +103,7 @@ pub async fn mint(
     passphrase: Option<&Passphrase>,
 ) -> Result<Asked, PluginError> {
     let path = format!("/api/v1/projects/{}/certificates/{}/downloads", ctx.namespace, ask.certificate);
-    tracing::debug!(certificate = ask.certificate, format = ask.format.name(), "asking the server");
+    tracing::debug!("asking the server for {} of {}", ask.format, ask.certificate);
     let (status, answer) = server.post::<MintAnswer>(&path, &ask.body(passphrase)?).await?;
     match answer {
         MintAnswer::Token(answer) if status == StatusCode::CREATED => {

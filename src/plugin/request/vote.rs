@@ -84,8 +84,15 @@ pub async fn cast(ctx: &Ctx, command: &VoteCommand<'_>, output: &OutputArgs) -> 
     confirmable(command, confirm::can_ask())?;
     let who = access::who(ctx.clients.reads()).await.during("ask", || "the API server who you are".to_owned())?;
     let request = under_review(ctx, command).await?;
-    let may = lifecycle::may_vote(&request, &who.username, &command.ballot(command.digest));
-    may.map_err(|refusal| refused(ctx, &request, &who, refusal))?;
+    if let Err(refusal) = lifecycle::may_vote(&request, &who.username, &command.ballot(command.digest)) {
+        if is_done(&request, command, refusal) {
+            let name = command.request;
+            output
+                .object(&request, || format!("downloadrequest.certcourier.io/{name} already {}\n", command.done()))?;
+            return ctx.say(&format!("your vote counts once: {}", review::count(&request)));
+        }
+        return Err(refused(ctx, &request, &who, refusal));
+    }
     let certificate = right_and_certificate(ctx, &request, &who, command).await?;
     let mut page = Page::default();
     page.fact("Request", format!("{}/{}", ctx.namespace, request.name_any()));
@@ -118,6 +125,16 @@ fn confirmable(command: &VoteCommand<'_>, can_ask: bool) -> Result<(), PluginErr
         }
         Decision::Deny => "there is no terminal to confirm at: add --yes",
     }))
+}
+
+/// Whether the vote is there already, for what they have seen: then nothing is wrong.
+fn is_done(request: &DownloadRequest, command: &VoteCommand<'_>, refusal: VoteRefusal) -> bool {
+    let under_review = request.review().map(|review| review.digest.as_str());
+    match refusal {
+        VoteRefusal::AlreadyApproved => command.digest.is_none_or(|seen| Some(seen) == under_review),
+        VoteRefusal::AlreadyDenied => command.decision == Decision::Deny,
+        _ => false,
+    }
 }
 
 /// A reason that says something.

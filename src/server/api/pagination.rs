@@ -26,8 +26,8 @@ use crate::server::http::refusal;
 const USUAL_ITEMS: u32 = 100;
 const MOST_ITEMS: u32 = 500;
 /// How many objects are asked for at a time: one may be as large as a megabyte, and is in memory twice while it is read.
-const CHUNK: u32 = 100;
-/// How many of the API server's pages are read for each hundred of ours.
+const CHUNK: u32 = 20;
+/// How many of the API server's pages are read for each page of this size of ours.
 const MOST_PAGES: u32 = 10;
 /// How many of them this process reads at a time, for all callers together: so much memory do lists take at most.
 static READS: Semaphore = Semaphore::const_new(4);

@@ -1,5 +1,6 @@
 //! A token becomes a file, once. The steps and their order are the design's §6; nothing before the receipt changes any
-//! state, and the receipt is the only compare-and-set.
+//! state, and the receipt is the only compare-and-set between deliveries. Between a delivery and those who deny or revoke
+//! etcd decides: the receipt first, then a second look at the request, then the first byte.
 //!
 //! Every fact is read live and nothing is remembered between two requests, so replicas need not know of each other.
 
@@ -8,12 +9,15 @@ mod authorize;
 mod receipt;
 mod refusal;
 mod render;
+mod second_look;
 
 use std::{sync::Arc, time::Instant};
 
 use axum::response::Response;
 use kube::Api;
 use tracing::Instrument as _;
+
+use authorize::Decided;
 
 use super::{
     redeemer::Redeemer,
@@ -28,20 +32,21 @@ use crate::server::{
 };
 use crate::{
     api::{DownloadRequest, names},
-    cluster::{error::During as _, receipts},
-    door::TokenOf,
+    cluster::{
+        error::{ApiError, During as _},
+        receipts,
+    },
     lifecycle::{self, Refusal},
     token::Token,
 };
 
-/// The request that a token belongs to, and since when that was known.
+/// The request that a token belongs to.
+#[derive(Clone)]
 pub struct Found {
     /// As read from the API server.
     pub request: DownloadRequest,
     /// SHA-256 of the token.
     pub hash: String,
-    /// Before it was read.
-    pub looked_at: Instant,
 }
 
 /// Uses a token. An answer with the file in it has used the token up, whether or not it arrives.
@@ -74,18 +79,25 @@ async fn deliver(
     }
     audit::can_be_heard(state, &found.request)?;
     let place = state.delivery_place(redeemer.client, requester(found))?;
-    let mut decided = Box::pin(authorize::decide(state, found, &redeemer)).await?;
-    let file = render::make(state, token, &found.request, &mut decided).await?;
-    if found.looked_at.elapsed() > state.deliveries.decision_timeout.get() {
+    let limit = state.deliveries.decision_timeout.get();
+    let turn = state.renders.turn(limit).await?;
+    let reading_since = Instant::now();
+    let mut decided = Box::pin(authorize::decide(state, found, &redeemer, reading_since)).await?;
+    let file = render::make(state, turn, token, &found.request, &mut decided).await?;
+    if reading_since.elapsed() > limit {
         return Err(too_slow());
     }
     let receipt = receipt::draft(state, &found.request, &decided, &file, &redeemer);
-    audit::announce(state, found, &receipt, &redeemer).await?;
+    audit::announce(state, reading_since, &receipt, &redeemer).await?;
     // From here on the client's going away must not stop us half-way: the receipt gets its outcome in any case.
-    let (state_kept, namespace) = (Arc::clone(state), token.namespace().to_owned());
+    let (state_kept, namespace, found) = (Arc::clone(state), token.namespace().to_owned(), found.clone());
     let committing = async move {
         let receipt = receipt::commit(&state_kept, &namespace, receipt).await?;
-        Ok::<_, ServerError>(Delivery::begin(state_kept, receipt, decided.certificate, file, redeemer, place))
+        let Decided { certificate, basis, .. } = decided;
+        // Dropped unsent, it is Aborted with 0 bytes.
+        let delivery = Delivery::begin(Arc::clone(&state_kept), receipt, certificate, file, redeemer, place);
+        second_look::of(&state_kept, &found, &basis).await?;
+        Ok::<_, ServerError>(delivery)
     };
     let delivering = state.tasks.spawn(committing.in_current_span());
     let delivery = delivering.await.map_err(|_| ServerError::internal())??;
@@ -104,15 +116,10 @@ pub async fn find(state: &ServerState, token: &Token, redeemer: &Redeemer) -> Re
     admit(state, &hash, redeemer)?;
     let looked_at = Instant::now();
     let namespace = state.looked_up_in(token.namespace());
-    let requests: Api<DownloadRequest> = Api::namespaced(state.clients.reads().clone(), namespace);
-    let request = requests
-        .get_opt(token.request())
-        .await
-        .during("read", || format!("DownloadRequest {namespace}/{}", token.request()))
-        .map_err(of_api_error)?;
+    let request = read(state, namespace, token.request()).await.map_err(of_api_error)?;
     let request = request.filter(|request| !names::is_guard_probe(request, state.guard.namespace()));
     let request = request.filter(|_| state.serves(token.namespace())).ok_or_else(no_request)?;
-    let found = Found { request, hash, looked_at };
+    let found = Found { request, hash };
     if present(&found, state.clients.clock().now()).is_ok() {
         state.tokens.saw(&found.hash, requester(&found), looked_at);
         if let Some(connection) = &redeemer.connection {
@@ -122,6 +129,12 @@ pub async fn find(state: &ServerState, token: &Token, redeemer: &Redeemer) -> Re
         state.tokens.forget(&found.hash);
     }
     Ok(found)
+}
+
+/// The request as etcd has it now.
+async fn read(state: &ServerState, namespace: &str, name: &str) -> Result<Option<DownloadRequest>, ApiError> {
+    let requests: Api<DownloadRequest> = Api::namespaced(state.clients.reads().clone(), namespace);
+    requests.get_opt(name).await.during("read", || format!("DownloadRequest {namespace}/{name}"))
 }
 
 /// From whose budget the lookup is paid: of whose request a token is that was verified, of the person who comes
@@ -146,11 +159,7 @@ fn requester(found: &Found) -> &str {
 /// # Errors
 /// [`Refusal`] for any hash but that of the living token.
 pub fn present(found: &Found, now: jiff::Timestamp) -> Result<(), Refusal> {
-    lifecycle::present(&found.request, &found.hash, now)?;
-    if found.request.metadata.deletion_timestamp.is_some() {
-        return Err(Refusal::TokenRevoked("Deleted".to_owned(), TokenOf::of(&found.request)));
-    }
-    Ok(())
+    lifecycle::present(&found.request, &found.hash, now)
 }
 
 /// What prevents using the token, as far as its request and the receipt say; nothing is consumed. Between the

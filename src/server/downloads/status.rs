@@ -56,7 +56,7 @@ impl TokenStatus {
             expires_at: expiry.filter(|_| refusal.is_none()),
             usable: refusal.is_none(),
             error: refusal.map(|refusal| refusal.code().name()),
-            error_description: refusal.map(|refusal| refusal.description()),
+            error_description: refusal.map(ServerError::description),
         }
     }
 }

@@ -41,6 +41,5 @@ pub async fn front(
         return Err(ServerError::no_route());
     }
     state.rates.admit_malformed(client)?;
-    let sentences: String = SENTENCES.iter().map(|sentence| format!("<p>{sentence}</p>")).collect();
-    Ok(page("certcourier", &sentences))
+    Ok(page("certcourier", &format!("<p>{}</p>", SENTENCES.join("</p><p>"))))
 }

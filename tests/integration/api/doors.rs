@@ -143,6 +143,8 @@ async fn request_of(world: &World<'_>, name: &str) -> String {
     world.until("the role bites", || may(world, name, "create downloadrequests")).await;
     let request = format!("of-{name}");
     world.request(name, &request, json!({"format": "cert", "delivery": "Claim"})).await;
+    // What the controller writes of it is written before anyone compares.
+    world.wait_for_phase(&request, Phase::Approved).await;
     run(&["delete", "rolebinding", "for-a-moment"]).await;
     world.until("the role is gone", || async { !may(world, name, "create downloadrequests").await }).await;
     request
@@ -247,7 +249,6 @@ async fn own_request(world: &World<'_>, who: &str) -> String {
     let name = format!("of-{who}");
     if world.api::<DownloadRequest>().get_opt(&name).await.unwrap().is_none() {
         assert_eq!(request_of(world, who).await, name);
-        world.wait(&name, "looked at", |status| status.phase.is_some()).await;
     }
     name
 }

@@ -55,7 +55,7 @@ async fn a_body_is_json_whatever_its_content_type_says() {
     for (body, said) in [
         ("", "format"),
         ("format=cert", r#"{"format":"fullchain"}"#),
-        (r#"{"format":"pfx"}"#, "choose one of cert, chain"),
+        (r#"{"format":"tar"}"#, "choose one of cert, chain"),
         (r#"{"format":"cert","colour":"red"}"#, "unknown field `colour`"),
         (r#"{"format":"cert","token_ttl":"5 minutes"}"#, "1h30m"),
         (r#"{"format":"cert","token_ttl":"48h"}"#, "token_ttl must be between 1s and 24h"),
@@ -133,7 +133,7 @@ async fn a_passphrase_is_generated_or_given_and_stands_nowhere_in_plain_text() {
 /// Whether openssl opens a PKCS#12 file with this passphrase and finds the key.
 async fn openssl_reads(file: &[u8], passphrase: &str) -> Result<(), String> {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("bundle.pkcs12");
+    let path = directory.path().join("bundle.p12");
     std::fs::write(&path, file).unwrap();
     let mut command = tokio::process::Command::new("openssl");
     command.args(["pkcs12", "-nodes", "-passin", "env:PASSPHRASE", "-in"]).arg(path).env("PASSPHRASE", passphrase);

@@ -128,7 +128,7 @@ fn zip(folder: &Folder, material: &Material, path: &str) -> Facts {
         assert_eq!(read(&format!("{format}.pem")), alone, "{path}");
     }
     let bundle = expected(folder, material, "pkcs12", path);
-    assert_eq!(openssl::pkcs12(folder, &format!("{unpacked}/bundle.pkcs12"), &[]), Ok(bundle), "{path}");
+    assert_eq!(openssl::pkcs12(folder, &format!("{unpacked}/bundle.p12"), &[]), Ok(bundle), "{path}");
     let manifest: Value = serde_json::from_slice(&read("MANIFEST.json")).unwrap();
     let mut facts = Facts::default();
     for file in manifest["files"].as_array().unwrap() {

@@ -60,7 +60,7 @@ pub(super) fn bundle(
     files.push(File::text("fullchain.pem", text::fullchain(material)?));
     files.push(File { access: Access::Owner, ..File::text("key.pem", text::key(key)) });
     files.push(File {
-        name: "bundle.pkcs12",
+        name: "bundle.p12",
         content: Zeroizing::new(pkcs12.to_vec()),
         packing: Packing::Stored,
         access: Access::Owner,

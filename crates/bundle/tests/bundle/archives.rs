@@ -53,7 +53,7 @@ fn zip_holds_every_file_and_a_manifest() {
             ("chain.pem", deflated, 0o644),
             ("fullchain.pem", deflated, 0o644),
             ("key.pem", deflated, 0o600),
-            ("bundle.pkcs12", stored, 0o600),
+            ("bundle.p12", stored, 0o600),
             ("MANIFEST.json", deflated, 0o644),
         ]
     );
@@ -101,7 +101,7 @@ fn zip_without_intermediates_has_no_chain() {
     let key = leaf.key.serialize_pem();
     let material = accepted(parse(&leaf.pem, Some(&key), None));
     let names: Vec<String> = entries(rendered(Format::Zip, &material)).into_iter().map(|(name, ..)| name).collect();
-    assert_eq!(names, ["cert.pem", "fullchain.pem", "key.pem", "bundle.pkcs12", "MANIFEST.json"]);
+    assert_eq!(names, ["cert.pem", "fullchain.pem", "key.pem", "bundle.p12", "MANIFEST.json"]);
 }
 
 #[test]

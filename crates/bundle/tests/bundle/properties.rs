@@ -178,7 +178,7 @@ proptest! {
         let material = accepted(parse(&chain, Some(&key), None));
         let format = if zipped { Format::Zip } else { Format::Pkcs12 };
         let made = render_with(format, &material, &options).expect("a file");
-        let file = if zipped { entry(&made.bytes, "bundle.pkcs12") } else { made.bytes.to_vec() };
+        let file = if zipped { entry(&made.bytes, "bundle.p12") } else { made.bytes.to_vec() };
         let archive = Pkcs12Archive::from_pkcs12(&file, &passphrase).expect("read");
         prop_assert_eq!(archive.keys.len(), 1);
         prop_assert_eq!(pem("PRIVATE KEY", archive.keys[0].key.as_der()), key);

@@ -94,7 +94,7 @@ fn names_and_types_are_those_of_the_format() {
         (Format::Der, "api-cert.cer", "application/pkix-cert"),
         (Format::DerZip, "api-certificates.zip", "application/zip"),
         (Format::Key, "api-key.pem", "application/x-pem-file"),
-        (Format::Pkcs12, "api-bundle.pkcs12", "application/x-pkcs12"),
+        (Format::Pkcs12, "api-bundle.p12", "application/x-pkcs12"),
         (Format::Combined, "api-combined.pem", "application/x-pem-file"),
         (Format::Zip, "api-bundle.zip", "application/zip"),
     ] {

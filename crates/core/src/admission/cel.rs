@@ -55,6 +55,12 @@ pub(super) fn characters(map: &str) -> String {
     format!("{map}.map(k, size(k) + size({map}[k])).sum()")
 }
 
+/// How many characters `metadata.managedFields` takes: as text, because CEL does not walk into it. The API server fills it
+/// by what was written, and takes what else a client puts there.
+pub(super) fn managed_fields(object: &str) -> String {
+    format!("size('%s'.format([{object}.metadata.?managedFields.orValue([])]))")
+}
+
 /// An expression as it is written here over several lines, without the indentation.
 pub(super) fn lines(expression: &str) -> String {
     expression.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")

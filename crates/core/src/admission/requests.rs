@@ -1,7 +1,7 @@
 //! Policy `downloadrequests`: a request names its caller, the caller holds the verb, and no one else touches or deletes
 //! it.
 
-mod upkeep;
+pub(super) mod upkeep;
 
 use k8s_openapi::api::admissionregistration::v1::{AuditAnnotation, Validation};
 
@@ -43,6 +43,9 @@ pub(super) fn draft(identity: &Identity) -> Draft {
             .variable("verb", format!("object.spec.format in {public} ? 'download' : 'exportkey'"))
             .variable("annotations", "variables.request.metadata.?annotations.orValue({})")
             .variable("oldAnnotations", "oldObject == null ? {} : oldObject.metadata.?annotations.orValue({})")
+            // Evaluated once, and only where a rule asks.
+            .variable("managedFields", cel::managed_fields("variables.request"))
+            .variable("oldManagedFields", cel::managed_fields("oldObject"))
             .variable("free", cel::list([REVOKE, REVOKED_BY, LAST_APPLIED]))
             .refuse_probes()
             .rule(name_is_short())
@@ -63,6 +66,7 @@ pub(super) fn draft(identity: &Identity) -> Draft {
             .rule(upkeep::annotations_fit())
             .rule(upkeep::labels_fit())
             .rule(upkeep::lists_fit())
+            .rule(upkeep::managed_fields_fit())
             .rule(upkeep::others_do_not_delete(identity))
             .rule(upkeep::guards_request_is_the_controllers(identity));
     draft.audit = vec![AuditAnnotation {

@@ -6,6 +6,7 @@ use super::{
     Identity, PROBE_DIGEST, PROBE_MESSAGE, REQUEST_CLOSED, cel,
     draft::{Draft, on, right, rule, saying},
     name,
+    requests::upkeep::{MAX_MANAGED_FIELDS, ONE_MORE},
 };
 use crate::api::{GROUP, Phase, names::MAX_VOTE_GROUPS};
 
@@ -20,6 +21,7 @@ pub(super) fn draft(identity: &Identity) -> Draft {
         // Comparing every vote with every other takes seconds when there are 256, so a vote is added at the end.
         .variable("added", "size(variables.votes) == 0 ? [] : [variables.votes[size(variables.votes) - 1]]")
         .variable("digest", "oldObject.?status.?review.?digest.orValue('')")
+        .variable("managedFields", cel::managed_fields("object"))
         .rule(is_no_probe())
         .rule(operator_does_not_vote())
         .rule(voter_is_a_person())
@@ -31,6 +33,18 @@ pub(super) fn draft(identity: &Identity) -> Draft {
         .rule(vote_is_own_and_current())
         .rule(groups_are_own())
         .rule(one_approval_each())
+        .rule(managed_fields_fit())
+}
+
+/// A write of the status may bring `metadata.managedFields` along. However large it is, one more vote fits.
+fn managed_fields_fit() -> Validation {
+    let (now, before) = ("variables.managedFields", cel::managed_fields("oldObject"));
+    rule(
+        format!("variables.operator || {now} <= {MAX_MANAGED_FIELDS} || {now} <= {before} + {ONE_MORE}"),
+        &format!(
+            "metadata.managedFields of a request holds at most {MAX_MANAGED_FIELDS} characters: do not write it yourself"
+        ),
+    )
 }
 
 /// A status update leaves labels alone, so the probe shows itself by the digest of its review.

@@ -68,6 +68,7 @@ fn all(request: &DownloadRequest, now: Timestamp) -> Vec<Fact> {
     }
     facts.extend(teller.minted());
     facts.extend(teller.token_expired());
+    facts.extend(teller.ended_before_use(phase));
     facts.extend(teller.ended(phase));
     facts
 }
@@ -165,6 +166,18 @@ impl Teller<'_> {
         Some(self.fact(Kind::TokenExpired, &format!("token/{generation}/expired"), time, data))
     }
 
+    /// A denial or revocation of a request whose delivery had begun: it is told though the delivery won.
+    fn ended_before_use(&self, phase: Phase) -> Option<Fact> {
+        if phase != Phase::Consumed {
+            return None;
+        }
+        let approved = self.status.condition(ConditionType::Approved);
+        if approved.is_some_and(|approved| approved.reason == ConditionReason::Denied) {
+            return self.ended(Phase::Denied);
+        }
+        self.request.annotation(names::REVOKE).and_then(|_| self.ended(Phase::Revoked))
+    }
+
     /// A consumed request is told by its delivery.
     fn ended(&self, phase: Phase) -> Option<Fact> {
         let finished = self.status.condition_true(ConditionType::Finished);
@@ -185,7 +198,8 @@ impl Teller<'_> {
             Phase::Revoked => {
                 let annotation = |key| self.request.annotation(key).map(cut);
                 let (actor, reason) = (annotation(names::REVOKED_BY), annotation(names::REVOKE));
-                (Kind::RequestRevoked, Data { actor, reason, ..self.data() })
+                // Without one it was deleted, and a finalizer holds it.
+                (Kind::RequestRevoked, Data { actor, reason: reason.or(message), ..self.data() })
             }
             Phase::Expired => (Kind::RequestExpired, Data { message, ..self.data() }),
             Phase::Failed => (Kind::RequestFailed, Data { code: self.status.reason.clone(), message, ..self.data() }),

@@ -37,6 +37,14 @@ enum Event {
     Redeem,
     /// An older token is presented.
     RedeemOld(u8),
+    /// A server reads and decides for the newest token; whatever happens next comes before its receipt.
+    Decide,
+    /// It creates the receipt.
+    Commit,
+    /// It looks again, and sends or stops.
+    Send,
+    /// A request with a finalizer is deleted.
+    Delete,
     Claim,
     Outcome,
 }
@@ -61,6 +69,10 @@ fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::LateWrite),
         4 => Just(Event::Redeem),
         1 => (0..6_u8).prop_map(Event::RedeemOld),
+        3 => Just(Event::Decide),
+        3 => Just(Event::Commit),
+        3 => Just(Event::Send),
+        1 => prop::bool::weighted(0.2).prop_map(|delete| if delete { Event::Delete } else { Event::Controller }),
         2 => Just(Event::Claim),
         1 => Just(Event::Outcome),
     ]
@@ -74,6 +86,17 @@ struct Machine {
     late: Option<(World, i64, u64)>,
     hashes: BTreeSet<String>,
     deliveries: u32,
+    serving: Option<Serving>,
+    /// A delivery was stopped before its first byte, of a request that people had ended before its receipt.
+    stopped_in_time: bool,
+}
+
+/// A delivery between its decision and its first byte.
+struct Serving {
+    decided_on: World,
+    seconds: i64,
+    /// Once the receipt is there: whether the request was ended before.
+    ended_before: Option<bool>,
 }
 
 /// The arrows of the design's table; a step may take two of them in one write.
@@ -99,7 +122,16 @@ impl Machine {
             world = world.claimed();
         }
         world.guard = Guard::Intact { epoch: "e0".into(), since: at(-5) };
-        Self { world, seconds: 0, version: 0, late: None, hashes: BTreeSet::new(), deliveries: 0 }
+        Self {
+            world,
+            seconds: 0,
+            version: 0,
+            late: None,
+            hashes: BTreeSet::new(),
+            deliveries: 0,
+            serving: None,
+            stopped_in_time: false,
+        }
     }
 
     fn happens(&mut self, event: &Event) {
@@ -141,7 +173,16 @@ impl Machine {
             Event::LateWrite => self.late_write(),
             Event::Redeem => self.redeem(None),
             Event::RedeemOld(generation) => self.redeem(Some(i64::from(*generation))),
+            Event::Decide => self.decide(),
+            Event::Commit => self.commit(),
+            Event::Send => self.send(),
+            Event::Delete => {
+                self.world.request.metadata.deletion_timestamp =
+                    Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(self.seconds)));
+                self.version += 1;
+            }
             Event::Claim => self.claim(),
+            Event::Outcome if self.serving.is_some() => {}
             Event::Outcome => {
                 if let Some(receipt) = &mut self.world.receipt {
                     receipt.outcome.get_or_insert(Outcome::Delivered);
@@ -267,6 +308,54 @@ impl Machine {
             finished || to.is_open() || to == Phase::Consumed,
             "closed and not finished: kubectl wait would not end"
         );
+        assert!(!self.stopped_in_time || to != Phase::Consumed, "nothing was sent, and the denial is forgotten");
+    }
+
+    /// Whether people, or the controller, have ended it.
+    fn is_ended(&self) -> bool {
+        let request = &self.world.request;
+        request.votes().iter().any(|vote| vote.decision == Vote::Deny)
+            || request.annotation(names::REVOKE).is_some()
+            || request.metadata.deletion_timestamp.is_some()
+            || !request.is_open()
+    }
+
+    fn decide(&mut self) {
+        let Some(token) = self.world.request.status.as_ref().and_then(|status| status.token.as_ref()) else { return };
+        let (hash, seconds) = (hash(token.generation), self.seconds);
+        let under_way = self.serving.as_ref().is_some_and(|serving| serving.ended_before.is_some());
+        if !under_way && redeem(&self.world.observed(), &hash, at(seconds)).is_ok() {
+            self.serving = Some(Serving { decided_on: self.world.clone(), seconds, ended_before: None });
+        }
+    }
+
+    fn commit(&mut self) {
+        let ended = self.is_ended();
+        let Some(serving) = &mut self.serving else { return };
+        if self.world.receipt.is_some() {
+            return;
+        }
+        serving.ended_before = Some(ended);
+        self.deliveries += 1;
+        self.world.receipt = Some(ReceiptSeen { name: "r-1".into(), outcome: None, bytes_sent: None });
+    }
+
+    /// Laws: no byte leaves after a denial, revocation or ending that was stored before the receipt; and nothing but an
+    /// ending or a new review takes the file from the one whose receipt has used the request up.
+    fn send(&mut self) {
+        let Some(Serving { decided_on, seconds, ended_before: Some(ended) }) = self.serving.take() else {
+            return;
+        };
+        let looked = stands(&decided_on.observed(), Some(&self.world.request), at(seconds));
+        assert!(!(ended && looked.is_ok()), "sent what was ended before");
+        let stopped = looked.is_err();
+        assert!(!stopped || self.is_ended() || self.world.phase() == Phase::AwaitingApproval, "{looked:?}");
+        self.stopped_in_time = ended && stopped;
+        let (outcome, bytes) = if stopped { (Outcome::Aborted, 0) } else { (Outcome::Delivered, 7) };
+        if let Some(receipt) = &mut self.world.receipt {
+            receipt.outcome.get_or_insert(outcome);
+            receipt.bytes_sent.get_or_insert(bytes);
+        }
     }
 
     fn redeem(&mut self, generation: Option<i64>) {

@@ -12,7 +12,7 @@ use super::{
     votes::lapsed,
 };
 use crate::{
-    api::{Delivery, DownloadRequest, DownloadRequestStatus, Phase, TokenEnd, words::ConditionType::Finished},
+    api::{Delivery, DownloadRequest, DownloadRequestStatus, Phase, TokenEnd, names, words::ConditionType::Finished},
     door::{Door, TokenOf, Worded},
     policy::{Decision, Reason, all_reasons},
     token::same_hash,
@@ -123,6 +123,9 @@ pub fn present(request: &DownloadRequest, hash: &str, now: Timestamp) -> Result<
         });
     }
     let expiry = token.expires_at.as_ref().map_or(Timestamp::MIN, |time| time.0);
+    if request.metadata.deletion_timestamp.is_some() && phase.is_open() {
+        return Err(deleted(request));
+    }
     match phase {
         Phase::TokenIssued if now < expiry => Ok(()),
         Phase::TokenIssued | Phase::Expired => {
@@ -163,21 +166,12 @@ pub fn redeem(seen: &Observed<'_>, hash: &str, now: Timestamp) -> Result<(), Ref
     let step = next(seen, now);
     let before = seen.request.status.as_ref();
     let Some(status) = step.status.as_deref().or(before) else { return Err(Refusal::TokenUnknown) };
-    let round = |status: Option<&DownloadRequestStatus>| {
-        status.and_then(|status| status.review.as_ref()).map_or(0, |review| review.round)
-    };
     match status.phase() {
-        Phase::TokenIssued | Phase::Approved | Phase::AwaitingApproval if round(Some(status)) != round(before) => {
-            return Err(Refusal::CertificateChanged(round(Some(status))));
-        }
-        Phase::TokenIssued => {}
         Phase::Expired => return Err(Refusal::TokenExpired(now, None)),
-        Phase::Approved => return Err(Refusal::TokenExpired(now, Some(TokenOf::of(seen.request)))),
-        Phase::AwaitingApproval | Phase::Pending => {
-            return Err(Refusal::ApprovalRequired(approvals(status)));
-        }
-        Phase::Consumed => return Err(Refusal::TokenUsed),
-        Phase::Denied | Phase::Revoked | Phase::Failed => return Err(closed(seen.request, status)),
+        _ => lets_go(seen.request, before, status)?,
+    }
+    if status.phase() == Phase::Approved {
+        return Err(Refusal::TokenExpired(now, Some(TokenOf::of(seen.request))));
     }
     match &seen.material {
         Material::Missing { message, .. } => return Err(Refusal::CertificateGone(message.clone())),
@@ -191,6 +185,60 @@ pub fn redeem(seen: &Observed<'_>, hash: &str, now: Timestamp) -> Result<(), Ref
         (_, None) => Err(Refusal::CertificateGone("the Certificate is gone".to_owned())),
         _ => Ok(()),
     }
+}
+
+/// The second look, between the receipt and the first byte: whether the request, read again, still lets go of what was
+/// decided on `seen` at `decided`. Whatever ended it before the receipt, or took its approvals, shows here. A token that
+/// expired or was replaced meanwhile was good when it was presented: the receipt has used the request up, and no one
+/// would get the file.
+///
+/// # Errors
+/// [`Refusal`]: nothing may be sent, though the receipt exists.
+pub fn stands(seen: &Observed<'_>, again: Option<&DownloadRequest>, decided: Timestamp) -> Result<(), Refusal> {
+    let Some(request) = again.filter(|again| again.metadata.uid == seen.request.metadata.uid) else {
+        return Err(deleted(seen.request));
+    };
+    if request.metadata.deletion_timestamp.is_some() {
+        return Err(deleted(request));
+    }
+    // The controller was faster, and saw the receipt. It would not have, had people ended the request before.
+    if request.phase() == Phase::Consumed {
+        let revoked = request.annotation(names::REVOKE).is_some();
+        return if revoked { Err(revoked_late(request)) } else { Ok(()) };
+    }
+    let (before, stored) = (seen.request.status.as_ref(), request.status.as_ref());
+    // What the controller has written first, then what it will.
+    stored.map_or(Ok(()), |status| lets_go(request, before, status))?;
+    let step = next(&Observed { request, receipt: None, ..seen.clone() }, decided);
+    let Some(status) = step.status.as_deref().or(stored) else { return Err(Refusal::TokenUnknown) };
+    lets_go(request, before, status)
+}
+
+/// Whether a request that let go of something when its status was `before` still does, in the status that it has `now`.
+fn lets_go(
+    request: &DownloadRequest,
+    before: Option<&DownloadRequestStatus>,
+    now: &DownloadRequestStatus,
+) -> Result<(), Refusal> {
+    let round = |status: &DownloadRequestStatus| status.review.as_ref().map_or(0, |review| review.round);
+    match now.phase() {
+        phase if phase.is_open() && round(now) != before.map_or(0, round) => {
+            Err(Refusal::CertificateChanged(round(now)))
+        }
+        Phase::TokenIssued | Phase::Approved => Ok(()),
+        Phase::AwaitingApproval | Phase::Pending => Err(Refusal::ApprovalRequired(approvals(now))),
+        Phase::Consumed => Err(Refusal::TokenUsed),
+        Phase::Denied | Phase::Revoked | Phase::Failed | Phase::Expired => Err(closed(request, now)),
+    }
+}
+
+/// The request is gone, or going.
+fn deleted(request: &DownloadRequest) -> Refusal {
+    Refusal::TokenRevoked("Deleted".to_owned(), TokenOf::of(request))
+}
+
+fn revoked_late(request: &DownloadRequest) -> Refusal {
+    Refusal::TokenRevoked(Phase::Revoked.name().to_owned(), TokenOf::of(request))
 }
 
 /// Why a token is not given to a claimer.
@@ -242,7 +290,7 @@ impl Worded for ClaimRefusal {
 /// [`ClaimRefusal`], before anything was changed.
 pub fn claim(seen: &Observed<'_>, now: Timestamp) -> Result<(DownloadRequestStatus, TokenPlan), ClaimRefusal> {
     if seen.request.delivery() == Delivery::Secret {
-        return Err(ClaimRefusal::WrongDelivery(crate::api::names::token_secret(seen.request.key().name)));
+        return Err(ClaimRefusal::WrongDelivery(names::token_secret(seen.request.key().name)));
     }
     if seen.request.metadata.deletion_timestamp.is_some() {
         return Err(ClaimRefusal::Closed("it is being deleted".to_owned()));

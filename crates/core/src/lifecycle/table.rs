@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Guard, Material, Observed, Step,
+    Guard, Material, Observed, ReceiptSeen, Step,
     draft::{Draft, Ending, after},
     mint::{expire_token, use_approval},
     round::{open_review, review_again},
@@ -30,17 +30,18 @@ use crate::{
 #[must_use]
 pub fn next(seen: &Observed<'_>, now: Timestamp) -> Step {
     let mut draft = Draft::new(seen, now);
-    if seen.request.metadata.deletion_timestamp.is_some() {
-        return Step::default();
-    }
     if let Some(receipt) = &seen.receipt {
-        consume(&mut draft, &receipt.name, receipt.outcome, receipt.bytes_sent);
+        settle(&mut draft, receipt);
         return draft.finish();
     }
     if !draft.phase().is_open() {
         return Step::default();
     }
-    if !ended_by_people(&mut draft) && !ended_by_epoch(&mut draft) && !ended_by_number(&mut draft) {
+    let ended = ended_by_people(&mut draft)
+        || ended_by_deletion(&mut draft)
+        || ended_by_epoch(&mut draft)
+        || ended_by_number(&mut draft);
+    if !ended {
         if draft.phase() == Phase::Pending {
             begin(&mut draft);
         } else {
@@ -50,7 +51,24 @@ pub fn next(seen: &Observed<'_>, now: Timestamp) -> Step {
     draft.finish()
 }
 
-/// The receipt wins over everything, closed phases included.
+/// A delivery wins over everything, closed phases included. While nothing is known to have left, a request that was
+/// ended stays so: the server looks again after it has created the receipt, and stops what was ended before.
+fn settle(draft: &mut Draft<'_>, receipt: &ReceiptSeen) {
+    if draft.phase().is_open() && !ended_by_people(draft) {
+        ended_by_deletion(draft);
+    }
+    let ended = !draft.phase().is_open() && draft.phase() != Phase::Consumed;
+    if ended && receipt.nothing_left() {
+        name_receipt(draft, &receipt.name);
+    } else {
+        consume(draft, &receipt.name, receipt.outcome, receipt.bytes_sent);
+    }
+}
+
+fn name_receipt(draft: &mut Draft<'_>, receipt: &str) {
+    draft.status.receipt_ref.get_or_insert_with(|| ReceiptReference { name: receipt.to_owned() });
+}
+
 fn consume(draft: &mut Draft<'_>, receipt: &str, outcome: Option<Outcome>, bytes_sent: Option<i64>) {
     draft.end_token(TokenEnd::Used);
     if draft.phase() != Phase::Consumed {
@@ -58,12 +76,16 @@ fn consume(draft: &mut Draft<'_>, receipt: &str, outcome: Option<Outcome>, bytes
         draft.status.reason = None;
         draft.note(EventReason::Consumed, format!("the token was used; receipt {receipt}"), false);
     }
-    draft.status.receipt_ref.get_or_insert_with(|| ReceiptReference { name: receipt.to_owned() });
+    name_receipt(draft, receipt);
     draft.condition(TokenIssued, False(ConditionReason::Closed), "the token was used");
     let bytes = bytes_sent.map(|bytes| format!(" ({bytes} bytes sent)")).unwrap_or_default();
     let finished = match outcome {
         None => (False(ConditionReason::Open), format!("the delivery is in progress; receipt {receipt}")),
         Some(Outcome::Delivered) => (True(ConditionReason::Delivered), format!("delivered{bytes}; receipt {receipt}")),
+        Some(Outcome::Aborted) if bytes_sent == Some(0) => (
+            True(ConditionReason::Aborted),
+            format!("it ended before the first byte was sent; receipt {receipt}. Create another request"),
+        ),
         Some(Outcome::Aborted) => (
             True(ConditionReason::Aborted),
             format!("the client disconnected before the end{bytes}; receipt {receipt}. Create another request"),
@@ -95,6 +117,15 @@ fn ended_by_people(draft: &mut Draft<'_>) -> bool {
         return true;
     }
     false
+}
+
+/// A request that is being deleted, while a finalizer holds it: nothing is delivered for it any more.
+fn ended_by_deletion(draft: &mut Draft<'_>) -> bool {
+    if draft.request().metadata.deletion_timestamp.is_none() {
+        return false;
+    }
+    draft.close(Ending::Revoked, "deleted while it was open: a finalizer holds what is left of it");
+    true
 }
 
 /// A request for a key that was created before the admission policies were proven to be in force may be forged.

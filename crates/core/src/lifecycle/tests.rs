@@ -527,9 +527,12 @@ fn votes_of_another_epoch_do_not_count() {
     assert_eq!((world.phase(), world.status().review.as_ref().unwrap().round), (Phase::AwaitingApproval, 2));
 }
 
+fn receipt(outcome: Option<Outcome>, bytes_sent: Option<i64>) -> ReceiptSeen {
+    ReceiptSeen { name: "r-1".into(), outcome, bytes_sent }
+}
+
 #[test]
 fn the_receipt_wins_over_every_phase() {
-    let receipt = |outcome| Some(ReceiptSeen { name: "r-1".into(), outcome, bytes_sent: None });
     for close in [Phase::TokenIssued, Phase::Expired, Phase::Revoked] {
         let mut world = World::new(Format::Fullchain, vec![]);
         world.step(0);
@@ -542,27 +545,122 @@ fn the_receipt_wins_over_every_phase() {
             _ => {}
         }
         assert_eq!(world.phase(), close);
-        world.receipt = receipt(None);
-        let finished_before = world.condition("Finished");
+        world.receipt = Some(receipt(None, None));
         world.step(90_001);
-        assert_eq!(
-            (world.phase(), world.condition("Finished").as_str()),
-            (Phase::Consumed, "False/Open"),
-            "{finished_before}"
-        );
+        let under_way = match close {
+            Phase::Expired => (Phase::Expired, "True/Expired"),
+            Phase::Revoked => (Phase::Revoked, "True/Revoked"),
+            _ => (Phase::Consumed, "False/Open"),
+        };
+        assert_eq!((world.phase(), world.condition("Finished").as_str()), under_way);
         assert_eq!(world.status().receipt_ref.as_ref().unwrap().name, "r-1");
-        world.receipt = receipt(Some(Outcome::Aborted));
+        assert_eq!(world.step(90_002).status, None);
+        world.receipt = Some(receipt(Some(Outcome::Aborted), Some(1)));
         world.step(90_002);
-        assert_eq!(world.condition("Finished"), "True/Aborted");
+        assert_eq!((world.phase(), world.condition("Finished").as_str()), (Phase::Consumed, "True/Aborted"));
         assert_eq!(world.step(90_003).status, None);
     }
 }
 
 #[test]
-fn a_request_that_is_being_deleted_is_left_alone() {
+fn a_delivery_that_a_denial_stopped_before_its_first_byte_leaves_the_request_denied() {
+    for seen_under_way in [true, false] {
+        let mut world = World::new(Format::Fullchain, vec![]);
+        world.step(0);
+        world.vote("bob", Vote::Deny);
+        world.receipt = Some(receipt(None, None));
+        if seen_under_way {
+            world.step(1);
+            assert_eq!(world.phase(), Phase::Denied);
+        }
+        world.receipt = Some(receipt(Some(Outcome::Aborted), Some(0)));
+        world.step(2);
+        assert_eq!((world.phase(), world.condition("Finished").as_str()), (Phase::Denied, "True/Denied"));
+        assert_eq!(world.message("Finished"), "denied by bob: because");
+        assert_eq!(world.status().receipt_ref.as_ref().unwrap().name, "r-1");
+        assert_eq!(world.step(3).status, None);
+    }
+}
+
+#[test]
+fn a_denial_of_what_was_delivered_stays_in_the_conditions() {
     let mut world = World::new(Format::Fullchain, vec![]);
+    world.step(0);
+    world.vote("bob", Vote::Deny);
+    for outcome in [Outcome::Delivered, Outcome::Unknown] {
+        let mut world = world.clone();
+        world.receipt = Some(receipt(Some(outcome), None));
+        world.step(1);
+        assert_eq!((world.phase(), world.condition("Approved").as_str()), (Phase::Consumed, "False/Denied"));
+    }
+}
+
+#[test]
+fn a_delivery_stands_unless_the_request_was_ended_before_its_receipt() {
+    type Change = fn(&mut World);
+    let mut world = World::new(Format::Key, policy(1));
+    world.step(0);
+    world.vote("bob", Vote::Approve);
+    world.step(1);
+    let seen = world.clone();
+    let seen = seen.observed();
+    assert_eq!(redeem(&seen, &hash(1), at(2)), Ok(()));
+    let changes: [(Change, Option<&str>); 10] = [
+        (|_| (), None),
+        (|world| world.vote("frank", Vote::Approve), None),
+        (|world| world.annotate("example.com/churn", "1"), None),
+        (|world| world.receipt = Some(receipt(None, None)), None),
+        (|world| world.vote("frank", Vote::Deny), Some("Denied")),
+        (|world| world.annotate(names::REVOKE, "x"), Some("Revoked")),
+        (|world| world.guard = Guard::Intact { epoch: "e2".into(), since: at(1) }, Some("Failed, EpochChanged")),
+        (|world| world.access = Access::VerbRefused, Some("Failed, PolicyRefused")),
+        (|world| world.request.metadata.uid = Some("another".into()), Some("Deleted")),
+        (
+            |world| {
+                world.request.metadata.deletion_timestamp =
+                    Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(noon()));
+            },
+            Some("Deleted"),
+        ),
+    ];
+    for (number, (change, why)) in changes.into_iter().enumerate() {
+        let mut world = world.clone();
+        change(&mut world);
+        // Whether or not the controller has seen it.
+        for look in [false, true] {
+            if look {
+                world.step(2);
+            }
+            let of = TokenOf::of(&world.request);
+            let refusal = why.map(|why| Refusal::TokenRevoked(why.into(), of));
+            let looked = stands(&seen, Some(&world.request), at(2)).err();
+            let only_the_controller_knows = !look && why.is_some_and(|why| why.starts_with("Failed"));
+            assert_eq!(looked, refusal.filter(|_| !only_the_controller_knows), "{number}, {look}");
+        }
+    }
+    assert!(stands(&seen, None, at(2)).is_err(), "gone");
+    world.annotate(names::MINT, "1");
+    world.step(2);
+    let looked = stands(&seen, Some(&world.request), at(2));
+    assert_eq!(looked, Ok(()), "a token that was replaced after it was presented: its receipt uses the request up");
+    world.renew("f2");
+    world.step(3);
+    assert_eq!(stands(&seen, Some(&world.request), at(2)), Err(Refusal::CertificateChanged(2)));
+}
+
+#[test]
+fn a_request_that_is_being_deleted_is_closed_once() {
+    let mut world = World::new(Format::Fullchain, vec![]);
+    world.step(0);
     world.request.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(noon()));
-    assert_eq!(world.step(0), Step::default());
+    let step = world.step(1);
+    assert!(step.sweep && step.mint.is_none());
+    assert_eq!((world.phase(), world.condition("Finished").as_str()), (Phase::Revoked, "True/Revoked"));
+    assert_eq!(world.step(2), Step::default());
+    let mut fresh = World::new(Format::Fullchain, vec![]);
+    fresh.request.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(noon()));
+    fresh.step(0);
+    assert_eq!((fresh.phase(), &fresh.status().token), (Phase::Revoked, &None));
 }
 
 #[test]

@@ -257,7 +257,7 @@ impl Matching<'_> {
             let words = approval.contacts.clone()?;
             Some(Contact { from: policy.source.clone(), scope: approval.required_for, words })
         };
-        let mut contacts: Vec<Contact> = self.0.iter().filter_map(|policy| contact(policy)).collect();
+        let mut contacts: Vec<Contact> = self.0.iter().filter_map(contact).collect();
         contacts.sort_by_key(|contact| contact.from != Source::Cluster);
         contacts
     }

@@ -41,7 +41,8 @@ fn known_policies(context: &Context, stores: &Stores, namespace: &str) -> Result
 fn is_settled(request: &DownloadRequest) -> bool {
     let revoked = request.annotations().contains_key(names::REVOKE);
     let votes = request.votes();
-    !request.is_open() || revoked || votes.iter().any(|vote| vote.decision == Vote::Deny)
+    let deleted = request.metadata.deletion_timestamp.is_some();
+    !request.is_open() || revoked || deleted || votes.iter().any(|vote| vote.decision == Vote::Deny)
 }
 
 /// What is seen of a request's surroundings.

@@ -55,6 +55,9 @@ pub(crate) async fn reconcile(
     let Some(request) = current(context, cached).await? else { return Ok(Again::OnChange) };
     let namespace = request.namespace().unwrap_or_default();
     let policies = policies::live(context.clients.reads(), &namespace, context.cluster_policy.as_ref()).await?;
+    if request.metadata.deletion_timestamp.is_some() {
+        return Ok(Again::OnChange);
+    }
     match due(&request, &policies) {
         Some(moment) if moment <= now => delete(context, &request).await,
         Some(moment) => Ok(Again::At(moment)),

@@ -203,6 +203,7 @@ fn each_way_to_a_key_past_certcourier_is_one_finding() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_way_to_be_somebody_else_or_to_change_the_rules_is_one_finding() {
     one_finding_each([
         (

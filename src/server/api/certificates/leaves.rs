@@ -28,5 +28,6 @@ pub async fn leaves_of(state: &ServerState, leaves: &Leaves) -> Result<Artifact,
     let options = RenderOptions::new(leaves.certificate.name_any());
     let (environments, materials) = (leaves.environments.clone(), Arc::clone(&leaves.materials));
     let format = Format::DerZip;
-    state.renders.render(format, environments, materials, options).await
+    let turn = state.renders.turn(state.deliveries.decision_timeout.get()).await?;
+    turn.render(format, environments, materials, options).await
 }

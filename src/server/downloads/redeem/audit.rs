@@ -1,8 +1,8 @@
 //! What is told of a token that is presented: audit record, Event, metric.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
-use super::{Found, Redeemer, too_slow};
+use super::{Redeemer, too_slow};
 use crate::api::words::EventReason;
 use crate::server::{
     http::{
@@ -91,7 +91,7 @@ fn unheard(unheard: &NotConfirmed) -> ServerError {
 /// valid.
 pub async fn announce(
     state: &ServerState,
-    found: &Found,
+    reading_since: Instant,
     receipt: &DownloadReceipt,
     redeemer: &Redeemer,
 ) -> Result<(), ServerError> {
@@ -101,7 +101,7 @@ pub async fn announce(
     let limit = state.deliveries.decision_timeout.get();
     let presented = Presented::of(redeemer);
     let fact = delivery::releasing(receipt, presented.told(), state.clients.clock().now());
-    let confirmed = state.audit.emit_and_confirm(&fact, limit.saturating_sub(found.looked_at.elapsed())).await;
+    let confirmed = state.audit.emit_and_confirm(&fact, limit.saturating_sub(reading_since.elapsed())).await;
     confirmed.map_err(|error| unheard(&error))?;
-    if found.looked_at.elapsed() > limit { Err(too_slow()) } else { Ok(()) }
+    if reading_since.elapsed() > limit { Err(too_slow()) } else { Ok(()) }
 }

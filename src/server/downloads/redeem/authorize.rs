@@ -1,6 +1,6 @@
 //! Whether the token delivers now: all facts read live and side by side, then the one decision that every door shares.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use jiff::Timestamp;
 
@@ -16,7 +16,7 @@ use crate::server::{
     state::ServerState,
 };
 use crate::{
-    api::{Approval, Approver, Certificate, ConsumedBy, DownloadRequest},
+    api::{Approval, Approver, Certificate, ConsumedBy, DownloadReceipt, DownloadRequest},
     cluster::facts::{self, Gathered},
     lifecycle::{self, Approvers, Guard, Material, Observed, Refusal, Settings, Tally},
     policy::{Access, Decision, Grant},
@@ -38,15 +38,54 @@ pub struct Decided {
     pub approvals: Vec<Approver>,
     /// Who uses, where the token is bound to its requester.
     pub consumed_by: Option<ConsumedBy>,
+    /// What it rests on.
+    pub basis: Basis,
+}
+
+/// What a decision rests on besides the request; kept until the first byte. It holds no keys.
+pub struct Basis {
+    material: Material,
+    decision: Option<Decision>,
+    approvers: Approvers,
+    guard: Guard,
+    at: Timestamp,
+}
+
+impl Basis {
+    fn observed<'a>(&self, request: &'a DownloadRequest, receipt: Option<&DownloadReceipt>) -> Observed<'a> {
+        Observed {
+            request,
+            material: self.material.clone(),
+            decision: self.decision.clone(),
+            receipt: facts::receipt_seen(receipt),
+            approvers: self.approvers.clone(),
+            guard: self.guard.clone(),
+            ahead: 0,
+            settings: Settings::default(),
+        }
+    }
+
+    /// Whether it lets the request go that was read again; `None`: there is none any more.
+    ///
+    /// # Errors
+    /// [`Refusal`] of what was ended meanwhile.
+    pub fn stands(&self, found: &Found, again: Option<&DownloadRequest>) -> Result<(), Refusal> {
+        lifecycle::stands(&self.observed(&found.request, None), again, self.at)
+    }
 }
 
 /// Gathers and decides.
 ///
 /// # Errors
 /// [`ServerError`] with the code of what prevents it, or that it could not be found out in time.
-pub async fn decide(state: &Arc<ServerState>, found: &Found, redeemer: &Redeemer) -> Result<Decided, ServerError> {
+pub async fn decide(
+    state: &Arc<ServerState>,
+    found: &Found,
+    redeemer: &Redeemer,
+    reading_since: Instant,
+) -> Result<Decided, ServerError> {
     let request = &found.request;
-    let time_left = || state.deliveries.decision_timeout.get().saturating_sub(found.looked_at.elapsed());
+    let time_left = || state.deliveries.decision_timeout.get().saturating_sub(reading_since.elapsed());
     let gathering = facts::live(state.clients.reads(), request, state.cluster_policy.as_ref());
     let mut gathered = tokio::time::timeout(time_left(), gathering)
         .await
@@ -56,40 +95,37 @@ pub async fn decide(state: &Arc<ServerState>, found: &Found, redeemer: &Redeemer
     let guard = tokio::time::timeout(time_left(), state.guard.of(request)).await.map_err(|_| too_slow())?;
 
     let now = state.clients.clock().now();
-    let mut grant = judge(found, &gathered, guard.clone(), now)?;
+    let (mut grant, mut basis) = judge(found, &gathered, guard.clone(), now)?;
     let mut consumed_by = None;
     if grant.effective.bind_to_requester.value {
         let requester = requester_in_person(state, request, redeemer);
         let (requester, access) = tokio::time::timeout(time_left(), requester).await.map_err(|_| too_slow())??;
         consumed_by = Some(requester);
         gathered.narrow(access);
-        grant = judge(found, &gathered, guard, now)?;
+        (grant, basis) = judge(found, &gathered, guard, now)?;
     }
     let approvals = agreed(request, &gathered.approvers);
     let (Some(certificate), Material::Usable { fingerprints }) = (gathered.known.certificate, gathered.material) else {
         return Err(certificate_gone());
     };
     let (environments, materials) = (gathered.environments, gathered.materials);
-    Ok(Decided { certificate, environments, materials, fingerprints, grant, approvals, consumed_by })
+    Ok(Decided { certificate, environments, materials, fingerprints, grant, approvals, consumed_by, basis })
 }
 
-/// The one decision on these facts; the terms, where the token delivers.
-fn judge(found: &Found, gathered: &Gathered, guard: Guard, now: Timestamp) -> Result<Grant, ServerError> {
-    let decision = gathered.decision(&found.request, facts::passphrase_of(&found.request), now);
-    let seen = Observed {
-        request: &found.request,
+/// The one decision on these facts; the terms, where the token delivers, and what they rest on.
+fn judge(found: &Found, gathered: &Gathered, guard: Guard, now: Timestamp) -> Result<(Grant, Basis), ServerError> {
+    let basis = Basis {
         material: gathered.material.clone(),
-        decision: decision.clone(),
-        receipt: facts::receipt_seen(gathered.known.receipt.as_ref()),
+        decision: gathered.decision(&found.request, facts::passphrase_of(&found.request), now),
         approvers: gathered.approvers.clone(),
         guard,
-        ahead: 0,
-        settings: Settings::default(),
+        at: now,
     };
-    lifecycle::redeem(&seen, &found.hash, now)
-        .map_err(|refusal| in_words(&refusal, &seen.material, gathered.known.receipt.as_ref()))?;
-    match decision {
-        Some(Decision::Grant(grant)) => Ok(*grant),
+    let receipt = gathered.known.receipt.as_ref();
+    lifecycle::redeem(&basis.observed(&found.request, receipt), &found.hash, now)
+        .map_err(|refusal| in_words(&refusal, &basis.material, receipt))?;
+    match &basis.decision {
+        Some(Decision::Grant(grant)) => Ok((grant.as_ref().clone(), basis)),
         _ => Err(certificate_gone()),
     }
 }
@@ -105,7 +141,7 @@ fn certificate_gone() -> ServerError {
     refusal::of_lifecycle(&Refusal::CertificateGone("the Certificate is gone".to_owned()))
 }
 
-fn in_words(refusal: &Refusal, material: &Material, receipt: Option<&crate::api::DownloadReceipt>) -> ServerError {
+fn in_words(refusal: &Refusal, material: &Material, receipt: Option<&DownloadReceipt>) -> ServerError {
     match (refusal, material, receipt) {
         (Refusal::TokenUsed, _, Some(receipt)) => refusal::used(receipt),
         (

@@ -30,7 +30,7 @@ use crate::{
 const LONGEST_USER_AGENT: usize = 256;
 
 /// How long to wait before reading again what became of a receipt.
-const READ_AGAIN: Duration = Duration::from_millis(100);
+pub const READ_AGAIN: Duration = Duration::from_millis(100);
 
 /// The receipt to be created: what is delivered, to whom, with which approvals.
 pub fn draft(

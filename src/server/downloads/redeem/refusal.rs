@@ -29,6 +29,34 @@ pub fn of_lifecycle(refusal: &Refusal) -> ServerError {
     if code == ErrorCode::GuardFailed { words.retry_after(SOON) } else { words }
 }
 
+/// A refusal after the receipt: nothing was sent, and the request is over all the same.
+pub fn stopped(refusal: &Refusal) -> ServerError {
+    match refusal {
+        Refusal::TokenRevoked(..) => of_lifecycle(refusal),
+        _ => ServerError::worded(ErrorCode::TokenRevoked, Stopped),
+    }
+}
+
+/// The request was changed at the last moment, by another token or another round.
+#[derive(Debug)]
+struct Stopped;
+
+impl Worded for Stopped {
+    fn at(&self, door: Door) -> String {
+        format!(
+            "the request was changed after its file was prepared, so nothing was sent; this request delivers no more: {}",
+            door.another_request()
+        )
+    }
+}
+
+/// Whether the request was ended before its receipt cannot be found out, so nothing is sent.
+pub fn unread() -> ServerError {
+    let words = "whether this request was revoked meanwhile is not known, because the API server does not answer; \
+                 nothing was sent, and this request delivers no more: create another DownloadRequest";
+    ServerError::new(ErrorCode::Unavailable, words).retry_after(SOON)
+}
+
 /// The token was used: when, and how that ended. A holder who did not use it learns that someone else did.
 pub fn used(receipt: &DownloadReceipt) -> ServerError {
     let name = receipt.key().name;

@@ -9,6 +9,7 @@ use crate::server::{
         error::{ErrorCode, ServerError},
         refusal::of_api_error,
     },
+    renders::Turn,
     state::ServerState,
 };
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
 /// [`ServerError`] that names the environment and the cause.
 pub async fn make(
     state: &ServerState,
+    turn: Turn,
     token: &Token,
     request: &DownloadRequest,
     decided: &mut Decided,
@@ -40,7 +42,7 @@ pub async fn make(
     };
     let (format, environments) = (request.spec.format, decided.environments.clone());
     let materials = std::mem::take(&mut decided.materials);
-    state.renders.render(format, environments, materials, options).await
+    turn.render(format, environments, materials, options).await
 }
 
 fn pkcs12_options(request: &DownloadRequest) -> Pkcs12Options {

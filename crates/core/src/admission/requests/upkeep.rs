@@ -18,6 +18,11 @@ const MAX_LABELS: usize = 4096;
 /// An owner or two, and the finalizers of a few tools.
 const MAX_LISTS: usize = 4096;
 
+/// What some ten tools need that own every annotation, label and finalizer there may be.
+pub(in crate::admission) const MAX_MANAGED_FIELDS: usize = 64 * 1024;
+/// What one vote or revocation adds, so that no one can fill a request up to keep it from being denied.
+pub(in crate::admission) const ONE_MORE: usize = 4096;
+
 /// No one else asks for an annotation, so what a tool adds must fit beside it. What is there already does not keep an
 /// object from being changed, as long as it does not grow.
 pub(super) fn annotations_fit() -> Validation {
@@ -74,6 +79,23 @@ pub(super) fn lists_fit() -> Validation {
         &format!(
             "metadata.finalizers and metadata.ownerReferences of a request hold at most {MAX_LISTS} characters \
              together: remove some"
+        ),
+    )
+}
+
+/// Nothing but the size of an object bounds it, and every list of requests reads it.
+pub(super) fn managed_fields_fit() -> Validation {
+    let (now, before) = ("variables.managedFields", "variables.oldManagedFields");
+    let revoke = cel::text(REVOKE);
+    rule(
+        format!(
+            "request.operation == 'DELETE' || variables.kubernetes || {now} <= {MAX_MANAGED_FIELDS} ||
+             (oldObject != null && {now} <= {before} +
+              ({revoke} in variables.annotations && !({revoke} in variables.oldAnnotations) ? {ONE_MORE} : 0))"
+        ),
+        &format!(
+            "metadata.managedFields of a request holds at most {MAX_MANAGED_FIELDS} characters: do not write it \
+             yourself, and use fewer field managers"
         ),
     )
 }

@@ -1,9 +1,9 @@
 use super::*;
 use crate::{
-    api::{Decision as Vote, Format, words::MaterialProblem},
+    api::{Decision as Vote, Format, Outcome, words::MaterialProblem},
     audit::fact::Source,
     lifecycle::{
-        Material,
+        Material, ReceiptSeen,
         fixtures::{World, at, policy},
     },
 };
@@ -87,6 +87,32 @@ fn a_deletion_is_told_with_where_the_request_stood_and_a_withdrawal_with_who() {
     assert_eq!(deleted(&waiting.request, None, at(8)).data.message.as_deref(), Some("it was over (Revoked)"));
     let many = deleted(&waiting.request, Some(500), at(8));
     assert!(many.data.message.as_deref().unwrap().contains("500 newer finished requests"), "{many:?}");
+}
+
+#[test]
+fn what_ended_a_request_whose_delivery_won_is_told_once() {
+    for (outcome, bytes_sent) in [(None, None), (Some(Outcome::Aborted), Some(0)), (Some(Outcome::Delivered), None)] {
+        let mut denied = World::new(Format::Key, policy(0));
+        step(&mut denied, 0);
+        let mut revoked = denied.clone();
+        denied.vote("bob", Vote::Deny);
+        revoked.annotate(names::REVOKE, "laptop stolen");
+        for (mut world, kind) in [(denied, Kind::ApprovalDenied), (revoked, Kind::RequestRevoked)] {
+            world.receipt = Some(ReceiptSeen { name: "r-1".into(), outcome, bytes_sent });
+            assert_eq!(kinds(&step(&mut world, 1)), [kind]);
+            world.receipt = Some(ReceiptSeen { name: "r-1".into(), outcome: Some(Outcome::Unknown), bytes_sent: None });
+            assert_eq!(step(&mut world, 2), []);
+        }
+    }
+}
+
+#[test]
+fn a_deletion_that_a_finalizer_holds_is_told_as_the_end() {
+    let mut held = by_two();
+    held.request.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(1)));
+    let facts = step(&mut held, 1);
+    assert_eq!(kinds(&facts), [Kind::RequestRevoked]);
+    assert!(facts[0].data.reason.as_deref().unwrap().starts_with("deleted while it was open"), "{facts:?}");
 }
 
 #[test]

@@ -131,6 +131,7 @@ mod tests {
 
     #[test]
     fn the_sentence_of_the_documentation_is_understood() {
+        assert_eq!(asked(r#"{"format":"pfx"}"#).unwrap().format, Format::Pkcs12);
         let asked = asked(r#"{"format":"fullchain","passphrase":""}"#).unwrap();
         assert_eq!(asked.format, Format::Fullchain);
         assert!(asked.passphrase.is_none() && asked.environment.is_none() && asked.deadline.is_none());
@@ -173,7 +174,8 @@ mod tests {
     #[test]
     fn what_is_wrong_is_refused_with_what_to_write() {
         for (body, said) in [
-            (r#"{"format":"pfx"}"#, "choose one of cert, chain"),
+            (r#"{"format":"jks"}"#, "choose one of cert, chain"),
+            (r#"{"format":"PFX"}"#, "choose one of cert, chain"),
             (r#"{"format":"cert","passphrase":"correct horse"}"#, "takes no passphrase"),
             (r#"{"format":"cert","token_ttl":"5"}"#, "1h30m"),
             (r#"{"format":"cert","token_ttl":"0s"}"#, "`token_ttl` must be between 1s and 24h"),

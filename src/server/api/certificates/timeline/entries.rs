@@ -180,6 +180,12 @@ fn of_request(request: &DownloadRequest, has_receipt: bool, all: &mut Vec<Entry>
     {
         all.push(entry(Kind::Approved, &approved.message).at(time).by(Some(review.approvals.by.join(", "))));
     }
+    // It came too late for what had begun to be delivered; of others the ending tells.
+    let denied =
+        status.condition(ConditionType::Approved).filter(|approved| approved.reason == ConditionReason::Denied);
+    if let Some(denied) = denied.filter(|_| status.phase() == Phase::Consumed) {
+        all.push(entry(Kind::Refused, &denied.message).at(&denied.last_transition_time));
+    }
     if let Some(token) = &status.token {
         for ended in &token.previous {
             let (kind, message) = match ended.why {

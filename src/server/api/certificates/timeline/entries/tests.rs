@@ -80,6 +80,18 @@ fn a_delivered_request_is_told_newest_first() {
 }
 
 #[test]
+fn a_denial_that_came_after_the_receipt_is_told_too() {
+    let all = entries(
+        &[request(&json!({"phase": "Consumed", "receiptRef": {"name": "r-1"}, "conditions": [
+            at("Approved", "False", "Denied", "denied by bob: no", "2026-11-22T08:21:30Z"),
+            at("Finished", "True", "Delivered", "delivered; receipt r-1", "2026-11-22T08:22:00Z")]}))],
+        &[receipt("u")],
+    );
+    assert_eq!((all[0].kind, all[0].message.as_str()), (Kind::Refused, "denied by bob: no"));
+    assert_eq!(all[1].kind, Kind::Downloaded);
+}
+
+#[test]
 fn who_may_not_see_receipts_sees_the_delivery_by_its_request() {
     let all = entries(&[eventful()], &[]);
     assert_eq!((all[0].kind, all[0].time.0.to_string().as_str()), (Kind::Downloaded, "2026-11-22T08:22:00Z"));
