@@ -9,26 +9,36 @@ mod ranges;
 
 use std::{borrow::Cow, fmt::Write as _};
 
-use self::ranges::{HIDDEN, MARKS};
+use self::ranges::{HIDDEN, MARKS, SYMBOLS};
 
 /// As many marks on one letter as writing needs; more grow over the lines above and below it.
 const MOST_MARKS: usize = 6;
+
+/// "As an emoji": keyboards of phones write it behind ⚠ and ❤. Behind a symbol one is fine, and nowhere else: there is
+/// nothing to see of it.
+const EMOJI_SELECTOR: char = '\u{fe0f}';
 
 /// What these characters match, as RE2 and so CEL's `matches` has it. From the ranges, not from RE2's classes: those are of
 /// the version of Unicode that the API server has. Only what is a mark is asked of it, because the list is long.
 #[must_use]
 pub fn hidden_pattern() -> String {
-    let mut pattern = String::from("[");
-    for range in HIDDEN.chunks_exact(2) {
+    let selector = u32::from(EMOJI_SELECTOR);
+    let (hidden, symbols) = (class(&HIDDEN), class(&SYMBOLS));
+    format!(r"[{hidden}]|\pM{{{}}}|(?:^|[^{symbols}])\x{{{selector:X}}}", MOST_MARKS + 1)
+}
+
+/// What stands between the brackets of a class.
+fn class(ranges: &[u32]) -> String {
+    let mut class = String::new();
+    for range in ranges.chunks_exact(2) {
         // Writing to a String cannot fail.
         let _ = match range {
-            [first, last] if first == last => write!(pattern, r"\x{{{first:X}}}"),
-            [first, last] => write!(pattern, r"\x{{{first:X}}}-\x{{{last:X}}}"),
+            [first, last] if first == last => write!(class, r"\x{{{first:X}}}"),
+            [first, last] => write!(class, r"\x{{{first:X}}}-\x{{{last:X}}}"),
             _ => Ok(()),
         };
     }
-    let _ = write!(pattern, r"]|\pM{{{}}}", MOST_MARKS + 1);
-    pattern
+    class
 }
 
 /// The rule of a field, in CEL.
@@ -45,8 +55,9 @@ pub fn no_hidden_of_16_bits() -> String {
 
 /// What someone is told who wrote such a character.
 pub const NO_HIDDEN_MESSAGE: &str = "this text is read by others: write it on one line, without control characters, \
-                                     invisible characters, characters that change the direction of writing, and more \
-                                     than 6 marks on a letter";
+                                     characters that change the direction of writing, invisible ones (fillers, \
+                                     joiners, variation selectors), private-use ones, and more than 6 marks on one \
+                                     letter; an emoji of one symbol is fine";
 
 fn is_in(ranges: &[u32], c: char) -> bool {
     let c = u32::from(c);
@@ -55,20 +66,21 @@ fn is_in(ranges: &[u32], c: char) -> bool {
     before % 2 == 1 || ranges.get(before) == Some(&c)
 }
 
-/// Whether no one sees this character, or it changes how others are seen.
-#[must_use]
-pub fn is_hidden(c: char) -> bool {
+/// Whether no one sees this character, or it changes how others are seen, wherever it stands.
+fn is_hidden(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_control();
     }
     is_in(&HIDDEN, c)
 }
 
-/// Each character, and whether it should not be there: it is hidden, or one mark too many.
+/// Each character, and whether it should not be there: it is hidden, one mark too many, or a selector without its symbol.
 fn judged(text: &str) -> impl Iterator<Item = (char, bool)> {
-    text.chars().scan(0, |marks, c| {
+    text.chars().scan((0, false), |(marks, after_symbol), c| {
         *marks = if !c.is_ascii() && is_in(&MARKS, c) { *marks + 1 } else { 0 };
-        Some((c, is_hidden(c) || *marks > MOST_MARKS))
+        let stray = c == EMOJI_SELECTOR && !*after_symbol;
+        *after_symbol = !c.is_ascii() && is_in(&SYMBOLS, c);
+        Some((c, is_hidden(c) || stray || *marks > MOST_MARKS))
     })
 }
 
@@ -127,7 +139,7 @@ mod tests {
         '\u{ffa0}',
         '\u{2800}',
         '\u{ad}',
-        '\u{fe0f}',
+        '\u{fe0e}',
         '\u{e0141}',
         '\u{34f}',
         '\u{180b}',
@@ -188,19 +200,41 @@ mod tests {
     #[test]
     fn rust_and_the_api_server_agree_on_every_character_and_the_lists_are_unicodes() {
         let pattern = hidden_pattern();
-        let (class, marks) = pattern.rsplit_once('|').unwrap();
-        assert_eq!((ranges_of(class), marks), (HIDDEN.to_vec(), r"\pM{7}"));
+        let (class, rest) = pattern.split_once(r"|\pM{7}|(?:^|").unwrap();
+        let others = rest.strip_suffix(r")\x{FE0F}").unwrap();
+        assert_eq!(ranges_of(class), HIDDEN);
+        assert_eq!(ranges_of(&others.replace("[^", "[")), SYMBOLS);
         assert_eq!(ranges_of(r"\pM"), MARKS);
         let unicode = r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}]";
         let blank = r"[\x{2800}\x{FFFC}\x{1D159}\x{3FFFE}-\x{10FFFF}]";
-        assert_eq!(ranges_of(&format!("[{unicode}{blank}]")), HIDDEN);
-        for ranges in [&HIDDEN[..], &MARKS[..]] {
+        assert_eq!(ranges_of(&format!(r"[{unicode}{blank}--\x{{FE0F}}]")), HIDDEN);
+        for ranges in [&HIDDEN[..], &MARKS[..], &SYMBOLS[..]] {
             let within: BTreeSet<u32> = ranges.chunks(2).flat_map(|range| range[0]..=range[1]).collect();
             let found = ('\0'..=char::MAX).filter(|c| is_in(ranges, *c)).map(u32::from);
             let of_rust: BTreeSet<u32> = found.collect();
             assert_eq!(of_rust.symmetric_difference(&within).count(), 0);
         }
         assert!(('\0'..='\u{7f}').all(|c| is_hidden(c) == is_in(&HIDDEN, c)));
+    }
+
+    /// Where it would change nothing that is seen it is not needed, and behind a digit it makes a key of two more characters.
+    #[test]
+    fn the_emoji_selector_stands_once_behind_a_symbol_and_nowhere_else() {
+        for text in ["⚠\u{fe0f}", "done ✔\u{fe0f}❤\u{fe0f}, see 🕵\u{fe0f}", "©\u{fe0f}"] {
+            assert!(!has_hidden(text), "{text:?}");
+        }
+        for text in ["\u{fe0f}", "a\u{fe0f}", "⚠\u{fe0f}\u{fe0f}", "⚠\u{fe0e}", "⚠ \u{fe0f}", "1\u{fe0f}\u{20e3}", "字\u{fe0f}"]
+        {
+            assert!(has_hidden(text), "{text:?}");
+            assert!(!has_hidden(&shown(text)), "{text:?}");
+        }
+        let takes_it = ranges_of(r"[\p{Emoji}--[\p{Emoji_Presentation}#*0-9]]");
+        let symbol = |c: u32| char::from_u32(c).is_some_and(|c| is_in(&SYMBOLS, c));
+        assert!(takes_it.chunks(2).all(|range| (range[0]..=range[1]).all(symbol)));
+        // Nothing that is hidden by itself, no mark, and no letter of a script.
+        let not = ranges_of(r"[\pM\p{script=Latin}\p{script=Greek}\p{script=Han}\p{script=Hiragana}--[\x{2100}-\x{218F}]]");
+        assert!(!not.chunks(2).any(|range| (range[0]..=range[1]).any(symbol)));
+        assert!(!('\0'..=char::MAX).any(|c| is_hidden(c) && is_in(&SYMBOLS, c)));
     }
 
     #[test]
