@@ -6,7 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use certcourier::{api::DownloadRequest, server::openapi_document};
+use certcourier::{
+    api::{DownloadRequest, Phase},
+    server::openapi_document,
+};
 use k8s_openapi::api::{
     authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
     rbac::v1::{PolicyRule, Role, RoleBinding},

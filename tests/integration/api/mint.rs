@@ -58,7 +58,7 @@ async fn a_body_is_json_whatever_its_content_type_says() {
         (r#"{"format":"tar"}"#, "choose one of cert, chain"),
         (r#"{"format":"cert","colour":"red"}"#, "unknown field `colour`"),
         (r#"{"format":"cert","token_ttl":"5 minutes"}"#, "1h30m"),
-        (r#"{"format":"cert","token_ttl":"48h"}"#, "token_ttl must be between 1s and 24h"),
+        (r#"{"format":"cert","token_ttl":"48h"}"#, "`token_ttl` must be between 1s and 24h"),
         (r#"["cert"]"#, "line 1"),
         (r#"{"format":"pkcs12","pkcs12":["Legacy","x"]}"#, "line 1"),
         // These the API server refuses, in its own words.
