@@ -108,7 +108,10 @@ async fn a_reason_and_a_vote_from_before_the_rule_hold_up_no_status_no_vote_no_f
     let admin = || Who::Admin;
     let create = Call::new(Method::POST, &collection, object("r", OLD));
     session.until("the kind", &admin(), &create, |answer| answer.is_success() || answer.code == 409).await;
-    let merge = |path: &str, patch: Value| Call { content_type: "application/merge-patch+json", ..Call::new(Method::PATCH, path, patch) };
+    let merge = |path: &str, patch: Value| Call {
+        content_type: "application/merge-patch+json",
+        ..Call::new(Method::PATCH, path, patch)
+    };
     let status = at("r/status");
     let first = merge(&status, json!({"status": {"phase": "AwaitingApproval", "approvals": [vote("bob", OLD)]}}));
     assert!(session.send(&admin(), &first).await.is_success());

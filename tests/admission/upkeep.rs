@@ -378,7 +378,12 @@ async fn what_people_write_for_others_has_no_hidden_characters() {
     }
     cases.extend([
         case("what kubectl keeps is its own", person("alice"), place.annotate("h1", LAST_APPLIED, "{}\n"), Allowed),
-        case("a vote in plain words", person("bob"), place.update_with_vote("h1/status", vote("seen ✔\u{fe0f}")), Allowed),
+        case(
+            "a vote in plain words",
+            person("bob"),
+            place.update_with_vote("h1/status", vote("seen ✔\u{fe0f}")),
+            Allowed,
+        ),
     ]);
     run(&session, cases).await;
 }
