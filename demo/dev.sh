@@ -69,6 +69,7 @@ certcourier is running. In another shell:
   cd .dev/files
   iam carol; kubectl certcourier list
 People: alice (operator), bob and frank (approvers), carol (downloader), dave (admin), erin (auditor), mallory (no rights).
+Web page: $url/ui/     Sign in with what \`echo \$TOKEN_CAROL\` prints.
 Server: $url     Logs: $work/controller.log, $work/server.log
 docs/quickstart.md goes on from here. Ctrl-C stops everything and deletes .dev/env and .dev/files.
 EOF_READY

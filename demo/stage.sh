@@ -7,6 +7,8 @@ certcourier=${CERTCOURIER:-$here/target/debug/certcourier}
 plugin=$here/target/debug/kubectl-certcourier
 people=$(dirname "$CERTCOURIER_TEST_CLUSTER")/people
 namespace=payments
+# Where the operator works, separated by commas.
+watched=${WATCHED:-$namespace}
 system="certcourier-system"
 work=$(mktemp -d "${TMPDIR:-/tmp}/certcourier-demo.XXXXXX")
 children=()
@@ -93,10 +95,11 @@ make_certificates() {
 # The operator is two ServiceAccounts with the rights that `certcourier manifests` prints, and no others.
 install() {
     k create namespace "$system" >/dev/null
-    k create namespace "$namespace" >/dev/null
+    local each
+    for each in ${watched//,/ }; do k create namespace "$each" >/dev/null; done
     k --namespace "$system" create serviceaccount controller >/dev/null
     k --namespace "$system" create serviceaccount server >/dev/null
-    "$certcourier" manifests --namespace "$system" --watch-namespaces "$namespace" \
+    "$certcourier" manifests --namespace "$system" --watch-namespaces "$watched" --ui \
         --controller "system:serviceaccount:$system:controller" --server "system:serviceaccount:$system:server" |
         k apply --server-side -f - >/dev/null
     k apply -f "$here/examples/00-people.yaml" >/dev/null
@@ -132,16 +135,17 @@ PY
 
 start_operator() {
     local port controller_port probe_port
-    port=$(free_port) controller_port=$(free_port) probe_port=$(free_port)
+    # A port that is known before, for an address that others must know.
+    port=${SERVER_PORT:-$(free_port)} controller_port=$(free_port) probe_port=$(free_port)
     url=https://127.0.0.1:$port
     cp "$work/root.crt" "$work/ca.crt"
     "$certcourier" controller --kubeconfig "$(identity controller)" --namespace "$system" \
-        --watch-namespaces "$namespace" --metrics-address "127.0.0.1:$controller_port" \
+        --watch-namespaces "$watched" --metrics-address "127.0.0.1:$controller_port" \
         --server-user "system:serviceaccount:$system:server" --guard-interval 1s --guard-settle 2s \
         --external-url "$url" --external-ca "$work/ca.crt" "${controller_flags[@]}" >"$work/controller.log" 2>&1 &
     children+=($!)
     "$certcourier" server --kubeconfig "$(identity server)" --namespace "$system" \
-        --watch-namespaces "$namespace" --listen "127.0.0.1:$port" --probe-listen "127.0.0.1:$probe_port" \
+        --watch-namespaces "$watched" --listen "127.0.0.1:$port" --probe-listen "127.0.0.1:$probe_port" \
         --controller-user "system:serviceaccount:$system:controller" \
         --tls-cert "$work/server.crt" --tls-key "$work/server.key" "${server_flags[@]}" >"$work/server.log" 2>&1 &
     children+=($!)

@@ -12,6 +12,11 @@ pub(crate) fn parse(text: &str) -> Result<String, String> {
     }
 }
 
+/// Host and port of such a URL.
+pub(crate) fn authority(url: &str) -> Option<&str> {
+    url.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

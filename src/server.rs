@@ -8,6 +8,7 @@
 //! - [`args`] the flags, [`run`](run()) the process, [`state`] what handlers share, `router` the routes.
 //! - [`net`] the way in; [`http`] what every route shares; `auth` who asks.
 //! - [`downloads`] from token to file; `api` what callers do with their own Kubernetes token.
+//! - `ui` the web page, and [`session`], its sealed cookies.
 //! - [`guard`]: whether a key may be released, as far as the admission policies are concerned.
 
 mod api;
@@ -18,11 +19,14 @@ pub mod guard;
 pub mod http;
 pub mod metrics;
 pub mod net;
+pub mod oidc;
 mod readiness;
 mod renders;
 mod router;
 mod run;
+pub mod session;
 pub mod state;
+mod ui;
 
 pub use crate::net::{connection, listener, open_files};
 pub use args::ServerArgs;

@@ -11,12 +11,18 @@ use k8s_openapi::api::{
         SubjectAccessReviewSpec,
     },
 };
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::{Api, Client, Error, api::PostParams};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::error::{ApiError, During as _};
 use crate::api::{GROUP, Requester};
+
+/// So many rights are asked about at once.
+const QUESTIONS: usize = 16;
 
 /// Who `client` calls as, as the API server knows them. No name means no one.
 ///
@@ -73,6 +79,36 @@ pub async fn caller_may(
     (verb, resource, name): (&str, &str, &str),
 ) -> Result<bool, ApiError> {
     self_review(caller, attributes(GROUP, resource, namespace, name, verb), resource).await
+}
+
+/// On which Certificates, each by its namespace and name, the user that `caller` calls as may vote: asked once for a whole
+/// namespace, and again for each Certificate only where the answer was no.
+///
+/// # Errors
+/// [`ApiError`] when the API server refuses or does not answer.
+pub async fn may_approve(
+    caller: &Client,
+    places: &BTreeSet<(String, String)>,
+) -> Result<BTreeMap<(String, String), bool>, ApiError> {
+    let ask = async |namespace: String, name: String| {
+        let may = caller_may(caller, &namespace, ("approve", "certificates", name.as_str())).await?;
+        Ok::<_, ApiError>(((namespace, name), may))
+    };
+    let namespaces: BTreeSet<String> = places.iter().map(|(namespace, _)| namespace.clone()).collect();
+    let whole: BTreeMap<(String, String), bool> = stream::iter(namespaces)
+        .map(|namespace| ask(namespace, String::new()))
+        .buffer_unordered(QUESTIONS)
+        .try_collect()
+        .await?;
+    let everywhere = |namespace: &String| whole.get(&(namespace.clone(), String::new())).copied().unwrap_or_default();
+    let unanswered: Vec<(String, String)> =
+        places.iter().filter(|(namespace, _)| !everywhere(namespace)).cloned().collect();
+    let single: BTreeMap<(String, String), bool> = stream::iter(unanswered)
+        .map(|(namespace, name)| ask(namespace, name))
+        .buffer_unordered(QUESTIONS)
+        .try_collect()
+        .await?;
+    Ok(places.iter().map(|place| (place.clone(), single.get(place).copied().unwrap_or(true))).collect())
 }
 
 /// Whether the user that `caller` calls as may `get` a Secret, asked in their name: a refused attempt would be a line

@@ -244,13 +244,24 @@ impl Clients {
     /// # Errors
     /// [`InvalidBearer`] when it cannot be put into a header.
     pub fn as_caller(&self, bearer: &Redacted<String>) -> Result<Client, InvalidBearer> {
+        Ok(self.given(bearer)?.into_client(&self.default_namespace))
+    }
+
+    /// The same for watches, which stay open: whoever uses it bounds them.
+    ///
+    /// # Errors
+    /// [`InvalidBearer`] when it cannot be put into a header.
+    pub fn watches_as_caller(&self, bearer: &Redacted<String>) -> Result<Client, InvalidBearer> {
+        Ok(self.given(bearer)?.unbounded(&self.default_namespace))
+    }
+
+    fn given(&self, bearer: &Redacted<String>) -> Result<Transport, InvalidBearer> {
         if bearer.expose().is_empty() {
             return Err(InvalidBearer);
         }
         let mut value = HeaderValue::try_from(format!("Bearer {}", bearer.expose())).map_err(|_| InvalidBearer)?;
         value.set_sensitive(true);
-        let authorization = Authorization::Given(value);
-        Ok(Transport { authorization, ..self.anonymous.clone() }.into_client(&self.default_namespace))
+        Ok(Transport { authorization: Authorization::Given(value), ..self.anonymous.clone() })
     }
 }
 

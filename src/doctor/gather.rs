@@ -70,7 +70,7 @@ pub async fn facts(clients: &Clients, scope: Scope) -> Result<Facts, ApiError> {
         namespaced::<DeserializeGuard<Certificate>>(client, within),
         namespaced::<DeserializeGuard<DownloadRequest>>(client, within),
     );
-    let policies = missing.note("who is asked for, refused and voted: the admission policies", None, policies);
+    let policies = missing.note("which admission policies there are", None, policies);
     let bindings = missing.note("whether the admission policies refuse: their bindings", None, bindings);
     let certificates = missing.note("which namespaces and Secrets matter: the Certificates", within, certificates);
     let requests = missing.note("requests without deadline: the DownloadRequests", within, requests);

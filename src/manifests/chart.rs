@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::{
     operator_roles::{OperatorRoles, operator_roles},
     people_roles::people_roles,
-    serving::{self, Serving},
+    serving::{self, Serving, Sessions},
     yaml,
 };
 use crate::{
@@ -89,6 +89,7 @@ fn templates() -> Result<Vec<(String, String)>, ChartError> {
     }
     files.push(("rbac/people.yaml".to_owned(), people.text));
     files.push(("rbac/serving.yaml".to_owned(), serving_certificate(&identity)?));
+    files.push(("rbac/session.yaml".to_owned(), session_key(&identity)?));
     for pair in admission::objects(&identity).chunks(2) {
         let mut template = Template::new();
         for object in pair {
@@ -160,6 +161,13 @@ fn serving_certificate(identity: &Identity) -> Result<String, ChartError> {
         .object(&binding)?
         .end();
     Ok(template.text)
+}
+
+/// The key of the web page's sessions.
+fn session_key(identity: &Identity) -> Result<String, ChartError> {
+    let Sessions { secret, server } = serving::sessions(identity);
+    let template = Template::new().when(".Values.ui.enabled");
+    Ok(template.object(&secret)?.object(&server.0)?.object(&server.1)?.end().text)
 }
 
 /// The text of one template file.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{
     chart::{self, ChartError},
     install::{self, Installation},
-    serving::serving_objects,
+    serving::{serving_objects, session_objects},
     yaml,
 };
 use crate::{
@@ -62,6 +62,10 @@ pub struct ManifestsArgs {
     /// and the right to fill these two. Give the server the flag of this name, the controller --external-ca-config-map.
     #[arg(long)]
     tls_self_signed: bool,
+    /// Print what the servers need for people who sign in on the web page, too: a Secret for the key of their sessions, and
+    /// the right to fill it.
+    #[arg(long)]
+    ui: bool,
     /// How to print.
     #[arg(long, short, value_enum, default_value_t = Output::Yaml)]
     output: Output,
@@ -134,12 +138,14 @@ fn manifests(args: &ManifestsArgs) -> Result<String, CommandError> {
     }
     let identity = Identity::new(&args.namespace, &args.controller, &args.server)?;
     let serving = if args.tls_self_signed { serving_objects(&identity)? } else { vec![] };
+    let sessions = if args.ui { session_objects(&identity)? } else { vec![] };
     let mut objects = install::objects(&Installation {
         identity,
         watch_namespaces: args.watch_namespaces.clone(),
         stamp: args.stamp != Stamp::Never,
     })?;
     objects.extend(serving);
+    objects.extend(sessions);
     match args.output {
         Output::Yaml => stream(&objects),
         Output::Json => list(&objects),

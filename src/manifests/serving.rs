@@ -1,5 +1,6 @@
-//! What the servers need to make a certificate for themselves (`--tls-self-signed`): the two objects that hold it,
-//! empty, and the rights to fill these two and no others. No one has to be allowed to create a Secret for it.
+//! What the servers need to make a certificate for themselves (`--tls-self-signed`), and a key for the sessions of the web
+//! page (`--ui`): the objects that hold them, empty, and the rights to fill these and no others. No one has to be
+//! allowed to create a Secret for it.
 
 use k8s_openapi::{
     api::{
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     admission::Identity,
-    api::names::{SERVING, SERVING_CA, VELERO_EXCLUDE},
+    api::names::{SERVING, SERVING_CA, SESSION, VELERO_EXCLUDE},
 };
 
 /// Role and binding of the controller: it gives the CA to people.
@@ -49,6 +50,35 @@ pub(super) fn serving(identity: &Identity) -> Serving {
         server: (rights::role(own, SERVING, fills), rights::bind_role(own, SERVING, SERVING, identity.server())),
         controller: external_ca(identity, SERVING_CA),
     }
+}
+
+/// The key of the web page's sessions.
+pub(super) struct Sessions {
+    pub(super) secret: Secret,
+    pub(super) server: (Role, RoleBinding),
+}
+
+/// The objects of the web page's sessions for an operator that is this.
+pub(super) fn sessions(identity: &Identity) -> Sessions {
+    let own = identity.namespace();
+    let fills = vec![only(&[SESSION], allow("", &["secrets"], &["get", "update"]))];
+    Sessions {
+        secret: Secret {
+            metadata: metadata(own, SESSION, &[(VELERO_EXCLUDE, "true")]),
+            type_: Some("Opaque".to_owned()),
+            ..Secret::default()
+        },
+        server: (rights::role(own, SESSION, fills), rights::bind_role(own, SESSION, SESSION, identity.server())),
+    }
+}
+
+/// These objects as JSON, in the order in which they are applied.
+///
+/// # Errors
+/// When an object has no JSON form, which none of these lacks.
+pub fn session_objects(identity: &Identity) -> Result<Vec<Value>, serde_json::Error> {
+    let Sessions { secret, server } = sessions(identity);
+    Ok(vec![yaml::value(&secret)?, yaml::value(&server.0)?, yaml::value(&server.1)?])
 }
 
 /// The controller reads the ConfigMap that holds the CA.

@@ -134,6 +134,7 @@ fn the_roles_of_the_operator_are_those_that_it_is_bound_to() {
     let identity = Identity::new("certcourier-system", ACCOUNT, "server").unwrap();
     let mut objects = installation(&["payments"], true);
     objects.extend(super::serving_objects(&identity).unwrap());
+    objects.extend(super::session_objects(&identity).unwrap());
     let bound: std::collections::BTreeSet<&str> =
         objects.iter().filter_map(|object| object["roleRef"]["name"].as_str()).collect();
     // The controller is bound to this one where it gives the servers' CA to people.

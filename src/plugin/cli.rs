@@ -58,6 +58,7 @@ pub enum Command {
     Check(commands::check::CheckArgs),
     Adopt(commands::adopt::AdoptArgs),
     Doctor(commands::doctor::DoctorArgs),
+    Web(commands::web::WebArgs),
     Version(commands::version::VersionArgs),
     Completion(CompletionArgs),
     /// List the flags that every command has.

@@ -6,6 +6,7 @@ mod discover;
 mod error;
 mod file;
 mod forward;
+mod pass;
 mod route;
 mod version;
 
@@ -59,6 +60,18 @@ impl Server {
     /// # Errors
     /// When the server cannot be found, with what to do.
     pub async fn reach(ctx: &Ctx, known: Known) -> Result<Self, PluginError> {
+        Self::reach_within(ctx, known, Some(ctx.global.request_timeout.limit())).await
+    }
+
+    /// The same, for answers that go on for as long as they like.
+    ///
+    /// # Errors
+    /// When the server cannot be found, with what to do.
+    pub async fn reach_patiently(ctx: &Ctx) -> Result<Self, PluginError> {
+        Self::reach_within(ctx, Known::default(), None).await
+    }
+
+    async fn reach_within(ctx: &Ctx, known: Known, silence: Option<Duration>) -> Result<Self, PluginError> {
         let mut known = Known { flag: ctx.global.server.clone(), forward: ctx.global.port_forward, ..known };
         if known.needs_config_map() {
             known.config_map = discover::config_map(ctx).await;
@@ -71,7 +84,7 @@ impl Server {
             None => route.ca().map(|pem| Ca { pem: pem.to_owned(), of: route.ca_said_by().to_owned(), by_flag: false }),
         };
         let limit = ctx.global.request_timeout.limit();
-        let builder = client(ca.as_ref(), limit)?;
+        let builder = client(ca.as_ref(), limit, silence)?;
         let (builder, base, way, forward) = match route {
             Route::Url { url, .. } if route::is_readable_on_the_way(&url) => {
                 return Err(PluginError::new(format!(
@@ -212,16 +225,19 @@ impl Ca {
     }
 }
 
-fn client(ca: Option<&Ca>, limit: Duration) -> Result<reqwest::ClientBuilder, PluginError> {
-    let builder = reqwest::Client::builder()
+/// `silence` is how long an answer may pause.
+fn client(ca: Option<&Ca>, limit: Duration, silence: Option<Duration>) -> Result<reqwest::ClientBuilder, PluginError> {
+    let mut builder = reqwest::Client::builder()
         .user_agent(concat!("kubectl-certcourier/", env!("CARGO_PKG_VERSION")))
         .default_headers(HeaderMap::from_iter([(
             HeaderName::from_static(names::DOOR_HEADER),
             HeaderValue::from_static(names::DOOR_PLUGIN),
         )]))
         .redirect(redirect::Policy::none())
-        .connect_timeout(CONNECT.min(limit))
-        .read_timeout(limit);
+        .connect_timeout(CONNECT.min(limit));
+    if let Some(silence) = silence {
+        builder = builder.read_timeout(silence);
+    }
     let Some(Ca { pem, of, by_flag }) = ca else { return Ok(builder) };
     let certificates = Certificate::from_pem_bundle(pem.as_bytes()).ok().filter(|found| !found.is_empty());
     let wrong = || {
@@ -258,7 +274,7 @@ mod tests {
         });
         let place = Place { base, way: "--server".to_owned(), ca: None };
         let limit = Duration::from_mins(1);
-        let http = client(None, limit).unwrap().no_proxy().build().unwrap();
+        let http = client(None, limit, Some(limit)).unwrap().no_proxy().build().unwrap();
         (Server { http, place, bearer: None, limit, forward: None }, server)
     }
 

@@ -17,3 +17,4 @@ pub mod request;
 pub mod revoke;
 pub mod version;
 pub mod wait;
+pub mod web;

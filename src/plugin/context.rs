@@ -3,7 +3,7 @@
 use std::{
     fmt::Debug,
     io::{self, Write as _},
-    sync::Mutex,
+    sync::{Mutex, OnceLock},
 };
 
 use jiff::Timestamp;
@@ -49,6 +49,7 @@ pub struct Ctx {
     /// How standard error looks.
     pub stderr: Style,
     resume: Mutex<Option<String>>,
+    end: OnceLock<&'static str>,
 }
 
 impl Ctx {
@@ -68,6 +69,7 @@ impl Ctx {
             width: style::width(&io::stdout()),
             stderr: Style::of(&io::stderr()),
             resume: Mutex::new(None),
+            end: OnceLock::new(),
         })
     }
 
@@ -191,6 +193,16 @@ impl Ctx {
     /// How to go on after an interruption, empty where that is its end; nothing was started without it.
     pub fn resume(&self) -> Option<String> {
         self.resume.lock().ok().and_then(|resume| resume.clone())
+    }
+
+    /// From now on an interruption is how the command ends well, with these words.
+    pub fn interrupt_is_the_end(&self, words: &'static str) {
+        let _ = self.end.set(words);
+    }
+
+    /// What to say where an interruption is the good end.
+    pub fn end(&self) -> Option<&'static str> {
+        self.end.get().copied()
     }
 
     /// The raw client, for what stays open: watches and upgraded connections.

@@ -1,7 +1,6 @@
 //! What a person sees: tables, facts, JSON and YAML, styles, and the question before something is done.
 
 pub(crate) mod confirm;
-pub(crate) mod csv;
 pub(crate) mod facts;
 pub(crate) mod output;
 pub(crate) mod sort;

@@ -52,20 +52,9 @@ fn parse() -> Result<Option<Cli>, PluginError> {
             }
             // `policy` alone.
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => print(&error.render().to_string()).map(|()| None),
-            _ => Err(usage::explained(&error, flags)),
+            _ => Err(usage::explained(&error, env::args_os())),
         },
     }
-}
-
-/// Every flag there is.
-fn flags() -> Vec<String> {
-    fn of(command: &clap::Command, found: &mut Vec<String>) {
-        found.extend(command.get_arguments().filter_map(|arg| arg.get_long()).map(|long| format!("--{long}")));
-        command.get_subcommands().for_each(|sub| of(sub, found));
-    }
-    let mut found = Vec::new();
-    of(&cli::command(), &mut found);
-    found
 }
 
 /// The words to be completed, where that is what this program is started for.
@@ -114,7 +103,7 @@ fn start(cli: Cli) -> Result<(), PluginError> {
         let ctx = Ctx::connect(&global).await?;
         tokio::select! {
             biased;
-            () = interrupted() => Err(interruption(&ctx)),
+            () = interrupted() => ctx.end().map_or_else(|| Err(interruption(&ctx)), |words| ctx.say(words)),
             done = dispatch(&ctx, &command) => done,
         }
     });
@@ -147,6 +136,7 @@ async fn dispatch(ctx: &Ctx, command: &Command) -> Result<(), PluginError> {
         Command::Policy(args) => commands::policy::run(ctx, args).await,
         Command::Adopt(args) => commands::adopt::run(ctx, args).await,
         Command::Doctor(args) => commands::doctor::run(ctx, args).await,
+        Command::Web(args) => commands::web::run(ctx, args).await,
     }
 }
 

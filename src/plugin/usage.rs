@@ -1,8 +1,10 @@
 //! What was typed wrong, in our words: what, and the next step. clap's own tips guess, and guess wrong where it matters.
 
+use std::ffi::OsString;
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::error::PluginError;
+use super::{cli, error::PluginError};
 
 /// A value that is a token is not repeated, not even to the person who typed it: terminals are recorded.
 const TOKEN: &str = "ccd_";
@@ -49,14 +51,17 @@ const REFUSED: [(&[&str], &str, &str); 8] = [
 ];
 
 /// The error for a command line that cannot be read. Not for help and version, which are no errors.
-pub fn explained(error: &clap::Error, flags: impl Fn() -> Vec<String>) -> PluginError {
-    let page = command(error).unwrap_or_else(|| "kubectl certcourier".to_owned());
+/// `typed` is the whole line: clap does not say of which command a wrong value is.
+pub fn explained(error: &clap::Error, typed: impl Iterator<Item = OsString>) -> PluginError {
+    let root = cli::command();
+    let words = command(error).map_or_else(|| typed.collect(), |page| page.split(' ').map(OsString::from).collect());
+    let (page, command) = named(&root, words);
     let help = format!("`{page} --help` has its flags, `kubectl certcourier options` those of every command");
     let argument = text(error, ContextKind::InvalidArg);
     if error.kind() == ErrorKind::UnknownArgument
         && let Some(argument) = &argument
     {
-        return unknown(argument, &page, help, &flags());
+        return unknown(argument, &page, help, &flags(&root, command));
     }
     let output = argument.as_ref().is_some_and(|argument| argument.starts_with("--output "));
     let value = text(error, ContextKind::InvalidValue).unwrap_or_default();
@@ -81,11 +86,30 @@ fn unknown(argument: &str, page: &str, help: String, flags: &[String]) -> Plugin
     }
     let told = PluginError::usage(format!("`{page}` has no flag {name}"));
     // A hand slips in the middle of a word: the first letter is the one that was meant.
-    let alike = |flag: &&String| flag.get(..3) == name.get(..3) && distance(flag, name) <= SLIPS;
+    let alike = |flag: &&String| flag.get(..3) == name.get(..3) && *flag != name && distance(flag, name) <= SLIPS;
     match flags.iter().find(alike) {
         Some(flag) => told.next(format!("did you mean {flag}? {help}")),
         None => told.next(help),
     }
+}
+
+/// The command that the words name, with its page.
+fn named(root: &clap::Command, words: Vec<OsString>) -> (String, &clap::Command) {
+    let (mut page, mut command) = ("kubectl certcourier".to_owned(), root);
+    for word in words {
+        if let Some(sub) = command.find_subcommand(&word) {
+            page = format!("{page} {}", sub.get_name());
+            command = sub;
+        }
+    }
+    (page, command)
+}
+
+/// The flags that it takes.
+fn flags(root: &clap::Command, command: &clap::Command) -> Vec<String> {
+    let of_all = root.get_arguments().filter(|flag| flag.is_global_set());
+    let flags = command.get_arguments().chain(of_all).filter(|flag| !flag.is_hide_set());
+    flags.filter_map(|flag| flag.get_long()).map(|long| format!("--{long}")).collect()
 }
 
 /// `kubectl certcourier policy explain`, out of the usage line.
@@ -130,14 +154,12 @@ fn distance(one: &str, other: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::cli, *};
+    use super::*;
 
     fn told(line: &str) -> String {
-        let error = cli::command()
-            .try_get_matches_from(std::iter::once("kubectl-certcourier").chain(line.split(' ')))
-            .unwrap_err();
-        let report =
-            explained(&error, || vec!["--format".to_owned(), "--force".to_owned(), "--open".to_owned()]).report();
+        let words = || std::iter::once("kubectl-certcourier").chain(line.split(' ')).map(OsString::from);
+        let error = cli::command().try_get_matches_from(words()).unwrap_err();
+        let report = explained(&error, words()).report();
         assert!(!report.contains("tip:"), "{report}");
         report
     }
@@ -187,6 +209,14 @@ mod tests {
         let unknown = told("policy explain api --web");
         assert!(unknown.starts_with("error: `kubectl certcourier policy explain` has no flag --web\n"), "{unknown}");
         assert!(!unknown.contains("mean") && unknown.contains("policy explain --help"), "{unknown}");
+        // Flags of other commands are no answer, and least of all the one that was typed.
+        for line in ["policy explain api --format key", "list --fro x", "list --watch --foo"] {
+            assert!(!told(line).contains("did you mean --fo"), "{line}: {}", told(line));
+        }
+        for line in ["download api --format cert --token-ttl 1d", "download api --format tar", "list -o xml"] {
+            let page = if line.starts_with("list") { "list" } else { "download" };
+            assert!(told(line).contains(&format!("`kubectl certcourier {page} --help`")), "{line}: {}", told(line));
+        }
         let missing = told("approve");
         assert!(missing.contains("required") && missing.contains("REQUEST"), "{missing}");
         assert!(told("lst").contains("lists the commands"));

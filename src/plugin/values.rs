@@ -82,7 +82,7 @@ impl FromStr for Listed {
         let (kind, name) = text.split_once('/').map_or((text, None), |(kind, name)| (kind, Some(name)));
         let unknown = || {
             let kinds = Kind::ALL.map(Kind::name).join(", ");
-            format!("the kinds are {kinds}; a name comes behind its kind: `list certificates {text}`")
+            format!("the kinds are {kinds}; write the kind before the name: `list certificates {text}`")
         };
         let kind = Kind::of(kind).ok_or_else(unknown)?;
         let name = name.map(|name| object_name(name).map_err(|error| error.to_string())).transpose()?;

@@ -10,11 +10,11 @@
 //! thing that can be done with it. [`json_body`] reads JSON, [`pagination`] lists by page, [`audit`] tells what happened.
 
 mod audit;
-mod certificates;
+pub(super) mod certificates;
 mod json_body;
-mod pagination;
-mod receipts;
-mod requests;
+pub(super) mod pagination;
+pub(super) mod receipts;
+pub(super) mod requests;
 
 use std::sync::Arc;
 

@@ -113,6 +113,9 @@ pub struct ServerArgs {
     /// Limits on deliveries.
     #[command(flatten)]
     pub deliveries: DeliveryLimits,
+    /// The web page.
+    #[command(flatten)]
+    pub web_page: WebPageArgs,
     /// The audit record.
     #[command(flatten)]
     pub audit: AuditArgs,
@@ -160,6 +163,47 @@ pub struct GuardArgs {
     #[arg(long, env = "CERTCOURIER_GUARD_MAX_AGE", default_value = "60s", value_name = "DURATION",
         value_parser = positive)]
     pub guard_max_age: Duration,
+}
+
+/// The web page.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Web page")]
+pub struct WebPageArgs {
+    /// Serve the web page under /ui/. Signing in with a token there needs Secret certcourier-session, which `certcourier
+    /// manifests --ui` prints.
+    #[arg(long, env = "CERTCOURIER_UI", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOLEAN")]
+    pub ui: bool,
+    /// The identity provider.
+    #[command(flatten)]
+    pub oidc: OidcArgs,
+}
+
+/// An identity provider at which people sign in on the web page. The API server must trust it, too.
+#[derive(Clone, Debug, clap::Args)]
+pub struct OidcArgs {
+    /// Issuer at which people sign in on the web page, such as `https://id.example.com`. Needs --external-url; register
+    /// its /ui/sign-in/callback there. Default: none; people paste a token.
+    #[arg(long, env = "CERTCOURIER_OIDC_ISSUER", value_name = "URL", requires = "oidc_client_id",
+        value_parser = external_url::parse)]
+    pub oidc_issuer: Option<String>,
+    /// Client id at the issuer. It is the audience of people's tokens, so the API server must accept it.
+    #[arg(long, env = "CERTCOURIER_OIDC_CLIENT_ID", value_name = "ID", requires = "oidc_issuer")]
+    pub oidc_client_id: Option<String>,
+    /// File with the client's secret. Default: none; the client is a public one.
+    #[arg(long, env = "CERTCOURIER_OIDC_CLIENT_SECRET_FILE", value_name = "FILE", requires = "oidc_issuer")]
+    pub oidc_client_secret_file: Option<PathBuf>,
+    /// Scopes that are asked for, separated by commas; `openid` must be among them.
+    #[arg(
+        long,
+        env = "CERTCOURIER_OIDC_SCOPES",
+        value_name = "SCOPES",
+        value_delimiter = ',',
+        default_value = "openid,profile,email"
+    )]
+    pub oidc_scopes: Vec<String>,
+    /// File with the CA of the issuer, PEM. Default: the CAs of the system.
+    #[arg(long, env = "CERTCOURIER_OIDC_CA_FILE", value_name = "FILE", requires = "oidc_issuer")]
+    pub oidc_ca_file: Option<PathBuf>,
 }
 
 /// Limits on requests.

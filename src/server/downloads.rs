@@ -3,12 +3,12 @@
 //! Here is what HTTP adds to a redemption: where the token is in a request, and the many ways in which browsers,
 //! proxies and link previews ask without meaning to download. None of those that can be told consumes anything.
 
-mod intent;
+pub(crate) mod intent;
 pub(crate) mod pace;
 mod page;
 pub mod redeem;
 pub(crate) mod redeemer;
-mod status;
+pub(crate) mod status;
 pub mod stream;
 pub(crate) mod token_input;
 
@@ -140,7 +140,7 @@ async fn look(state: &ServerState, token: &Token, redeemer: &Redeemer) -> Result
         (status = 503, description = "`guard_failed`, `audit_failed`, `unavailable`: nothing was delivered"),
     ),
 )]
-async fn download_by_body(
+pub(super) async fn download_by_body(
     State(state): State<Arc<ServerState>>,
     redeemer: Redeemer,
     headers: HeaderMap,

@@ -9,13 +9,19 @@ use super::{
     api, downloads,
     http::{error::ServerError, middleware, openapi},
     state::ServerState,
+    ui,
 };
 
 mod front;
 
 /// The whole API as one service; tests call it without a network.
 pub fn router(state: Arc<ServerState>) -> Router {
-    with_surroundings(openapi::with_document(all_routes()), state)
+    let routes = openapi::with_document(all_routes());
+    if !state.has_web_page {
+        return with_surroundings(routes, state);
+    }
+    let routes = with_surroundings(routes.merge(ui::routes(&state)), Arc::clone(&state));
+    routes.layer(from_fn_with_state(state, ui::door::door))
 }
 
 /// The document of all routes, as it is committed in docs/openapi.json.

@@ -14,6 +14,7 @@ use super::{
         self_signed::SelfSigned,
         tls::{CertificateSource, ServingCertificate, TlsError},
     },
+    oidc::{Oidc, OidcFlagError},
     open_files,
     readiness::ApiServerSeen,
     router,
@@ -49,6 +50,8 @@ enum RunError {
     Connect(#[from] ConnectError),
     #[error("use the serving certificate (--tls-cert, --tls-key)")]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Oidc(#[from] OidcFlagError),
     #[error("start the runtime")]
     Runtime(#[source] io::Error),
     #[error("listen for signals")]
@@ -83,7 +86,9 @@ fn start(args: &ServerArgs) -> Result<(), RunError> {
         let metrics = Metrics::new("server");
         let audit = Audit::start(&args.audit, audit::Source::new(args.cluster_name.as_deref()), &metrics)?;
         clients.observe(&metrics);
-        let state = Arc::new(ServerState::new(args, clients, cluster_policy, &metrics).telling(audit));
+        let oidc = Oidc::new(&args.web_page.oidc, args.external_url.as_deref())?;
+        let state = ServerState::new(args, clients, cluster_policy, &metrics).telling(audit).signing_in_at(oidc);
+        let state = Arc::new(state);
         state.audit.begin("server", &args.instance_name(), state.clients.clock().now());
         supervise(args, state, metrics).await
     })
@@ -103,6 +108,7 @@ async fn supervise(args: &ServerArgs, state: Arc<ServerState>, metrics: Metrics)
     let seen = ApiServerSeen::default();
     let serving = CancellationToken::new();
     let remarks = process::remarks(&state.audit);
+    tokio::spawn(end_streams(Arc::clone(&state), stop.clone()));
     let endpoint = Endpoint { metrics, readiness: readiness(&state, &seen, &serving, &stop), remarks };
     let address = args.metrics_address;
     let mut probes = tokio::spawn(metrics::serve(address, endpoint, quit.clone()));
@@ -118,6 +124,12 @@ async fn supervise(args: &ServerArgs, state: Arc<ServerState>, metrics: Metrics)
     quit.cancel();
     info!("the server has stopped");
     ended
+}
+
+/// Open pages would hold the end up: they ask another replica.
+async fn end_streams(state: Arc<ServerState>, stop: CancellationToken) {
+    stop.cancelled().await;
+    state.streams.closing().cancel();
 }
 
 /// Serves until `stop`, and then until what is under way has ended.

@@ -1,5 +1,7 @@
 //! What every handler of one server shares.
 
+pub mod streams;
+
 use std::sync::{Arc, OnceLock};
 
 use tokio::{
@@ -8,6 +10,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
+use self::streams::PageStreams;
 use super::{
     args::{DeliveryLimits, RequestLimits, ServerArgs},
     guard::Watcher,
@@ -20,7 +23,9 @@ use super::{
         recently_valid::Lately,
         tls::OwnNames,
     },
+    oidc::Oidc,
     renders::Renders,
+    session::Keys,
 };
 use crate::{
     audit::Audit,
@@ -54,6 +59,14 @@ pub struct ServerState {
     pub(super) tokens: Lately,
     pub(super) renders: Renders,
     pub(super) guard: Watcher,
+    /// The key of the web page's sessions.
+    pub(super) sessions: Keys,
+    /// What open pages are told.
+    pub(super) streams: PageStreams,
+    /// Whether there is a web page.
+    pub(super) has_web_page: bool,
+    /// Where people sign in on it, besides with a token.
+    pub(super) oidc: Option<Oidc>,
     pub(super) metrics: ServerMetrics,
     pub(super) audit: Audit,
     /// What must be finished before the process ends: receipts under way and outcomes.
@@ -79,6 +92,7 @@ impl ServerState {
     pub fn new(args: &ServerArgs, clients: Clients, cluster_policy: Option<NamedPolicy>, metrics: &Metrics) -> Self {
         let events = Events::new(clients.writes().clone(), "certcourier.io/server", args.instance_name());
         let guard = Watcher::new(clients.clone(), args.namespace.as_deref(), &args.guard);
+        let sessions = Keys::new(clients.clone(), args.namespace.as_deref());
         let rates = RateLimiters::new(&args.rates);
         ServerMetrics::observe_limits(metrics, rates.metric(), &args.connections.counters);
         let each = args.deliveries.each();
@@ -86,6 +100,10 @@ impl ServerState {
             clients,
             events,
             guard,
+            sessions,
+            streams: PageStreams::new(args),
+            has_web_page: args.web_page.ui,
+            oidc: None,
             cluster_policy,
             cluster_name: args.cluster_name.clone(),
             external_url: args.external_url.clone(),
@@ -117,6 +135,12 @@ impl ServerState {
         Self { audit, ..self }
     }
 
+    /// The same state, with an identity provider.
+    #[must_use]
+    pub fn signing_in_at(self, oidc: Option<Oidc>) -> Self {
+        Self { oidc, ..self }
+    }
+
     /// The namespace in which a token's request is looked up. For one that is not served it is another one, so that the
     /// lookup takes as long and fails as it would there; what it finds is then no one's.
     pub(super) fn looked_up_in<'a>(&'a self, namespace: &'a str) -> &'a str {
@@ -126,6 +150,11 @@ impl ServerState {
     /// Whether this server serves the requests of a namespace.
     pub(super) fn serves(&self, namespace: &str) -> bool {
         self.namespaces.is_empty() || self.namespaces.iter().any(|served| served == namespace)
+    }
+
+    /// The namespaces that this server serves, if it was told which; empty: all.
+    pub(super) fn served(&self) -> &[String] {
+        &self.namespaces
     }
 
     /// That this server serves the requests of a namespace. Ask after the caller has shown what they may, so that who may
@@ -167,6 +196,7 @@ impl ServerState {
 
         let config = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
         let clients = Clients::new(config, &ClientArgs::default(), Role::Server).unwrap();
-        Self::new(args, clients, None, metrics)
+        let sessions = Keys::for_tests(clients.clone());
+        Self { sessions, ..Self::new(args, clients, None, metrics) }
     }
 }

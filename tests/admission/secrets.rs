@@ -2,7 +2,7 @@
 
 use certcourier::{
     admission::name::{OPERATOR_SECRETS, TOKEN_READERS, TOKENS},
-    api::names::SERVING,
+    api::names::{SERVING, SESSION},
 };
 use serde_json::{Value, json};
 
@@ -211,8 +211,12 @@ async fn the_operator_updates_its_serving_certificate_and_no_other_secret_of_its
     let (home, elsewhere) = (Place::core(HOME, "secrets"), Place::core(&ns, "secrets"));
     let refused = Refused(OPERATOR_SECRETS, "update its serving certificate");
     let filled = || json!({"stringData": {"tls.crt": "x"}});
+    let session_key = || json!({"stringData": {"current": "x"}});
     let cases = vec![
         case("the server fills it", SERVE, home.update(SERVING, filled()), Allowed),
+        case("the server fills the key of sessions", SERVE, home.update(SESSION, session_key()), Allowed),
+        case("the server deletes that, which RBAC stops", SERVE, home.delete(SESSION), Forbidden("cannot delete")),
+        case("the controller deletes that", CONTROL, home.delete(SESSION), refused.clone()),
         case("the server deletes it, which RBAC stops", SERVE, home.delete(SERVING), Forbidden("cannot delete")),
         case("the controller deletes it", CONTROL, home.delete(SERVING), refused.clone()),
         case(

@@ -6,7 +6,7 @@ use axum::http::{Method, Request, request::Builder};
 use certcourier::{
     admission::{Identity, probe},
     api::Requester,
-    manifests::{Installation, objects, serving_objects},
+    manifests::{Installation, objects, serving_objects, session_objects},
 };
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
@@ -122,6 +122,7 @@ impl World {
             Installation { identity: world.identity.clone(), watch_namespaces: vec![], stamp: can_stamp };
         session.apply(&objects(&installation).unwrap()).await;
         session.apply(&serving_objects(&world.identity).unwrap()).await;
+        session.apply(&session_objects(&world.identity).unwrap()).await;
         session.apply(&bindings()).await;
         session.apply(&special_rights()).await;
         world

@@ -9,7 +9,7 @@ use std::{
 use certcourier::{
     admission::Identity,
     controller::ControllerArgs,
-    manifests::{Installation, objects, serving_objects},
+    manifests::{Installation, objects, serving_objects, session_objects},
     server::ServerArgs,
 };
 use clap::{CommandFactory as _, Parser};
@@ -34,6 +34,7 @@ fn expected(namespace: &str, users: (&str, &str), watched: &[&str], stamp: bool)
     let user = |name: &str| format!("system:serviceaccount:{namespace}:{name}");
     let identity = Identity::new(namespace, &user(users.0), &user(users.1)).unwrap();
     let mut all = serving_objects(&identity).unwrap();
+    all.extend(session_objects(&identity).unwrap());
     let watch_namespaces = watched.iter().map(|&name| name.to_owned()).collect();
     all.extend(objects(&Installation { identity, watch_namespaces, stamp }).unwrap());
     all

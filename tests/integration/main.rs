@@ -7,6 +7,7 @@
 
 mod api;
 mod approvals;
+mod approvals_page;
 mod attacks;
 mod audit;
 mod bad_input;
@@ -31,3 +32,4 @@ mod restarts;
 mod reviewed;
 mod rights;
 mod secrecy;
+mod web_page;

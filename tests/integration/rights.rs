@@ -52,7 +52,7 @@ impl fmt::Display for Right {
 /// Every right of the operator, as `certcourier manifests` gives it.
 fn granted() -> BTreeSet<Right> {
     let list: Value =
-        serde_json::from_str(&stage::manifests(&[WATCHED.to_owned()], "json", &["--tls-self-signed"])).unwrap();
+        serde_json::from_str(&stage::manifests(&[WATCHED.to_owned()], "json", &["--tls-self-signed", "--ui"])).unwrap();
     let objects = list["items"].as_array().unwrap();
     let of_kind = |kind: &str| objects.iter().filter(|object| object["kind"] == kind).collect::<Vec<_>>();
     let mut rules: BTreeMap<String, Vec<PolicyRule>> = BTreeMap::new();
@@ -140,6 +140,7 @@ async fn every_right_is_used_and_none_is_missing() {
     a_token_is_withdrawn(&world).await;
     a_key_leaves(&world).await;
     a_token_is_minted_over_http(&world).await;
+    someone_signs_in_on_the_web_page(&world).await;
     a_receipt_without_outcome_runs_out(&world).await;
     finished_requests_go(&world).await;
 
@@ -198,6 +199,14 @@ async fn a_token_is_withdrawn(world: &World<'_>) {
 async fn a_token_is_minted_over_http(world: &World<'_>) {
     let minted = world.post("carol", "certificates/api/downloads", r#"{"format":"cert"}"#).await;
     assert_eq!(minted.status, 201, "{}", minted.text());
+}
+
+/// The server reads the key of its sessions, and writes the first one.
+async fn someone_signs_in_on_the_web_page(world: &World<'_>) {
+    let token = world.person("carol").await.token;
+    let sign_in = world.stage.http().post(format!("{}/ui/sign-in", world.stage.urls[0]));
+    let answer = world.fetch(sign_in.form(&[("token", token.as_str())])).await;
+    assert_eq!(answer.status, 303, "{}", answer.text());
 }
 
 /// Servers look at the admission policies for keys alone.

@@ -157,7 +157,7 @@ async fn a_refusal_names_flags_and_commands_and_no_path_of_the_api() {
     let namespace = world.namespace.as_str();
     let list = format!("`kubectl certcourier list -n {namespace}`");
     for (line, words) in [
-        (vec!["api", "--format", "cert"], vec!["say in --reason why"]),
+        (vec!["api", "--format", "cert"], vec!["give it in --reason"]),
         (
             vec!["api", "-f", "cert", "--reason", "x", "--token-ttl", "2h"],
             vec!["--token-ttl 2h is longer", "leave --token-ttl out"],

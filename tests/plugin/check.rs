@@ -60,6 +60,26 @@ async fn a_check_says_what_is_there_and_what_i_may_do_each_with_its_next_step() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_right_to_one_certificate_is_seen_where_it_is_named() {
+    let world = World::new(Stage::shared().await, "check-one").await;
+    let (admin, namespace) = (world.stage.plane.admin_kubectl(), world.namespace.as_str());
+    let on = |words: &[&str]| -> Vec<String> {
+        ["--namespace", namespace, "create"].iter().chain(words).map(ToString::to_string).collect()
+    };
+    let role = ["role", "one", "--verb=download", "--resource=certificates.certcourier.io", "--resource-name=api"];
+    admin.check(on(&role)).await.unwrap();
+    admin.check(on(&["rolebinding", "one", "--role=one", "--user=mallory"])).await.unwrap();
+    let mallory = Shell::of(&world, "mallory").await;
+    let none = mallory.run(&["check"]).await;
+    assert!(none.out().contains("`check CERTIFICATE` sees a right to that one only"), "{}", none.out());
+    let one = mallory.run(&["check", "api"]).await.ok();
+    assert!(one.contains(&format!("in namespace {namespace} with Certificate api")), "{one}");
+    let states = states(&mallory.run(&["check", "api", "-o", "json"]).await.ok());
+    let state = |name: &str| states.iter().find(|(check, _)| check == name).map(|(_, state)| state.clone());
+    assert_eq!((state("download").as_deref(), state("exportkey").as_deref()), (Some("ok"), Some("no")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_check_fails_where_something_is_missing_and_waits_for_it_as_long_as_it_is_told() {
     let world = World::new(Stage::shared().await, "check-fails").await;
     let mallory = Shell::of(&world, "mallory").await;

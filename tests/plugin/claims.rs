@@ -75,10 +75,13 @@ async fn the_exit_code_of_wait_says_what_became_of_a_request() {
         ("revoked", &["--format", "key"]),
         ("waits", &["--format", "key"]),
         ("expired", &["--format", "key", "--deadline", "3s"]),
-        ("failed", &["--format", "cert", "--environment", "lab"]),
     ] {
         alice.run(&[&["request", "api", "--name", name], flags].concat()).await.ok();
     }
+    // What is refused at once, `request` says itself.
+    let lab = ["request", "api", "--name", "failed", "--format", "cert", "--environment", "lab"];
+    let refused = alice.run(&lab).await;
+    assert!(refused.failed(5).contains("has no environment `lab`"), "{}", refused.stderr);
     world.wait_for_phase("denied", Phase::AwaitingApproval).await;
     vote(&world, "bob", "denied", Decision::Deny).await;
     let bob = Shell::of(&world, "bob").await;

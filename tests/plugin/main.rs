@@ -24,3 +24,4 @@ mod terminal;
 mod typed;
 mod votes;
 mod ways;
+mod web;

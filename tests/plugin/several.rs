@@ -33,6 +33,11 @@ async fn several_are_approved_each_shown_for_itself_and_one_that_cannot_be_keeps
         "downloadrequest.certcourier.io/one approved\ndownloadrequest.certcourier.io/two approved\n"
     );
     assert_eq!(some.stderr.matches("Who asks:").count(), 2, "{}", some.stderr);
+    // Each line says of which request it is.
+    let early = alice.run(&["wait", "one", "three", "--timeout", "2s"]).await;
+    let told = early.failed(1);
+    assert!(told.contains("one: waiting for 1 of 2 approvals"), "{told}");
+    assert!(told.contains("three: waiting for 2 of 2 approvals"), "{told}");
     let digest = bob.run(&["approve", "one", "two", "--reason", "x", "--digest", "d", "--yes"]).await;
     assert!(digest.failed(2).contains("--digest is of one request"), "{}", digest.stderr);
 
@@ -97,4 +102,25 @@ async fn waiting_issues_no_token() {
     assert!(waited.stderr.contains("kubectl certcourier claim old"), "{}", waited.stderr);
     let after = world.get("old").await;
     assert_eq!(before.metadata.resource_version, after.metadata.resource_version, "nothing was written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_at_once_is_said_at_once_and_only_the_requester_gets_the_token() {
+    let world = World::new(Stage::shared().await, "refused-now").await;
+    let (alice, carol) = (Shell::of(&world, "alice").await, Shell::of(&world, "carol").await);
+    let long = ["request", "api", "--format", "cert", "--name", "long", "--token-ttl", "12h"];
+    let refused = alice.run(&long).await;
+    assert!(refused.failed(5).contains("ask again with a shorter --token-ttl"), "{}", refused.said());
+    assert_eq!(refused.out(), "downloadrequest.certcourier.io/long created\n");
+    let again = alice.run(&long).await;
+    assert!(again.failed(1).contains("choose another with --name"), "{}", again.said());
+    let described = alice.run(&["describe", "long"]).await.ok();
+    assert!(!described.contains("Expires:"), "{described}");
+
+    alice.run(&["request", "api", "--format", "cert", "--name", "hers", "--delivery", "secret"]).await.ok();
+    world.wait_for_phase("hers", Phase::TokenIssued).await;
+    let others = carol.run(&["claim", "hers"]).await;
+    let told = others.failed(1);
+    assert!(told.contains("only alice, who asked, gets the token of `hers`"), "{told}");
+    assert!(told.contains("kubectl certcourier download api --format cert"), "{told}");
 }

@@ -85,6 +85,21 @@ One sentence each; checks.yaml says all of them at once. */}}
 {{- $found = append $found "externalCA.configMap is for a certificate that others issue, and tls.source self-managed has a CA of its own: leave one of the two out" }}
 {{- end }}
 
+{{- /* The web page. */}}
+{{- $oidc := $v.ui.oidc }}
+{{- if and $oidc.issuer (not $v.ui.enabled) }}
+{{- $found = append $found "ui.oidc.issuer is for the web page, and ui.enabled is false: leave one of the two out" }}
+{{- end }}
+{{- if and $oidc.issuer (not $oidc.clientID) }}
+{{- $found = append $found "ui.oidc.issuer needs ui.oidc.clientID, the audience that the API server accepts" }}
+{{- end }}
+{{- if and $oidc.issuer (not $v.externalURL) }}
+{{- $found = append $found "ui.oidc.issuer needs externalURL, because the issuer leads people back there" }}
+{{- end }}
+{{- if and (not $oidc.issuer) (or $oidc.clientID $oidc.clientSecret $oidc.caConfigMap) }}
+{{- $found = append $found "ui.oidc has a client and no issuer: set ui.oidc.issuer, or leave the rest out" }}
+{{- end }}
+
 {{- /* The record. */}}
 {{- if and (eq $v.audit.mode "required") (not $v.audit.sink.url) (not $v.audit.sink.urlSecret) }}
 {{- $found = append $found "audit.mode required needs a sink that accepts each line: set audit.sink.url or audit.sink.urlSecret" }}

@@ -167,6 +167,19 @@ readinessProbe:
     - --tls-cert=/etc/certcourier/tls/tls.crt
     - --tls-key=/etc/certcourier/tls/tls.key
     {{- end }}
+    {{- if not .Values.ui.enabled }}
+    - --ui=false
+    {{- else if .Values.ui.oidc.issuer }}
+    - --oidc-issuer={{ .Values.ui.oidc.issuer }}
+    - --oidc-client-id={{ .Values.ui.oidc.clientID }}
+    - --oidc-scopes={{ join "," .Values.ui.oidc.scopes }}
+    {{- if .Values.ui.oidc.clientSecret }}
+    - --oidc-client-secret-file=/etc/certcourier/oidc/secret
+    {{- end }}
+    {{- if .Values.ui.oidc.caConfigMap }}
+    - --oidc-ca-file=/etc/certcourier/oidc-ca/ca.crt
+    {{- end }}
+    {{- end }}
     {{- with .Values.server.trustedProxies }}
     - --trusted-proxies={{ join "," . }}
     - --client-address-header={{ $.Values.server.clientAddressHeader }}
@@ -192,6 +205,16 @@ readinessProbe:
     {{- if include "certcourier.servingSecret" . }}
     - name: tls
       mountPath: /etc/certcourier/tls
+      readOnly: true
+    {{- end }}
+    {{- if and .Values.ui.enabled .Values.ui.oidc.issuer .Values.ui.oidc.clientSecret }}
+    - name: oidc
+      mountPath: /etc/certcourier/oidc
+      readOnly: true
+    {{- end }}
+    {{- if and .Values.ui.enabled .Values.ui.oidc.issuer .Values.ui.oidc.caConfigMap }}
+    - name: oidc-ca
+      mountPath: /etc/certcourier/oidc-ca
       readOnly: true
     {{- end }}
 {{- end }}
@@ -308,6 +331,16 @@ spec:
     {{- end }}
     {{- with $values.audit.sink.caConfigMap }}
     - name: audit-ca
+      configMap: {name: {{ . | quote }}, items: [{key: ca.crt, path: ca.crt}]}
+    {{- end }}
+    {{- end }}
+    {{- if and .server $values.ui.enabled $values.ui.oidc.issuer }}
+    {{- with $values.ui.oidc.clientSecret }}
+    - name: oidc
+      secret: {secretName: {{ . | quote }}, defaultMode: 0440, items: [{key: secret, path: secret}]}
+    {{- end }}
+    {{- with $values.ui.oidc.caConfigMap }}
+    - name: oidc-ca
       configMap: {name: {{ . | quote }}, items: [{key: ca.crt, path: ca.crt}]}
     {{- end }}
     {{- end }}

@@ -14,6 +14,7 @@ mod certificate;
 mod common;
 pub mod condition;
 mod crds;
+pub mod csv;
 pub mod http;
 mod key;
 pub mod name;
@@ -93,6 +94,8 @@ pub mod names {
     pub const SERVING: &str = "certcourier-serving";
     /// Name of the ConfigMap with the public part of it: the CA by which clients know the servers.
     pub const SERVING_CA: &str = "certcourier-serving-ca";
+    /// Name of the Secret that holds the key by which the servers seal sessions of the web page.
+    pub const SESSION: &str = "certcourier-session";
     /// Key of [`SERVING_CA`], and of every Secret that holds a CA.
     pub const CA_KEY: &str = "ca.crt";
     /// What a token Secret is called, behind the request's name.

@@ -1,5 +1,7 @@
 //! The `DownloadReceipt` kind.
 
+mod record;
+
 use certcourier_bundle::words;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

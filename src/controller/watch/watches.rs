@@ -230,36 +230,50 @@ impl Watches {
                 .default_backoff();
             let mut events = std::pin::pin!(events);
             while let Some(event) = events.next().await {
-                let event = match event {
-                    Ok(event) => event,
-                    Err(error) => {
-                        context.counters.watch_broke();
-                        tracing::warn!(kind = label, error = in_one_line(&error), "a watch broke; restarting it");
-                        continue;
-                    }
-                };
-                let before = if matches!(event, Event::InitDone) { writer.as_reader().state() } else { Vec::new() };
-                writer.apply_watcher_event(&event);
-                match &event {
-                    Event::Apply(object) => touched(Seen::There(object)),
-                    Event::Delete(object) => touched(Seen::Gone(object)),
-                    Event::Init | Event::InitApply(_) => {}
-                    Event::InitDone => {
+                match event {
+                    Ok(event) => take_in(&mut writer, &event, &mut touched, || {
                         awaited.change(|awaited| {
                             awaited.remove(&label);
                         });
-                        let all = writer.as_reader().state();
-                        // What was deleted while the watch was broken has no event of its own.
-                        for object in gone(&before, &all) {
-                            touched(Seen::Gone(object));
-                        }
-                        for object in &all {
-                            touched(Seen::There(object));
-                        }
-                        touched(Seen::All(&all));
+                    }),
+                    Err(error) => {
+                        context.counters.watch_broke();
+                        tracing::warn!(kind = label, error = in_one_line(&error), "a watch broke; restarting it");
                     }
                 }
             }
+        }
+    }
+}
+
+/// Fills the store, and says what concerns which object. `complete` is called when all of them are in the store, before
+/// they are told.
+fn take_in<K>(
+    writer: &mut Writer<Guarded<K>>,
+    event: &Event<Guarded<K>>,
+    touched: &mut impl FnMut(Seen<'_, K>),
+    complete: impl FnOnce(),
+) where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    K: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let before = if matches!(event, Event::InitDone) { writer.as_reader().state() } else { Vec::new() };
+    writer.apply_watcher_event(event);
+    match event {
+        Event::Apply(object) => touched(Seen::There(object)),
+        Event::Delete(object) => touched(Seen::Gone(object)),
+        Event::Init | Event::InitApply(_) => {}
+        Event::InitDone => {
+            complete();
+            let all = writer.as_reader().state();
+            // What was deleted while the watch was broken has no event of its own.
+            for object in gone(&before, &all) {
+                touched(Seen::Gone(object));
+            }
+            for object in &all {
+                touched(Seen::There(object));
+            }
+            touched(Seen::All(&all));
         }
     }
 }

@@ -43,6 +43,7 @@ Exit codes: 0 all is there · 1 something is not, or not within --wait · 2 usag
 
 Examples:
   kubectl certcourier check -n payments
+  kubectl certcourier check api -n payments
   kubectl certcourier check --wait 2m
   kubectl certcourier check -o json | jq -r '.checks[] | select(.state == \"fail\") | .next'";
 
@@ -50,6 +51,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct CheckArgs {
+    /// Whether you may do it with this Certificate: rights can be to single ones.
+    certificate: Option<String>,
     /// Look again until nothing fails, for so long, such as 2m.
     #[arg(long, value_name = "DURATION")]
     wait: Option<Timeout>,
@@ -103,12 +106,13 @@ pub async fn run(ctx: &Ctx, args: &CheckArgs) -> Result<(), PluginError> {
         return Err(PluginError::usage("checks have no names: print them with -o json"));
     }
     ctx.resume_by("run it again: it changes nothing");
-    let mut lines = look(ctx).await;
+    let certificate = args.certificate.as_deref();
+    let mut lines = look(ctx, certificate).await;
     if let Some(wait) = args.wait {
         let looking = async {
             while failures(&lines) > 0 {
                 tokio::time::sleep(LOOK).await;
-                lines = look(ctx).await;
+                lines = look(ctx, certificate).await;
             }
         };
         // Over or not: what was seen last is printed.
@@ -149,7 +153,7 @@ fn show(ctx: &Ctx, args: &CheckArgs, lines: &[Line]) -> Result<(), PluginError> 
     print(&table.render(ctx.stdout, !args.output.no_headers))
 }
 
-async fn look(ctx: &Ctx) -> Vec<Line> {
+async fn look(ctx: &Ctx, certificate: Option<&str>) -> Vec<Line> {
     let (who, kinds) = tokio::join!(who(ctx), kinds(ctx));
     let installed = kinds.state == State::Ok;
     let mut lines = vec![who];
@@ -161,7 +165,7 @@ async fn look(ctx: &Ctx) -> Vec<Line> {
     if !installed {
         return lines;
     }
-    let (server, rights, guard) = tokio::join!(server(ctx), rights(ctx), guard(ctx));
+    let (server, rights, guard) = tokio::join!(server(ctx), rights(ctx, certificate), guard(ctx));
     lines.extend(server);
     lines.extend(rights);
     lines.push(guard);
@@ -224,18 +228,25 @@ const RIGHTS: [(&str, (&str, &str), &str, &str); 4] = [
     ("approve", ("approve", "certificates"), "approve and deny other people's requests", "certcourier-approver"),
 ];
 
-async fn rights(ctx: &Ctx) -> Vec<Line> {
+async fn rights(ctx: &Ctx, certificate: Option<&str>) -> Vec<Line> {
     let reads = ctx.clients.reads();
-    let asked = RIGHTS.map(|(_, (verb, resource), ..)| access::caller_may(reads, &ctx.namespace, (verb, resource, "")));
+    let asked = RIGHTS.map(|(_, (verb, resource), ..)| {
+        let name = certificate.filter(|_| resource == "certificates").unwrap_or_default();
+        access::caller_may(reads, &ctx.namespace, (verb, resource, name))
+    });
+    let place = match certificate {
+        Some(name) => format!("in namespace {} with Certificate {name}", ctx.namespace),
+        None => format!("in namespace {}", ctx.namespace),
+    };
+    let single = if certificate.is_none() { "; `check CERTIFICATE` sees a right to that one only" } else { "" };
     let answers = futures::future::join_all(asked).await;
     let none = answers.iter().all(|answer| matches!(answer, Ok(false)));
     let lines = RIGHTS.iter().zip(answers).map(|((name, _, what, role), answer)| match answer {
-        Ok(true) => Line::new(name, State::Ok, format!("you may {what} in namespace {}", ctx.namespace)),
+        Ok(true) => Line::new(name, State::Ok, format!("you may {what} {place}")),
         Ok(false) => {
             let state = if none { State::Fail } else { State::No };
-            Line::new(name, state, format!("you cannot {what} in namespace {}", ctx.namespace)).next(format!(
-                "if you need to, ask for ClusterRole {role} there (a right to single Certificates is not seen here)"
-            ))
+            Line::new(name, state, format!("you cannot {what} {place}"))
+                .next(format!("if you need to, ask for ClusterRole {role} there{single}"))
         }
         Err(error) => Line::failed(name, &error.into()),
     });

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use kube::{ResourceExt as _, api::ListParams};
 use serde_json::{Value, json};
 
-use crate::api::words::{ConditionReason, ConditionType};
+use crate::api::words::{ConditionReason, ConditionType, FailureReason, MaterialProblem, RefusalReason};
 use crate::plugin::{
     context::Ctx,
     error::PluginError,
@@ -272,11 +272,12 @@ fn next(request: &DownloadRequest, me: &str, flags: &str, now: Timestamp) -> Vec
     let (phase, part) = (request.phase(), review::part(request, me));
     let download = format!("kubectl certcourier download --request {name} {flags}");
     let revoke = format!("revoke it: kubectl certcourier revoke {name} {flags} --reason …");
-    let certificate = &spec.certificate_ref.name;
+    let (certificate, environment) = ended::of(request);
     // A policy that wanted a reason wants one again.
     let reason = if spec.reason.is_some() { " --reason …" } else { "" };
     let again = format!(
-        "ask again with another request: kubectl certcourier download {certificate} --format {} {flags}{reason}",
+        "ask again with another request: kubectl certcourier download {certificate}{environment} --format {} \
+         {flags}{reason}",
         spec.format
     );
     let voters = || {
@@ -308,10 +309,15 @@ fn next(request: &DownloadRequest, me: &str, flags: &str, now: Timestamp) -> Vec
             Some(_) => vec![again],
         },
         (Phase::Failed, Part::Asked) => {
-            let explain =
-                format!("what you would get, and why not: kubectl certcourier policy explain {certificate} {flags}");
+            let explain = format!("what you would get, and why not: {}", ended::explain(request, flags));
+            // What a policy refuses it refuses again.
+            let reason = request.status.as_ref().and_then(|status| status.reason.as_deref()).unwrap_or_default();
             match ended::after(request, flags).filter(|next| !next.contains("policy explain")) {
                 Some(next) => vec![next, explain],
+                None if *reason == *FailureReason::Material(MaterialProblem::CertificateNotFound).name() => {
+                    vec![format!("the Certificates there are: kubectl certcourier list {flags}")]
+                }
+                None if RefusalReason::of_name(reason).is_some() => vec![explain],
                 None => vec![explain, again],
             }
         }

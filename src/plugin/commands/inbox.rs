@@ -1,11 +1,11 @@
 //! `inbox`: what waits for one's own vote, across namespaces and clusters.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     io::{self, Write as _},
 };
 
-use futures::{StreamExt as _, TryStreamExt as _, future::join_all, stream};
+use futures::future::join_all;
 use jiff::Timestamp;
 use kube::{ResourceExt as _, api::ListParams, runtime::watcher};
 use serde_json::{Value, json};
@@ -27,9 +27,6 @@ use crate::{
     cluster::{access, error::During as _},
     lifecycle::Tally,
 };
-
-/// So many rights are asked about at once.
-const QUESTIONS: usize = 16;
 
 const EXAMPLES: &str = "\
 A context that cannot be reached is named and does not hide the others; then the exit code is 1.
@@ -267,7 +264,7 @@ async fn judged(
     };
     let open: BTreeSet<(String, String)> =
         requests.iter().filter(|request| review::part(request, who) == Part::None).map(places).collect();
-    let may = rights(ctx, &open).await?;
+    let may = access::may_approve(ctx.clients.reads(), &open).await?;
     requests.sort_by_key(|request| request.metadata.creation_timestamp.as_ref().map(|created| created.0));
     let all: Vec<Item> = requests
         .into_iter()
@@ -288,33 +285,6 @@ fn you(request: &DownloadRequest, who: &str, may: bool) -> You {
         Part::None if may && !who.to_lowercase().starts_with("system:") => You::Vote,
         Part::None => You::MayNot,
     }
-}
-
-/// On which Certificates the user may vote: asked once for a whole namespace, and again for each Certificate
-/// only where the answer was no.
-async fn rights(
-    ctx: &Ctx,
-    places: &BTreeSet<(String, String)>,
-) -> Result<BTreeMap<(String, String), bool>, PluginError> {
-    let ask = async |namespace: String, name: String| {
-        let right = ("approve", "certificates", name.as_str());
-        let may = access::caller_may(ctx.clients.reads(), &namespace, right).await?;
-        Ok::<_, PluginError>(((namespace, name), may))
-    };
-    let namespaces: BTreeSet<String> = places.iter().map(|(namespace, _)| namespace.clone()).collect();
-    let whole: BTreeMap<(String, String), bool> = stream::iter(namespaces)
-        .map(|namespace| ask(namespace, String::new()))
-        .buffer_unordered(QUESTIONS)
-        .try_collect()
-        .await?;
-    let everywhere = |namespace: &String| whole.get(&(namespace.clone(), String::new())).copied().unwrap_or_default();
-    let single: BTreeMap<(String, String), bool> =
-        stream::iter(places.iter().filter(|(namespace, _)| !everywhere(namespace)).cloned())
-            .map(|(namespace, name)| ask(namespace, name))
-            .buffer_unordered(QUESTIONS)
-            .try_collect()
-            .await?;
-    Ok(places.iter().map(|place| (place.clone(), single.get(place).copied().unwrap_or(true))).collect())
 }
 
 fn table(found: &[(Option<&str>, &[Item])], args: &InboxArgs, now: Timestamp) -> Table {

@@ -20,7 +20,7 @@ use crate::plugin::{
     watch::{Seen, Watch},
 };
 use crate::{
-    api::{Certificate, Delivery, DownloadRequest, EnvironmentStatus},
+    api::{Certificate, Delivery, DownloadRequest, EnvironmentStatus, words::ConditionType},
     cluster::{access, error::During as _},
     lifecycle::Tally,
 };
@@ -332,7 +332,7 @@ async fn requests(ctx: &Ctx, args: &ListArgs) -> Result<(), PluginError> {
 fn request_table(found: &[DownloadRequest], args: &ListArgs, now: Timestamp) -> Table {
     let mut head = Vec::new();
     head.extend(args.all_namespaces.then_some("NAMESPACE"));
-    head.extend(["NAME", "CERTIFICATE", "FORMAT", "REQUESTER", "PHASE", "APPROVALS", "AGE"]);
+    head.extend(["NAME", "CERTIFICATE", "FORMAT", "REQUESTER", "PHASE", "APPROVALS", "TOKEN", "AGE"]);
     if args.output.wide() {
         head.extend(["ENVIRONMENT", "DELIVERY", "TOKEN UNTIL", "REASON"]);
     }
@@ -347,6 +347,8 @@ fn request_table(found: &[DownloadRequest], args: &ListArgs, now: Timestamp) -> 
         row.push(Cell::from(spec.requested_by.as_ref().map(|by| by.username.as_str())));
         row.push(toned(status.and_then(|status| status.phase).unwrap_or_default()));
         row.push(Cell::from(approvals.as_deref().filter(|summary| !summary.is_empty())));
+        let token = status.and_then(|status| status.condition(ConditionType::TokenIssued));
+        row.push(Cell::from(token.map(|condition| condition.reason.as_str())));
         row.push(age(created, now));
         if args.output.wide() {
             let until = status.and_then(|status| status.token.as_ref()).and_then(|token| token.expires_at.as_ref());

@@ -6,12 +6,11 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use kube::{ResourceExt as _, api::ListParams};
 
-use crate::api::{DownloadReceipt, Duration, Outcome};
+use crate::api::{DownloadReceipt, Duration, Outcome, csv};
 use crate::plugin::{
     context::Ctx,
     error::PluginError,
     print::{
-        csv::csv,
         output::{Format, OutputArgs, print},
         sort::SortBy,
         style::Tone,
@@ -215,8 +214,9 @@ pub async fn run(ctx: &Ctx, args: &ReceiptsArgs) -> Result<(), PluginError> {
         found = sort_by.sort(found)?;
     }
     if args.output == Printed::Csv {
-        let head = (!args.no_headers).then(|| CSV.map(str::to_owned).to_vec());
-        return print(&csv(head.into_iter().chain(found.iter().map(record).collect::<Vec<_>>())));
+        let head = if args.no_headers { String::new() } else { csv::line(DownloadReceipt::COLUMNS) };
+        let lines: String = found.iter().map(|receipt| csv::line(receipt.record())).collect();
+        return print(&(head + &lines));
     }
     let table = || table(&found, args, ctx.now());
     if args.receipts.len() == 1
@@ -238,58 +238,6 @@ fn fields(args: &ReceiptsArgs) -> Option<String> {
     let fields: Vec<String> =
         fields.iter().filter_map(|(field, wanted)| Some(format!("{field}={}", wanted.as_ref()?))).collect();
     (!fields.is_empty()).then(|| fields.join(","))
-}
-
-/// The columns of csv: names that stay, because programs read them.
-const CSV: [&str; 20] = [
-    "consumed_at",
-    "cluster",
-    "namespace",
-    "receipt",
-    "request",
-    "certificate",
-    "environment",
-    "format",
-    "outcome",
-    "requested_by",
-    "reason",
-    "approved_by",
-    "policies",
-    "client_ip",
-    "consumed_by",
-    "user_agent",
-    "bytes",
-    "sha256",
-    "fingerprints",
-    "retain_until",
-];
-
-fn record(receipt: &DownloadReceipt) -> Vec<String> {
-    let spec = &receipt.spec;
-    let approvals: Vec<String> = spec.approvals.iter().map(|by| format!("{}: {}", by.username, by.reason)).collect();
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    vec![
-        spec.consumed_at.0.to_string(),
-        text(&spec.cluster),
-        receipt.namespace().unwrap_or_default(),
-        receipt.name_any(),
-        spec.request_ref.name.clone(),
-        spec.certificate_ref.name.clone(),
-        text(&spec.environment),
-        spec.format.name().to_owned(),
-        receipt.outcome().map(|outcome| outcome.name().to_owned()).unwrap_or_default(),
-        receipt.requester().to_owned(),
-        text(&spec.reason),
-        approvals.join("; "),
-        spec.policies.join(" "),
-        text(&spec.client_ip),
-        spec.consumed_by.as_ref().map(|by| by.username.clone()).unwrap_or_default(),
-        text(&spec.user_agent),
-        spec.artifact.bytes.to_string(),
-        spec.artifact.sha256.clone(),
-        spec.fingerprints.join(" "),
-        spec.retain_until.0.to_string(),
-    ]
 }
 
 fn table(found: &[DownloadReceipt], args: &ReceiptsArgs, now: Timestamp) -> Table {

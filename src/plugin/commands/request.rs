@@ -63,7 +63,9 @@ pub async fn run(ctx: &Ctx, args: &RequestArgs) -> Result<(), PluginError> {
     };
     ctx.resume_by(create::perhaps(ctx));
     let request = create::create(ctx, &ask, args.name.as_deref(), delivery).await?;
-    args.output.object(&request, || create::created(&request))
+    let request = create::decided(ctx, request).await;
+    args.output.object(&request, || create::created(&request))?;
+    create::refused(ctx, &request).map_or(Ok(()), Err)
 }
 
 /// Prints what would be created. It may be applied by another, such as a GitOps tool, so it holds only what was typed.

@@ -9,7 +9,7 @@ use crate::plugin::{
     print::output::print,
     request::{
         choose::{ChosenArgs, last_error},
-        wait::{Progress, Wanted, follow},
+        wait::{Company, Progress, Wanted, follow},
     },
     values::Timeout,
 };
@@ -53,22 +53,23 @@ enum What {
 pub async fn run(ctx: &Ctx, args: &WaitArgs) -> Result<(), PluginError> {
     let names = args.chosen.names(ctx, DownloadRequest::is_open).await?;
     ctx.resume_by(format!("requests stay open: kubectl certcourier wait {} {}", names.join(" "), ctx.flags()));
-    last_error(join_all(names.iter().map(|name| one(ctx, args, name))).await)
+    let company = if names.len() > 1 { Company::Beside } else { Company::Alone };
+    last_error(join_all(names.iter().map(|name| one(ctx, args, name, company))).await)
 }
 
-async fn one(ctx: &Ctx, args: &WaitArgs, name: &str) -> Result<(), PluginError> {
+async fn one(ctx: &Ctx, args: &WaitArgs, name: &str, company: Company) -> Result<(), PluginError> {
     let wanted = match args.what {
         What::Token => Wanted::Token(None),
         What::Finished => Wanted::Finished,
     };
-    let following = follow(ctx, name, &wanted);
+    let following = follow(ctx, name, &wanted, company);
     let progress = match args.timeout {
         None => following.await?.1,
         Some(timeout) => {
             tokio::time::timeout(timeout.limit(), following)
                 .await
                 .unwrap_or_else(|_| {
-                    let words = format!("{name} is not there after {} s", timeout.limit().as_secs());
+                    let words = format!("{name}: the {} s of --timeout are over", timeout.limit().as_secs());
                     Err(PluginError::new(words)
                         .next("the message above says what it is waiting for; the request stays open"))
                 })?

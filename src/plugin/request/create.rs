@@ -1,11 +1,16 @@
 //! Creates a request through the Kubernetes API, in the person's own name.
 
+use std::time::Duration;
+
 use kube::{ResourceExt as _, api::PostParams};
 
-use super::args::Ask;
-use crate::plugin::{context::Ctx, error::PluginError};
+use super::{args::Ask, ended};
+use crate::plugin::{
+    context::Ctx,
+    error::{Exit, PluginError},
+};
 use crate::{
-    api::{Delivery, DownloadRequest, names::MAX_REQUEST_NAME},
+    api::{Delivery, DownloadRequest, Phase, names::MAX_REQUEST_NAME},
     cluster::{
         access,
         error::{During as _, Failure},
@@ -14,6 +19,10 @@ use crate::{
     lifecycle,
     policy::Reason,
 };
+
+/// How long the controller's first look is waited for, and how often it is looked for.
+const MOMENT: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The API server adds five characters.
 const RANDOM: usize = 5;
@@ -54,10 +63,44 @@ pub async fn create(
         ctx.writing::<DownloadRequest>().create(&PostParams::default(), &request).await.during("create", object);
     let created = created.map_err(|error| match error.failure() {
         Failure::Unavailable => PluginError::from(error).next(perhaps(ctx)),
+        Failure::Conflict if name.is_some() => PluginError::from(error)
+            .next("a name is used once: choose another with --name, or leave it out and one is made"),
         _ => error.into(),
     })?;
     lifecycle::created_as_asked(&created, &request).map_err(|altered| ctx.altered(&altered, &created.name_any()))?;
     Ok(created)
+}
+
+/// The request as the controller first wrote it, if that is there within a moment: what the policies refuse, they refuse
+/// at once. Otherwise as it was created.
+pub async fn decided(ctx: &Ctx, created: DownloadRequest) -> DownloadRequest {
+    let name = created.name_any();
+    let end = tokio::time::Instant::now() + MOMENT;
+    while tokio::time::Instant::now() < end {
+        match ctx.api::<DownloadRequest>().get_opt(&name).await {
+            Ok(Some(request)) if request.status.as_ref().is_some_and(|status| status.phase.is_some()) => {
+                return request;
+            }
+            Ok(Some(_)) => tokio::time::sleep(PAUSE).await,
+            // Someone who may create and not read, or the API server has gone: what is known is that it was created.
+            Ok(None) | Err(_) => break,
+        }
+    }
+    created
+}
+
+/// What is said of a request that is over as soon as it was created.
+pub fn refused(ctx: &Ctx, request: &DownloadRequest) -> Option<PluginError> {
+    if request.phase() != Phase::Failed {
+        return None;
+    }
+    let why = lifecycle::summary(request).unwrap_or_else(|| request.phase().name().to_owned());
+    let refused = PluginError::with_exit(Exit::Failed, format!("{}: {why}", request.name_any()));
+    let flags = ctx.flags();
+    Some(match ended::after(request, &flags) {
+        Some(next) => refused.next(next),
+        None => refused.next(format!("kubectl certcourier describe {} {flags}", request.name_any())),
+    })
 }
 
 /// Admission asks the same, and says it in fields of the object.

@@ -38,10 +38,21 @@ fn remedy(input: Input, request: &DownloadRequest, flags: &str) -> String {
             format!("ask again with another {}, or with --generate", Input::PassphraseSecret.at(Door::Plugin))
         }
         Input::Format | Input::Environment => {
-            let certificate = &request.spec.certificate_ref.name;
-            format!("what you can have: kubectl certcourier policy explain {certificate} {flags}")
+            format!("what you can have: {}", explain(request, flags))
         }
     }
+}
+
+/// The command that says what the policies allow of it.
+pub fn explain(request: &DownloadRequest, flags: &str) -> String {
+    let (certificate, environment) = of(request);
+    format!("kubectl certcourier policy explain {certificate}{environment} {flags}")
+}
+
+/// The Certificate, and the flag for an environment where one was asked for.
+pub fn of(request: &DownloadRequest) -> (&str, String) {
+    let environment = request.spec.environment.as_ref().map(|name| format!(" -e {name}")).unwrap_or_default();
+    (&request.spec.certificate_ref.name, environment)
 }
 
 #[cfg(test)]

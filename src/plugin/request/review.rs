@@ -77,7 +77,7 @@ pub fn reviewed(page: &mut Page, request: &DownloadRequest, certificate: Option<
     page.fact("Approvals", count(request));
     page.maybe(
         "Expires",
-        review.expires_at.as_ref().map(|end| {
+        review.expires_at.as_ref().filter(|_| request.is_open()).map(|end| {
             let left = end.0.duration_since(now);
             let when = if left.is_negative() { format!("{} ago", span(left)) } else { format!("in {}", span(left)) };
             format!("{} ({when}) without enough approvals", end.0)

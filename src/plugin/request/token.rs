@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{
     args::{Ask, json},
-    wait::{Progress, Wanted, follow},
+    wait::{Company, Progress, Wanted, follow},
 };
 use crate::api::http::ErrorCode;
 use crate::plugin::{
@@ -27,6 +27,7 @@ use crate::{
         names,
     },
     cluster::{
+        access,
         error::{During as _, Failure},
         secrets::{self, SecretBytes, SecretObject},
     },
@@ -127,7 +128,7 @@ pub async fn claim(
     let path = format!("/api/v1/projects/{}/requests/{request}/token", ctx.namespace);
     let body = json(&ClaimBody { passphrase: passphrase.into() })?;
     for attempt in 1.. {
-        follow(ctx, request, &Wanted::Token(None)).await?;
+        follow(ctx, request, &Wanted::Token(None), Company::Alone).await?;
         match server.post::<TokenAnswer>(&path, &body).await {
             Ok((_, answer)) => return Ok(answered(answer, |path| server.at(path))),
             // What was approved changed in between: wait for new approvals.
@@ -145,7 +146,7 @@ pub async fn claim(
 pub async fn from_secret(ctx: &Ctx, request: &str) -> Result<Taken, PluginError> {
     let mut wanted = Wanted::Token(None);
     for _ in 0..ATTEMPTS {
-        let (seen, standing) = follow(ctx, request, &wanted).await?;
+        let (seen, standing) = follow(ctx, request, &wanted, Company::Alone).await?;
         if standing == Progress::TokenOver {
             ctx.say("the token expired; asking for another")?;
             wanted = Wanted::Token(Some(ask_for_another(ctx, request).await?));
@@ -179,12 +180,31 @@ async fn read(ctx: &Ctx, request: &DownloadRequest) -> Result<Option<SecretObjec
     loop {
         let keys = ["token", "url", "ca.crt", "passphrase"];
         match secrets::read(ctx.clients.reads(), &ctx.namespace, name, &keys).await {
-            Err(error) if error.failure() == Failure::Forbidden && tokio::time::Instant::now() < end => {
+            Err(error) if error.failure() == Failure::Forbidden => {
+                only_for_the_requester(ctx, request).await?;
+                if tokio::time::Instant::now() >= end {
+                    return Err(error.into());
+                }
                 tokio::time::sleep(PAUSE).await;
             }
             read => return Ok(read?),
         }
     }
+}
+
+/// No role would help anyone else.
+async fn only_for_the_requester(ctx: &Ctx, request: &DownloadRequest) -> Result<(), PluginError> {
+    let me = access::who(ctx.clients.reads()).await.during("ask", || "the API server who you are".to_owned())?;
+    let (requester, certificate) = (request.requester(), &request.spec.certificate_ref.name);
+    if me.username == requester {
+        return Ok(());
+    }
+    let name = request.key().name;
+    Err(PluginError::new(format!("only {requester}, who asked, gets the token of `{name}`")).next(format!(
+        "create your own request: kubectl certcourier download {certificate} --format {} {}",
+        request.spec.format,
+        ctx.flags()
+    )))
 }
 
 fn taken(mut found: SecretObject, request: &DownloadRequest) -> Result<Taken, PluginError> {

@@ -41,6 +41,15 @@ pub enum Wanted {
     Finished,
 }
 
+/// Whether other requests are waited for at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Company {
+    /// Only this one.
+    Alone,
+    /// Several.
+    Beside,
+}
+
 /// The state of a request, compared with the wanted one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -54,12 +63,17 @@ pub enum Progress {
     Over(Exit, String),
 }
 
-/// Waits until the request is as wanted.
+/// Waits until the request is as wanted. Beside others, each line begins with its name.
 ///
 /// # Errors
 /// When it can no longer be, with an exit code for how it ended, or when it cannot be read.
-pub async fn follow(ctx: &Ctx, name: &str, wanted: &Wanted) -> Result<(DownloadRequest, Progress), PluginError> {
-    let mut told = Told::new(ctx);
+pub async fn follow(
+    ctx: &Ctx,
+    name: &str,
+    wanted: &Wanted,
+    company: Company,
+) -> Result<(DownloadRequest, Progress), PluginError> {
+    let mut told = Told::new(ctx, if company == Company::Alone { String::new() } else { format!("{name}: ") });
     let requests: Api<DownloadRequest> = Api::namespaced(ctx.raw().clone(), &ctx.namespace);
     let mut seen = pin!(watcher::watch_object(requests, name).default_backoff());
     while let Some(event) = told.while_waiting(seen.next()).await {
@@ -111,6 +125,8 @@ fn gone(ctx: &Ctx, name: &str) -> PluginError {
 /// Says each thing once; at a terminal, it shows the time that is left on a line of its own.
 struct Told<'a> {
     ctx: &'a Ctx,
+    /// What each line begins with: nothing, or the name.
+    head: String,
     last: String,
     approvals: Option<Approvals>,
     /// Whether the last line of the terminal is the time that is left.
@@ -124,8 +140,8 @@ impl Drop for Told<'_> {
 }
 
 impl<'a> Told<'a> {
-    fn new(ctx: &'a Ctx) -> Self {
-        Self { ctx, last: String::new(), approvals: None, counts: false }
+    fn new(ctx: &'a Ctx, head: String) -> Self {
+        Self { ctx, head, last: String::new(), approvals: None, counts: false }
     }
 
     /// Waits, and meanwhile counts down.
@@ -142,7 +158,8 @@ impl<'a> Told<'a> {
     }
 
     fn count_down(&mut self) {
-        if self.ctx.global.quiet || !moves_cursor(&io::stderr()) {
+        // Several cannot share one line.
+        if self.ctx.global.quiet || !self.head.is_empty() || !moves_cursor(&io::stderr()) {
             return;
         }
         let Some(left) = self.approvals.as_ref().and_then(|waits| waits.countdown(self.ctx.now())) else { return };
@@ -190,7 +207,7 @@ impl<'a> Told<'a> {
     fn say(&mut self, words: String) -> Result<(), PluginError> {
         if words != self.last {
             self.clear();
-            self.ctx.say(&words)?;
+            self.ctx.say(&format!("{}{words}", self.head))?;
             self.last = words;
         }
         Ok(())
@@ -226,18 +243,18 @@ pub fn standing(request: &DownloadRequest, wanted: &Wanted) -> Progress {
 }
 
 fn token(request: &DownloadRequest, status: &DownloadRequestStatus, phase: Phase, wanted: &Wanted) -> Progress {
+    let expired = status
+        .condition(ConditionType::TokenIssued)
+        .is_some_and(|condition| condition.reason == ConditionReason::TokenExpired);
     if request.delivery() == Delivery::Claim {
-        // A claim makes the token.
-        return Progress::Reached;
+        // A claim makes the token, also another one.
+        return if expired && phase == Phase::Approved { Progress::TokenOver } else { Progress::Reached };
     }
     if let Wanted::Token(Some(asked)) = wanted
         && status.token.as_ref().and_then(|token| token.observed_mint.as_ref()) != Some(asked)
     {
         return Progress::Waiting("another token was asked for".to_owned());
     }
-    let expired = status
-        .condition(ConditionType::TokenIssued)
-        .is_some_and(|condition| condition.reason == ConditionReason::TokenExpired);
     match phase {
         Phase::TokenIssued => Progress::Reached,
         _ if expired => Progress::TokenOver,
@@ -315,7 +332,7 @@ mod tests {
         assert_eq!(standing(&request("Secret", "TokenIssued", &[]), &token), Progress::Reached);
         let expired = [("TokenIssued", "False", "TokenExpired", "token expired")];
         assert_eq!(standing(&request("Secret", "Approved", &expired), &token), Progress::TokenOver);
-        assert_eq!(standing(&request("Claim", "Approved", &expired), &token), Progress::Reached);
+        assert_eq!(standing(&request("Claim", "Approved", &expired), &token), Progress::TokenOver);
     }
 
     #[test]

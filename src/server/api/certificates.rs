@@ -18,61 +18,61 @@ use crate::api::{Certificate, DateTime, EnvironmentStatus, ValidityTime, conditi
 #[schema(as = Certificate)]
 pub struct CertificateView {
     /// Its name.
-    name: String,
+    pub name: String,
     /// Its namespace.
-    project: String,
+    pub project: String,
     /// When it was created.
     #[schema(value_type = Option<String>, format = DateTime)]
-    created_at: Option<DateTime>,
+    pub created_at: Option<DateTime>,
     /// The environment that a download means when it names none.
-    default_environment: Option<String>,
+    pub default_environment: Option<String>,
     /// Whether every environment can be delivered.
-    ready: bool,
+    pub ready: bool,
     /// Why not, or an empty text.
-    message: String,
+    pub message: String,
     /// When the first of its certificates is no longer valid.
     #[schema(value_type = Option<String>, format = DateTime)]
-    earliest_not_after: Option<ValidityTime>,
+    pub earliest_not_after: Option<ValidityTime>,
     /// Its environments.
-    environments: Vec<EnvironmentView>,
+    pub environments: Vec<EnvironmentView>,
 }
 
 /// What one environment's Secret holds; null where the operator has not read it yet, or it is unusable.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 #[schema(as = Environment)]
 pub struct EnvironmentView {
     /// Its name.
-    name: String,
+    pub name: String,
     /// The Secret that holds it.
-    secret: String,
+    pub secret: String,
     /// Distinguished name of the subject.
-    subject: Option<String>,
+    pub subject: Option<String>,
     /// Distinguished name of the issuer.
-    issuer: Option<String>,
+    pub issuer: Option<String>,
     /// Serial number, hexadecimal.
-    serial_number: Option<String>,
+    pub serial_number: Option<String>,
     /// DNS names.
-    dns_names: Vec<String>,
+    pub dns_names: Vec<String>,
     /// Not valid before this moment.
     #[schema(value_type = Option<String>, format = DateTime)]
-    not_before: Option<ValidityTime>,
+    pub not_before: Option<ValidityTime>,
     /// Not valid after this moment.
     #[schema(value_type = Option<String>, format = DateTime)]
-    not_after: Option<ValidityTime>,
+    pub not_after: Option<ValidityTime>,
     /// SHA-256 of the certificate's DER, lower-case hexadecimal.
-    sha256_fingerprint: Option<String>,
+    pub sha256_fingerprint: Option<String>,
     /// Algorithm and size of the public key.
-    key_algorithm: Option<String>,
+    pub key_algorithm: Option<String>,
     /// How many intermediate certificates there are between leaf and root.
-    chain_length: Option<i32>,
+    pub chain_length: Option<i32>,
     /// Whether it can itself sign certificates.
-    ca: Option<bool>,
+    pub ca: Option<bool>,
     /// Whether the private key belongs to it.
-    key_matches: Option<bool>,
+    pub key_matches: Option<bool>,
     /// Why it cannot be delivered: one word.
-    reason: Option<String>,
+    pub reason: Option<String>,
     /// The same in a sentence.
-    message: Option<String>,
+    pub message: Option<String>,
 }
 
 impl CertificateView {

@@ -6,6 +6,7 @@
 use std::fmt::Debug;
 
 use axum::extract::{Query, rejection::QueryRejection};
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jiff::Timestamp;
 use kube::{
     Api, Error, Resource, ResourceExt as _,
@@ -113,8 +114,7 @@ impl Listing {
     /// Only objects whose field has this value; without a value, or with an empty one, all.
     #[must_use]
     pub fn field(mut self, field: &str, value: Option<&str>) -> Self {
-        self.selector
-            .extend(value.filter(|value| !value.is_empty()).map(|value| format!("{field}={}", escaped(value))));
+        self.selector.extend(value.filter(|value| !value.is_empty()).map(|value| selector(field, value)));
         self
     }
 
@@ -124,6 +124,28 @@ impl Listing {
         self.period = period;
         self
     }
+}
+
+/// Where a page ends that was sorted here, as people pass it on.
+#[must_use]
+pub fn encoded(key: &impl Serialize) -> String {
+    Base64UrlUnpadded::encode_string(serde_json::to_string(key).unwrap_or_default().as_bytes())
+}
+
+/// The same read back.
+///
+/// # Errors
+/// [`crate::server::http::error::ErrorCode::BadRequest`] for what was made up.
+pub fn cursor<Key: DeserializeOwned>(text: &str) -> Result<Key, ServerError> {
+    let wrong = || bad_request("invalid `continue` value for this list: start again without it");
+    let bytes = Base64UrlUnpadded::decode_vec(text).map_err(|_| wrong())?;
+    serde_json::from_slice(&bytes).map_err(|_| wrong())
+}
+
+/// A field selector for objects whose field has this value.
+#[must_use]
+pub fn selector(field: &str, value: &str) -> String {
+    format!("{field}={}", escaped(value))
 }
 
 /// In a field selector these have a meaning.
@@ -138,7 +160,7 @@ fn escaped(value: &str) -> String {
 /// What the API server refuses the caller.
 pub async fn list<K, View>(
     api: &Api<DeserializeGuard<K>>,
-    listing: Listing,
+    mut listing: Listing,
     when: fn(&K) -> Timestamp,
     hint: &str,
     view: impl Fn(K) -> View,
@@ -146,7 +168,25 @@ pub async fn list<K, View>(
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
-    let Listing { limit, mut next, selector, period } = listing;
+    let period = std::mem::take(&mut listing.period);
+    list_where(api, listing, |item| period.holds(when(item)), hint, view).await
+}
+
+/// The same of those objects that are wanted, whenever they are from.
+///
+/// # Errors
+/// What the API server refuses the caller.
+pub async fn list_where<K, View>(
+    api: &Api<DeserializeGuard<K>>,
+    listing: Listing,
+    wanted: impl Fn(&K) -> bool,
+    hint: &str,
+    view: impl Fn(K) -> View,
+) -> Result<Page<View>, ServerError>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let Listing { limit, mut next, selector, period: _ } = listing;
     let selector = selector.join(",");
     let mut items: Vec<View> = Vec::new();
     for _ in 0..MOST_PAGES * limit.div_ceil(CHUNK) {
@@ -168,7 +208,7 @@ where
             _ => refusal::passed_through(error, hint),
         })?;
         next = listed.metadata.continue_.filter(|next| !next.is_empty());
-        let found = listed.items.into_iter().filter_map(readable).filter(|item| period.holds(when(item)));
+        let found = listed.items.into_iter().filter_map(readable).filter(&wanted);
         items.extend(found.map(&view));
         if next.is_none() {
             break;

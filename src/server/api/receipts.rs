@@ -2,6 +2,7 @@
 
 pub(crate) mod get;
 pub(crate) mod list;
+pub(crate) mod newest;
 
 use kube::ResourceExt as _;
 use serde::Serialize;
@@ -16,63 +17,63 @@ const HINT: &str = "ask for ClusterRole certcourier-auditor there";
 #[schema(as = Receipt)]
 pub struct ReceiptView {
     /// Its name.
-    id: String,
+    pub id: String,
     /// Its namespace.
-    project: String,
+    pub project: String,
     /// The request that was delivered.
-    request: String,
+    pub request: String,
     /// The Certificate that was delivered.
-    certificate: String,
+    pub certificate: String,
     /// The environment; null for der-zip, which holds all.
-    environment: Option<String>,
+    pub environment: Option<String>,
     /// The file's format.
     #[schema(value_type = FormatName)]
-    format: &'static str,
+    pub format: &'static str,
     /// The PKCS#12 profile.
-    profile: Option<String>,
+    pub profile: Option<String>,
     /// Why it was asked for.
-    reason: Option<String>,
+    pub reason: Option<String>,
     /// Who asked.
-    requested_by: String,
+    pub requested_by: String,
     /// Who approved, and why.
-    approvals: Vec<ApproverView>,
+    pub approvals: Vec<ApproverView>,
     /// SHA-256 of what had been reviewed.
-    review_digest: Option<String>,
+    pub review_digest: Option<String>,
     /// The policies that applied.
-    policies: Vec<String>,
+    pub policies: Vec<String>,
     /// Who used the token, where that is known.
-    consumed_by: Option<String>,
+    pub consumed_by: Option<String>,
     /// Where it was downloaded from.
-    client_ip: Option<String>,
+    pub client_ip: Option<String>,
     /// What the client called itself.
-    user_agent: Option<String>,
+    pub user_agent: Option<String>,
     /// SHA-256 of the file, lower-case hexadecimal.
-    artifact_sha256: String,
+    pub artifact_sha256: String,
     /// Length of the file.
-    artifact_bytes: i64,
+    pub artifact_bytes: i64,
     /// SHA-256 fingerprints of the leaves in it.
-    fingerprints: Vec<String>,
+    pub fingerprints: Vec<String>,
     /// When the token was issued.
     #[schema(value_type = Option<String>, format = DateTime)]
-    token_issued_at: Option<DateTime>,
+    pub token_issued_at: Option<DateTime>,
     /// When it would have expired.
     #[schema(value_type = Option<String>, format = DateTime)]
-    token_expires_at: Option<DateTime>,
+    pub token_expires_at: Option<DateTime>,
     /// When it was used.
     #[schema(value_type = String, format = DateTime)]
-    consumed_at: DateTime,
+    pub consumed_at: DateTime,
     /// The receipt is kept until then.
     #[schema(value_type = String, format = DateTime)]
-    retain_until: DateTime,
+    pub retain_until: DateTime,
     /// Name of the cluster.
-    cluster: Option<String>,
+    pub cluster: Option<String>,
     /// `Delivered`, `Aborted` or `Unknown`; null while the delivery is in progress.
-    outcome: Option<String>,
+    pub outcome: Option<String>,
     /// How many bytes were handed to the connection.
-    bytes_sent: Option<i64>,
+    pub bytes_sent: Option<i64>,
     /// When the delivery ended.
     #[schema(value_type = Option<String>, format = DateTime)]
-    finished_at: Option<DateTime>,
+    pub finished_at: Option<DateTime>,
 }
 
 /// A person who approved.
@@ -80,13 +81,14 @@ pub struct ReceiptView {
 #[schema(as = Approver)]
 pub struct ApproverView {
     /// Their user name.
-    username: String,
+    pub username: String,
     /// Why.
-    reason: String,
+    pub reason: String,
 }
 
 impl ReceiptView {
-    fn of(receipt: &DownloadReceipt) -> Self {
+    /// What may be said of a receipt.
+    pub fn of(receipt: &DownloadReceipt) -> Self {
         let (spec, status) = (receipt.spec.clone(), receipt.status.clone().unwrap_or_default());
         let approver =
             |approver: crate::api::Approver| ApproverView { username: approver.username, reason: approver.reason };

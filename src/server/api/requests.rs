@@ -6,7 +6,7 @@ pub(crate) mod deny;
 pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod revoke;
-mod votes;
+pub(crate) mod votes;
 
 use std::borrow::Cow;
 
@@ -27,42 +27,42 @@ use crate::{
 #[schema(as = Request)]
 pub struct RequestView {
     /// Its name.
-    name: String,
+    pub name: String,
     /// Its namespace.
-    project: String,
+    pub project: String,
     /// The Certificate.
-    certificate: String,
+    pub certificate: String,
     /// The environment; null means the Certificate's default one, or all for der-zip.
-    environment: Option<String>,
+    pub environment: Option<String>,
     /// The file's format.
     #[schema(value_type = FormatName)]
-    format: &'static str,
+    pub format: &'static str,
     /// Why the file is needed.
-    reason: Option<String>,
+    pub reason: Option<String>,
     /// Who asks.
-    requested_by: String,
+    pub requested_by: String,
     /// Where the token goes: `Claim` (an answer of this API) or `Secret`.
-    delivery: String,
+    pub delivery: String,
     /// When it was created.
     #[schema(value_type = Option<String>, format = DateTime)]
-    created_at: Option<DateTime>,
+    pub created_at: Option<DateTime>,
     /// No token is issued or accepted after this time.
     #[schema(value_type = Option<String>, format = DateTime)]
-    deadline: Option<DateTime>,
+    pub deadline: Option<DateTime>,
     /// `Pending`, `AwaitingApproval`, `Approved` or `TokenIssued` while it is open; then `Consumed`, `Denied`, `Expired`,
     /// `Revoked` or `Failed`.
     #[schema(value_type = PhaseName)]
-    phase: &'static str,
+    pub phase: &'static str,
     /// Why a Failed request failed: one word.
-    failure: Option<String>,
+    pub failure: Option<String>,
     /// Its state and what to do next, in a sentence.
-    message: String,
+    pub message: String,
     /// What is under review; null until the controller has picked it up.
-    approval: Option<ReviewView>,
+    pub approval: Option<ReviewView>,
     /// The token that was issued last; null before the first.
-    token: Option<TokenView>,
+    pub token: Option<TokenView>,
     /// The receipt of its delivery.
-    receipt: Option<String>,
+    pub receipt: Option<String>,
 }
 
 /// What is under review, and who has approved it.
@@ -70,34 +70,34 @@ pub struct RequestView {
 #[schema(as = Review)]
 pub struct ReviewView {
     /// `download_key` for files with the private key, `download_certificate` for others.
-    kind: &'static str,
+    pub kind: &'static str,
     /// How many distinct people must approve.
-    required: i32,
+    pub required: i32,
     /// How many have approved what is under review now.
-    given: i32,
+    pub given: i32,
     /// Who has approved it and may no longer approve: their votes do not count.
-    lapsed: Vec<String>,
+    pub lapsed: Vec<String>,
     /// SHA-256 of what is under review: name it in your vote, and it counts for nothing else.
-    digest: String,
+    pub digest: String,
     /// Grows whenever what is under review changes; earlier votes are then void.
-    round: i32,
+    pub round: i32,
     /// When this round began.
     #[schema(value_type = String, format = DateTime)]
-    opened_at: DateTime,
+    pub opened_at: DateTime,
     /// When this round, and the request with it, ends without enough approvals; null unless people must still approve.
     #[schema(value_type = Option<String>, format = DateTime)]
-    expires_at: Option<DateTime>,
+    pub expires_at: Option<DateTime>,
     /// Whom to ask for approval, as the policies say.
-    contacts: Vec<String>,
+    pub contacts: Vec<String>,
     /// When the last required approval was given.
     #[schema(value_type = Option<String>, format = DateTime)]
-    approved_at: Option<DateTime>,
+    pub approved_at: Option<DateTime>,
     /// SHA-256 fingerprints of the leaves under review.
-    fingerprints: Vec<String>,
+    pub fingerprints: Vec<String>,
     /// The policies that applied.
-    policies: Vec<String>,
+    pub policies: Vec<String>,
     /// Every vote of every round.
-    votes: Vec<VoteView>,
+    pub votes: Vec<VoteView>,
 }
 
 /// A vote.
@@ -105,13 +105,13 @@ pub struct ReviewView {
 #[schema(as = Vote)]
 pub struct VoteView {
     /// Who voted.
-    username: String,
+    pub username: String,
     /// `Approve` or `Deny`.
-    decision: &'static str,
+    pub decision: &'static str,
     /// Why.
-    reason: String,
+    pub reason: String,
     /// Whether it is about what is under review now.
-    current: bool,
+    pub current: bool,
 }
 
 /// The token that was issued last; the token itself is nowhere.
@@ -119,17 +119,17 @@ pub struct VoteView {
 #[schema(as = IssuedToken)]
 pub struct TokenView {
     /// Counts the tokens of the request.
-    generation: i64,
+    pub generation: i64,
     /// Whether it can still be used.
-    alive: bool,
+    pub alive: bool,
     /// When it was issued.
     #[schema(value_type = Option<String>, format = DateTime)]
-    issued_at: Option<DateTime>,
+    pub issued_at: Option<DateTime>,
     /// It is refused after this time.
     #[schema(value_type = Option<String>, format = DateTime)]
-    expires_at: Option<DateTime>,
+    pub expires_at: Option<DateTime>,
     /// The Secret that holds it (delivery Secret).
-    secret: Option<String>,
+    pub secret: Option<String>,
 }
 
 impl RequestView {

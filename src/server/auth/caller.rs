@@ -28,6 +28,7 @@ use crate::{
 };
 
 /// Someone with a bearer token. The API server says whose it is, and what they may.
+#[derive(Clone)]
 pub struct Caller {
     /// Calls the API server with the caller's token and nothing else of anyone's.
     pub client: Client,
@@ -46,10 +47,24 @@ impl FromRequestParts<Arc<ServerState>> for Caller {
     type Rejection = ServerError;
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<ServerState>) -> Result<Self, ServerError> {
+        let bearer = identity::bearer(&parts.headers).ok_or_else(|| no_bearer().malformed())?;
+        Self::with_bearer(state, parts, bearer).await
+    }
+}
+
+impl Caller {
+    /// Someone who makes this request with a bearer token that came elsewhere than in its header.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Unauthorized`] when it is no one's, [`ErrorCode::RateLimited`].
+    pub async fn with_bearer(
+        state: &Arc<ServerState>,
+        parts: &Parts,
+        bearer: Redacted<String>,
+    ) -> Result<Self, ServerError> {
         let known = (parts.extensions.get::<ClientAddress>(), parts.extensions.get::<RequestId>());
         let (Some(address), Some(request_id)) = known else { return Err(ServerError::internal()) };
         let Some(known) = parts.extensions.get::<Known>() else { return Err(ServerError::internal()) };
-        let bearer = identity::bearer(&parts.headers).ok_or_else(|| no_bearer().malformed())?;
         let invalid = |invalid| unauthorized().malformed().caused_by(invalid);
         let client = state.clients.as_caller(&bearer).map_err(invalid)?;
         let asked = match &known.person {
@@ -63,6 +78,18 @@ impl FromRequestParts<Arc<ServerState>> for Caller {
         }
         let (address, request_id) = (*address, request_id.clone());
         Ok(Self { client, address, request_id, base_url: base_url(state, parts), bearer, asked })
+    }
+
+    /// Who it is, where the API server was asked for this very request.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.asked.as_ref().map(|who| who.username.as_str())
+    }
+
+    /// The bearer token.
+    #[must_use]
+    pub const fn bearer(&self) -> &Redacted<String> {
+        &self.bearer
     }
 }
 

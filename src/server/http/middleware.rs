@@ -84,6 +84,10 @@ pub async fn surround(State(state): State<Arc<ServerState>>, mut request: Reques
         };
         answer = with_body(answer, body);
     }
+    if let Some(refusal) = &refusal {
+        // For doors that show it in another form.
+        answer.extensions_mut().insert(Arc::clone(refusal));
+    }
     headers::add_everywhere(answer.headers_mut(), state.serves_tls);
     answer.headers_mut().insert(request_id::HEADER, id.header_value());
 
@@ -102,6 +106,18 @@ pub struct Known {
     pub person: Option<String>,
     /// The request's place among those that are worked on.
     pub slot: Slot,
+}
+
+/// How large a request's header was when it came, where a door has changed it since.
+#[derive(Clone, Copy, Debug)]
+pub struct AsItCame(usize);
+
+impl AsItCame {
+    /// As it is now.
+    #[must_use]
+    pub fn of(request: &Request) -> Self {
+        Self(header_bytes(request.uri(), request.headers()))
+    }
 }
 
 /// Whether the request is worked on, and its place while it is.
@@ -154,7 +170,8 @@ fn learn(
 }
 
 fn acceptable(request: &Request, max_header_bytes: u32) -> Result<(), ServerError> {
-    let size = header_bytes(request.uri(), request.headers());
+    let came = request.extensions().get::<AsItCame>().copied();
+    let AsItCame(size) = came.unwrap_or_else(|| AsItCame::of(request));
     if size > max_header_bytes as usize {
         let words = format!("the request's header has {size} bytes; at most {max_header_bytes} are accepted");
         return Err(ServerError::new(ErrorCode::HeadersTooLarge, words));

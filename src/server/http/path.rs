@@ -44,6 +44,20 @@ impl FromRequestParts<Arc<ServerState>> for ObjectPath {
     }
 }
 
+impl ObjectPath {
+    /// A project that someone named.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NotFound`] for what is not the name of a namespace.
+    pub fn of_project(name: &str) -> Result<Self, ServerError> {
+        let project = name.trim().parse::<Namespace>().map_err(|_| {
+            let words = "this is not the name of a project: it has lower-case letters, digits and `-`";
+            ServerError::new(ErrorCode::NotFound, words)
+        })?;
+        Ok(Self { project: project.into(), name: String::new() })
+    }
+}
+
 fn no_name() -> ServerError {
     let words = "a path segment is not a valid Kubernetes name: lower-case letters, digits, `-` and `.`";
     ServerError::new(ErrorCode::NotFound, words)

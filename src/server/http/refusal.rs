@@ -265,6 +265,6 @@ mod tests {
         ];
         let words = of_reasons(&reasons).description();
         assert!(words.starts_with("`token_ttl` 2h is longer"), "{words}");
-        assert!(words.contains("leave `token_ttl` out") && words.contains("say in `reason` why"), "{words}");
+        assert!(words.contains("leave `token_ttl` out") && words.contains("give it in `reason`"), "{words}");
     }
 }

@@ -71,6 +71,10 @@ struct StartArguments {
     /// Lets etcd wait for the disk, as in production; for benchmarks.
     #[arg(long)]
     fsync: bool,
+    /// Knows people also by what this file of kind AuthenticationConfiguration says, such as an OIDC provider, which must
+    /// answer before the API server starts.
+    #[arg(long, value_name = "FILE")]
+    authentication_config: Option<PathBuf>,
     /// Applies this file or folder of CRDs before the controllers start, so that the garbage collector knows them at
     /// once and not only after half a minute. May be given more than once.
     #[arg(long, value_name = "PATH")]
@@ -95,7 +99,10 @@ impl VersionArgument {
 impl StartArguments {
     fn options(&self) -> Result<Options, VersionError> {
         let options = Options::default().audit_log(self.audit_log).fsync(self.fsync);
-        let options = options.kubernetes(self.version.version()?);
+        let mut options = options.kubernetes(self.version.version()?);
+        if let Some(file) = &self.authentication_config {
+            options = options.authentication_config(file);
+        }
         Ok(self.apply.iter().fold(options, Options::apply))
     }
 }

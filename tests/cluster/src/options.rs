@@ -1,6 +1,6 @@
 //! How a control plane is to be started. Holds choices only.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::version::Version;
 
@@ -58,6 +58,13 @@ impl Options {
     pub fn apiserver_argument(mut self, argument: impl Into<String>) -> Self {
         self.apiserver_arguments.push(argument.into());
         self
+    }
+
+    /// Lets the API server know people by what this file of kind `AuthenticationConfiguration` says, besides the
+    /// tokens of the fixed list: by an OIDC provider, which must answer before the API server starts.
+    #[must_use]
+    pub fn authentication_config(self, file: &Path) -> Self {
+        self.apiserver_argument(format!("--authentication-config={}", file.display()))
     }
 
     /// Applies a file of manifests, or all files of a folder, before kube-controller-manager starts. For CRDs: its

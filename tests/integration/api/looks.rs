@@ -191,7 +191,7 @@ async fn the_timeline_tells_what_happened_newest_first() {
     let timeline = world.curl("erin", &[], path).await.json();
     assert_eq!(timeline["sources"], json!(["requests", "receipts"]));
     let expected = [
-        ("refused", ""),
+        ("refused", "bob"),
         ("requested", "alice"),
         ("downloaded", "alice"),
         ("minted", "alice"),

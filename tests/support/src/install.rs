@@ -23,7 +23,7 @@ pub async fn install(plane: &ControlPlane, watch: &[String]) {
         format!("---\n{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: {name}, namespace: {SYSTEM}}}}}\n")
     });
     kubectl.apply(&format!("{}{}", namespaces.concat(), accounts.concat())).await.unwrap();
-    let stamp: &[&str] = if stamps(plane) { &[] } else { &["--stamp", "never"] };
+    let stamp: &[&str] = if stamps(plane) { &["--ui"] } else { &["--ui", "--stamp", "never"] };
     kubectl.apply(&manifests(watch, "yaml", stamp)).await.unwrap();
     policies_bite(plane).await;
 }

@@ -2,7 +2,10 @@
 
 use std::{
     fs,
-    os::unix::{fs::symlink, process::ExitStatusExt as _},
+    os::unix::{
+        fs::{PermissionsExt as _, symlink},
+        process::ExitStatusExt as _,
+    },
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -10,7 +13,7 @@ use std::{
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
-    process::{Child, ChildStderr, Command},
+    process::{Child, ChildStderr, ChildStdout, Command},
 };
 
 use crate::{program::binary, stage::Stage, world::World};
@@ -114,6 +117,13 @@ impl<'a> Shell<'a> {
         command
     }
 
+    /// A program of the person's own, which comes before those of the machine.
+    pub fn own_program(&self, name: &str, script: &str) {
+        let path = self.bin.path().join(name);
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+
     /// Runs it to its end.
     pub async fn run(&self, arguments: &[&str]) -> Ended {
         end(self.command(arguments)).await
@@ -199,6 +209,17 @@ impl Running {
     pub async fn interrupt(&self) {
         let id = self.child.id().expect("it runs").to_string();
         assert!(Command::new("kill").args(["-s", "INT", &id]).status().await.unwrap().success());
+    }
+
+    /// What it prints, to be read while it runs.
+    pub fn stdout(&mut self) -> ChildStdout {
+        self.child.stdout.take().expect("nobody reads it yet")
+    }
+
+    /// Sends Ctrl-C and waits for its end.
+    pub async fn interrupted(self) -> Ended {
+        self.interrupt().await;
+        self.ended().await
     }
 
     /// Waits for its end.

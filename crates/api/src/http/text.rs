@@ -106,6 +106,18 @@ impl Visitor<'_> for Hidden {
 #[derive(Clone, Default, Debug)]
 pub struct PassphraseText(Option<SecretText>);
 
+impl From<SecretText> for PassphraseText {
+    fn from(text: SecretText) -> Self {
+        Self(Some(text))
+    }
+}
+
+impl From<Redacted<Zeroizing<String>>> for SecretText {
+    fn from(text: Redacted<Zeroizing<String>>) -> Self {
+        Self(text)
+    }
+}
+
 impl PassphraseText {
     /// The passphrase, if one was given.
     ///

@@ -11,7 +11,7 @@ use super::{
     draft::{Draft, on, right},
     name,
 };
-use crate::api::names::{SERVING, TOKEN};
+use crate::api::names::{SERVING, SESSION, TOKEN};
 
 pub(super) fn draft(identity: &Identity) -> Draft {
     let mut draft =
@@ -22,19 +22,20 @@ pub(super) fn draft(identity: &Identity) -> Draft {
                 "request.operation == 'DELETE' || object.?type.orValue('Opaque') in ['Opaque', 'kubernetes.io/tls']",
                 "the operator may only write Secrets of type Opaque and kubernetes.io/tls",
             ))
-            // The one Secret besides: the certificate that the servers make for themselves. It is there already, so
-            // that no one needs the right to create others.
+            // The two Secrets besides: the certificate that the servers make for themselves, and the key of the web
+            // page's sessions. They are there already, so that no one needs the right to create others.
             .rule(right(
                 format!(
                     "{token} in variables.it.metadata.?labels.orValue({{}}) ||
                      (request.operation == 'UPDATE' && request.namespace == {namespace} &&
-                      variables.it.metadata.name == {serving})",
+                      variables.it.metadata.name in [{serving}, {session}])",
                     namespace = cel::text(identity.namespace()),
                     serving = cel::text(SERVING),
+                    session = cel::text(SESSION),
                     token = cel::text(TOKEN),
                 ),
                 "the operator may only write and delete Secrets that hold a token (label certcourier.io/token), and \
-                 update its serving certificate",
+                 update its serving certificate and the key of its sessions",
             ));
     draft.conditions =
         vec![MatchCondition { name: "by-the-operator".to_owned(), expression: cel::caller_in(identity.users()) }];

@@ -156,7 +156,7 @@ fn a_changed_policy_has_a_new_digest() {
             "1 downloadreceipts.certcourier.io 0a58c679052844d93d022c9770f3d6e9",
             "1 tokens.certcourier.io 85bd71c7785da0b2debe72a3bf7b1386",
             "1 token-readers.certcourier.io fabf91ad074b843438da3622571c7b2c",
-            "1 operator-secrets.certcourier.io f89fb9f5fa29b99325fb017cbdd8f49b",
+            "1 operator-secrets.certcourier.io bed01f5b433f23143c2694d7e1dfac87",
             "1 certificates.certcourier.io da86c234da500be762fc69ebecfaf8ae",
             "1 guard-state.certcourier.io 962da7000981dbd36c013c689546539e",
         ],

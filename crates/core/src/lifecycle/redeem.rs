@@ -168,6 +168,10 @@ pub fn redeem(seen: &Observed<'_>, hash: &str, now: Timestamp) -> Result<(), Ref
     let Some(status) = step.status.as_deref().or(before) else { return Err(Refusal::TokenUnknown) };
     match status.phase() {
         Phase::Expired => return Err(Refusal::TokenExpired(now, None)),
+        // A token is of its round, also where the next round lets go at once: that one has a token of its own.
+        phase if phase.is_open() && round(Some(status)) != round(before) => {
+            return Err(Refusal::CertificateChanged(round(Some(status))));
+        }
         _ => lets_go(seen.request, before, status)?,
     }
     if status.phase() == Phase::Approved {
@@ -189,8 +193,8 @@ pub fn redeem(seen: &Observed<'_>, hash: &str, now: Timestamp) -> Result<(), Ref
 
 /// The second look, between the receipt and the first byte: whether the request, read again, still lets go of what was
 /// decided on `seen` at `decided`. Whatever ended it before the receipt, or took its approvals, shows here. A token that
-/// expired or was replaced meanwhile was good when it was presented: the receipt has used the request up, and no one
-/// would get the file.
+/// expired or was replaced meanwhile, also by that of a new round that asks for no approvals, was good when it was
+/// presented: the receipt has used the request up, and no one would get the file.
 ///
 /// # Errors
 /// [`Refusal`]: nothing may be sent, though the receipt exists.
@@ -211,6 +215,10 @@ pub fn stands(seen: &Observed<'_>, again: Option<&DownloadRequest>, decided: Tim
     stored.map_or(Ok(()), |status| lets_go(request, before, status))?;
     let step = next(&Observed { request, receipt: None, ..seen.clone() }, decided);
     let Some(status) = step.status.as_deref().or(stored) else { return Err(Refusal::TokenUnknown) };
+    // The controller has decided on newer facts than were seen here: against the older ones only endings count.
+    if round(stored) != round(before) && status.phase().is_open() {
+        return Ok(());
+    }
     lets_go(request, before, status)
 }
 
@@ -220,16 +228,19 @@ fn lets_go(
     before: Option<&DownloadRequestStatus>,
     now: &DownloadRequestStatus,
 ) -> Result<(), Refusal> {
-    let round = |status: &DownloadRequestStatus| status.review.as_ref().map_or(0, |review| review.round);
     match now.phase() {
-        phase if phase.is_open() && round(now) != before.map_or(0, round) => {
-            Err(Refusal::CertificateChanged(round(now)))
-        }
         Phase::TokenIssued | Phase::Approved => Ok(()),
+        Phase::AwaitingApproval | Phase::Pending if round(Some(now)) != round(before) => {
+            Err(Refusal::CertificateChanged(round(Some(now))))
+        }
         Phase::AwaitingApproval | Phase::Pending => Err(Refusal::ApprovalRequired(approvals(now))),
         Phase::Consumed => Err(Refusal::TokenUsed),
         Phase::Denied | Phase::Revoked | Phase::Failed | Phase::Expired => Err(closed(request, now)),
     }
+}
+
+fn round(status: Option<&DownloadRequestStatus>) -> i32 {
+    status.and_then(|status| status.review.as_ref()).map_or(0, |review| review.round)
 }
 
 /// The request is gone, or going.

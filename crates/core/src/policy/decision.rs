@@ -166,7 +166,7 @@ impl Worded for Reason {
                 if door == Door::Plugin { "leave it out" } else { "use Modern" }
             ),
             Self::ReasonRequired { by } => {
-                format!("a reason is required by {by}: say in {name} why the file is needed")
+                format!("a reason is required by {by}: give it in {name}")
             }
             Self::PassphraseTooShort { least, by } => format!(
                 "the passphrase is shorter than {least} characters, the minimum by {by}; use a longer one, or {}",

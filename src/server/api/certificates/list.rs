@@ -18,15 +18,15 @@ use crate::server::{
 };
 
 /// Pages alone: a project has few Certificates.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct CertificateQuery {
     /// Items of a page, 1 to 500. Default: 100.
     #[param(minimum = 1, maximum = 500)]
-    limit: Option<u32>,
+    pub limit: Option<u32>,
     /// `continue` of the page before.
-    r#continue: Option<String>,
+    pub r#continue: Option<String>,
 }
 
 /// List Certificates.

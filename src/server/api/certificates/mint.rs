@@ -7,6 +7,7 @@
 mod body;
 mod create;
 mod draft;
+pub(crate) mod offers;
 
 use std::{sync::Arc, time::Instant};
 
@@ -84,11 +85,35 @@ pub async fn mint_download(
     body: Body,
 ) -> Result<Response, ServerError> {
     let body: MintBody = json_body::read(&state, &headers, body, self::body::EXAMPLE).await?;
+    Ok(match mint_as(&state, &caller, &place, body).await? {
+        Requested::Issued(token) => (StatusCode::CREATED, Json(token)).into_response(),
+        Requested::Awaiting(awaiting) => (StatusCode::ACCEPTED, Json(awaiting)).into_response(),
+    })
+}
+
+/// What becomes of a request for a file.
+pub enum Requested {
+    /// No approval was missing.
+    Issued(TokenAnswer),
+    /// People must approve first.
+    Awaiting(Awaiting),
+}
+
+/// Requests a file as this caller.
+///
+/// # Errors
+/// What prevents it; a refusal creates nothing.
+pub async fn mint_as(
+    state: &Arc<ServerState>,
+    caller: &Caller,
+    place: &ObjectPath,
+    body: MintBody,
+) -> Result<Requested, ServerError> {
     let asked = self::body::understand(body)?;
-    let (who, allowed) = tokio::try_join!(caller.identity(&state), create::is_allowed(&caller, &place, asked.format))?;
-    let (witness, format, environment) = (Witness::new(&state, &caller, &who), asked.format, asked.environment.clone());
+    let (who, allowed) = tokio::try_join!(caller.identity(state), create::is_allowed(caller, place, asked.format))?;
+    let (witness, format, environment) = (Witness::new(state, caller, &who), asked.format, asked.environment.clone());
     // Boxed, so that the handler's own future stays small.
-    let minted = Box::pin(mint(&state, &caller, &witness, &who, &place, asked, allowed)).await;
+    let minted = Box::pin(mint(state, caller, &witness, &who, place, asked, allowed)).await;
     minted.inspect_err(|refusal| {
         let asked = call::Asked {
             action: call::Action::Create,
@@ -110,7 +135,7 @@ async fn mint(
     place: &ObjectPath,
     asked: Asked,
     allowed: bool,
-) -> Result<Response, ServerError> {
+) -> Result<Requested, ServerError> {
     let mut draft = draft::request(place, &asked, who, create::random()?);
     if !allowed {
         return Err(create::refusal(caller, place, &draft).await);
@@ -133,13 +158,13 @@ async fn mint(
     let request = create::create(state, caller, draft).await?;
     witness.created(&request);
     if terms.approvals > 0 {
-        return Ok((StatusCode::ACCEPTED, Json(awaiting(&request, &terms))).into_response());
+        return Ok(Requested::Awaiting(awaiting(&request, &terms)));
     }
     let of = TokenOf::of(&request);
     let claimed = write_token::take(state, request, &gathered, asked.passphrase, since).await;
     let claimed = claimed.map_err(|refusal| refusal.adding(Created(of)))?;
     witness.minted(&claimed);
-    Ok(claim::answer(caller, &claimed).into_response())
+    Ok(Requested::Issued(claim::answer(caller, &claimed)))
 }
 
 fn awaiting(request: &DownloadRequest, terms: &Grant) -> Awaiting {

@@ -3,23 +3,21 @@
 //! Sources, read with the caller's own token: its DownloadRequests, and its DownloadReceipts where the caller may list
 //! them. A request that was deleted is known by its receipt alone; a receipt goes when its retention is over.
 
-mod entries;
+pub(crate) mod entries;
 
 use std::{convert, sync::Arc};
 
 use axum::extract::{Query, State, rejection::QueryRejection};
-use base64ct::{Base64UrlUnpadded, Encoding as _};
 use kube::{Api, core::DeserializeGuard};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use self::entries::{Delivered, Entry, Moments};
+use self::entries::{Delivered, Entry, Key, Kind, Moments};
 use super::get::{certificate_as, no_certificate};
-use crate::api::{DownloadReceipt, DownloadRequest};
+use crate::api::{DownloadReceipt, DownloadRequest, Phase};
 use crate::server::http::json::Json;
 use crate::server::{
     api::{
-        json_body::bad_request,
         pagination::{self, Listing, Period},
         requests::get::HINT as REQUEST_HINT,
     },
@@ -41,32 +39,32 @@ const PAGE: u32 = 100;
 #[derive(Serialize, ToSchema)]
 pub struct Timeline {
     /// What happened, newest first.
-    items: Vec<Entry>,
+    pub items: Vec<Entry>,
     /// Ask again with this as `continue` for what was before; null where nothing was.
     #[serde(rename = "continue")]
-    next: Option<String>,
+    pub next: Option<String>,
     /// What it was made from: `requests`, and `receipts` where you may list them.
-    sources: Vec<&'static str>,
+    pub sources: Vec<&'static str>,
     /// Whether there are more requests or receipts than one answer is made from: narrow it down by since and until.
-    truncated: bool,
+    pub truncated: bool,
 }
 
 /// Pages and filters.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct TimelineQuery {
     /// Items of a page, 1 to 500. Default: 100.
     #[param(minimum = 1, maximum = 500)]
-    limit: Option<u32>,
+    pub limit: Option<u32>,
     /// `continue` of the page before.
-    r#continue: Option<String>,
+    pub r#continue: Option<String>,
     /// Happened at this moment (RFC 3339) or later.
     #[param(format = DateTime)]
-    since: Option<String>,
+    pub since: Option<String>,
     /// Happened before this moment (RFC 3339).
     #[param(format = DateTime)]
-    until: Option<String>,
+    pub until: Option<String>,
 }
 
 /// What has happened to a Certificate.
@@ -91,35 +89,75 @@ pub async fn get_timeline(
     let query = pagination::query(query)?;
     let limit = pagination::limit(query.limit)? as usize;
     let period = Period::new(query.since.as_deref(), query.until.as_deref())?;
-    let after = query.r#continue.as_deref().filter(|next| !next.is_empty()).map(cursor).transpose()?;
+    let after =
+        query.r#continue.as_deref().filter(|next| !next.is_empty()).map(pagination::cursor::<Key>).transpose()?;
     let mut moments = Moments::default();
     // The receipts before the requests, which are told otherwise where there is one.
     let (certificate, more_receipts) =
         tokio::try_join!(certificate_as(&caller, &place), receipts(&caller, &place, &mut moments))?;
     let keep = |entry: &Entry| period.holds(entry.time()) && after.as_ref().is_none_or(|after| entry.key() > *after);
-    let more_requests = requests(&caller, &place, &mut moments, |moments| moments.keep_newest(limit + 1, keep)).await?;
+    let (all, keep_newest) = (None, |moments: &mut Moments| moments.keep_newest(limit + 1, keep));
+    let more_requests = requests(&caller, &place, all, &mut moments, keep_newest).await?;
     if certificate.is_none() && moments.is_empty() {
         return Err(no_certificate(&place));
     }
     let mut sources = vec!["requests"];
     sources.extend(more_receipts.map(|_| "receipts"));
     let mut all = moments.newest(limit + 1, keep);
-    let next = if all.len() > limit { Some(encoded(&all[limit - 1].key())) } else { None };
+    let next = if all.len() > limit { Some(pagination::encoded(&all[limit - 1].key())) } else { None };
     all.truncate(limit);
     Ok(Json(Timeline { items: all, next, sources, truncated: more_requests || more_receipts.unwrap_or(false) }))
+}
+
+/// The newest deliveries of a Certificate, as far as the caller may see them; newest first.
+pub struct Deliveries {
+    /// They.
+    pub items: Vec<Entry>,
+    /// Whether they come from receipts, which stay longer than requests.
+    pub from_receipts: bool,
+}
+
+/// The newest deliveries of a Certificate, without that of one request.
+///
+/// # Errors
+/// What the API server refuses the caller.
+pub async fn deliveries(
+    caller: &Caller,
+    place: &ObjectPath,
+    except: &str,
+    most: usize,
+) -> Result<Deliveries, ServerError> {
+    let mut moments = Moments::default();
+    let from_receipts = receipts(caller, place, &mut moments).await?.is_some();
+    let wanted = |entry: &Entry| entry.kind == Kind::Downloaded && entry.request != except;
+    let newest = |moments: &mut Moments| moments.keep_newest(most, wanted);
+    requests(caller, place, Some(Phase::Consumed), &mut moments, newest).await?;
+    Ok(Deliveries { items: moments.newest(most, wanted), from_receipts })
+}
+
+/// What has happened to one request, newest first. `receipt` is its own, where the caller may see it.
+#[must_use]
+pub fn of_request(request: &DownloadRequest, receipt: Option<&DownloadReceipt>) -> Vec<Entry> {
+    let mut moments = Moments::default();
+    moments.add_receipts(receipt.map(Delivered::of).into_iter().collect());
+    moments.add_requests(std::slice::from_ref(request));
+    moments.newest(usize::MAX, |_| true)
 }
 
 /// Reads the requests of the Certificate, a page at a time; whether there are more than one answer is made from.
 async fn requests(
     caller: &Caller,
     place: &ObjectPath,
+    phase: Option<Phase>,
     moments: &mut Moments,
     after_page: impl Fn(&mut Moments),
 ) -> Result<bool, ServerError> {
     let api: Api<DeserializeGuard<DownloadRequest>> = Api::namespaced(caller.client.clone(), &place.project);
     let (mut read, mut next) = (0, None);
     loop {
-        let listing = Listing::new(Some(PAGE), next)?.field("spec.certificateRef.name", Some(&place.name));
+        let listing = Listing::new(Some(PAGE), next)?
+            .field("spec.certificateRef.name", Some(&place.name))
+            .field("status.phase", phase.map(Phase::name));
         let page = pagination::list(&api, listing, pagination::created, REQUEST_HINT, convert::identity).await?;
         read += page.items.len();
         moments.add_requests(&page.items);
@@ -152,19 +190,6 @@ async fn receipts(caller: &Caller, place: &ObjectPath, moments: &mut Moments) ->
     }
 }
 
-/// Where a page ends: the key of its last entry.
-type Key = entries::Key;
-
-fn encoded(key: &Key) -> String {
-    Base64UrlUnpadded::encode_string(serde_json::to_string(key).unwrap_or_default().as_bytes())
-}
-
-fn cursor(text: &str) -> Result<Key, ServerError> {
-    let wrong = || bad_request("invalid `continue` value for this list: start again without it");
-    let bytes = Base64UrlUnpadded::decode_vec(text).map_err(|_| wrong())?;
-    serde_json::from_slice(&bytes).map_err(|_| wrong())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,9 +197,9 @@ mod tests {
     #[test]
     fn a_cursor_is_read_back_and_anything_else_refused() {
         let key = Key::default();
-        assert_eq!(cursor(&encoded(&key)).unwrap(), key);
+        assert_eq!(pagination::cursor::<Key>(&pagination::encoded(&key)).unwrap(), key);
         for wrong in ["", "x", "bm9uZQ", "eyJhIjoxfQ"] {
-            assert_eq!(cursor(wrong).unwrap_err().code(), ErrorCode::BadRequest, "{wrong}");
+            assert_eq!(pagination::cursor::<Key>(wrong).unwrap_err().code(), ErrorCode::BadRequest, "{wrong}");
         }
     }
 }

@@ -39,17 +39,16 @@ use crate::{
 };
 
 /// The answer that carries a claimed token.
-pub fn answer(caller: &Caller, claimed: &Claimed) -> (StatusCode, Json<TokenAnswer>) {
+pub fn answer(caller: &Caller, claimed: &Claimed) -> TokenAnswer {
     let token = claimed.token.expose();
     let passphrase = claimed.generated_passphrase.as_ref();
-    let answer = TokenAnswer {
+    TokenAnswer {
         url: SecretText::new(format!("{}/api/v1/downloads/{token}", caller.base_url)),
         token: SecretText::new(token.to_owned()),
         expires_at: claimed.expires_at.clone(),
         request: claimed.token.request().to_owned(),
         passphrase: passphrase.map(|passphrase| SecretText::new(passphrase.reveal().to_owned())),
-    };
-    (StatusCode::CREATED, Json(answer))
+    }
 }
 
 /// Claim the token of a request.
@@ -82,14 +81,27 @@ pub async fn claim_token(
     body: Body,
 ) -> Result<(StatusCode, Json<TokenAnswer>), ServerError> {
     let body: ClaimBody = json_body::read(&state, &headers, body, r#"{"passphrase":""}"#).await?;
+    Ok((StatusCode::CREATED, Json(claim_as(&state, &caller, &place, body).await?)))
+}
+
+/// Claims the token of a request as this caller.
+///
+/// # Errors
+/// What prevents it; then nothing has changed.
+pub async fn claim_as(
+    state: &Arc<ServerState>,
+    caller: &Caller,
+    place: &ObjectPath,
+    body: ClaimBody,
+) -> Result<TokenAnswer, ServerError> {
     let given = json_body::passphrase(body.passphrase)?;
-    let (who, request) = tokio::try_join!(caller.identity(&state), request_as(&caller, &place))?;
-    let witness = Witness::new(&state, &caller, &who);
+    let (who, request) = tokio::try_join!(caller.identity(state), request_as(caller, place))?;
+    let witness = Witness::new(state, caller, &who);
     // Boxed, so that the handler's own future stays small.
-    let claimed = Box::pin(claim(&state, &caller, &who, request.clone(), given)).await;
+    let claimed = Box::pin(claim(state, caller, &who, request.clone(), given)).await;
     let claimed = claimed.inspect_err(|refusal| witness.refused(audit::claim_of(&request, &place.name), refusal))?;
     witness.minted(&claimed);
-    Ok(answer(&caller, &claimed))
+    Ok(answer(caller, &claimed))
 }
 
 async fn claim(
@@ -131,7 +143,7 @@ async fn claim(
 fn not_the_requester(request: &DownloadRequest) -> ServerError {
     let requester = request.spec.requested_by.as_ref().map_or("no one", |by: &Requester| by.username.as_str());
     let words = format!(
-        "only `{requester}`, who asked, can claim this token; ask yourself: POST …/certificates/{}/downloads",
+        "only `{requester}`, who asked, can claim this token; create your own request: POST …/certificates/{}/downloads",
         request.spec.certificate_ref.name
     );
     ServerError::new(ErrorCode::Forbidden, words)

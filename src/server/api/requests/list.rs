@@ -21,28 +21,28 @@ use crate::server::{
 };
 
 /// Pages and filters.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct RequestQuery {
     /// Items of a page, 1 to 500. Default: 100.
     #[param(minimum = 1, maximum = 500)]
-    limit: Option<u32>,
+    pub limit: Option<u32>,
     /// `continue` of the page before.
-    r#continue: Option<String>,
+    pub r#continue: Option<String>,
     /// Name of the Certificate.
-    certificate: Option<String>,
+    pub certificate: Option<String>,
     /// The phases of the requests, such as `AwaitingApproval`.
     #[param(value_type = Option<PhaseName>, inline)]
-    phase: Option<String>,
+    pub phase: Option<String>,
     /// User name of the requester.
-    requester: Option<String>,
+    pub requester: Option<String>,
     /// Created at this moment (RFC 3339) or later.
     #[param(format = DateTime)]
-    since: Option<String>,
+    pub since: Option<String>,
     /// Created before this moment (RFC 3339).
     #[param(format = DateTime)]
-    until: Option<String>,
+    pub until: Option<String>,
 }
 
 /// List requests.

@@ -33,7 +33,7 @@ use crate::{
     },
     audit::call::Action,
     cluster::error::During as _,
-    lifecycle,
+    lifecycle::{self, GivenReason},
 };
 
 const HINT: &str = "ask for a role that may patch downloadrequests.certcourier.io there, such as certcourier-approver";
@@ -66,11 +66,24 @@ pub async fn revoke_request(
 ) -> Result<Json<RequestView>, ServerError> {
     let body: RevokeBody = json_body::read(&state, &headers, body, EXAMPLE).await?;
     let reason = given(body.reason.as_deref(), EXAMPLE)?;
-    let who = caller.identity(&state).await?;
-    let witness = Witness::new(&state, &caller, &who);
+    revoke(&state, &caller, &place, &reason).await
+}
+
+/// Revokes a request as this caller.
+///
+/// # Errors
+/// What RBAC or admission refuses; [`ErrorCode::RequestClosed`] where there is nothing left to revoke.
+pub async fn revoke(
+    state: &Arc<ServerState>,
+    caller: &Caller,
+    place: &ObjectPath,
+    reason: &GivenReason,
+) -> Result<Json<RequestView>, ServerError> {
+    let who = caller.identity(state).await?;
+    let witness = Witness::new(state, caller, &who);
     let reason = reason.as_str();
-    let revoked = withdraw(&caller, &place, &who, reason).await;
-    let request = revoked.inspect_err(|refusal| witness.refused_at(&place, Action::Revoke, refusal))?;
+    let revoked = withdraw(caller, place, &who, reason).await;
+    let request = revoked.inspect_err(|refusal| witness.refused_at(place, Action::Revoke, refusal))?;
     witness.revoked(&request, reason);
     Ok(Json(RequestView::of(&request, state.clients.clock().now())))
 }

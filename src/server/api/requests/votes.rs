@@ -93,8 +93,8 @@ async fn cast(
     }
 }
 
-/// In our own words, where the API server would have let the vote pass.
-fn refused(refusal: VoteRefusal) -> ServerError {
+/// Why a vote would not be one, in our own words.
+pub fn refused(refusal: VoteRefusal) -> ServerError {
     let (code, words) = match refusal {
         VoteRefusal::Closed(phase) => return closed(phase),
         VoteRefusal::SystemUser => (ErrorCode::Forbidden, "approvers are people: a ServiceAccount cannot vote"),

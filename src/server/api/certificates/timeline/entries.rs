@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::{
-    DateTime, DownloadReceipt, DownloadRequest, DownloadRequestStatus, Phase, TokenEnd,
+    DateTime, Decision, DownloadReceipt, DownloadRequest, DownloadRequestStatus, Phase, TokenEnd,
     http::FormatName,
+    names,
     words::{ConditionReason, ConditionType},
 };
 
@@ -20,24 +21,24 @@ use crate::api::{
 pub struct Entry {
     /// When.
     #[schema(value_type = String, format = DateTime)]
-    time: DateTime,
+    pub time: DateTime,
     /// What.
-    kind: Kind,
+    pub kind: Kind,
     /// The request that it happened to.
-    request: String,
+    pub request: String,
     /// The format of its file.
     #[schema(value_type = FormatName)]
-    format: &'static str,
+    pub format: &'static str,
     /// The environment; null means the default one, or all for der-zip.
-    environment: Option<String>,
+    pub environment: Option<String>,
     /// Who did it, where that is known.
-    by: Option<String>,
+    pub by: Option<String>,
     /// The rest, in a sentence.
-    message: String,
+    pub message: String,
     /// The receipt of a download.
-    receipt: Option<String>,
+    pub receipt: Option<String>,
     /// Where a download went.
-    client_ip: Option<String>,
+    pub client_ip: Option<String>,
 }
 
 /// What happened.
@@ -184,7 +185,7 @@ fn of_request(request: &DownloadRequest, has_receipt: bool, all: &mut Vec<Entry>
     let denied =
         status.condition(ConditionType::Approved).filter(|approved| approved.reason == ConditionReason::Denied);
     if let Some(denied) = denied.filter(|_| status.phase() == Phase::Consumed) {
-        all.push(entry(Kind::Refused, &denied.message).at(&denied.last_transition_time));
+        all.push(entry(Kind::Refused, &denied.message).at(&denied.last_transition_time).by(denied_by(&status)));
     }
     if let Some(token) = &status.token {
         for ended in &token.previous {
@@ -205,10 +206,20 @@ fn of_request(request: &DownloadRequest, has_receipt: bool, all: &mut Vec<Entry>
         }
     }
     if let Some((kind, message, time)) = ending(&status, has_receipt) {
-        let mut entry = entry(kind, message).at(time);
+        let by = match status.phase() {
+            Phase::Denied => denied_by(&status),
+            Phase::Revoked => request.annotation(names::REVOKED_BY).map(str::to_owned),
+            _ => None,
+        };
+        let mut entry = entry(kind, message).at(time).by(by);
         entry.receipt = status.receipt_ref.as_ref().map(|receipt| receipt.name.clone());
         all.push(entry);
     }
+}
+
+/// Who denied it: the first, for one Deny ends it.
+fn denied_by(status: &DownloadRequestStatus) -> Option<String> {
+    status.votes().iter().find(|vote| vote.decision == Decision::Deny).map(|vote| vote.username.clone())
 }
 
 /// Why the file is asked for; and until when the request waits, where it does.
