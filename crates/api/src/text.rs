@@ -2,8 +2,8 @@
 //!
 //! A reason is read by an approver at a terminal (`kubectl describe`), in a chat, in a log. A control character moves the
 //! cursor or hides what was there; a format character turns the order of the letters round, or is not seen at all. The
-//! API server refuses them in what is written ([`no_hidden`], [`hidden_pattern`]); what was there before, or came in while a
-//! policy was not in force, is made visible where it is shown ([`shown`], [`escaped`]).
+//! API server refuses them in what is written ([`no_hidden`]); what was there before, or came in while a policy was not in
+//! force, is made visible where it is shown ([`shown`], [`escaped`]).
 
 mod ranges;
 
@@ -18,39 +18,55 @@ const MOST_MARKS: usize = 6;
 /// nothing to see of it.
 const EMOJI_SELECTOR: char = '\u{fe0f}';
 
-/// What these characters match, as RE2 and so CEL's `matches` has it. From the ranges, not from RE2's classes: those are of
-/// the version of Unicode that the API server has. Only what is a mark is asked of it, because the list is long.
-#[must_use]
-pub fn hidden_pattern() -> String {
-    let selector = u32::from(EMOJI_SELECTOR);
+/// What matches these characters, as RE2 and so CEL's `matches` has it. From the ranges, not from RE2's classes: those are
+/// of the version of Unicode that the API server has. Only what is a mark is asked of it, because the list is long.
+fn hidden_pattern() -> String {
     let (hidden, symbols) = (class(&HIDDEN), class(&SYMBOLS));
-    format!(r"[{hidden}]|\pM{{{}}}|(?:^|[^{symbols}])\x{{{selector:X}}}", MOST_MARKS + 1)
+    format!(r"[{hidden}]|\pM{{{}}}|(?:^|[^{symbols}]){EMOJI_SELECTOR}", MOST_MARKS + 1)
 }
 
-/// What stands between the brackets of a class.
+/// What stands between the brackets of a class: the characters themselves. As `\x{115F}` each would be eight, and what a
+/// rule costs by the API server's estimate grows with the length of its pattern: for 256 votes it would be over the limit.
 fn class(ranges: &[u32]) -> String {
     let mut class = String::new();
     for range in ranges.chunks_exact(2) {
-        // Writing to a String cannot fail.
-        let _ = match range {
-            [first, last] if first == last => write!(class, r"\x{{{first:X}}}"),
-            [first, last] => write!(class, r"\x{{{first:X}}}-\x{{{last:X}}}"),
-            _ => Ok(()),
-        };
+        let mut bounds = range.iter().copied().filter_map(char::from_u32);
+        let (first, last) = (bounds.next(), bounds.next());
+        class.extend(first);
+        if first != last {
+            class.push('-');
+            class.extend(last);
+        }
     }
     class
 }
 
-/// The rule of a field, in CEL.
+/// A string literal of CEL, in ASCII that can be seen: CEL reads its escapes before RE2 sees the pattern.
+fn literal(pattern: &str) -> String {
+    let mut literal = String::from("'");
+    for c in pattern.chars() {
+        // Writing to a String cannot fail.
+        let _ = match (c, u32::from(c)) {
+            ('\\' | '\'', _) => write!(literal, r"\{c}"),
+            (' '..='~', _) => write!(literal, "{c}"),
+            (_, code @ ..=0xffff) => write!(literal, r"\u{code:04x}"),
+            (_, code) => write!(literal, r"\U{code:08x}"),
+        };
+    }
+    literal.push('\'');
+    literal
+}
+
+/// The rule in CEL that this text holds no such character.
 #[must_use]
-pub fn no_hidden() -> String {
-    format!("!self.matches('{}')", hidden_pattern().replace('\\', r"\\"))
+pub fn no_hidden(text: &str) -> String {
+    format!("!{text}.matches({})", literal(&hidden_pattern()))
 }
 
 /// The rule of a field that holds only characters of 16 bits, too.
 #[must_use]
 pub fn no_hidden_of_16_bits() -> String {
-    format!("!self.matches('{}')", (hidden_pattern() + r"|[\x{10000}-\x{10FFFF}]").replace('\\', r"\\"))
+    format!("!self.matches({})", literal(&(hidden_pattern() + "|[\u{10000}-\u{10ffff}]")))
 }
 
 /// What someone is told who wrote such a character.
@@ -84,7 +100,7 @@ fn judged(text: &str) -> impl Iterator<Item = (char, bool)> {
     })
 }
 
-/// Whether a text holds what [`hidden_pattern`] matches.
+/// Whether a text is one that [`no_hidden`] refuses.
 #[must_use]
 pub fn has_hidden(text: &str) -> bool {
     judged(text).any(|(_, hidden)| hidden)
@@ -201,7 +217,7 @@ mod tests {
     fn rust_and_the_api_server_agree_on_every_character_and_the_lists_are_unicodes() {
         let pattern = hidden_pattern();
         let (class, rest) = pattern.split_once(r"|\pM{7}|(?:^|").unwrap();
-        let others = rest.strip_suffix(r")\x{FE0F}").unwrap();
+        let others = rest.strip_suffix(")\u{fe0f}").unwrap();
         assert_eq!(ranges_of(class), HIDDEN);
         assert_eq!(ranges_of(&others.replace("[^", "[")), SYMBOLS);
         assert_eq!(ranges_of(r"\pM"), MARKS);
@@ -215,6 +231,12 @@ mod tests {
             assert_eq!(of_rust.symmetric_difference(&within).count(), 0);
         }
         assert!(('\0'..='\u{7f}').all(|c| is_hidden(c) == is_in(&HIDDEN, c)));
+    }
+
+    #[test]
+    fn a_rule_is_written_in_characters_that_can_be_seen() {
+        assert_eq!(literal("[a-\0©\u{e000}\u{10ffff}]\\pM'"), r"'[a-\u0000\u00a9\ue000\U0010ffff]\\pM\''");
+        assert!(no_hidden("self").bytes().all(|byte| matches!(byte, b' '..=b'~')));
     }
 
     /// Where it would change nothing that is seen it is not needed, and behind a digit it makes a key of two more characters.

@@ -75,7 +75,7 @@ pub struct DownloadRequestSpec {
     /// Why the file is needed, for approvers and the record, on one line. A policy may require it. At most 1,024 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
-    #[x_kube(validation = Rule::new(no_hidden()).message(NO_HIDDEN_MESSAGE))]
+    #[x_kube(validation = Rule::new(no_hidden("self")).message(NO_HIDDEN_MESSAGE))]
     pub reason: Option<String>,
     /// How long the token is valid. Default: what the policy says. 1s to 24h, and at most the policy's maxTTL.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "tokenTTL")]

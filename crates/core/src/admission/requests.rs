@@ -15,7 +15,7 @@ use crate::{
         Format, GROUP,
         names::{MAX_REQUEST_NAME, MINT, REVOKE, REVOKED_BY},
     },
-    text::{NO_HIDDEN_MESSAGE, hidden_pattern},
+    text::{NO_HIDDEN_MESSAGE, no_hidden},
 };
 
 /// What `kubectl apply` keeps for itself on every object.
@@ -237,12 +237,12 @@ fn revocation_names_the_caller() -> Validation {
 /// hold whole documents; a user name is as the authenticator gives it. What is too long is refused for that, and costs no
 /// comparison.
 fn annotations_are_plain() -> Validation {
-    let (ours, hidden) = (cel::list([MINT, REVOKE]), cel::text(&hidden_pattern()));
+    let (ours, plain) = (cel::list([MINT, REVOKE]), no_hidden("variables.annotations[k]"));
     rule(
         format!(
             "request.operation == 'DELETE' ||
              {ours}.all(k, !(k in variables.annotations) || size(variables.annotations[k]) > {MAX_ANNOTATION} ||
-               !variables.annotations[k].matches({hidden}) ||
+               {plain} ||
                (k in variables.oldAnnotations && variables.oldAnnotations[k] == variables.annotations[k]))"
         ),
         &format!("annotations {MINT} and {REVOKE}: {NO_HIDDEN_MESSAGE}"),
