@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # make.sh image ARCHITECTURE   an OCI archive for one architecture, and its SBOM, in target/image
 # make.sh release              everything that a release publishes, in target/release-VERSION
+# make.sh archive ARCHITECTURE the archive without the SBOM
 # make.sh root ARCHITECTURE    only the files of the image, for the Dockerfile
 #
 # The Makefile names the tools: RELEASE_PYTHON, CARGO_CYCLONEDX, HELM. Version, revision and time come from Cargo.toml and
@@ -12,10 +13,11 @@ umask 022
 export TZ=UTC LC_ALL=C
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' Cargo.toml)
 image=${IMAGE:-localhost/certcourier}
-downloads=${DOWNLOADS:-https://certcourier.io/downloads}
+downloads=${DOWNLOADS:-https://downloads.example.com/v$version}
 
 target() { case $1 in amd64) echo x86_64-unknown-linux-musl ;; arm64) echo aarch64-unknown-linux-musl ;; esac; }
 
+# Without a repository, as in the Dockerfile's context, REVISION must be given.
 of_the_commit() {
   if [ -z "${REVISION:-}" ]; then
     REVISION=$(git rev-parse HEAD)
@@ -50,18 +52,17 @@ sbom() {
 
 case ${1:-} in
 root) programs "$2" certcourier ;;
-image)
+archive | image)
   of_the_commit
-  architecture=${2:-amd64}
-  out=target/image/certcourier-$version-linux-$architecture
-  programs "$architecture" certcourier
-  digest=$(archive "$out.oci.tar" "$architecture")
+  out=target/image/certcourier-$version-linux-$2
+  programs "$2" certcourier
+  digest=$(archive "$out.oci.tar" "$2")
   echo "$digest" >"$out.digest"
-  sbom "$out.cdx.json" "$architecture"
+  [ "$1" = archive ] || sbom "$out.cdx.json" "$2"
   echo "image:   $out.oci.tar"
   echo "digest:  $digest"
   echo "size:    $(stat -c %s "$out.oci.tar") bytes"
-  echo "sbom:    $out.cdx.json"
+  [ "$1" = archive ] || echo "sbom:    $out.cdx.json"
   ;;
 release)
   of_the_commit
@@ -86,7 +87,7 @@ release)
   echo "in:      $out"
   ;;
 *)
-  sed -n '2,4s/^# //p' "$0" >&2
+  sed -n '2,5s/^# //p' "$0" >&2
   exit 2
   ;;
 esac

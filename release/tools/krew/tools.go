@@ -2,4 +2,7 @@
 
 package krew
 
-import _ "sigs.k8s.io/krew/cmd/validate-krew-manifest"
+import (
+	_ "sigs.k8s.io/krew/cmd/krew"
+	_ "sigs.k8s.io/krew/cmd/validate-krew-manifest"
+)
