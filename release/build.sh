@@ -23,9 +23,16 @@ cargo fetch --locked --quiet --target "$target"
 
 home=${CARGO_HOME:-$HOME/.cargo}
 flags=(-Clinker=rust-lld -Ctarget-feature=+crt-static)
-prefixes=("$PWD=/certcourier" "$home=/cargo")
+# Both names of a folder, if it is reached through a link. What comes later counts.
+prefixes=()
+replaced() {
+  prefixes+=("$1=$2")
+  [ "$(realpath "$1")" = "$1" ] || prefixes+=("$(realpath "$1")=$2")
+}
+replaced "$PWD" /certcourier
+replaced "$home" /cargo
 for registry in "$home"/registry/src/*/; do
-  prefixes+=("${registry%/}=/registry")
+  replaced "${registry%/}" /registry
 done
 c_flags=
 for prefix in "${prefixes[@]}"; do

@@ -34,10 +34,11 @@ def archive(out, *files):
 
 
 def chart(helm, folder, image):
-    """helm packs it, and writes its own times: its files are packed again. The annotation needs the image's name."""
+    """helm packs it, and writes its own times: its files are packed again. Artifact Hub reads the licence, and the image's name."""
     with tempfile.TemporaryDirectory() as work:
         source = pathlib.Path(work) / "certcourier"
         shutil.copytree(HERE.parent / "charts/certcourier", source)
+        shutil.copy(HERE.parent / "LICENSE", source)
         about = source / "Chart.yaml"
         images = f"annotations:\n  artifacthub.io/images: |\n    - name: certcourier\n      image: {image}\n      platforms: [linux/amd64, linux/arm64]\n"
         about.write_text(about.read_text().replace("annotations:\n", images, 1))
