@@ -7,7 +7,10 @@ use zeroize::Zeroizing;
 
 use super::secrets::{SecretBytes, SecretObject};
 use crate::{
-    api::{ConditionReason, ConditionType, DownloadRequest},
+    api::{
+        DownloadRequest,
+        words::{ConditionReason, ConditionType},
+    },
     redact::Redacted,
     token::{hash_of, same_hash},
 };

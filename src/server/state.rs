@@ -23,6 +23,7 @@ use super::{
         recently_valid::Lately,
         tls::OwnNames,
     },
+    of_one::OfOne,
     oidc::Oidc,
     renders::Renders,
     session::Keys,
@@ -79,12 +80,6 @@ pub struct ServerState {
     delivery_places: Arc<Semaphore>,
     deliveries_to_addresses: Shares,
     deliveries_to_people: Shares,
-}
-
-/// The one person who looks at the pages that their own process makes.
-pub struct OfOne {
-    /// The namespace in which they work.
-    pub namespace: String,
 }
 
 /// A place among the deliveries under way.

@@ -11,7 +11,10 @@ mod neighbour;
 mod relay;
 mod words;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use hyper::{server::conn::http1, service::service_fn};
@@ -23,8 +26,8 @@ use self::{
     relay::{Pages, Relay},
 };
 use crate::{
-    plugin::{client::Server, context::Ctx, error::PluginError, print::output::print, values::Timeout},
-    server::of_one,
+    plugin::{client::{Known, Server}, context::Ctx, error::PluginError, print::output::print, values::Timeout},
+    server::of_one::{self, OfOne},
 };
 
 /// More than a browser opens; whatever else asks on this machine waits.
@@ -120,8 +123,12 @@ async fn connection(stream: TcpStream, peer: SocketAddr, relay: &Relay<'_>) {
 /// Who makes the pages: the server, which knows the person by their bearer token, or else this process.
 async fn pages(ctx: &Ctx) -> Result<Pages, PluginError> {
     if ctx.bearer().await?.is_some() {
-        return Ok(Pages::There(Server::reach_patiently(ctx).await?));
+        return Ok(Pages::There(Server::reach_patiently(ctx, Known::default()).await?));
     }
-    let pages = of_one::pages(ctx.clients.clone(), &ctx.namespace);
-    pages.map(Pages::Here).map_err(|error| PluginError::new(format!("the pages cannot be made: {error}")))
+    let said = Arc::default();
+    let of_one = OfOne { namespace: ctx.namespace.clone(), server: Arc::clone(&said) };
+    match of_one::pages(ctx.clients.clone(), of_one) {
+        Ok(pages) => Ok(Pages::Here { pages, said }),
+        Err(error) => Err(PluginError::new(format!("the pages cannot be made: {error}"))),
+    }
 }

@@ -22,7 +22,10 @@ use crate::plugin::{
 };
 use crate::{
     api::{Delivery, DownloadRequest, DownloadRequestStatus, Phase},
-    cluster::error::{ApiError, During as _, Failure},
+    cluster::{
+        error::{ApiError, During as _, Failure},
+        token_secret,
+    },
     lifecycle,
 };
 

@@ -43,7 +43,10 @@ pub async fn of_secret(
 ) -> Result<Option<Response>, ServerError> {
     let Some(held) = own_secret::of_request(state, &visitor.caller, place, limit).await? else { return Ok(None) };
     let spec = request_as(&visitor.caller, place).await?.spec;
-    visitor.caller.base_url = held.base_url.unwrap_or_default();
+    if let (Some(server), Some(of_one)) = (held.server, &state.of_one) {
+        visitor.caller.base_url.clone_from(&server.url);
+        of_one.learn(server);
+    }
     let issued = link::Issued {
         place: ObjectPath { project: place.project.clone(), name: spec.certificate_ref.name },
         format: spec.format.name().to_owned(),

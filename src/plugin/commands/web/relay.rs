@@ -26,10 +26,11 @@ use super::{
 use crate::{
     api::names,
     plugin::{
-        client::{Server, ServerError},
+        client::{Known, Published, Server, ServerError},
         context::Ctx,
         error::PluginError,
     },
+    server::of_one::SaidServer,
 };
 
 /// What belongs to one connection and not to what is sent over it (RFC 9110, 7.6.1).
@@ -77,14 +78,22 @@ pub enum Pages {
     /// At the server, for the person's bearer token.
     There(Server),
     /// In this process, with the person's own clients.
-    Here(Router),
+    Here {
+        /// They.
+        pages: Router,
+        /// Where the server is, as far as token Secrets said.
+        said: Said,
+    },
 }
+
+type Said = Arc<Mutex<Option<SaidServer>>>;
 
 /// One run of the command.
 pub struct Relay<'a> {
     ctx: &'a Ctx,
     gate: Gate,
     pages: Option<Router>,
+    said: Said,
     /// Found when something is asked of it: without it, people can still vote.
     server: Mutex<Option<Arc<Server>>>,
     asked: Mutex<Instant>,
@@ -92,11 +101,11 @@ pub struct Relay<'a> {
 
 impl<'a> Relay<'a> {
     pub fn new(ctx: &'a Ctx, pages: Pages, gate: Gate) -> Self {
-        let (pages, server) = match pages {
-            Pages::There(server) => (None, Some(Arc::new(server))),
-            Pages::Here(pages) => (Some(pages), None),
+        let (pages, said, server) = match pages {
+            Pages::There(server) => (None, Said::default(), Some(Arc::new(server))),
+            Pages::Here { pages, said } => (Some(pages), said, None),
         };
-        Self { ctx, gate, pages, server: Mutex::new(server), asked: Mutex::new(Instant::now()) }
+        Self { ctx, gate, pages, said, server: Mutex::new(server), asked: Mutex::new(Instant::now()) }
     }
 
     /// Answers one request.
@@ -203,7 +212,9 @@ impl<'a> Relay<'a> {
     }
 
     async fn reach(&self) -> Result<Arc<Server>, PluginError> {
-        let server = Arc::new(Server::reach_patiently(self.ctx).await?);
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let secret = said.map(|said| Published { url: Some(said.url), ca: said.ca, service: None });
+        let server = Arc::new(Server::reach_patiently(self.ctx, Known { secret, ..Known::default() }).await?);
         *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&server));
         Ok(server)
     }

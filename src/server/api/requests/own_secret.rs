@@ -30,6 +30,7 @@ use crate::{
             path::ObjectPath,
             refusal::{self, Aftermath},
         },
+        of_one::SaidServer,
         state::ServerState,
     },
 };
@@ -41,8 +42,8 @@ const PAUSE: Duration = Duration::from_millis(150);
 pub struct Held {
     /// The token, as a claim would answer.
     pub answer: TokenAnswer,
-    /// What links begin with.
-    pub base_url: Option<String>,
+    /// Where the server is.
+    pub server: Option<SaidServer>,
 }
 
 /// The token of the caller's own request. Where it has expired, another is asked for. None: it is not there in this time.
@@ -130,7 +131,7 @@ fn held_of(found: secrets::SecretObject, request: &DownloadRequest) -> Result<He
         ServerError::new(ErrorCode::WriteAltered, format!("{words}; {next}"))
     })?;
     let expires_at = request.token().and_then(|token| token.expires_at.clone()).ok_or_else(ServerError::internal)?;
-    let base_url = held.base();
+    let server = held.base().map(|url| SaidServer { url, ca: held.ca.clone() });
     let TokenSecret { token, url, passphrase, .. } = held;
     let answer = TokenAnswer {
         url: url.map_or_else(|| SecretText::new(String::new()), SecretText::from),
@@ -139,7 +140,7 @@ fn held_of(found: secrets::SecretObject, request: &DownloadRequest) -> Result<He
         request: name,
         passphrase: passphrase.map(SecretText::from),
     };
-    Ok(Held { answer, base_url })
+    Ok(Held { answer, server })
 }
 
 fn not_the_requester(request: &DownloadRequest) -> ServerError {
