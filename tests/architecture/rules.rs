@@ -58,7 +58,7 @@ pub const RULES: [Rule; 12] = [
     Rule {
         files: &["src/plugin"],
         never: &["src/controller", "src/server"],
-        // Who has a client certificate can prove who they are to the API server alone: their pages are made where it is.
+        // A client certificate proves who someone is to the API server alone: their pages are made where it is.
         except: &[("src/plugin/commands/web", "src/server/of_one")],
         why: "the plugin is a client: it reaches the server as everyone does",
     },

@@ -67,10 +67,11 @@ pub async fn of_request(
         let observed = request.token().and_then(|token| token.observed_mint.clone());
         if token_secret::is_expired(&request) && another.is_none() {
             another = Some(ask_for_another(state, caller, place).await?);
-        } else if request.phase() == Phase::TokenIssued && (another.is_none() || observed == another) {
-            if let Some(held) = read(caller, place, &request).await? {
-                return held_of(held, &request).map(Some);
-            }
+        } else if request.phase() == Phase::TokenIssued
+            && (another.is_none() || observed == another)
+            && let Some(held) = read(caller, place, &request).await?
+        {
+            return held_of(held, &request).map(Some);
         }
         if Instant::now() >= end {
             return Ok(None);

@@ -108,7 +108,10 @@ impl Look {
         } else {
             (Vec::new(), Some("there is no such certificate any more, or you are not allowed to see it".to_owned()))
         };
-        let (rules, rules_hidden) = rules(policies, &request, certificate.as_ref());
+        let (rules, mut rules_hidden) = rules(policies, &request, certificate.as_ref());
+        if caller.is_alone() && rules_hidden.is_none() {
+            rules_hidden = Some("a policy of the whole cluster may say more, and is not shown here".to_owned());
+        }
         let receipt = receipt.and_then(Result::ok).flatten();
         let (exports, exports_hidden) = match exports {
             Ok(exports) => (exports, None),
