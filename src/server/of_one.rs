@@ -9,14 +9,13 @@ mod person;
 use std::sync::Arc;
 
 use axum::Router;
-use clap::{Args as _, Command, FromArgMatches as _, builder::{OsStr, Resettable}};
+use clap::{
+    Args as _, Command, FromArgMatches as _,
+    builder::{OsStr, Resettable},
+};
 
 pub use self::person::{OfOne, SaidServer};
-use super::{
-    args::ServerArgs,
-    router,
-    state::ServerState,
-};
+use super::{args::ServerArgs, router, state::ServerState};
 use crate::{cluster::client::Clients, metrics::Metrics};
 
 /// The pages of the person whose clients these are. Needs a tokio runtime.

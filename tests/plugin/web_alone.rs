@@ -73,7 +73,8 @@ impl<'a> Browser<'a> {
         canaries::token(&token);
         let body = serde_urlencoded::to_string([("token", token.as_str())]).unwrap();
         let post = self.page.asks(Method::POST, "/ui/t/download").header("cookie", &self.cookie);
-        let post = post.header("origin", self.page.origin()).header("content-type", "application/x-www-form-urlencoded");
+        let post =
+            post.header("origin", self.page.origin()).header("content-type", "application/x-www-form-urlencoded");
         self.world.fetch(post.body(body)).await
     }
 

@@ -26,7 +26,13 @@ use self::{
     relay::{Pages, Relay},
 };
 use crate::{
-    plugin::{client::{Known, Server}, context::Ctx, error::PluginError, print::output::print, values::Timeout},
+    plugin::{
+        client::{Known, Server},
+        context::Ctx,
+        error::PluginError,
+        print::output::print,
+        values::Timeout,
+    },
     server::of_one::{self, OfOne},
 };
 

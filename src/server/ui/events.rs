@@ -39,11 +39,7 @@ use crate::{
         },
         auth::identity,
         connection::Paced,
-        http::{
-            error::ServerError,
-            path::ObjectPath,
-            refusal,
-        },
+        http::{error::ServerError, path::ObjectPath, refusal},
         net::rate_limit::Tier,
         state::{ServerState, streams::StreamPlace},
     },

@@ -26,13 +26,7 @@ struct Refused<'a> {
 }
 
 /// The page of a refusal. `headers` are those of the answer that it replaces; `signs_in`: whether people sign in here.
-pub fn page(
-    frame: Frame,
-    status: StatusCode,
-    refusal: &ServerError,
-    headers: &HeaderMap,
-    signs_in: bool,
-) -> Response {
+pub fn page(frame: Frame, status: StatusCode, refusal: &ServerError, headers: &HeaderMap, signs_in: bool) -> Response {
     let request_id = headers.get(request_id::HEADER).and_then(|id| id.to_str().ok()).unwrap_or_default();
     let code = refusal.code();
     page::show_as(

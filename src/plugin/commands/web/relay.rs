@@ -12,8 +12,8 @@ use axum::Router;
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::Incoming,
-    http::request::Parts,
     header::{self, HeaderName, HeaderValue},
+    http::request::Parts,
 };
 use reqwest::Body;
 use tokio::time::Instant;
