@@ -136,8 +136,8 @@ async fn a_person_with_a_client_certificate_alone_approves_on_the_web_page_and_a
     let vote_of_bob = [("decision", "approve"), ("reason", "asked alice"), ("digest", &value(&shown, "digest"))];
     let voted = bob.sends(&request, &format!("{request}/vote"), &vote_of_bob).await;
     assert_eq!(voted.status, 303, "{}", voted.text());
-    let votes = world.get(&name).await.status.unwrap().approvals;
-    assert_eq!(votes.iter().map(|vote| vote.username.as_str()).collect::<Vec<_>>(), ["bob"]);
+    let stored = world.get(&name).await;
+    assert_eq!(stored.votes().iter().map(|vote| vote.username.as_str()).collect::<Vec<_>>(), ["bob"]);
     bob.reads(&request, "you have voted").await;
     let not_hers = bob.sends(&request, &token, &[]).await;
     assert_eq!(not_hers.status, 403, "{}", not_hers.text());
