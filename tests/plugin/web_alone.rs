@@ -138,7 +138,7 @@ async fn a_person_with_a_client_certificate_alone_approves_on_the_web_page_and_a
     assert_eq!(voted.status, 303, "{}", voted.text());
     let stored = world.get(&name).await;
     assert_eq!(stored.votes().iter().map(|vote| vote.username.as_str()).collect::<Vec<_>>(), ["bob"]);
-    bob.reads(&request, "you have voted").await;
+    bob.reads(&request, "you have approved this request already").await;
     let not_hers = bob.sends(&request, &token, &[]).await;
     assert_eq!(not_hers.status, 403, "{}", not_hers.text());
 
@@ -152,8 +152,19 @@ async fn a_person_with_a_client_certificate_alone_approves_on_the_web_page_and_a
     let file = alice.file(&link).await;
     assert_eq!(file.status, 200, "{}", file.text());
     assert_eq!(file.header("content-type"), "application/x-pkcs12");
-    alice.close().await;
-    bob.close().await;
+    world.until("it is on record", || async { world.get(&name).await.phase() == Phase::Consumed }).await;
+    let erin = Browser::of(&world, "erin").await;
+    erin.reads("/ui/records", "alice").await;
+
+    let another = alice.sends(&form, &form, &[("format", "key"), ("reason", "INC-3")]).await;
+    let name = another.header("location").rsplit('/').next().unwrap().to_owned();
+    let request = alice.in_project(&format!("/requests/{name}"));
+    let revoked = alice.sends(&request, &format!("{request}/revoke"), &[("reason", "not needed")]).await;
+    assert_eq!(revoked.status, 303, "{}", revoked.text());
+    world.until("it is revoked", || async { world.get(&name).await.phase() == Phase::Revoked }).await;
+    for browser in [alice, bob, erin] {
+        browser.close().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,7 +204,8 @@ async fn who_lacks_a_right_reads_on_the_plugins_page_what_to_ask_for() {
     let refused = judy.sends(&form, &form, &[("format", "key"), ("reason", "x")]).await;
     assert_eq!(refused.status, 303, "{}", refused.text());
     let to = refused.header("location").rsplit('/').next().unwrap().to_owned();
-    judy.reads(&judy.in_project(&format!("/requests/{to}")), "Failed").await;
+    world.until("the cluster has decided", || async { world.get(&to).await.phase() == Phase::Failed }).await;
+    judy.reads(&judy.in_project(&format!("/requests/{to}")), "allowKeyExport is Never").await;
     judy.close().await;
 }
 
