@@ -66,6 +66,19 @@ impl<'a> Browser<'a> {
         self.world.fetch(post.header("content-type", "application/x-www-form-urlencoded").body(body)).await
     }
 
+    /// The page of the link: at once, or from the page of the request, where the controller takes its time.
+    async fn link(&self, asked: Answer) -> Answer {
+        if asked.status == 200 {
+            return asked;
+        }
+        assert_eq!(asked.status, 303, "{}", asked.text());
+        let name = asked.header("location").rsplit('/').next().unwrap().to_owned();
+        let issued = || async { self.world.get(&name).await.phase() == Phase::TokenIssued };
+        self.world.until("a token is issued", issued).await;
+        let request = self.in_project(&format!("/requests/{name}"));
+        self.sends(&request, &format!("{request}/token"), &[]).await
+    }
+
     /// Uses the link up that this page shows.
     async fn file(&self, link: &Answer) -> Answer {
         assert_eq!(link.status, 200, "{}", link.text());
@@ -101,7 +114,8 @@ async fn a_person_with_a_client_certificate_alone_downloads_through_the_web_page
     assert!(page.contains("Generate a strong one") && !page.contains("Choose my own"), "{page}");
 
     let form = alice.in_project("/certificates/api/download");
-    let link = alice.sends(&certificate, &form, &[("format", "fullchain"), ("reason", "INC-1")]).await;
+    let asked = alice.sends(&certificate, &form, &[("format", "fullchain"), ("reason", "INC-1")]).await;
+    let link = alice.link(asked).await;
     let file = alice.file(&link).await;
     assert_eq!((file.status, file.text()), (200, world.leaf.chain()));
     let name = only_request(&world).await;
@@ -198,7 +212,8 @@ async fn who_lacks_a_right_reads_on_the_plugins_page_what_to_ask_for() {
     world.until("judy may read", || async { judy.get(path).await.status == 200 }).await;
     judy.reads(&certificate, "You are not allowed to read the policies of this project").await;
     let form = judy.in_project("/certificates/api/download");
-    let link = judy.sends(&form, &form, &[("format", "cert")]).await;
+    let asked = judy.sends(&form, &form, &[("format", "cert")]).await;
+    let link = judy.link(asked).await;
     let file = judy.file(&link).await;
     assert_eq!((file.status, file.text()), (200, world.leaf.leaf.clone()));
     let refused = judy.sends(&form, &form, &[("format", "key"), ("reason", "x")]).await;
