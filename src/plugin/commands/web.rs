@@ -129,7 +129,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, relay: &Relay<'_>) {
 /// Who makes the pages: the server, which knows the person by their bearer token, or else this process.
 async fn pages(ctx: &Ctx) -> Result<Pages, PluginError> {
     if ctx.bearer().await?.is_some() {
-        return Ok(Pages::There(Server::reach_patiently(ctx, Known::default()).await?));
+        return Ok(Pages::There(Box::new(Server::reach_patiently(ctx, Known::default()).await?)));
     }
     let said = Arc::default();
     let of_one = OfOne { namespace: ctx.namespace.clone(), server: Arc::clone(&said) };

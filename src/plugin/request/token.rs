@@ -240,6 +240,7 @@ pub fn no_bearer(ctx: &Ctx) -> PluginError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::hash_of;
 
     #[test]
     fn the_two_answers_to_asking_are_told_apart_and_show_no_secret() {

@@ -76,7 +76,7 @@ const STATIC: &str = "/ui/static/";
 /// Where the pages are made.
 pub enum Pages {
     /// At the server, for the person's bearer token.
-    There(Server),
+    There(Box<Server>),
     /// In this process, with the person's own clients.
     Here {
         /// They.
@@ -102,7 +102,7 @@ pub struct Relay<'a> {
 impl<'a> Relay<'a> {
     pub fn new(ctx: &'a Ctx, pages: Pages, gate: Gate) -> Self {
         let (pages, said, server) = match pages {
-            Pages::There(server) => (None, Said::default(), Some(Arc::new(server))),
+            Pages::There(server) => (None, Said::default(), Some(Arc::from(server))),
             Pages::Here { pages, said } => (Some(pages), said, None),
         };
         Self { ctx, gate, pages, said, server: Mutex::new(server), asked: Mutex::new(Instant::now()) }

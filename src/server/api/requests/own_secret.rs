@@ -84,8 +84,8 @@ pub async fn of_request(
 fn can_come(request: &DownloadRequest) -> Result<(), ServerError> {
     let said = || lifecycle::summary(request).unwrap_or_else(|| request.phase().name().to_owned());
     if request.delivery() == Delivery::Claim {
-        let words = "the link of this request is given to who has a bearer token, and you have a client certificate alone: \
-                     ask for the file again";
+        let words = "this file was asked for with a bearer token, and its link needs one, too: ask for the file again on \
+                     this page";
         return Err(ServerError::new(ErrorCode::WrongDelivery, words));
     }
     match request.phase() {
