@@ -11,6 +11,7 @@
 //! - [`secrets`] reads and writes single Secrets without ever logging them; [`material`] reads one environment,
 //!   [`token_secret`] what the requester of a file has in theirs.
 //! - [`facts`] gathers all that a decision depends on; [`policies`] reads the policies of a namespace and the operator's.
+//! - [`together`] makes one call for all who wait for the same answer.
 //! - [`guard`] looks at admission policies and CRDs, probes them, and keeps the record of it; [`mutations`] tells of what
 //!   can change objects on their way, as it comes.
 //! - [`receipts`] and [`status`] write the two things that must be written once; [`settle`] finds out what became of a write
@@ -36,4 +37,5 @@ pub mod secrets;
 pub mod settle;
 pub mod status;
 pub mod token_secret;
+pub mod together;
 pub mod votes;

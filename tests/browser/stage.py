@@ -1,6 +1,7 @@
 """The stage from the tests' side: kubectl as people, what is secret, and waiting."""
 
 import base64
+import functools
 import json
 import os
 import re
@@ -83,6 +84,7 @@ def get(kind, name, namespace=PAYMENTS):
     return json.loads(kubectl("get", kind, name, "-o", "json", namespace=namespace))
 
 
+@functools.cache
 def token_of(person):
     """The bearer token of one of the people."""
     path = "jsonpath={.users[0].user.token}"

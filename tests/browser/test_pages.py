@@ -32,6 +32,7 @@ PAGES = [
 ]
 # They are in no page of the documentation.
 WITHOUT_PICTURE = {"no-such-page", "inbox-empty", "request-of-alice", "records-empty"}
+THEMES = ("light", "dark")
 SHOTS = stage.REPOSITORY / "docs" / "images" / "ui"
 OUTLINES = stage.REPOSITORY / "tests" / "browser" / "outlines"
 # What differs from run to run, and what stands for it.
@@ -88,10 +89,11 @@ class Pages(BrowserTest):
         return visitor
 
     def test_axe_finds_nothing_serious_on_any_page_in_light_and_dark(self):
-        for theme in ("light", "dark"):
-            for name, who, path in PAGES:
+        for name, who, path in PAGES:
+            visitor = self.looking(who, path, watched=False)
+            for theme in THEMES:
                 with self.subTest(page=name, theme=theme):
-                    visitor = self.looking(who, path, theme=theme, watched=False)
+                    visitor.page.emulate_media(color_scheme=theme)
                     self.assertEqual(looks.flaws(visitor), [])
 
     def test_axe_finds_what_is_wrong(self):
@@ -103,19 +105,20 @@ class Pages(BrowserTest):
         visitor.complaints.clear()
 
     def test_no_page_is_wider_than_the_window(self):
-        for size in (pages.PHONE, pages.TABLET, pages.DESK):
-            for name, who, path in PAGES:
-                with self.subTest(page=name, width=size[0]):
-                    visitor = self.looking(who, path, size=size)
+        for name, who, path in PAGES:
+            visitor = self.looking(who, path)
+            for width, height in (pages.PHONE, pages.TABLET, pages.DESK):
+                with self.subTest(page=name, width=width):
+                    visitor.page.set_viewport_size({"width": width, "height": height})
                     self.assertLessEqual(looks.overflow(visitor.page), 0)
-                    self.pictures(f"{name}-{size[0]}", visitor.page)
+                    self.pictures(f"{name}-{width}", visitor.page)
 
     def pictures(self, name, page):
         """With SCREENS set: the whole page in both themes under target/browser, for people to look at."""
         if "SCREENS" not in os.environ:
             return
         stage.OUT.mkdir(parents=True, exist_ok=True)
-        for theme in ("light", "dark"):
+        for theme in THEMES:
             page.emulate_media(color_scheme=theme)
             page.screenshot(path=stage.OUT / f"{name}-{theme}.png", full_page=True)
 

@@ -3,6 +3,8 @@
 //! Order and `continue` are the API server's, so a list that grows while it is read is still read whole. The API server
 //! knows no filter by time; that is applied here, and a page is then filled up from the pages behind it.
 
+mod chunk;
+
 use std::fmt::Debug;
 
 use axum::extract::{Query, rejection::QueryRejection};
@@ -26,9 +28,9 @@ use crate::server::http::refusal;
 /// Items of a page when no one says how many, and at most.
 const USUAL_ITEMS: u32 = 100;
 const MOST_ITEMS: u32 = 500;
-/// How many objects are asked for at a time: one may be as large as a megabyte, and is in memory twice while it is read.
-const CHUNK: u32 = 20;
-/// How many of the API server's pages are read for each page of this size of ours.
+/// So many objects are always read at a time, however large they are. More than these, as long as they are small.
+const FEW: u32 = 20;
+/// How many of the API server's pages are read for each so many objects of ours.
 const MOST_PAGES: u32 = 10;
 /// How many of them this process reads at a time, for all callers together: so much memory do lists take at most.
 static READS: Semaphore = Semaphore::const_new(4);
@@ -188,25 +190,29 @@ where
 {
     let Listing { limit, mut next, selector, period: _ } = listing;
     let selector = selector.join(",");
-    let mut items: Vec<View> = Vec::new();
-    for _ in 0..MOST_PAGES * limit.div_ceil(CHUNK) {
+    let (mut items, mut at_once): (Vec<View>, u32) = (Vec::new(), limit);
+    for _ in 0..MOST_PAGES * limit.div_ceil(FEW) {
         let missing = limit - u32::try_from(items.len()).unwrap_or(limit).min(limit);
         if missing == 0 {
             break;
         }
-        let mut params = ListParams::default().limit(missing.min(CHUNK));
+        let mut params = ListParams::default().limit(missing.min(at_once));
         if !selector.is_empty() {
             params = params.fields(&selector);
         }
-        params.continue_token = next.take();
+        params.continue_token.clone_from(&next);
         let _reading = READS.acquire().await;
-        let listed = api.list(&params).await.during("list", || K::plural(&()).into_owned());
+        let listed = chunk::read(api, &params, FEW).await.during("list", || K::plural(&()).into_owned());
         let listed = listed.map_err(|error| match &error.source {
             Error::Api(status) if status.code == 410 => {
                 bad_request("this `continue` is too old: start the list again without it")
             }
             _ => refusal::passed_through(error, hint),
         })?;
+        let Some(listed) = listed else {
+            at_once = FEW;
+            continue;
+        };
         next = listed.metadata.continue_.filter(|next| !next.is_empty());
         let found = listed.items.into_iter().filter_map(readable).filter(&wanted);
         items.extend(found.map(&view));

@@ -279,7 +279,8 @@ async fn controller(site: &Site<'_>, url: &str, port: u16, more: &[String]) -> P
     }
     arguments.extend(["--metrics-address".into(), probe.to_string()]);
     for (flag, value) in [
-        ("--certificate-interval", "1s"),
+        // Every namespace of every test stays until the end, and so do its Certificates.
+        ("--certificate-interval", "3s"),
         ("--certificate-wait", "3s"),
         ("--retry-interval", "1s"),
         ("--outcome-wait", "5s"),

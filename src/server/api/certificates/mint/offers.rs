@@ -113,10 +113,9 @@ pub async fn offers(
         return alone::offers(state, caller, place, environment, &who, &rights).await;
     }
     let draft = draft_of(place, &who, Format::Cert, environment);
-    let gathered = facts::live(state.clients.reads(), &draft, state.cluster_policy.as_ref()).await;
-    let mut gathered = gathered.map_err(|error| refusal::of_facts(error, Aftermath::Unsaid))?;
     // What they hold was asked in their own name; the decision is on everything else.
-    gathered.access = Access::Allowed;
+    let gathering = facts::of_draft(&state.clients, &draft, state.cluster_policy.as_ref(), Access::Allowed);
+    let gathered = gathering.await.map_err(|error| refusal::of_facts(error, Aftermath::Unsaid))?;
     let guard = guard(state, &draft).await;
     let deadline = default_deadline(state, &draft, &gathered);
     let offer = |format: Format| {
