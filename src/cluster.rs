@@ -36,6 +36,6 @@ pub mod receipts;
 pub mod secrets;
 pub mod settle;
 pub mod status;
-pub mod token_secret;
 pub mod together;
+pub mod token_secret;
 pub mod votes;
