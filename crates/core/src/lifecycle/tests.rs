@@ -656,7 +656,11 @@ fn a_delivery_stands_unless_the_request_was_ended_before_its_receipt() {
     world.policies.clear();
     world.step(2);
     assert_eq!((world.phase(), world.status().review.as_ref().unwrap().round), (Phase::TokenIssued, 2));
-    assert_eq!(redeem(&world.observed(), &hash(1), at(2)), Err(Refusal::CertificateChanged(2)), "a token is of its round");
+    assert_eq!(
+        redeem(&world.observed(), &hash(1), at(2)),
+        Err(Refusal::CertificateChanged(2)),
+        "a token is of its round"
+    );
     assert_eq!(stands(&seen, Some(&world.request), at(2)), Ok(()), "the new round asks for no approvals");
 }
 

@@ -121,7 +121,7 @@ async fn leaves(state: &ServerState, place: &ObjectPath, who: &Requester) -> Res
     };
     let mut asked = DownloadRequest::new("export", spec);
     asked.metadata.namespace = Some(place.project.clone());
-    let gathered = facts::live(state.clients.reads(), &asked, state.cluster_policy.as_ref())
+    let gathered = facts::live(&state.clients, &asked, state.cluster_policy.as_ref())
         .await
         .map_err(|error| refusal::of_facts(error, Aftermath::Unsaid))?;
     let decision = gathered.decision(&asked, Passphrase::Generated, now);
