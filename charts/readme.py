@@ -15,7 +15,7 @@ HEAD = """# certcourier
 Takes certificates out of a Kubernetes cluster under policy, with approval, through a single-use link, on the record. This page is also in the packaged chart, and needs no other. `make generate` writes it from values.yaml.
 
 ## Install
-You need Kubernetes 1.33 or later, helm (tested with 4.3), an image (there is no public one yet: build it from the `Dockerfile` of the repository and push it to your registry), and the namespaces whose certificates people may download. Create the namespaces first: where one is missing, helm stops half-way. `CHART` is the folder of the chart, or the package (`certcourier-0.1.0.tgz`).
+You need Kubernetes 1.33 or later, helm (tested with 4.3), an image (there is no public one yet: build it in the repository with `make image`, or from its `Dockerfile`, and push it to your registry), and the namespaces whose certificates people may download. Create the namespaces first: where one is missing, helm stops half-way. `CHART` is the folder of the chart, or the package (`certcourier-0.1.0.tgz`).
 
     kubectl create namespace payments
     helm upgrade --install certcourier CHART --namespace certcourier-system --create-namespace \\
