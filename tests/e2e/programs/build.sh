@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# build.sh FOLDER: the programs of a node, each built once into FOLDER and again only when the versions in its go.mod or
+# go.sum change. Prints nothing where all is there.
+#
+# runc is linked with libseccomp and kube-proxy calls nft; both come from Debian's packages, unpacked into FOLDER and not
+# installed.
+set -euo pipefail
+folder=$1
+here=$(cd "$(dirname "$0")" && pwd)
+export GOFLAGS="${GOFLAGS:-} -p=2" TZ=UTC LC_ALL=C
+mkdir -p "$folder/bin" "$folder/log"
+exec 9>"$folder/build.lock"
+flock 9
+
+# version_in MODULE PATH: the version that its go.mod requires.
+version_in() { grep -oE "$2 v[^ ]+" "$here/$1/go.mod" | head -n 1 | cut -d' ' -f2; }
+
+# build NAME MODULE PACKAGE [LINKER FLAGS] [TAGS]
+build() {
+  local name=$1 module=$2 package=$3 link=${4:-} tags=${5:-} made_of
+  made_of=$(cat "$here/$module"/* | sha256sum | cut -c1-64)
+  [ -x "$folder/bin/$name" ] && [ "$(cat "$folder/bin/.$name" 2>/dev/null)" = "$made_of" ] && return
+  local began=$SECONDS
+  echo "e2e: building $name, once" >&2
+  (cd "$here/$module" && nice -n 19 go build -mod=readonly -trimpath -buildvcs=false -tags "$tags" -ldflags "-s -w $link" \
+    -o "$folder/bin/$name.unfinished" "$package") >"$folder/log/$name" 2>&1 || {
+    echo "e2e: $name cannot be built; the whole output is in $folder/log/$name:" >&2
+    tail -n 3 "$folder/log/$name" >&2
+    exit 1
+  }
+  mv "$folder/bin/$name.unfinished" "$folder/bin/$name"
+  echo "$made_of" >"$folder/bin/.$name"
+  echo "e2e: built $name in $((SECONDS - began)) s" >&2
+}
+
+# debian PACKAGE...: unpacked into FOLDER/debian.
+debian() {
+  [ -e "$folder/debian/.unpacked" ] && return
+  rm -rf "$folder/debian.new"
+  mkdir -p "$folder/debian.new/archives"
+  (cd "$folder/debian.new/archives" && apt-get -qq download "$@") >"$folder/log/debian" 2>&1 || {
+    echo "e2e: apt-get cannot download $*; its words are in $folder/log/debian" >&2
+    exit 1
+  }
+  for archive in "$folder"/debian.new/archives/*.deb; do dpkg -x "$archive" "$folder/debian.new"; done
+  rm -r "$folder/debian.new/archives"
+  touch "$folder/debian.new/.unpacked"
+  rm -rf "$folder/debian"
+  mv "$folder/debian.new" "$folder/debian"
+}
+
+debian nftables libnftables1 libnftnl11 libmnl0 libjansson4 libxtables12 libedit2 libbsd0 libseccomp-dev
+
+export CGO_ENABLED=0
+build pause pause .
+kubernetes=$(version_in kubernetes k8s.io/kubernetes)
+minor=${kubernetes#v1.}
+version="-X k8s.io/component-base/version.gitVersion=$kubernetes -X k8s.io/component-base/version.gitMajor=1"
+version+=" -X k8s.io/component-base/version.gitMinor=${minor%%.*}"
+for name in kubelet kube-scheduler kube-proxy; do
+  build "$name" kubernetes "k8s.io/kubernetes/cmd/$name" "$version"
+done
+build coredns dns .
+for name in bridge host-local loopback; do
+  case $name in host-local) kind=ipam ;; *) kind=main ;; esac
+  build "$name" runtime "github.com/containernetworking/plugins/plugins/$kind/$name"
+done
+containerd=github.com/containerd/containerd/v2
+without="no_btrfs no_devmapper no_zfs no_aufs"
+version="-X $containerd/version.Version=$(version_in runtime $containerd)"
+build containerd runtime $containerd/cmd/containerd "$version" "$without"
+build containerd-shim-runc-v2 runtime $containerd/cmd/containerd-shim-runc-v2 "$version" "$without"
+build ctr runtime $containerd/cmd/ctr "$version" "$without"
+# The library is linked in, so that the program needs nothing of the machine.
+seccomp=$folder/debian/usr
+export CGO_ENABLED=1 CGO_CFLAGS="-I$seccomp/include" PKG_CONFIG=false
+library=$(dirname "$(find "$seccomp/lib" -name libseccomp.a)")
+CGO_LDFLAGS="-L$library" PKG_CONFIG="$here/runc/pkg-config.sh" build runc runc github.com/opencontainers/runc \
+  "-X main.version=$(version_in runc github.com/opencontainers/runc) -extldflags -static" "seccomp netgo osusergo"
