@@ -56,9 +56,9 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs","io.containerd.snapshott
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
       runtime_type = "io.containerd.runc.v2"
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
-        BinaryName = "$RUNC"
+        BinaryName = "$PROGRAMS/debian/usr/sbin/runc"
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "$CNI_PLUGINS"
+    bin_dir = "$PROGRAMS/debian/usr/lib/cni"
     conf_dir = "$NODE/cni"
 TOML
 cat >cni/10-bridge.conflist <<JSON

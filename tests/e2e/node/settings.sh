@@ -3,7 +3,7 @@
 # E2E is the folder of this run, PROGRAMS what programs/build.sh made, CONTROL_PLANE what `make control-plane` made.
 : "${E2E:?}" "${PROGRAMS:?}" "${CONTROL_PLANE:?}"
 export NODE=$E2E/node NODE_IP=10.88.0.2 HOST_IP=10.88.0.1 PODS=10.244.0.0/24 SERVICES=10.96.0.0/16 LINK=certcourier-e2e
-export PATH=$CONTROL_PLANE:$PROGRAMS/bin:$PATH
+export PATH=$CONTROL_PLANE:$PROGRAMS/bin:$PROGRAMS/debian/usr/bin:$PATH
 export KUBECONFIG=$NODE/pki/admin.kubeconfig
 unset HTTP_PROXY HTTPS_PROXY http_proxy https_proxy
 

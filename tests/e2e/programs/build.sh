@@ -2,8 +2,8 @@
 # build.sh FOLDER: the programs of a node, each built once into FOLDER and again only when the versions in its go.mod or
 # go.sum change. Prints nothing where all is there.
 #
-# runc is linked with libseccomp and kube-proxy calls nft; both come from Debian's packages, unpacked into FOLDER and not
-# installed.
+# What runs containers (containerd, runc, the network plugins) and nft, which kube-proxy calls, are Debian's, unpacked into
+# FOLDER and not installed.
 set -euo pipefail
 folder=$1
 here=$(cd "$(dirname "$0")" && pwd)
@@ -49,7 +49,7 @@ debian() {
   mv "$folder/debian.new" "$folder/debian"
 }
 
-debian nftables libnftables1 libnftnl11 libmnl0 libjansson4 libxtables12 libedit2 libbsd0 libseccomp-dev
+debian containerd runc containernetworking-plugins nftables libnftables1 libnftnl11 libmnl0 libjansson4 libxtables12 libedit2 libbsd0
 
 export CGO_ENABLED=0
 build pause pause .
@@ -61,19 +61,3 @@ for name in kubelet kube-scheduler kube-proxy; do
   build "$name" kubernetes "k8s.io/kubernetes/cmd/$name" "$version"
 done
 build coredns dns .
-for name in bridge host-local loopback; do
-  case $name in host-local) kind=ipam ;; *) kind=main ;; esac
-  build "$name" runtime "github.com/containernetworking/plugins/plugins/$kind/$name"
-done
-containerd=github.com/containerd/containerd/v2
-without="no_btrfs no_devmapper no_zfs no_aufs"
-version="-X $containerd/version.Version=$(version_in runtime $containerd)"
-build containerd runtime $containerd/cmd/containerd "$version" "$without"
-build containerd-shim-runc-v2 runtime $containerd/cmd/containerd-shim-runc-v2 "$version" "$without"
-build ctr runtime $containerd/cmd/ctr "$version" "$without"
-# The library is linked in, so that the program needs nothing of the machine.
-seccomp=$folder/debian/usr
-export CGO_ENABLED=1 CGO_CFLAGS="-I$seccomp/include" PKG_CONFIG=false
-library=$(dirname "$(find "$seccomp/lib" -name libseccomp.a)")
-CGO_LDFLAGS="-L$library" PKG_CONFIG="$here/runc/pkg-config.sh" build runc runc github.com/opencontainers/runc \
-  "-X main.version=$(version_in runc github.com/opencontainers/runc) -extldflags -static" "seccomp netgo osusergo"
