@@ -3,6 +3,7 @@ import json
 import time
 
 from disturbed import new_leader
+from install import wait_as_notes_say
 from load import Load
 from report import check, demand, figure, section
 from story import key_by_plugin
@@ -61,7 +62,7 @@ def notes_wait_for_the_new_epoch():
     # The wait that helm prints, and nothing else, between the upgrade and the request.
     since = now()
     install(*SEPARATE)
-    wait_as_notes_say("certcourier-controller")
+    wait_as_notes_say()
     kubectl("create", "-f", "-", person="alice", text=request("after-notes", "pkcs12"))
     until("the review", 60, lambda: api("GET", f"/apis/certcourier.io/v1alpha1/namespaces/{PAYMENTS}/downloadrequests/after-notes")
           .get("status", {}).get("review"))
@@ -70,15 +71,6 @@ def notes_wait_for_the_new_epoch():
     status = api("GET", f"/apis/certcourier.io/v1alpha1/namespaces/{PAYMENTS}/downloadrequests/after-notes")["status"]
     kubectl("-n", PAYMENTS, "delete", "dlr", "after-notes", "--wait=false")
     demand(status["phase"] == "AwaitingApproval", f"it is {status['phase']}: {status.get('conditions')}")
-
-
-def wait_as_notes_say(deployment):
-    words = helm("get", "notes", "certcourier")
-    lines = [line.strip() for line in words.splitlines() if line.startswith("   kubectl -n ")][:3]
-    demand(any(deployment in line for line in lines), f"helm prints {lines}")
-    for line in lines:
-        from world import run
-        run("sh", "-ec", line, timeout=200)
 
 
 def request(name, form):

@@ -71,7 +71,7 @@ def receipt_of(request, seconds=10):
 @check("the plugin takes a PKCS#12 after two approvals through the kubelet's port-forward, with a client certificate")
 def by_port_forward():
     kubectl("-n", SYSTEM, "create", "rolebinding", "alice-port-forward",
-            "--clusterrole=certcourier-port-forward", "--user=alice")
+            "--role=certcourier-port-forward", "--user=alice")
     key_by_plugin("by-port-forward", "alice", "--port-forward")
 
 
