@@ -57,7 +57,11 @@ def helm(*arguments, **more):
 
 
 def install(*values, wait=("--wait", "--timeout=3m")):
-    return helm("upgrade", "--install", "certcourier", str(ROOT / "charts/certcourier"), *VALUES, *values, *wait)
+    printed = helm("upgrade", "--install", "certcourier", str(ROOT / "charts/certcourier"), *VALUES, *values, *wait)
+    address = api("GET", f"/api/v1/namespaces/{SYSTEM}/services/certcourier")["spec"]["clusterIP"]
+    # In place: it is mounted over /etc/hosts.
+    (NODE / "hosts").write_text(f"127.0.0.1 localhost\n{address} {HOST}\n")
+    return printed
 
 
 def node(*arguments):

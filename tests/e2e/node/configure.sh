@@ -66,7 +66,9 @@ cat >cni/10-bridge.conflist <<JSON
  {"type": "bridge", "bridge": "cni0", "isGateway": true, "hairpinMode": true, "ipMasq": false,
   "ipam": {"type": "host-local", "dataDir": "/run/cni", "ranges": [[{"subnet": "$PODS"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
 JSON
-printf 'nameserver %s\nsearch svc.cluster.local\n' "$NODE_IP" >resolv.conf
+# There is no DNS in the cluster: no pod looks a name up. The checks find the Service in `hosts`.
+printf '127.0.0.1 localhost\n' >hosts
+printf 'nameserver %s\n' "$NODE_IP" >resolv.conf
 cat >kubelet.yaml <<YAML
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -104,13 +106,3 @@ kind: Policy
 omitStages: [RequestReceived]
 rules: [{level: Metadata}]
 YAML
-cat >Corefile <<DNS
-.:53 {
-  errors
-  ready
-  kubernetes cluster.local in-addr.arpa {
-    kubeconfig $NODE/pki/admin.kubeconfig
-  }
-  cache 5
-}
-DNS

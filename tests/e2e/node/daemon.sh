@@ -42,7 +42,6 @@ kube-proxy)
   export LD_LIBRARY_PATH
   set -- kube-proxy --config=kube-proxy.yaml
   ;;
-coredns) set -- coredns -conf Corefile ;;
 *) echo "there is no daemon $1" >&2; exit 2 ;;
 esac
 exec "$@"

@@ -25,7 +25,6 @@ gone() { ! inside kill -0 "$1"; }
 api_is_ready() { [ "$(kubectl get --raw /readyz 2>/dev/null)" = ok ]; }
 node_is_ready() { kubectl wait node/node1 --for=condition=Ready --timeout=1s; }
 containerd_is_ready() { inside ctr -a "$NODE/containerd.sock" version; }
-dns_is_ready() { curl -sf --max-time 1 "http://$NODE_IP:8181/ready"; }
 
 up() {
   local outer
@@ -33,28 +32,26 @@ up() {
   rm -f "$NODE/ready" "$NODE"/pids/*
   setsid unshare --mount --cgroup --net --pid --fork --mount-proc "$here/init.sh" >"$NODE/log/init" 2>&1 </dev/null &
   outer=$!
-  until_true 10 "the namespaces" pgrep -P $outer
+  until_true 30 "the namespaces" pgrep -P $outer
   pgrep -P $outer >"$NODE/pid"
-  until_true 10 "the node's network" other_network
+  until_true 30 "the node's network" other_network
   ip link add "$LINK" type veth peer name eth0 netns "$(cat "$NODE/pid")"
   ip addr add "$HOST_IP/24" dev "$LINK"
   ip link set "$LINK" up
   ip route add "$PODS" via "$NODE_IP"
   ip route add "$SERVICES" via "$NODE_IP"
-  until_true 10 "the node's first process" test -e "$NODE/ready"
+  until_true 60 "the node's first process" test -e "$NODE/ready"
   start containerd
   start etcd
   start kube-apiserver
-  until_true 60 "the API server" api_is_ready
+  until_true 180 "the API server" api_is_ready
   start kube-controller-manager
   start kube-scheduler
-  until_true 30 "containerd" containerd_is_ready
+  until_true 120 "containerd" containerd_is_ready
   [ ! -e "$E2E/images/pause.tar" ] || import "$E2E/images/pause.tar"
   start kubelet
   start kube-proxy
-  start coredns
-  until_true 90 "the node to be Ready" node_is_ready
-  until_true 30 "the cluster's DNS" dns_is_ready
+  until_true 240 "the node to be Ready" node_is_ready
 }
 other_network() { [ "$(readlink "/proc/$(cat "$NODE/pid")/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
 
@@ -99,7 +96,10 @@ leftovers() {
     for folder in /var/lib/kubelet /var/lib/cni /usr/libexec/kubernetes; do
       [ ! -e $folder ] || [ ! $folder -nt "$NODE/pki/ca.key" ] || echo "folder $folder"
     done
-    grep -lzF "$NODE/" /proc/[0-9]*/cmdline 2>/dev/null | sed 's/^/process /'
+    for file in /proc/[0-9]*/cmdline; do
+      line=$(tr '\0' ' ' 2>/dev/null <"$file") || continue
+      [[ $line != *"$NODE/"* ]] || echo "process $line"
+    done
   )
   [ -z "$found" ] || { echo "$found"; return 1; }
 }

@@ -35,7 +35,7 @@ build() {
 
 # debian PACKAGE...: unpacked into FOLDER/debian.
 debian() {
-  [ -e "$folder/debian/.unpacked" ] && return
+  [ "$(cat "$folder/debian/.unpacked" 2>/dev/null)" != "$*" ] || return 0
   rm -rf "$folder/debian.new"
   mkdir -p "$folder/debian.new/archives"
   (cd "$folder/debian.new/archives" && apt-get -qq download "$@") >"$folder/log/debian" 2>&1 || {
@@ -44,7 +44,7 @@ debian() {
   }
   for archive in "$folder"/debian.new/archives/*.deb; do dpkg -x "$archive" "$folder/debian.new"; done
   rm -r "$folder/debian.new/archives"
-  touch "$folder/debian.new/.unpacked"
+  echo "$*" >"$folder/debian.new/.unpacked"
   rm -rf "$folder/debian"
   mv "$folder/debian.new" "$folder/debian"
 }
@@ -60,4 +60,4 @@ version+=" -X k8s.io/component-base/version.gitMinor=${minor%%.*}"
 for name in kubelet kube-scheduler kube-proxy; do
   build "$name" kubernetes "k8s.io/kubernetes/cmd/$name" "$version"
 done
-build coredns dns .
+build cert-manager cert-manager github.com/cert-manager/cert-manager/cmd/controller
