@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# run.sh [TEXT...]: a node of one machine with real containers, the image and the chart on it, and the checks whose
-# sentence or section has one of the texts, or all. Exits with 77 where containers cannot run.
+# run.sh possible    fails with 77, and says why, where containers cannot run
+# run.sh [TEXT...]   a node of one machine with real containers, the image and the chart on it, and the checks whose sentence
+#                    or section has one of the texts, or all. What a node needs is built once, into the account's cache.
 #
-# The Makefile names the programs: HELM, PLUGIN, IMAGE_ARCHIVE (an OCI archive), PROGRAMS (programs/build.sh) and CONTROL_PLANE.
+# `make e2e` builds the rest and names it: HELM, PLUGIN, and IMAGE_ARCHIVE, an OCI archive.
 # E2E_KEEP=1 leaves the node running, and prints how to use and how to end it.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-: "${HELM:?}" "${PLUGIN:?}" "${IMAGE_ARCHIVE:?}" "${PROGRAMS:?}" "${CONTROL_PLANE:?}"
-export E2E=${E2E:-$here/../../target/e2e}
-mkdir -p "$E2E"
-E2E=$(cd "$E2E" && pwd)
+cd "$here/../.."
+export E2E=$PWD/target/e2e
+version=$(sed -n 's/.*k8s.io\/kubernetes v//p' tests/e2e/programs/kubernetes/go.mod | head -n 1)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/certcourier
+export PROGRAMS=$cache/node-$version CONTROL_PLANE=$cache/control-plane/$version
 
 skip() {
   echo "e2e: skipped: $*"
@@ -27,10 +29,15 @@ for program in ip nsenter openssl curl apt-get; do
   command -v $program >/dev/null || skip "$program is missing"
 done
 
-exec 8>"$E2E/../e2e.lock"
+[ "${1:-}" != possible ] || exit 0
+
+: "${HELM:?}" "${PLUGIN:?}" "${IMAGE_ARCHIVE:?}"
+mkdir -p target
+exec 8>target/e2e.lock
 flock --nonblock 8 || { echo "e2e: another run is under way" >&2; exit 1; }
 "$here/programs/build.sh" "$PROGRAMS"
-[ ! -e "$E2E/node" ] || E2E_ENDED=1 "$here/node/node.sh" end
+# Of a run that was cut off.
+"$here/node/node.sh" end
 rm -rf "$E2E"
 mkdir -p "$E2E"
 "$here/node/image.py" "$E2E/images/pause.tar" localhost/pause:1 "$PROGRAMS/bin/pause=/pause"
@@ -41,7 +48,7 @@ finish() {
   trap '' INT TERM HUP
   if [ -n "${E2E_KEEP:-}" ]; then
     echo "e2e: the node runs on: KUBECONFIG=$E2E/node/pki/admin.kubeconfig; to end it:" \
-      "E2E=$E2E PROGRAMS=$PROGRAMS CONTROL_PLANE=$CONTROL_PLANE $here/node/node.sh end"
+      "E2E=$E2E PROGRAMS=$PROGRAMS CONTROL_PLANE=$CONTROL_PLANE tests/e2e/node/node.sh end"
     exit $status
   fi
   "$here/node/node.sh" end || status=1

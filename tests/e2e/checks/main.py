@@ -11,5 +11,6 @@ import story  # noqa: F401, E402
 import disturbed  # noqa: F401, E402
 import life  # noqa: F401, E402
 import limits  # noqa: F401, E402
+import certmanager  # noqa: F401, E402
 
 sys.exit(min(1, report.run_all(sys.argv[1:])))

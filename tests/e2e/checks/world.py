@@ -28,10 +28,10 @@ VALUES = ["--set", "image.repository=localhost/certcourier", "--set", f"watchNam
           "--set", f"externalURL=https://{HOST}"]
 
 
-def run(*command, text=None, timeout=120, fails=False, env=None):
+def run(*command, text=None, timeout=120, fails=False, env=None, directory=None):
     """What the command prints on both streams. It must succeed, or fail where `fails` is set."""
     try:
-        done = subprocess.run(command, input=text, env=env, capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(command, input=text, env=env, capture_output=True, text=True, timeout=timeout, cwd=directory)
     except subprocess.TimeoutExpired:
         raise Failed(f"{command[0]} {command[1]} was not done after {timeout} s") from None
     output = done.stdout + done.stderr
