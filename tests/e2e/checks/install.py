@@ -3,8 +3,7 @@ import re
 import time
 
 from report import check, demand, figure, section
-from world import (FILES, PAYMENTS, ROOT, SYSTEM, all_ready, api, guard, helm, install, kubectl, objects, pods, processes,
-                   run, until)
+from world import FILES, PAYMENTS, ROOT, SYSTEM, all_ready, guard, helm, install, kubectl, objects, pods, processes, run
 
 section("install")
 

@@ -2,13 +2,11 @@
 import json
 import time
 
-from disturbed import new_leader
 from install import wait_as_notes_say
 from load import Load
 from report import check, demand, figure, section
 from story import key_by_plugin
-from world import (PAYMENTS, SYSTEM, all_ready, account_token, api, guard, helm, install, kubectl, leader, objects, pods, server,
-                   until)
+from world import PAYMENTS, SYSTEM, all_ready, api, guard, helm, install, kubectl, leader, objects, pods, until
 
 section("life")
 SEPARATE = ("--set", "placement=separate")

@@ -4,10 +4,9 @@ import ssl
 import threading
 import time
 
-from disturbed import pod_of
 from life import settled
 from report import check, demand, figure, section
-from world import (FILES, PAYMENTS, ROOT, SYSTEM, account_token, api, kubectl, leader, pods, processes, server, serving_ca, until)
+from world import NODE, PAYMENTS, kubectl, pods, processes, server, serving_ca
 
 section("limits")
 KEYS = """{"apiVersion": "certcourier.io/v1alpha1", "kind": "CertificatePolicy", "metadata": {"name": "staging-keys", "namespace": "payments"},
@@ -30,7 +29,7 @@ def fifty_bundles():
     settled()
     restarts = restarted()
     kubectl("apply", "-f", "-", text=KEYS, person="dave")
-    token, context = account_token("robot"), ssl.create_default_context(cadata=serving_ca())
+    token, context = (NODE / "pki/alice.token").read_text().strip(), ssl.create_default_context(cadata=serving_ca())
     time.sleep(2)
     done, lock = [], threading.Lock()
 

@@ -8,6 +8,10 @@ from world import (FILES, HOST, NODE, PAYMENTS, ROOT, SYSTEM, account_token, gua
 section("story")
 
 
+ROBOTS = """{"apiVersion": "certcourier.io/v1alpha1", "kind": "CertificatePolicy", "metadata": {"name": "robots", "namespace": "payments"},
+"spec": {"unattended": {"keyFormats": "WithApproval"}}}"""
+
+
 def curl(link, out):
     ca = FILES / "served-ca.crt"
     ca.write_text(serving_ca())
@@ -80,6 +84,7 @@ def by_external_url():
     kubectl("-n", PAYMENTS, "create", "serviceaccount", "robot")
     kubectl("-n", PAYMENTS, "create", "rolebinding", "robot", "--clusterrole=certcourier-operator",
             f"--serviceaccount={PAYMENTS}:robot")
+    kubectl("apply", "-f", "-", text=ROBOTS, person="dave")
     robot_kubeconfig()
     key_by_plugin("by-url", "robot")
 

@@ -36,7 +36,12 @@ issue kubelet-server /CN=node1 "subjectAltName=DNS:node1,IP:$NODE_IP"
 user admin /O=system:masters/CN=admin
 user kubelet /O=system:nodes/CN=system:node:node1
 for name in kube-controller-manager kube-scheduler kube-proxy; do user $name /CN=system:$name; done
-for name in alice bob carol dave erin frank; do user $name "/O=people/CN=$name"; done
+# People have a client certificate and a bearer token, as from an identity provider.
+for name in alice bob carol dave erin frank; do
+  user $name "/O=people/CN=$name"
+  openssl rand -hex 20 >$name.token
+  echo "$(cat $name.token),$name,$name,people" >>tokens.csv
+done
 
 cd "$NODE"
 cat >containerd.toml <<TOML
