@@ -73,7 +73,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 began=$SECONDS
-"$here/node/node.sh" up
+"$here/node/node.sh" up 8>&-
 echo "e2e: the node is Ready after $((SECONDS - began)) s"
 "$here/node/node.sh" import "$IMAGE_ARCHIVE"
 # shellcheck source=tests/e2e/node/settings.sh

@@ -63,7 +63,7 @@ class Load:
         began = time.monotonic()
         name = f"load-{int(time.time())}-{number}"
         body = {"apiVersion": "certcourier.io/v1alpha1", "kind": "DownloadRequest", "metadata": {"name": name},
-                "spec": {"certificateRef": {"name": "api"}, "format": "fullchain", "reason": "load"}}
+                "spec": {"certificateRef": {"name": "api"}, "format": "fullchain", "tokenTTL": "20s", "reason": "load"}}
         made, path = False, f"{KIND}/{PAYMENTS}/downloadrequests"
         while time.monotonic() < began + 100:
             try:
