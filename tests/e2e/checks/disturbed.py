@@ -74,7 +74,7 @@ def kill(pod, program):
 @check("when servers are killed, each download that was cut has a receipt that says so, or its link still works")
 def servers_killed():
     until("two Ready pods", 90, all_ready)
-    with Load(per_second=6) as load:
+    with Load() as load:
         for _ in range(2):
             kill(pods()[0]["metadata"]["name"], "/certcourier server")
             time.sleep(8)

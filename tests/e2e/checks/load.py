@@ -1,5 +1,6 @@
 """A steady load: mints and downloads over HTTP, and requests that the controller decides on, while things happen."""
 import json
+import os
 import ssl
 import threading
 import time
@@ -8,10 +9,14 @@ from report import demand
 from world import KIND, PAYMENTS, account_token, api, objects, serving_ca, server
 
 
+# Calls a second. A slow machine, or a debug build, takes fewer.
+RATE = float(os.environ.get("E2E_RATE", "4"))
+
+
 class Load:
     """`with Load() as load:` runs until the block ends. Then `load.calls` has each cycle, `load.waits` each request's wait."""
 
-    def __init__(self, per_second=4, requests_per_second=1):
+    def __init__(self, per_second=RATE, requests_per_second=RATE / 4):
         self.token = account_token("loader")
         self.pauses = {self.cycle: 1 / per_second, self.request: 1 / requests_per_second}
         self.over = threading.Event()

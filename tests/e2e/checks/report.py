@@ -43,7 +43,7 @@ def run_all(wanted):
             title = sentence
             continue
         # What installs and makes the people is what all others stand on.
-        if wanted and title != "install" and not any(text in f"{title}: {sentence}" for text in wanted):
+        if wanted and title != "install" and not any(text == title or text in sentence for text in wanted):
             continue
         began = time.monotonic()
         try:
