@@ -6,7 +6,7 @@ import time
 from life import settled
 from report import check, demand, figure, section
 from story import review
-from world import E2E, PAYMENTS, ROOT, api, install, kubectl, node, plugin, run, until
+from world import E2E, PAYMENTS, ROOT, api, install, kubectl, node, plugin, rolled_out, run, until, wait_for
 
 section("cert-manager")
 NAMESPACE = "cert-manager"
@@ -88,9 +88,9 @@ def issued():
             kubectl("apply", "--server-side", "-f", "-", text=text)
     kubectl("create", "namespace", NAMESPACE)
     kubectl("apply", "-f", "-", text=DEPLOYMENT)
-    kubectl("-n", NAMESPACE, "rollout", "status", "deployment/cert-manager", "--timeout=120s")
+    rolled_out("cert-manager", NAMESPACE)
     until("the kinds of cert-manager", 60, lambda: kubectl("apply", "-f", "-", text=ISSUERS), every=1)
-    kubectl("-n", PAYMENTS, "wait", "certificate.cert-manager.io/web", "--for=condition=Ready", "--timeout=120s")
+    wait_for("certificate.cert-manager.io/web", "Ready", 120)
 
 
 def status():
@@ -104,7 +104,7 @@ def adopted():
     settled()
     said = plugin("adopt", "-n", PAYMENTS, "--from", "certificates.cert-manager.io", person="admin")
     demand("web" in said, said)
-    kubectl("-n", PAYMENTS, "wait", "certificates.certcourier.io/web", "--for=condition=Ready", "--timeout=60s")
+    wait_for("certificates.certcourier.io/web", "Ready", 60)
     report = plugin("inspect", "web", "-n", PAYMENTS, person="admin")
     demand("cert-manager, for its Certificate web, issued by Issuer ca" in report, report)
 
@@ -135,4 +135,4 @@ def renewed():
     phase = kubectl("-n", PAYMENTS, "get", "dlr", "web-key", "-o", "jsonpath={.status.phase}")
     demand(phase == "AwaitingApproval", f"one vote for what is there now, and the request is {phase}")
     plugin("approve", "web-key", "--yes", "--reason", "checked again", person="bob")
-    kubectl("-n", PAYMENTS, "wait", "dlr/web-key", "--for=condition=TokenIssued", "--timeout=30s")
+    wait_for("dlr/web-key", "TokenIssued", 30)

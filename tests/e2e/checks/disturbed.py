@@ -5,7 +5,8 @@ import time
 
 from load import Load
 from report import check, demand, figure, section
-from world import (SYSTEM, all_ready, api, guard, kubectl, leader, lease, node, pods, processes, until)
+from world import (PATIENCE, SYSTEM, all_ready, api, guard, kubectl, leader, lease, node, objects, pods, processes,
+                   rolled_out, until, wait_for)
 
 section("disturbed")
 
@@ -24,7 +25,7 @@ def pod_of(identity):
 def rolling_restart():
     with Load() as load:
         kubectl("-n", SYSTEM, "rollout", "restart", "deployment/certcourier")
-        kubectl("-n", SYSTEM, "rollout", "status", "deployment/certcourier", "--timeout=120s")
+        rolled_out()
         until("the old pods to be gone", 90, lambda: len(pods()) == 2 and all_ready())
         time.sleep(5)
     figure("rolling restart", load.summary())
@@ -90,7 +91,7 @@ def kubelet_restarted():
         node("stop", "kubelet")
         time.sleep(5)
         node("start", "kubelet")
-        until("the node to be Ready", 60, lambda: "Ready" in kubectl("wait", "node/node1", "--for=condition=Ready", "--timeout=5s") or True)
+        wait_for("node/node1", "Ready", 60)
         time.sleep(5)
     figure("kubelet restarted", load.summary())
     return load.demand_no_failure()
@@ -108,7 +109,7 @@ def api_server_restarted():
         until("two Ready pods", 90, lambda: len(pods()) == 2 and all_ready())
         until("the guard", 90, lambda: guard()["state"] == "Intact")
         time.sleep(5)
-    late = [call for call in load.failed() if call["at"] > back + 15]
+    late = [call for call in load.failed() if call["at"] > back + 15 * PATIENCE]
     figure("API server restarted", load.summary())
     demand(not late, f"{len(late)} calls failed more than 15 s after it was back: {late[0] if late else ''}")
     odd = [call["saw"] for call in load.failed() if not call["saw"].startswith(("HTTP 503", "HTTP 429", "Timeout", "HTTP 504"))]
@@ -119,7 +120,6 @@ def api_server_restarted():
 
 @check("when the node is cut off and started again, everything comes back by itself, receipts and epoch too")
 def node_rebooted():
-    from world import objects
     epoch, receipts = guard()["epoch"], {each["metadata"]["name"] for each in objects("downloadreceipts")}
     began = time.monotonic()
     node("end")
@@ -130,7 +130,7 @@ def node_rebooted():
     until("two Ready pods", 120, lambda: len(pods()) == 2 and all_ready())
     ready = time.monotonic()
     demand(receipts <= {each["metadata"]["name"] for each in objects("downloadreceipts")}, "a receipt is gone")
-    until("the guard to look again", 120, lambda: guard()["state"] == "Intact" and leader_is_new(began))
+    until("the guard to look again", 120, lambda: guard()["state"] == "Intact" and leader_is_new())
     demand(guard()["epoch"] == epoch, "the guard has another epoch")
     figure("node rebooted", f"the node is Ready after {started - began:.0f} s, both pods {ready - started:.0f} s later")
     with Load() as load:
@@ -138,5 +138,5 @@ def node_rebooted():
     return load.demand_no_failure()
 
 
-def leader_is_new(_):
+def leader_is_new():
     return any(leader().startswith(pod["metadata"]["name"]) for pod in pods())

@@ -3,7 +3,8 @@ import re
 import time
 
 from report import check, demand, figure, section
-from world import FILES, PAYMENTS, ROOT, SYSTEM, all_ready, guard, helm, install, kubectl, objects, pods, processes, run
+from world import (FILES, PAYMENTS, ROOT, SYSTEM, all_ready, guard, helm, install, kubectl, objects, pods,
+                   processes, run, wait_for)
 
 section("install")
 
@@ -73,7 +74,7 @@ def people_and_certificates():
     make_certificates()
     kubectl("apply", "-f", str(ROOT / "examples/00-people.yaml"))
     kubectl("apply", "-f", str(ROOT / "examples/00-certificate.yaml"), person="dave")
-    kubectl("wait", "ccert/api", "--for=condition=Ready", "--timeout=30s", person="dave")
+    wait_for("ccert/api", "Ready", 30, "dave")
     kubectl("-n", PAYMENTS, "create", "serviceaccount", "loader")
     kubectl("-n", PAYMENTS, "create", "rolebinding", "loader", "--clusterrole=certcourier-downloader",
             f"--serviceaccount={PAYMENTS}:loader")

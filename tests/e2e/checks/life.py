@@ -6,7 +6,7 @@ from install import wait_as_notes_say
 from load import Load
 from report import check, demand, figure, section
 from story import key_by_plugin
-from world import PAYMENTS, SYSTEM, all_ready, api, guard, helm, install, kubectl, leader, objects, pods, until
+from world import PAYMENTS, SYSTEM, WAIT, all_ready, api, guard, helm, install, kubectl, leader, objects, pods, until
 
 section("life")
 SEPARATE = ("--set", "placement=separate")
@@ -46,7 +46,7 @@ def rollback():
     settled()
     epoch = guard()["epoch"]
     with Load() as load:
-        helm("rollback", "certcourier", "1", "--wait", "--timeout=3m")
+        helm("rollback", "certcourier", "1", *WAIT)
         settled()
         time.sleep(5)
     figure("helm rollback", load.summary())
@@ -111,7 +111,7 @@ def until_led(old, began):
 def reinstall():
     receipts = {each["metadata"]["name"] for each in objects("downloadreceipts")}
     since = now()
-    helm("uninstall", "certcourier", "--wait")
+    helm("uninstall", "certcourier", *WAIT)
     until("the pods to be gone", 90, lambda: not pods())
     demand(receipts == {each["metadata"]["name"] for each in objects("downloadreceipts")}, "receipts are gone with the operator")
     install()

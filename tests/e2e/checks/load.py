@@ -6,7 +6,7 @@ import threading
 import time
 
 from report import demand
-from world import KIND, PAYMENTS, account_token, api, objects, serving_ca, server
+from world import KIND, PAYMENTS, account_token, api, objects, server, serving_ca
 
 
 # Calls a second. A slow machine, or a debug build, takes fewer.

@@ -2,8 +2,8 @@
 import json
 
 from report import check, demand, section
-from world import (FILES, HOST, NODE, PAYMENTS, ROOT, SYSTEM, account_token, guard, kubectl, objects, plugin, run, secret, server, serving_ca,
-                   until)
+from world import (FILES, HOST, NODE, PAYMENTS, ROOT, SYSTEM, account_token, guard, kubectl, objects, plugin, run,
+                   secret, server, serving_ca, until, wait_for)
 
 section("story")
 
@@ -23,7 +23,7 @@ def full_chain():
     refused = kubectl("get", "secret", "api-tls", person="carol", fails=True)
     demand('cannot get resource "secrets"' in refused, refused)
     kubectl("create", "-f", str(ROOT / "examples/01-first-download.yaml"), person="carol")
-    kubectl("wait", "dlr/api-fullchain", "--for=condition=TokenIssued", "--timeout=20s", person="carol")
+    wait_for("dlr/api-fullchain", "TokenIssued", 20, "carol")
     link = secret("api-fullchain-download-token", "url", "carol")
     demand(link.startswith(f"https://{HOST}/"), f"the link is {link.split('/api/')[0]}")
     status = curl(link, FILES / "fullchain.pem")
@@ -39,11 +39,11 @@ def key_with_two_approvals():
     early = kubectl("create", "-f", str(ROOT / "examples/02-key-refused.yaml"), person="carol", fails=True)
     demand("exportkey" in early, early)
     kubectl("create", "-f", str(ROOT / "examples/02-key-refused.yaml"), person="alice")
-    kubectl("wait", "dlr/api-key-early", "--for=condition=Finished", "--timeout=20s", person="alice")
+    wait_for("dlr/api-key-early", "Finished", 20, "alice")
     kubectl("apply", "-f", str(ROOT / "examples/05-two-approvals.yaml"), person="dave")
     kubectl("create", "-f", str(ROOT / "examples/04-key.yaml"), person="alice")
     approve("api-key")
-    kubectl("wait", "dlr/api-key", "--for=condition=TokenIssued", "--timeout=20s", person="alice")
+    wait_for("dlr/api-key", "TokenIssued", 20, "alice")
     status = curl(secret("api-key-download-token", "url", "alice"), FILES / "key.pem")
     demand(status == "200", f"HTTP {status}")
     of_key = run("openssl", "pkey", "-in", str(FILES / "key.pem"), "-pubout")
