@@ -223,7 +223,7 @@ fn unreadable(spec: &CertificatePolicySpec) -> Option<String> {
     if !(1..=200).contains(&words.chars().count()) {
         return Some("approval.contacts must have 1 to 200 characters".to_owned());
     }
-    words.chars().any(text::is_hidden).then(|| format!("approval.contacts: {}", text::NO_HIDDEN_MESSAGE))
+    text::has_hidden(words).then(|| format!("approval.contacts: {}", text::NO_HIDDEN_MESSAGE))
 }
 
 const fn seconds(seconds: u64) -> Duration {

@@ -16,14 +16,14 @@ use tokio::{
 };
 
 /// The command, running, and the link that it printed.
-struct Page {
-    running: Running,
+pub struct Page {
+    pub running: Running,
     link: String,
     http: Client,
 }
 
 impl Page {
-    async fn open(shell: &Shell<'_>, more: &[&str]) -> Self {
+    pub async fn open(shell: &Shell<'_>, more: &[&str]) -> Self {
         let mut running = shell.start(&[["web", "--no-browser"].as_slice(), more].concat());
         let mut link = String::new();
         BufReader::new(running.stdout()).read_line(&mut link).await.unwrap();
@@ -32,16 +32,16 @@ impl Page {
     }
 
     /// `http://127.0.0.1:port`.
-    fn origin(&self) -> &str {
+    pub fn origin(&self) -> &str {
         &self.link[..self.link.rfind('/').unwrap()]
     }
 
-    fn asks(&self, method: Method, path: &str) -> RequestBuilder {
+    pub fn asks(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.origin()))
     }
 
     /// Opens the link, as a browser does: its cookie.
-    async fn enter(&self, world: &World<'_>) -> String {
+    pub async fn enter(&self, world: &World<'_>) -> String {
         let entered = world.fetch(self.http.get(&self.link)).await;
         assert_eq!(entered.status, 200, "{}", entered.text());
         assert!(entered.text().contains("url=/ui/"), "{}", entered.text());
@@ -140,17 +140,6 @@ async fn the_web_page_opens_in_the_browser_of_the_machine() {
     world.until("the browser has the link", || async { carol.path("opened").exists() }).await;
     let said = running.interrupted().await;
     assert_eq!(said.ok().trim(), carol.read("opened"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn without_a_bearer_token_the_web_page_says_what_to_do_instead() {
-    let world = World::empty(Stage::shared().await, "web-certificate").await;
-    let kubeconfig = world.stage.plane.certificate_kubeconfig("alice", None).unwrap();
-    let alice = Shell::with(&world, kubeconfig);
-    let refused = alice.run(&["web", "--no-browser"]).await;
-    assert!(refused.failed(1).contains("client certificate alone"), "{}", refused.stderr);
-    let zoe = Shell::of(&world, "carol").await.run(&["web", "--as", "zoe"]).await;
-    assert!(zoe.failed(1).contains("--as does not work"), "{}", zoe.stderr);
 }
 
 /// A server that holds back the second event until the first one has arrived: real ones cannot be made to.

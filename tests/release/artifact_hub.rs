@@ -35,8 +35,16 @@ fn artifact_hub_knows_every_annotation_and_the_words_in_it() {
     let chart = chart();
     let annotations = chart["annotations"].as_object().unwrap();
     let known = [
-        "category", "changes", "containsSecurityUpdates", "crds", "license", "links", "operator", "operatorCapabilities",
-        "prerelease", "recommendations",
+        "category",
+        "changes",
+        "containsSecurityUpdates",
+        "crds",
+        "license",
+        "links",
+        "operator",
+        "operatorCapabilities",
+        "prerelease",
+        "recommendations",
     ];
     for (name, value) in annotations {
         let name = name.strip_prefix("artifacthub.io/").unwrap();
@@ -79,7 +87,11 @@ fn each_link_and_each_recommendation_is_an_address() {
 #[test]
 fn each_kind_is_announced_with_what_artifact_hub_shows_of_it() {
     for kind in list(&chart(), "crds") {
-        let kind = fields(&kind, &["kind", "version", "name", "displayName", "description"], &["kind", "version", "name", "displayName", "description"]);
+        let kind = fields(
+            &kind,
+            &["kind", "version", "name", "displayName", "description"],
+            &["kind", "version", "name", "displayName", "description"],
+        );
         assert!(kind["name"].as_str().unwrap().ends_with(".certcourier.io"));
     }
 }

@@ -54,10 +54,15 @@ fn the_dockerfile_copies_the_files_that_make_image_packs() {
     let all = instructions();
     let last = all.iter().rposition(|(name, _)| name == "FROM").unwrap();
     assert_eq!(all[last].1, "scratch");
-    let copied: Vec<&str> = all[last..].iter().filter(|(name, _)| name == "COPY").map(|(_, rest)| rest.as_str()).collect();
+    let copied: Vec<&str> =
+        all[last..].iter().filter(|(name, _)| name == "COPY").map(|(_, rest)| rest.as_str()).collect();
     assert_eq!(copied, ["--from=build /root-of-image /"]);
     let build = all.iter().find(|(name, rest)| name == "RUN" && rest.contains("release/make.sh")).unwrap();
-    assert!(build.1.contains(r#"release/make.sh root "$TARGETARCH" && cp -R "target/image/$TARGETARCH/root" /root-of-image"#));
+    assert!(
+        build
+            .1
+            .contains(r#"release/make.sh root "$TARGETARCH" && cp -R "target/image/$TARGETARCH/root" /root-of-image"#)
+    );
     assert!(all[last..].iter().all(|(name, _)| name != "RUN"), "scratch has nothing to run");
 }
 
@@ -123,7 +128,8 @@ fn programs_are_built_for_a_target_that_is_named_with_paths_replaced_and_depende
 #[test]
 fn the_context_of_the_dockerfile_has_every_folder_that_the_compiler_reads() {
     let ignored = page(".dockerignore");
-    for path in ["Cargo.toml", "Cargo.lock", "LICENSE", "rust-toolchain.toml", "release", "src", "templates", "crates"] {
+    for path in ["Cargo.toml", "Cargo.lock", "LICENSE", "rust-toolchain.toml", "release", "src", "templates", "crates"]
+    {
         assert!(ignored.lines().any(|line| line == format!("!{path}")), "{path}");
         assert!(root().join(path).exists(), "{path}");
     }

@@ -20,7 +20,9 @@ const TIME: &str = "1700000000";
 
 /// The files of an image, with contents that no test depends on.
 fn files(folder: &Path) {
-    for (path, content) in [("certcourier", "a program"), ("etc/ssl/certs/ca-certificates.crt", "CAs"), ("licenses/LICENSE", "text")] {
+    for (path, content) in
+        [("certcourier", "a program"), ("etc/ssl/certs/ca-certificates.crt", "CAs"), ("licenses/LICENSE", "text")]
+    {
         let path = folder.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
@@ -30,7 +32,16 @@ fn files(folder: &Path) {
 fn script(folder: &Path, architectures: &[&str]) -> Command {
     let mut command = Command::new("python3");
     command.arg(root().join("release/image.py")).arg("archive").arg(folder.join("out.tar"));
-    command.args(["--name", "registry.example.com/certcourier", "--version", "1.2.3", "--revision", "abc", "--time", TIME]);
+    command.args([
+        "--name",
+        "registry.example.com/certcourier",
+        "--version",
+        "1.2.3",
+        "--revision",
+        "abc",
+        "--time",
+        TIME,
+    ]);
     for architecture in architectures {
         command.arg("--root").arg(format!("{architecture}={}", folder.join("root").display()));
     }
@@ -189,7 +200,9 @@ fn the_layer_holds_files_of_root_that_no_one_else_can_write() {
 fn the_image_runs_as_a_number_that_is_not_root_and_says_what_it_is() {
     let config = Image::made(&["amd64"]).config();
     assert_eq!(config["config"]["User"], "65532:65532");
-    let label = |name: &str| config["config"]["Labels"][format!("org.opencontainers.image.{name}")].as_str().unwrap().to_owned();
+    let label = |name: &str| {
+        config["config"]["Labels"][format!("org.opencontainers.image.{name}")].as_str().unwrap().to_owned()
+    };
     assert_eq!(label("title"), "certcourier");
     assert_eq!(label("licenses"), env!("CARGO_PKG_LICENSE"));
     assert_eq!(label("description"), env!("CARGO_PKG_DESCRIPTION"));

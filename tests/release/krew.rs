@@ -27,7 +27,10 @@ fn manifest() -> Value {
 fn krew_accepts_the_manifest_of_the_plugin() {
     let manifest = manifest();
     assert_eq!(manifest["apiVersion"], "krew.googlecontainertools.github.com/v1alpha2");
-    assert_eq!((&manifest["kind"], &manifest["metadata"]["name"]), (&Value::from("Plugin"), &Value::from("certcourier")));
+    assert_eq!(
+        (&manifest["kind"], &manifest["metadata"]["name"]),
+        (&Value::from("Plugin"), &Value::from("certcourier"))
+    );
     let spec = manifest["spec"].as_object().unwrap();
     assert_eq!(spec["version"], format!("v{VERSION}"));
     let short = spec["shortDescription"].as_str().unwrap();

@@ -31,7 +31,9 @@ pub use draft::set_condition;
 pub use mint::stall;
 pub use redeem::{ClaimRefusal, Refusal, claim, present, redeem, stands};
 pub use rest::{is_settled, rests_until};
-pub use retire::{DEFAULT_FINISHED_TTL, Retention, finished_at, outcome_overdue, receipt_expiry, request_expiry};
+pub use retire::{
+    DEFAULT_FINISHED_TTL, Retention, expiry, finished_at, outcome_overdue, receipt_expiry, request_expiry,
+};
 pub use review::{digest, same_person};
 pub use summary::summary;
 pub use table::{next, too_many_open};

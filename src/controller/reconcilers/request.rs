@@ -8,7 +8,7 @@ mod grant;
 mod mint;
 mod observe;
 mod sweep;
-mod ttl;
+pub(crate) mod ttl;
 
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -69,13 +69,20 @@ pub(crate) async fn reconcile(
                 // A finalizer holds it, whose owner must let it go.
                 return Ok(Again::OnChange);
             }
-            return ttl::reconcile(context, stores, cached, &view, now).await;
+            stores.over.request(cached);
+            return Ok(Again::OnChange);
         }
     }
     // Boxed, because most looks end before it and need not carry its size.
     match Box::pin(advance(context, stores, cached)).await {
         Err(error) => stall_if_forbidden(context, cached, error).await,
-        again => again,
+        again => {
+            // What was left of it to be told or removed is done.
+            if lifecycle::finished_at(cached).is_some() {
+                stores.over.request(cached);
+            }
+            again
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Passing on what a browser asks for, with the person's bearer token. What is asked and what is answered are not read.
+//! Passing on what a browser asks for, with the person's bearer token where they have one. What is asked and what is answered are not read.
 
 use reqwest::{Body, Method, header::HeaderMap};
 
@@ -15,10 +15,14 @@ impl Server {
         (method, path): (Method, &str),
         headers: HeaderMap,
         body: Body,
-        bearer: &Redacted<String>,
+        bearer: Option<&Redacted<String>>,
     ) -> Result<reqwest::Response, ServerError> {
         let request = self.http.request(method, format!("{}{path}", self.place.base)).headers(headers).body(body);
-        request.bearer_auth(bearer.expose()).send().await.map_err(|error| self.unanswered(&error))
+        let request = match bearer {
+            Some(bearer) => request.bearer_auth(bearer.expose()),
+            None => request,
+        };
+        request.send().await.map_err(|error| self.unanswered(&error))
     }
 
     /// Scheme, host and port of the server, without a path: how browsers write an origin.

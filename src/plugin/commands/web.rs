@@ -1,8 +1,9 @@
 //! `web`: certcourier's web page on this machine, signed in as the person of the kubeconfig.
 //!
 //! A browser has no kubeconfig. So this command serves the page on a loopback port, and passes each request on to the
-//! server with the person's bearer token, which the browser never sees. What reaches the port acts as that person, so
-//! [`gate`] decides who that is.
+//! server with the person's bearer token, which the browser never sees. Who has none, but a client certificate, proves
+//! who they are to the API server alone: for them the same pages are made in this process, with their own clients, and
+//! only links and files come from the server. What reaches the port acts as that person, so [`gate`] decides who that is.
 
 mod browser;
 mod gate;
@@ -10,22 +11,38 @@ mod neighbour;
 mod relay;
 mod words;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 
-use self::{gate::Gate, relay::Relay};
-use crate::plugin::{client::Server, context::Ctx, error::PluginError, print::output::print, values::Timeout};
+use self::{
+    gate::Gate,
+    relay::{Pages, Relay},
+};
+use crate::{
+    plugin::{
+        client::{Known, Server},
+        context::Ctx,
+        error::PluginError,
+        print::output::print,
+        values::Timeout,
+    },
+    server::of_one::{self, OfOne},
+};
 
 /// More than a browser opens; whatever else asks on this machine waits.
 const CONNECTIONS: usize = 128;
 
 const AFTER: &str = "\
 The link that it prints works once, in the first browser that opens it. The page works with your rights, as long as this \
-command runs: it ends with Ctrl-C, with the terminal, or when it is idle for --idle-timeout.
+command runs: it ends with Ctrl-C, with the terminal, or when it is idle for --idle-timeout. A bearer token, a client \
+certificate and --as all work.
 
 Exit codes: 0 ended with Ctrl-C or idle · 1 error · 2 usage error.
 
@@ -50,17 +67,14 @@ pub struct WebArgs {
 
 /// Serves the page until it is idle. Ctrl-C drops this future, and with it every connection.
 pub async fn run(ctx: &Ctx, args: &WebArgs) -> Result<(), PluginError> {
-    if ctx.bearer().await?.is_none() {
-        return Err(no_bearer(ctx));
-    }
-    let server = Server::reach_patiently(ctx).await?;
+    let pages = pages(ctx).await?;
     let failed = |error| {
         PluginError::new(format!("cannot listen on 127.0.0.1:{}: {error}", args.port)).next("choose another --port")
     };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await.map_err(failed)?;
     let gate = Gate::new(listener.local_addr().map_err(failed)?)?;
     let link = gate.link();
-    let relay = Relay::new(ctx, server, gate);
+    let relay = Relay::new(ctx, pages, gate);
     ctx.interrupt_is_the_end("the page is closed");
     show(ctx, args, &link)?;
     let idle = args.idle_timeout.limit();
@@ -112,16 +126,15 @@ async fn connection(stream: TcpStream, peer: SocketAddr, relay: &Relay<'_>) {
     }
 }
 
-/// Without a bearer token the server cannot know who asks: docs/ui.md has what was thought of.
-fn no_bearer(ctx: &Ctx) -> PluginError {
-    let why = if ctx.impersonating {
-        "the page acts with your own bearer token, which cannot act as someone else: --as does not work with `web`"
-    } else {
-        "the page needs a bearer token, and your kubeconfig has a client certificate alone: the API server takes that from \
-         you and from no server in between"
-    };
-    PluginError::new(why).next(
-        "the same without a page: kubectl certcourier list, download, inbox, approve; or sign in at the page's own address \
-         with a token that your administrator gives you",
-    )
+/// Who makes the pages: the server, which knows the person by their bearer token, or else this process.
+async fn pages(ctx: &Ctx) -> Result<Pages, PluginError> {
+    if ctx.bearer().await?.is_some() {
+        return Ok(Pages::There(Box::new(Server::reach_patiently(ctx, Known::default()).await?)));
+    }
+    let said = Arc::default();
+    let of_one = OfOne { namespace: ctx.namespace.clone(), server: Arc::clone(&said) };
+    match of_one::pages(ctx.clients.clone(), of_one) {
+        Ok(pages) => Ok(Pages::Here { pages, said }),
+        Err(error) => Err(PluginError::new(format!("the pages cannot be made: {error}"))),
+    }
 }

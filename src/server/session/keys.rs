@@ -74,6 +74,8 @@ pub struct Keys {
     read: Mutex<Option<Seen>>,
     /// Marks forms where there is no Secret: only this process knows its marks.
     own: Option<Ring>,
+    /// Whether there may be a Secret at all.
+    shared: bool,
 }
 
 struct Seen {
@@ -87,7 +89,13 @@ impl Keys {
     pub fn new(clients: Clients, namespace: Option<&str>) -> Self {
         let namespace = namespace.unwrap_or_else(|| clients.default_namespace()).to_owned();
         let own = random().and_then(|secret| Key::new(&secret)).map(|current| Ring { current, previous: None });
-        Self { clients, namespace, read: Mutex::default(), own }
+        Self { clients, namespace, read: Mutex::default(), own, shared: true }
+    }
+
+    /// The same keys for one process alone: no Secret is read.
+    #[must_use]
+    pub fn unshared(self) -> Self {
+        Self { shared: false, ..self }
     }
 
     /// The keys of now.
@@ -107,6 +115,9 @@ impl Keys {
     }
 
     async fn ring_of(&self, age: Duration, serves: impl Fn(&Ring) -> bool) -> Result<Arc<Ring>, KeyError> {
+        if !self.shared {
+            return Err(KeyError::Missing);
+        }
         let mut read = self.read.lock().await;
         let known = read.as_ref().and_then(|seen| seen.ring.clone());
         let age = if known.as_deref().is_some_and(serves) { age } else { READ_AT_MOST_EVERY };

@@ -64,7 +64,7 @@ pub async fn door(State(state): State<Arc<ServerState>>, mut request: Request, n
     } else {
         let who = arrival.session.as_ref().filter(|_| !ended).map(|session| session.who.clone());
         let frame = Frame { root: place.root, path: place.path, who, ..Frame::default() };
-        refused::page(frame, answer.status(), &refusal, answer.headers())
+        refused::page(frame, answer.status(), &refusal, answer.headers(), state.of_one.is_none())
     };
     for (name, value) in answer.headers() {
         let about_content = [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_SECURITY_POLICY];

@@ -5,7 +5,7 @@ use kube::{Resource as _, ResourceExt as _, runtime::reflector::ObjectRef};
 
 use crate::controller::{context::Context, watch::stores::Stores};
 use crate::{
-    api::{DownloadReceipt, DownloadRequest},
+    api::{Certificate, DownloadReceipt, DownloadRequest},
     cluster::{
         error::ApiError,
         facts::{self, Gathered, Known},
@@ -19,22 +19,32 @@ use crate::{
 /// What the watches know about a request's surroundings.
 pub(crate) fn known(context: &Context, stores: &Stores, request: &DownloadRequest) -> Result<Known, PolicyError> {
     let namespace = request.namespace().unwrap_or_default();
-    let certificate = ObjectRef::new(&request.spec.certificate_ref.name).within(&namespace);
     Ok(Known {
-        certificate: stores.certificates.get(&certificate).and_then(|certificate| certificate.0.clone().ok()),
+        certificate: certificate_of(stores, request),
         policies: known_policies(context, stores, &namespace)?,
         receipt: receipt_of(stores, request),
     })
 }
 
+/// The Certificate of a request, if the watch has seen it.
+pub(crate) fn certificate_of(stores: &Stores, request: &DownloadRequest) -> Option<Certificate> {
+    let name = &request.spec.certificate_ref.name;
+    let certificate = stores.certificates.get(&ObjectRef::new(name).within(request.key().namespace))?;
+    certificate.0.clone().ok()
+}
+
 /// The receipt of a request, if the watch has seen it.
 pub(crate) fn receipt_of(stores: &Stores, request: &DownloadRequest) -> Option<DownloadReceipt> {
     let name = receipts::name_of(&request.uid().unwrap_or_default());
-    let receipt = stores.receipts.get(&ObjectRef::new(&name).within(request.key().namespace))?;
-    receipt.0.clone().ok()
+    let stored = stores.receipts.get(&ObjectRef::new(&name).within(request.key().namespace));
+    stored.and_then(|receipt| receipt.0.clone().ok()).or_else(|| stores.archive.receipt_of(request))
 }
 
-fn known_policies(context: &Context, stores: &Stores, namespace: &str) -> Result<Vec<NamedPolicy>, PolicyError> {
+pub(crate) fn known_policies(
+    context: &Context,
+    stores: &Stores,
+    namespace: &str,
+) -> Result<Vec<NamedPolicy>, PolicyError> {
     let policies = stores.policies.state_filter(|policy| policy.meta().namespace.as_deref() == Some(namespace));
     let mut policies =
         policies.iter().map(|policy| policies::named(policy.as_ref().clone())).collect::<Result<Vec<_>, _>>()?;

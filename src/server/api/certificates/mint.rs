@@ -4,6 +4,7 @@
 //! The order: who calls and what they may; the facts, and the decision on a request that does not exist yet, so that a
 //! refusal creates nothing; the request, created with the caller's own token; its token, by a claim like any other.
 
+pub(crate) mod alone;
 mod body;
 mod create;
 mod draft;
