@@ -235,7 +235,12 @@ async fn two_renderings_are_the_same_and_no_template_asks_the_cluster() {
     for entry in fs::read_dir(chart().join("templates")).unwrap() {
         let path = entry.unwrap().path();
         let text = if path.is_file() { fs::read_to_string(&path).unwrap() } else { continue };
+        // What only refuses writes nothing, so it may ask whether the namespaces exist.
+        let asks = path.ends_with("_checks.tpl");
         for word in ["lookup", "rand", "genCA", "genSelfSigned", "uuidv4", "now"] {
+            if word == "lookup" && asks {
+                continue;
+            }
             let used = text.split("{{").skip(1).filter_map(|rest| rest.split("}}").next());
             let used = used.flat_map(|expression| expression.split(|c: char| !c.is_alphanumeric()));
             assert!(!used.into_iter().any(|used| used.starts_with(word)), "{} uses {word}", path.display());
