@@ -4,7 +4,10 @@
 use std::collections::BTreeSet;
 
 use axum::http::Method;
-use certcourier::{admission::name::REQUESTS, api::Requester, text};
+use certcourier::{
+    admission::name::REQUESTS,
+    api::{Requester, text},
+};
 use regex_syntax::hir::{Class, HirKind};
 use serde_json::{Value, json};
 
