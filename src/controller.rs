@@ -8,14 +8,17 @@
 //! - [`watch`] leads from a change to a reconcile; [`reconcilers`] are the three.
 //! - [`guard`] watches over the admission policies.
 //! - [`grants`] knows who may read which token Secret, and sweeps what deleted requests left behind.
-//! - [`open_requests`] knows who has how many open requests, [`finished_requests`] whose finished ones are too many;
-//!   [`public_endpoint`] where people reach the server.
+//! - [`open_requests`] knows who has how many open requests; [`archive`] has a few words of what is over, and knows whose
+//!   are too many; [`public_endpoint`] knows where people reach the server.
+//! - [`certificate_reads`] knows when the Secrets of each Certificate are due to be read.
 //! - [`audit_outbox`] sees to it that what a write made true is told; [`gauges`] and [`metrics`] count.
 
+mod archive;
 pub mod args;
 mod audit_outbox;
+mod certificate_reads;
 mod context;
-mod finished_requests;
+
 #[cfg(test)]
 mod fixtures;
 mod gauges;

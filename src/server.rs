@@ -8,7 +8,7 @@
 //! - [`args`] the flags, [`run`](run()) the process, [`state`] what handlers share, `router` the routes.
 //! - [`net`] the way in; [`http`] what every route shares; `auth` who asks.
 //! - [`downloads`] from token to file; `api` what callers do with their own Kubernetes token.
-//! - `ui` the web page, and [`session`], its sealed cookies.
+//! - `ui` the web page, and [`session`], its sealed cookies; [`of_one`] makes its pages in the process of who looks.
 //! - [`guard`]: whether a key may be released, as far as the admission policies are concerned.
 
 mod api;
@@ -19,6 +19,7 @@ pub mod guard;
 pub mod http;
 pub mod metrics;
 pub mod net;
+pub mod of_one;
 pub mod oidc;
 mod readiness;
 mod renders;

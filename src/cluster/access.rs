@@ -18,7 +18,10 @@ use kube::{Api, Client, Error, api::PostParams};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::error::{ApiError, During as _};
+use super::{
+    client::Clients,
+    error::{ApiError, During as _},
+};
 use crate::api::{GROUP, Requester};
 
 /// So many rights are asked about at once.
@@ -46,13 +49,13 @@ pub async fn who(client: &Client) -> Result<Requester, Error> {
 /// # Errors
 /// [`ApiError`] when the API server refuses or does not answer.
 pub async fn holds_verb(
-    client: &Client,
+    clients: &Clients,
     requester: &Requester,
     namespace: &str,
     certificate: &str,
     verb: &str,
 ) -> Result<bool, ApiError> {
-    allowed(client, requester, attributes(GROUP, "certificates", namespace, certificate, verb)).await
+    allowed(clients, requester, attributes(GROUP, "certificates", namespace, certificate, verb)).await
 }
 
 /// Whether the requester may `get` a Secret.
@@ -60,12 +63,12 @@ pub async fn holds_verb(
 /// # Errors
 /// [`ApiError`] when the API server refuses or does not answer.
 pub async fn may_get_secret(
-    client: &Client,
+    clients: &Clients,
     requester: &Requester,
     namespace: &str,
     secret: &str,
 ) -> Result<bool, ApiError> {
-    allowed(client, requester, attributes("", "secrets", namespace, secret, "get")).await
+    allowed(clients, requester, attributes("", "secrets", namespace, secret, "get")).await
 }
 
 /// Whether the user that `caller` calls as may do this with resources of our own group, asked in their name. An empty
@@ -148,7 +151,8 @@ fn attributes(group: &str, resource: &str, namespace: &str, name: &str, verb: &s
     }
 }
 
-async fn allowed(client: &Client, requester: &Requester, resource: ResourceAttributes) -> Result<bool, ApiError> {
+/// One review for all who ask the same at the same time; it begins after they asked.
+async fn allowed(clients: &Clients, requester: &Requester, resource: ResourceAttributes) -> Result<bool, ApiError> {
     // Groups alone must not be enough: a request without a requester is no one's.
     if requester.username.is_empty() {
         return Ok(false);
@@ -164,11 +168,21 @@ async fn allowed(client: &Client, requester: &Requester, resource: ResourceAttri
         },
         ..SubjectAccessReview::default()
     };
+    let Ok(question) = serde_json::to_string(&review.spec) else { return answer(clients.reads(), &review).await };
+    let (client, asked) = (clients.reads().clone(), review.clone());
+    let together = clients.shared().reviews.ask(question, move || async move { answer(&client, &asked).await.ok() });
+    match together.await {
+        Some(allowed) => Ok(allowed),
+        None => answer(clients.reads(), &review).await,
+    }
+}
+
+async fn answer(client: &Client, review: &SubjectAccessReview) -> Result<bool, ApiError> {
     let answer = Api::all(client.clone())
-        .create(&PostParams::default(), &review)
+        .create(&PostParams::default(), review)
         .await
         .and_then(|answer: SubjectAccessReview| same_question(&review.spec, &answer.spec).map(|()| answer))
-        .during("review the access of", || format!("user `{}`", requester.username))?;
+        .during("review the access of", || format!("user `{}`", review.spec.user.as_deref().unwrap_or_default()))?;
     Ok(answer.status.is_some_and(|status| status.allowed && !status.denied.unwrap_or(false)))
 }
 

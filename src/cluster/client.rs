@@ -25,10 +25,11 @@ use kube::{
 use tower::{BoxError, ServiceExt as _, limit::ConcurrencyLimitLayer, retry::RetryLayer, service_fn};
 
 use self::failures::{Caller, Failures};
-use super::{clock::ApiClock, credentials::Credentials, error::Failure};
+use super::{clock::ApiClock, credentials::Credentials, error::Failure, together::Together};
 use crate::{
     api,
     metrics::Metrics,
+    policy::NamedPolicy,
     redact::Redacted,
     transport::{Trouble, Unreachable},
 };
@@ -132,6 +133,16 @@ pub struct Clients {
     clock: ApiClock,
     failures: Failures,
     default_namespace: String,
+    shared: Arc<SharedReads>,
+}
+
+/// Reads that all who wait for the same share.
+#[derive(Default)]
+pub struct SharedReads {
+    /// The policies of a namespace, by its name.
+    pub policies: Together<String, Arc<Vec<NamedPolicy>>>,
+    /// Whether someone may do something, by the whole question.
+    pub reviews: Together<String, bool>,
 }
 
 impl Clients {
@@ -185,6 +196,7 @@ impl Clients {
             clock,
             failures,
             default_namespace,
+            shared: Arc::default(),
         })
     }
 
@@ -204,6 +216,12 @@ impl Clients {
     #[must_use]
     pub const fn watches(&self) -> &Client {
         &self.watches
+    }
+
+    /// What is read for all who wait for it.
+    #[must_use]
+    pub fn shared(&self) -> &SharedReads {
+        &self.shared
     }
 
     /// The API server's time.

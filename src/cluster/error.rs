@@ -173,10 +173,7 @@ fn plainly(error: &(dyn Error + 'static)) -> Plain {
             kube::Error::Api(status) => Plain::Last(status.message.clone()),
             kube::Error::Service(_) | kube::Error::Auth(_) => Plain::Wrapper,
             kube::Error::HyperError(error) => Plain::Last(Trouble::of_any(error).to_string()),
-            kube::Error::RustlsTls(_) => Plain::Last(
-                "certificate-authority, client-certificate or client-key of the kubeconfig cannot be used: they must be PEM"
-                    .to_owned(),
-            ),
+            kube::Error::RustlsTls(error) => Plain::Last(of_pem(error).to_owned()),
             kube::Error::InferKubeconfig(error) => Plain::Last(kubeconfig::in_words(error)),
             _ => Plain::Own,
         };
@@ -202,6 +199,20 @@ fn plainly(error: &(dyn Error + 'static)) -> Plain {
         return Plain::Last(Trouble::of_any(error).to_string());
     }
     Plain::Own
+}
+
+/// What is wrong with the files of a kubeconfig.
+fn of_pem(error: &dyn Error) -> &'static str {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // It is the library's verdict on a certificate, inside one on a key that fits it.
+        if error.to_string().contains("UnsupportedCertVersion") {
+            return "client-certificate of the kubeconfig is of X.509 version 1, which is not supported: have it issued again \
+                    as version 3 (`openssl x509 -req` does that with -extfile, or with -copy_extensions copy)";
+        }
+        next = error.source();
+    }
+    "certificate-authority, client-certificate or client-key of the kubeconfig cannot be used: they must be PEM"
 }
 
 /// An error, also in a box.
@@ -323,6 +334,22 @@ mod tests {
         assert_eq!(in_one_line(&error), "read Secret a/b: connection refused: nothing listens there");
         let plain_http = Status { code: 400, message: format!("{NOT_HTTPS}.\n"), ..Status::default() };
         assert!(in_one_line(&kube::Error::Api(Box::new(plain_http))).starts_with("the API server speaks HTTPS"));
+    }
+
+    /// As `openssl x509 -req` without extensions makes it, and kubectl takes it. The key is this test's own.
+    const VERSION_1: &str = "MIHcMIGPAhR9aOJQQBP2JB4TIxqVphx2moTGBzAFBgMrZXAwEDEOMAwGA1UEAwwFYWxpY2UwIBcNMjYxMTI5MTA1NzAyWhgPMjEyNjExMDUxMDU3MDJaMBAxDjAMBgNVBAMMBWFsaWNlMCowBQYDK2VwAyEA1a7tc5EcrfakkjGXZG9tiUA4f9v8aSAamTSgHU7r6KcwBQYDK2VwA0EAmOORNzAilFAtI+ogEaiXiXMeNVH7J4p36DlpX1/pJDAcJbtTplpCwZeNVsfIMPtoBEHu1/J5GC5mk/UsSyLRBA==";
+    const ITS_KEY: &str = "MC4CAQAwBQYDK2VwBCIEILlnY0bevjwGV8w3WxdVrEt/ofA2paWbEl3WtTnsvKiU";
+
+    #[test]
+    fn a_client_certificate_of_version_1_is_called_that() {
+        use base64ct::{Base64, Encoding as _};
+        let mut config = kube::Config::new("https://127.0.0.1:6443".parse().unwrap());
+        let body = |kind: &str, text: &str| format!("-----BEGIN {kind}-----\n{text}\n-----END {kind}-----\n");
+        let data = |kind: &str, text: &str| Base64::encode_string(body(kind, text).as_bytes());
+        config.auth_info.client_certificate_data = Some(data("CERTIFICATE", VERSION_1));
+        config.auth_info.client_key_data = Some(data("PRIVATE KEY", ITS_KEY).into());
+        let error = kube::client::ConfigExt::rustls_client_config(&config).unwrap_err();
+        assert!(in_one_line(&error).contains("X.509 version 1"), "{error:?}");
     }
 
     #[test]

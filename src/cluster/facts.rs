@@ -1,15 +1,16 @@
 //! Everything a decision about a request depends on, gathered from the API server side by side.
 //!
-//! [`live`] asks for all of it; [`with`] is handed what a watch already knows and asks only for what no watch may know:
-//! the Secrets and the requester's rights. Decides nothing itself: [`Gathered::decision`] hands the facts to `policy`.
+//! [`live`] asks for all of it, and [`of_redemption`] and [`of_draft`] for all that can decide there; [`with`] is handed what
+//! a watch already knows and asks only for what no watch may know: the Secrets and the requester's rights. Decides nothing itself: [`Gathered::decision`] hands the facts to `policy`.
 
 use certcourier_bundle::Material;
-use futures::future::{OptionFuture, join_all};
+use futures::future::{self, OptionFuture, join_all};
 use jiff::Timestamp;
 use kube::{Api, Client};
 
 use super::{
     access,
+    client::Clients,
     error::{ApiError, During as _, Failure},
     material::{self, Parts, ReadError},
     policies::{self, PolicyError},
@@ -54,11 +55,57 @@ pub struct Gathered {
 /// # Errors
 /// [`PolicyError`] when the API server refuses or does not answer, or a policy cannot be read.
 pub async fn live(
-    client: &Client,
+    clients: &Clients,
     request: &DownloadRequest,
     cluster: Option<&NamedPolicy>,
 ) -> Result<Gathered, PolicyError> {
-    let namespace = request.key().namespace;
+    // Only a token can have been used.
+    let asked = if request.token().is_some() { Asked::Receipt } else { Asked::NoReceipt };
+    gather(clients, request, cluster, asked, access(clients, request)).await
+}
+
+/// The same for a redemption, which finds out by creating the receipt whether there is one. Before a key is announced in
+/// the record, it is asked.
+///
+/// # Errors
+/// As [`live`].
+pub async fn of_redemption(
+    clients: &Clients,
+    request: &DownloadRequest,
+    cluster: Option<&NamedPolicy>,
+) -> Result<Gathered, PolicyError> {
+    let asked = if request.spec.format.holds_key() { Asked::Receipt } else { Asked::NoReceipt };
+    gather(clients, request, cluster, asked, access(clients, request)).await
+}
+
+/// The same for a request that is not there yet, whose requester was asked about in person a moment ago.
+///
+/// # Errors
+/// As [`live`].
+pub async fn of_draft(
+    clients: &Clients,
+    draft: &DownloadRequest,
+    cluster: Option<&NamedPolicy>,
+    in_person: Access,
+) -> Result<Gathered, PolicyError> {
+    gather(clients, draft, cluster, Asked::NoReceipt, future::ready(Ok(in_person))).await
+}
+
+/// Whether it is asked for the receipt.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Receipt,
+    NoReceipt,
+}
+
+async fn gather(
+    clients: &Clients,
+    request: &DownloadRequest,
+    cluster: Option<&NamedPolicy>,
+    asked: Asked,
+    access: impl Future<Output = Result<Access, ApiError>>,
+) -> Result<Gathered, PolicyError> {
+    let (client, namespace) = (clients.reads(), request.key().namespace);
     let certificates: Api<Certificate> = Api::namespaced(client.clone(), namespace);
     let name = &request.spec.certificate_ref.name;
     let certificate_and_materials = async {
@@ -67,13 +114,12 @@ pub async fn live(
         let found = materials(client, request, certificate.as_ref()).await?;
         Ok::<_, PolicyError>((certificate, found))
     };
-    let policies = policies::live(client, namespace, cluster);
-    let access = async { Ok(access(client, request).await?) };
-    // A request that was not created yet has no uid, and no receipt.
-    let receipt: OptionFuture<_> =
-        request.metadata.uid.as_deref().map(|uid| receipts::of(client, namespace, uid)).into();
+    let policies = policies::live_together(clients, namespace, cluster);
+    let access = async { Ok(access.await?) };
+    let uid = request.metadata.uid.as_deref().filter(|_| asked == Asked::Receipt);
+    let receipt: OptionFuture<_> = uid.map(|uid| receipts::of(client, namespace, uid)).into();
     let receipt = async { Ok(receipt.await.transpose()?.flatten()) };
-    let approvers = async { Ok(approvers(client, request).await?) };
+    let approvers = async { Ok(approvers(clients, request).await?) };
     let ((certificate, found), policies, access, receipt, approvers) =
         tokio::try_join!(certificate_and_materials, policies, access, receipt, approvers)?;
     Ok(Gathered::new(Known { certificate, policies, receipt }, found, access, approvers))
@@ -83,9 +129,9 @@ pub async fn live(
 ///
 /// # Errors
 /// [`ApiError`] when the API server refuses or does not answer.
-pub async fn with(client: &Client, request: &DownloadRequest, known: Known) -> Result<Gathered, ApiError> {
-    let found = materials(client, request, known.certificate.as_ref());
-    let (found, access, approvers) = tokio::try_join!(found, access(client, request), approvers(client, request))?;
+pub async fn with(clients: &Clients, request: &DownloadRequest, known: Known) -> Result<Gathered, ApiError> {
+    let found = materials(clients.reads(), request, known.certificate.as_ref());
+    let (found, access, approvers) = tokio::try_join!(found, access(clients, request), approvers(clients, request))?;
     Ok(Gathered::new(known, found, access, approvers))
 }
 
@@ -150,16 +196,16 @@ pub fn passphrase_of(request: &DownloadRequest) -> Passphrase {
 ///
 /// # Errors
 /// [`ApiError`] when the API server refuses or does not answer.
-pub async fn access(client: &Client, request: &DownloadRequest) -> Result<Access, ApiError> {
+pub async fn access(clients: &Clients, request: &DownloadRequest) -> Result<Access, ApiError> {
     let namespace = request.key().namespace;
     let nobody = Requester::default();
     let spec = &request.spec;
     let requester = spec.requested_by.as_ref().unwrap_or(&nobody);
     let verb = policy::verb(spec.format);
-    let holds = access::holds_verb(client, requester, namespace, &spec.certificate_ref.name, verb);
+    let holds = access::holds_verb(clients, requester, namespace, &spec.certificate_ref.name, verb);
     let secret = spec.passphrase_secret_ref.as_ref().map(|reference| reference.name.as_str());
     let may_get: OptionFuture<_> =
-        secret.map(|secret| access::may_get_secret(client, requester, namespace, secret)).into();
+        secret.map(|secret| access::may_get_secret(clients, requester, namespace, secret)).into();
     let (holds, may_get) = tokio::join!(holds, may_get);
     Ok(accessible(holds?, secret, may_get.transpose()?))
 }
@@ -191,13 +237,13 @@ fn accessible(holds: bool, secret: Option<&str>, may_get: Option<bool>) -> Acces
 ///
 /// # Errors
 /// [`ApiError`] when the API server refuses or does not answer.
-pub async fn approvers(client: &Client, request: &DownloadRequest) -> Result<Approvers, ApiError> {
+pub async fn approvers(clients: &Clients, request: &DownloadRequest) -> Result<Approvers, ApiError> {
     let (namespace, certificate) = (request.key().namespace, request.spec.certificate_ref.name.as_str());
     let ask = async |vote: &Approval| {
         let mut groups = vote.groups.clone().unwrap_or_default();
         groups.push(AUTHENTICATED.to_owned());
         let voter = Requester { username: vote.username.clone(), uid: vote.uid.clone(), groups };
-        let may = access::holds_verb(client, &voter, namespace, certificate, "approve").await?;
+        let may = access::holds_verb(clients, &voter, namespace, certificate, "approve").await?;
         Ok::<_, ApiError>((vote.clone(), may))
     };
     let answers = join_all(lifecycle::votes_to_ask_about(request).into_iter().map(ask)).await;

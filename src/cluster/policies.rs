@@ -3,7 +3,7 @@
 //! A policy that cannot be read stops everything that it might apply to: leaving it out would allow more than it
 //! allows.
 
-use std::{fmt::Display, fs, path::Path};
+use std::{fmt::Display, fs, path::Path, sync::Arc};
 
 use kube::{
     Api, Client, ResourceExt as _,
@@ -12,7 +12,10 @@ use kube::{
 };
 use serde_json::Value;
 
-use super::error::{ApiError, During as _};
+use super::{
+    client::Clients,
+    error::{ApiError, During as _},
+};
 use crate::{
     api::{CertificatePolicy, CertificatePolicySpec, Duration, FinishedRequestTtl},
     policy::{NamedPolicy, Source, can_match_certificate, can_match_environment},
@@ -46,14 +49,37 @@ pub async fn live(
     namespace: &str,
     cluster: Option<&NamedPolicy>,
 ) -> Result<Vec<NamedPolicy>, PolicyError> {
+    let mut policies = of_namespace(client, namespace).await?;
+    policies.extend(cluster.cloned());
+    Ok(policies)
+}
+
+/// The same with our own rights, by one list for all who wait for it; no one is given what was read before they asked.
+///
+/// # Errors
+/// As [`live`].
+pub async fn live_together(
+    clients: &Clients,
+    namespace: &str,
+    cluster: Option<&NamedPolicy>,
+) -> Result<Vec<NamedPolicy>, PolicyError> {
+    let (client, own) = (clients.reads().clone(), namespace.to_owned());
+    let list = move || async move { of_namespace(&client, &own).await.ok().map(Arc::new) };
+    let Some(shared) = clients.shared().policies.ask(namespace.to_owned(), list).await else {
+        return live(clients.reads(), namespace, cluster).await;
+    };
+    let mut policies = shared.to_vec();
+    policies.extend(cluster.cloned());
+    Ok(policies)
+}
+
+async fn of_namespace(client: &Client, namespace: &str) -> Result<Vec<NamedPolicy>, PolicyError> {
     let api: Api<DeserializeGuard<CertificatePolicy>> = Api::namespaced(client.clone(), namespace);
     let list = api
         .list(&ListParams::default())
         .await
         .during("list", || format!("the CertificatePolicies of namespace {namespace}"))?;
-    let mut policies = list.items.into_iter().map(named).collect::<Result<Vec<_>, _>>()?;
-    policies.extend(cluster.cloned());
-    Ok(policies)
+    list.items.into_iter().map(named).collect()
 }
 
 /// A policy by its name, if it can be read.
@@ -197,7 +223,7 @@ fn unreadable(spec: &CertificatePolicySpec) -> Option<String> {
     if !(1..=200).contains(&words.chars().count()) {
         return Some("approval.contacts must have 1 to 200 characters".to_owned());
     }
-    words.chars().any(text::is_hidden).then(|| format!("approval.contacts: {}", text::NO_HIDDEN_MESSAGE))
+    text::has_hidden(words).then(|| format!("approval.contacts: {}", text::NO_HIDDEN_MESSAGE))
 }
 
 const fn seconds(seconds: u64) -> Duration {

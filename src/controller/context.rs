@@ -10,7 +10,8 @@ use std::{
 use tokio::sync::{Semaphore, watch};
 
 use super::{
-    args::Intervals, audit_outbox::AuditOutbox, gauges::Gauges, grants::Grants, metrics::Counters, public_endpoint,
+    args::Intervals, audit_outbox::AuditOutbox, certificate_reads::CertificateReads, gauges::Gauges, grants::Grants,
+    metrics::Counters, public_endpoint,
 };
 use crate::{
     api::DownloadRequest,
@@ -50,8 +51,10 @@ pub(super) struct Context {
     pub(super) external: public_endpoint::Source,
     /// What is known of the admission policies; only [`super::guard`] says.
     pub(super) guard: watch::Sender<Guard>,
-    /// Bounds how many objects are worked on at once, over all kinds and namespaces.
+    /// Bounds how many requests and receipts are worked on at once, over all namespaces.
     pub(super) permits: Semaphore,
+    /// When the Secrets of each Certificate were read; it bounds how many are read at once.
+    pub(super) certificate_reads: CertificateReads,
     failures: Mutex<HashMap<String, u32>>,
     /// Uids of requests whose token objects could not be removed yet. Lost with the process: they hold a dead token.
     unswept: Mutex<HashSet<String>>,
@@ -88,6 +91,7 @@ impl Context {
             external,
             guard,
             permits,
+            certificate_reads: CertificateReads::default(),
             failures: Mutex::default(),
             unswept: Mutex::default(),
         })

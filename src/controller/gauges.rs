@@ -79,11 +79,13 @@ fn encode_requests(encoder: &mut DescriptorEncoder<'_>, stores: &[Stores]) -> Re
     let mut counts: BTreeMap<Phase, i64> = Phase::ALL.into_iter().map(|phase| (phase, 0)).collect();
     for stores in stores {
         for request in stores.requests.state() {
-            if let Ok(request) = &request.0 {
-                let phase = request.phase();
-                *counts.entry(phase).or_default() += 1;
+            if let Ok(request) = &request.0
+                && !stores.archive.holds(request)
+            {
+                *counts.entry(request.phase()).or_default() += 1;
             }
         }
+        stores.archive.count(|phase| *counts.entry(phase).or_default() += 1);
     }
     let help = "DownloadRequests by phase; from the leader";
     let mut metric = encoder.encode_descriptor("requests", help, None, MetricType::Gauge)?;

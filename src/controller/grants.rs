@@ -48,7 +48,20 @@ pub(super) struct Reader {
     pub(super) uid: Option<String>,
     /// Whether this process made it, or found it in a list.
     made_here: bool,
+    /// The uids of what this process made for it, once all of it is there.
+    pub(super) made: Option<Made>,
     since: Instant,
+}
+
+/// The uids of a token's objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Made {
+    /// Of the Secret.
+    pub(super) secret: String,
+    /// Of the Role.
+    pub(super) role: String,
+    /// Of the RoleBinding.
+    pub(super) binding: String,
 }
 
 /// The readers that may exist, by namespace and Secret.
@@ -71,6 +84,17 @@ impl Grants {
     /// Notes a reader that is about to be made for the request with this uid.
     pub(super) fn note(&self, namespace: &str, secret: &str, name: &str, uid: Option<String>) {
         self.with(|known| known.add(namespace, secret, name, uid, true));
+    }
+
+    /// Notes that a reader and its Secret are there: they can be removed without being looked at.
+    pub(super) fn note_made(&self, namespace: &str, secret: &str, name: &str, made: Made) {
+        self.with(|known| {
+            let readers = known.readers.get_mut(namespace).and_then(|secrets| secrets.get_mut(secret));
+            let reader = readers.and_then(|readers| readers.iter_mut().find(|reader| reader.name == name));
+            if let Some(reader) = reader {
+                reader.made = Some(made);
+            }
+        });
     }
 
     /// Forgets a reader that is gone.
@@ -170,7 +194,7 @@ impl Known {
         let secrets = self.readers.entry(namespace.to_owned()).or_default();
         let readers = secrets.entry(secret.to_owned()).or_default();
         if readers.iter().all(|reader| reader.name != name) {
-            readers.push(Reader { name: name.to_owned(), uid, made_here, since: Instant::now() });
+            readers.push(Reader { name: name.to_owned(), uid, made_here, made: None, since: Instant::now() });
         }
     }
 }

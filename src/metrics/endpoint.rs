@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics`, on a port of their own that is not for the open network.
+//! `/healthz`, `/readyz`, `/startupz` and `/metrics`, on a port of their own that is not for the open network.
 
 use std::{
     io,
@@ -24,6 +24,11 @@ use crate::net::{limits::ConnectionLimits, listener};
 /// ask.
 const FRESH: Duration = Duration::from_millis(200);
 
+/// How long `/startupz` waits for a program that has just started, and how often it looks. Less than the time that a
+/// request of this port may take.
+const START: Duration = Duration::from_secs(8);
+const LOOK: Duration = Duration::from_millis(50);
+
 /// Says why the program cannot do its work now: one sentence each, none when it can.
 pub type Readiness = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
@@ -39,11 +44,12 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The three routes.
+    /// The four routes.
     pub fn router(self) -> Router {
         Router::new()
             .route("/healthz", get(async || "ok\n"))
             .route("/readyz", get(readyz))
+            .route("/startupz", get(startupz))
             .route("/metrics", get(metrics))
             .layer(Extension(Text::default()))
             .with_state(self)
@@ -68,6 +74,20 @@ async fn readyz(State(endpoint): State<Endpoint>) -> Response {
         return ("ready\n".to_owned() + &remarks.collect::<String>()).into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, missing.join("\n") + "\n").into_response()
+}
+
+/// Answers once the program is ready, so that the kubelet need not ask again and again, which it calls a warning each
+/// time. After a while it answers in any case: a program that waits for its API server is not to be restarted.
+async fn startupz(State(endpoint): State<Endpoint>) -> &'static str {
+    let ready = async {
+        while !(endpoint.readiness)().is_empty() {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    match tokio::time::timeout(START, ready).await {
+        Ok(()) => "ready\n",
+        Err(_) => "started, and not ready yet\n",
+    }
 }
 
 /// The metrics as they were last written, and when.
@@ -123,6 +143,21 @@ mod tests {
             (StatusCode::OK, "ready\nbut someone should look\n".to_owned())
         );
         assert!(get_text(router, "/metrics").await.1.contains("certcourier_build_info"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn startupz_answers_once_the_program_is_ready_and_after_a_while_in_any_case() {
+        let ready_after = |seconds| {
+            let begin = tokio::time::Instant::now();
+            let readiness: Readiness = Arc::new(move || {
+                let missing = begin.elapsed() < Duration::from_secs(seconds);
+                missing.then(|| "no leader".to_owned()).into_iter().collect()
+            });
+            let endpoint = Endpoint { metrics: Metrics::new("server"), readiness, remarks: Arc::new(Vec::new) };
+            async move { (get_text(endpoint.router(), "/startupz").await, begin.elapsed().as_secs()) }
+        };
+        assert_eq!(ready_after(3).await, ((StatusCode::OK, "ready\n".to_owned()), 3));
+        assert_eq!(ready_after(60).await, ((StatusCode::OK, "started, and not ready yet\n".to_owned()), 8));
     }
 
     #[test]

@@ -67,8 +67,8 @@ impl Server {
     ///
     /// # Errors
     /// When the server cannot be found, with what to do.
-    pub async fn reach_patiently(ctx: &Ctx) -> Result<Self, PluginError> {
-        Self::reach_within(ctx, Known::default(), None).await
+    pub async fn reach_patiently(ctx: &Ctx, known: Known) -> Result<Self, PluginError> {
+        Self::reach_within(ctx, known, None).await
     }
 
     async fn reach_within(ctx: &Ctx, known: Known, silence: Option<Duration>) -> Result<Self, PluginError> {

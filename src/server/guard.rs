@@ -1,6 +1,6 @@
 //! Whether a key may be released now, as far as the admission policies are concerned. Every server checks for itself.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::OnceCell;
 
@@ -12,13 +12,20 @@ use crate::{
         client::Clients,
         error::{ApiError, in_one_line},
         guard,
+        together::Together,
     },
     guard::{GuardProof, Reason, Wanted, judge},
     lifecycle::Guard,
 };
 
-/// The server's eye on the admission policies. Keeps nothing of what it sees: the policies may go at any moment.
+/// The server's eye on the admission policies. Keeps nothing of what it sees: the policies may go at any moment. Those who
+/// wait for a look at the same time share one, which begins after they asked.
 pub struct Watcher {
+    eye: Arc<Eye>,
+    together: Together<(), Result<GuardProof, Reason>>,
+}
+
+struct Eye {
     clients: Clients,
     namespace: String,
     controller: Option<String>,
@@ -32,12 +39,13 @@ impl Watcher {
     pub fn new(clients: Clients, namespace: Option<&str>, args: &GuardArgs) -> Self {
         let namespace = namespace.unwrap_or_else(|| clients.default_namespace()).to_owned();
         let (controller, max_age) = (args.controller_user.clone(), args.guard_max_age.get());
-        Self { clients, namespace, controller, max_age, wanted: OnceCell::new() }
+        let eye = Eye { clients, namespace, controller, max_age, wanted: OnceCell::new() };
+        Self { eye: Arc::new(eye), together: Together::default() }
     }
 
     /// The operator's own namespace.
     pub fn namespace(&self) -> &str {
-        &self.namespace
+        &self.eye.namespace
     }
 
     /// What is known of the policies at this moment. Ask after everything else about the request was read: what was
@@ -46,8 +54,10 @@ impl Watcher {
         if !request.spec.format.holds_key() {
             return Guard::Unwatched;
         }
-        // Boxed, because most downloads end before it and need not carry its size.
-        match Box::pin(self.look()).await {
+        let eye = Arc::clone(&self.eye);
+        let look = self.together.ask((), move || async move { Some(eye.look().await) });
+        // It ends, and never without an answer.
+        match look.await.unwrap_or(Err(Reason::NotLooked)) {
             Ok(GuardProof { epoch, since }) => Guard::Intact { epoch, since },
             Err(reason) => {
                 tracing::warn!(%reason, word = reason.name(), "the admission policies are not proven to be in force");
@@ -55,7 +65,9 @@ impl Watcher {
             }
         }
     }
+}
 
+impl Eye {
     async fn look(&self) -> Result<GuardProof, Reason> {
         let wanted = self.wanted.get_or_try_init(|| self.expect()).await?;
         let client = self.clients.reads();

@@ -24,6 +24,12 @@ pub fn router(state: Arc<ServerState>) -> Router {
     routes.layer(from_fn_with_state(state, ui::door::door))
 }
 
+/// The pages alone, for the process of the one person who looks at them.
+pub(super) fn pages_of_one(state: Arc<ServerState>) -> Router {
+    let pages = with_surroundings(ui::routes_of_one(), Arc::clone(&state));
+    pages.layer(from_fn_with_state(state, ui::door::door))
+}
+
 /// The document of all routes, as it is committed in docs/openapi.json.
 #[must_use]
 pub fn openapi_document() -> String {

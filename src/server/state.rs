@@ -23,6 +23,7 @@ use super::{
         recently_valid::Lately,
         tls::OwnNames,
     },
+    of_one::OfOne,
     oidc::Oidc,
     renders::Renders,
     session::Keys,
@@ -67,6 +68,8 @@ pub struct ServerState {
     pub(super) has_web_page: bool,
     /// Where people sign in on it, besides with a token.
     pub(super) oidc: Option<Oidc>,
+    /// Whether this is no server, but the process of the one person who looks at its pages.
+    pub(super) of_one: Option<OfOne>,
     pub(super) metrics: ServerMetrics,
     pub(super) audit: Audit,
     /// What must be finished before the process ends: receipts under way and outcomes.
@@ -104,6 +107,7 @@ impl ServerState {
             streams: PageStreams::new(args),
             has_web_page: args.web_page.ui,
             oidc: None,
+            of_one: None,
             cluster_policy,
             cluster_name: args.cluster_name.clone(),
             external_url: args.external_url.clone(),
@@ -139,6 +143,12 @@ impl ServerState {
     #[must_use]
     pub fn signing_in_at(self, oidc: Option<Oidc>) -> Self {
         Self { oidc, ..self }
+    }
+
+    /// The same state in the process of the one person who looks: all calls are theirs, and there are no sessions.
+    #[must_use]
+    pub fn of_one(self, of_one: OfOne) -> Self {
+        Self { sessions: self.sessions.unshared(), of_one: Some(of_one), ..self }
     }
 
     /// The namespace in which a token's request is looked up. For one that is not served it is another one, so that the

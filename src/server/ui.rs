@@ -6,7 +6,7 @@
 //!
 //! # Layout
 //! - [`door`] what surrounds every page: the session becomes the bearer token that all other code knows, refusals
-//!   become pages, and nothing that changes anything is taken from another site.
+//!   become pages, and who is not known asks only so often.
 //! - [`visitor`] who looks at a page; [`place`] where they are; [`form`] what they send; [`page`] the frame around it.
 //! - [`sign_in`], and one file for each page. Templates are in the folder `templates` of the
 //!   repository, styles and the script in `static`.
@@ -53,13 +53,9 @@ use super::{
     state::ServerState,
 };
 
-/// All pages.
+/// All pages of a server.
 pub(super) fn routes(state: &Arc<ServerState>) -> Router<Arc<ServerState>> {
-    Router::new()
-        // Relative, so that the page also works behind a proxy that adds a path.
-        .route("/ui", only("GET", get(async || Redirect::to("ui/"))))
-        .route("/ui/", only("GET", get(projects::all)))
-        .route("/ui/static/{file}", only("GET", get(assets::file)))
+    of_people()
         .route(
             "/ui/sign-in",
             get(sign_in::ask).post(sign_in::enter).fallback(async || ServerError::method("GET, POST")),
@@ -67,6 +63,23 @@ pub(super) fn routes(state: &Arc<ServerState>) -> Router<Arc<ServerState>> {
         .route("/ui/sign-in/provider", only("GET", get(provider::go)))
         .route("/ui/sign-in/callback", only("GET", get(provider::back)))
         .route("/ui/sign-out", only("POST", post(sign_in::leave)))
+        .route("/ui/t", only("GET", get(token::ask)))
+        .route("/ui/t/look", only("POST", post(token::look)))
+        .route("/ui/t/download", only("POST", post(download_by_body)))
+        .layer(from_fn_with_state(Arc::clone(state), door::strangers_wait))
+}
+
+/// The pages for which someone must be known, without those of signing in: where it is known who looks.
+pub(super) fn routes_of_one() -> Router<Arc<ServerState>> {
+    of_people()
+}
+
+fn of_people() -> Router<Arc<ServerState>> {
+    Router::new()
+        // Relative, so that the page also works behind a proxy that adds a path.
+        .route("/ui", only("GET", get(async || Redirect::to("ui/"))))
+        .route("/ui/", only("GET", get(projects::all)))
+        .route("/ui/static/{file}", only("GET", get(assets::file)))
         .route("/ui/projects/{project}", only("GET", get(certificates::of_project)))
         .route("/ui/projects/{project}/certificates/{certificate}", only("GET", get(certificate::show)))
         .route(
@@ -84,10 +97,6 @@ pub(super) fn routes(state: &Arc<ServerState>) -> Router<Arc<ServerState>> {
         .route("/ui/records/receipts.json", only("GET", get(records::as_json)))
         .route("/ui/events/inbox", only("GET", get(events::of_inbox)))
         .route("/ui/events/projects/{project}/requests/{request}", only("GET", get(events::of_request)))
-        .route("/ui/t", only("GET", get(token::ask)))
-        .route("/ui/t/look", only("POST", post(token::look)))
-        .route("/ui/t/download", only("POST", post(download_by_body)))
-        .layer(from_fn_with_state(Arc::clone(state), door::own_only))
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod roles;
 mod secrets;
 mod sidecar;
 mod stamp;
+mod texts;
 mod upkeep;
 mod votes;
 mod world;

@@ -292,7 +292,9 @@ async fn what_people_write_for_others_has_no_hidden_characters() {
     let ns = session.namespace("hidden").await;
     let place = Place::of(&ns, "downloadrequests");
     let alice = session.identity(&person("alice")).await;
-    let words = "this text is read by others: write it on one line, without control characters";
+    let words = "this text is read by others: write it on one line, without control characters, characters that change \
+                 the direction of writing, invisible ones (fillers, joiners, variation selectors), private-use ones, and \
+                 more than 6 marks on one letter; an emoji of one symbol is fine";
     let mut cases = vec![
         case("a request", person("alice"), by(&alice, &ns, "h1", "cert"), Allowed),
         case(
@@ -305,16 +307,50 @@ async fn what_people_write_for_others_has_no_hidden_characters() {
             ),
             Allowed,
         ),
-        case(
-            "what people write in their own languages",
-            person("alice"),
-            with(&alice, &ns, "h2", json!({"format": "cert", "reason": "für Bär – 重要: بسبب 🔑 ‘so’"})),
-            Allowed,
-        ),
     ];
-    for (number, c) in
-        ['\u{1b}', '\n', '\u{9b}', '\u{202e}', '\u{2066}', '\u{200b}', '\u{feff}', '\u{2028}'].into_iter().enumerate()
+    for (number, text) in [
+        "für Bär – 重要: بسبب 🔑 ‘so’",
+        // Accents as letters of their own and as marks; Vietnamese with two marks on one letter.
+        "Élodie, cafe\u{301}, Việt Nam, Vie\u{323}\u{302}t Nam",
+        "नई कुंजी: क्षत्रिय, เปลี่ยนกุญแจที่นี่, مفتاح جديد مُحَمَّد, בְּרֵאשִׁ֖ית",
+        "新しい鍵、密钥更新，키 교체",
+        "⚠\u{fe0f} done ✔\u{fe0f} ❤\u{fe0f} 🚀👍🏽 🇩🇪",
+    ]
+    .into_iter()
+    .enumerate()
     {
+        let what = |place: &str| format!("{place} in people's own languages: {text}");
+        let name = format!("h1{number}");
+        cases.extend([
+            case(
+                what("a reason"),
+                person("alice"),
+                with(&alice, &ns, &name, json!({"format": "cert", "reason": text})),
+                Allowed,
+            ),
+            case(what("a mint"), person("alice"), place.annotate(&name, MINT, text), Allowed),
+            case(what("a withdrawal"), person("bob"), place.annotate(&name, REVOKE, text), Allowed),
+        ]);
+    }
+    let piled = "\u{338}".repeat(7);
+    let refused = [
+        // What moves the cursor or ends the line.
+        ["\u{1b}", "\n", "\u{9b}", "\u{2028}"],
+        // The direction of writing.
+        ["\u{202e}", "\u{2066}", "\u{200f}", "\u{61c}"],
+        // Joiners and others without a width.
+        ["\u{200b}", "\u{feff}", "\u{34f}", "👩\u{200d}💻"],
+        // Fillers and blanks that are none.
+        ["\u{3164}", "\u{115f}", "\u{1160}", "\u{ffa0}"],
+        ["\u{2800}", "\u{17b4}", "\u{fffc}", "\u{ad}"],
+        // Selectors, but one behind a symbol; tags.
+        ["\u{fe0f}", "\u{fe0e}", "⚠\u{fe0f}\u{fe0f}", "1\u{fe0f}\u{20e3}"],
+        ["\u{e0100}", "\u{e0141}", "\u{180b}", "⚠\u{fe0e}"],
+        // For private use, and no characters.
+        ["\u{e000}", "\u{f0000}", "\u{fffe}", "\u{10ffff}"],
+        ["é\u{301}\u{302}\u{303}\u{304}\u{305}\u{306}\u{307}", piled.as_str(), "\u{50000}", "\u{10fffd}"],
+    ];
+    for (number, c) in refused.iter().flatten().enumerate() {
         let text = format!("said{c}so");
         let what = |place: &str| format!("{place} with {}", c.escape_unicode());
         cases.extend([
@@ -342,7 +378,12 @@ async fn what_people_write_for_others_has_no_hidden_characters() {
     }
     cases.extend([
         case("what kubectl keeps is its own", person("alice"), place.annotate("h1", LAST_APPLIED, "{}\n"), Allowed),
-        case("a vote in plain words", person("bob"), place.update_with_vote("h1/status", vote("seen")), Allowed),
+        case(
+            "a vote in plain words",
+            person("bob"),
+            place.update_with_vote("h1/status", vote("seen ✔\u{fe0f}")),
+            Allowed,
+        ),
     ]);
     run(&session, cases).await;
 }

@@ -114,7 +114,7 @@ impl World {
         }
         let world = Self { plane, identity, can_stamp, tokens };
         let session = Unready::new(&world);
-        for call in votes::nearly_full() {
+        for call in votes::nearly_full().into_iter().chain(crate::texts::from_before()) {
             let answer = send(&session.admin, &Who::Admin, &call).await;
             assert!(answer.is_success(), "{answer:?}");
         }

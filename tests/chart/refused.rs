@@ -34,6 +34,7 @@ const NONSENSE: [(&str, &str); 40] = [
     ("hostAliases[0].ip=somewhere", "hostAliases"),
     ("livenessProbe.path=/healthz", "path"),
     ("readinessProbe.periodSeconds=0", "periodSeconds"),
+    ("startupProbe.path=/readyz", "path"),
     ("podSecurityContext.runAsUsr=1", "runAsUsr"),
     ("containerSecurityContext.fsGroup=1", "fsGroup"),
     ("strategy.type=BlueGreen", "type"),

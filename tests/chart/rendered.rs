@@ -73,7 +73,8 @@ async fn kinds_roles_and_policies_are_those_that_the_binary_prints() {
         };
         // What people may read of the installation is the chart's own.
         let discovery = ["Role", "RoleBinding"].map(|kind| format!("{kind} certs certcourier-discovery"));
-        let names: BTreeSet<String> = wanted.iter().map(key).chain(discovery).collect();
+        let forward = "Role certs certcourier-port-forward".to_owned();
+        let names: BTreeSet<String> = wanted.iter().map(key).chain(discovery).chain([forward]).collect();
         let found: BTreeSet<String> = rendered.iter().filter(of_ours).map(key).collect();
         let unknown: Vec<&String> = found.difference(&names).collect();
         assert!(unknown.is_empty(), "the binary prints none of {unknown:?}");

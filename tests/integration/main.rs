@@ -12,6 +12,7 @@ mod attacks;
 mod audit;
 mod bad_input;
 mod clients;
+mod cost;
 mod doctor;
 mod documented;
 mod examples;

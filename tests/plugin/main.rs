@@ -25,3 +25,4 @@ mod typed;
 mod votes;
 mod ways;
 mod web;
+mod web_alone;

@@ -28,6 +28,14 @@ One sentence each; checks.yaml says all of them at once. */}}
 {{- $found = append $found (printf "watchNamespaces: `%s` is not a namespace's name: only lower-case letters, digits and hyphens are" .) }}
 {{- end }}
 {{- end }}
+{{- /* Where helm has no cluster to ask (`helm template`, Argo CD), every namespace is believed. */}}
+{{- if lookup "v1" "Namespace" "" "kube-system" }}
+{{- range $watched }}
+{{- if not (lookup "v1" "Namespace" "" .) }}
+{{- $found = append $found (printf "watchNamespaces: there is no namespace `%s`: create it first, kubectl create namespace %s" . .) }}
+{{- end }}
+{{- end }}
+{{- end }}
 
 {{- /* Where people reach the server. */}}
 {{- with $v.externalURL }}

@@ -74,6 +74,10 @@
 {{- /* Takes a list: the root, and the name of the port. */}}
 {{- define "certcourier.probes" -}}
 {{- $values := (first .).Values -}}
+{{- /* It waits for the program to be ready, so that the others begin only then. */ -}}
+startupProbe:
+  httpGet: {path: /startupz, port: {{ last . }}}
+  {{- toYaml $values.startupProbe | nindent 2 }}
 livenessProbe:
   httpGet: {path: /healthz, port: {{ last . }}}
   {{- toYaml $values.livenessProbe | nindent 2 }}

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Duration, Format,
     common::{DURATION_MESSAGE, DURATION_PATTERN, between},
-    text::{NO_HIDDEN, NO_HIDDEN_MESSAGE},
+    text::{NO_HIDDEN_MESSAGE, no_hidden},
 };
 
 /// What `finishedRequestTTL` says where finished requests are to stay.
@@ -210,7 +210,7 @@ pub struct ApprovalRules {
     /// most 200 characters, on one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 200))]
-    #[x_kube(validation = Rule::new(NO_HIDDEN).message(NO_HIDDEN_MESSAGE))]
+    #[x_kube(validation = Rule::new(no_hidden("self")).message(NO_HIDDEN_MESSAGE))]
     pub contacts: Option<String>,
     /// How long a request waits for approval before it expires. Several policies: the shortest. 1s to 720h. When no
     /// policy sets it: 1h.

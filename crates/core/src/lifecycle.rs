@@ -6,6 +6,7 @@
 mod draft;
 mod mint;
 mod redeem;
+mod rest;
 mod retire;
 mod review;
 mod round;
@@ -29,7 +30,10 @@ use crate::{
 pub use draft::set_condition;
 pub use mint::stall;
 pub use redeem::{ClaimRefusal, Refusal, claim, present, redeem, stands};
-pub use retire::{DEFAULT_FINISHED_TTL, Retention, finished_at, outcome_overdue, receipt_expiry, request_expiry};
+pub use rest::{is_settled, rests_until};
+pub use retire::{
+    DEFAULT_FINISHED_TTL, Retention, expiry, finished_at, outcome_overdue, receipt_expiry, request_expiry,
+};
 pub use review::{digest, same_person};
 pub use summary::summary;
 pub use table::{next, too_many_open};

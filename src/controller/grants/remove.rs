@@ -1,4 +1,5 @@
-//! Removes single objects of ours: each is read, compared, and deleted only if it is still the one that was read.
+//! Removes single objects of ours: each is deleted only if it is still the one that this process made, or that was read
+//! and compared.
 
 use std::fmt::Debug;
 
@@ -10,7 +11,10 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
-use super::shape::{self, Owner, TOKEN_KEY};
+use super::{
+    Made,
+    shape::{self, Owner, TOKEN_KEY},
+};
 use crate::{
     api::names,
     cluster::{
@@ -39,6 +43,41 @@ pub(in crate::controller) async fn reader(
     let gone = role?;
     binding?;
     Ok(gone)
+}
+
+/// Removes Role and RoleBinding that this process made, by their uids; whether both are gone. Others of their name are left
+/// alone.
+///
+/// # Errors
+/// [`ApiError`] when the API server refuses or does not answer.
+pub(in crate::controller) async fn made_reader(
+    clients: &Clients,
+    namespace: &str,
+    name: &str,
+    made: &Made,
+) -> Result<bool, ApiError> {
+    let (role, binding) = tokio::join!(
+        delete::<Role>(clients, namespace, name, Some(made.role.clone())),
+        delete::<RoleBinding>(clients, namespace, name, Some(made.binding.clone())),
+    );
+    Ok(role? & binding?)
+}
+
+/// Removes the token Secret that this process made, by its uid; whether it is gone. Another of its name is left alone.
+///
+/// # Errors
+/// [`ApiError`] when the API server refuses or does not answer.
+pub(in crate::controller) async fn made_secret(
+    clients: &Clients,
+    namespace: &str,
+    name: &str,
+    made: &Made,
+) -> Result<bool, ApiError> {
+    match secrets::delete(clients.writes(), namespace, name, &made.secret).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.failure() == Failure::Conflict => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Removes the token Secret of the request of this name where it is exactly ours and `theirs` confirms.
@@ -88,7 +127,16 @@ where
     if !ours(&found) {
         return Ok(false);
     }
-    let same = Preconditions { uid: found.uid(), resource_version: None };
+    delete::<K>(clients, namespace, name, found.uid()).await
+}
+
+/// Deletes the object of this name that has this uid; whether it is not there any more.
+async fn delete<K>(clients: &Clients, namespace: &str, name: &str, uid: Option<String>) -> Result<bool, ApiError>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let what = || format!("{} {namespace}/{name}", K::kind(&()));
+    let same = Preconditions { uid, resource_version: None };
     let api: Api<PartialObjectMeta<K>> = Api::namespaced(clients.writes().clone(), namespace);
     match api.delete(name, &DeleteParams::default().preconditions(same)).await.during("delete", what) {
         Ok(_) => Ok(true),

@@ -9,9 +9,11 @@ mod findings;
 use std::time::Duration;
 
 use futures::future::join_all;
+use tokio::time::Instant;
 
 use crate::controller::{
     args::Intervals,
+    certificate_reads::Due,
     context::Context,
     watch::reconcile::{AFTER_CONFLICT, Again, PassError},
 };
@@ -34,10 +36,17 @@ pub(crate) async fn reconcile(context: &Context, certificate: &Certificate) -> R
     if certificate.metadata.deletion_timestamp.is_some() {
         return Ok(Again::OnChange);
     }
+    let every = certificate.status.as_ref().map_or(Duration::ZERO, |status| pause(status, &context.intervals));
+    let due = context.certificate_reads.due(certificate, every, Instant::now());
+    if let Due::In(rest) = due {
+        return Ok(Again::In(rest));
+    }
+    let _place = context.certificate_reads.place(due).await;
     let namespace = certificate.metadata.namespace.clone().unwrap_or_default();
     let environments = &certificate.spec.environments;
     let read = environments.iter().map(|environment| observe(context, &namespace, environment));
     let found = join_all(read).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    context.certificate_reads.read(certificate, Instant::now());
     let now = context.clients.clock().second();
     let status = status_of(certificate, &found, now);
     let interval = Again::In(pause(&status, &context.intervals));

@@ -5,7 +5,10 @@ use kube::{Api, ResourceExt as _};
 
 use crate::controller::{
     context::Context,
-    watch::reconcile::{AFTER_CONFLICT, Again, PassError},
+    watch::{
+        reconcile::{AFTER_CONFLICT, Again, PassError},
+        stores::Stores,
+    },
 };
 use crate::{
     api::{DownloadReceipt, DownloadReceiptStatus, DownloadRequest, Outcome},
@@ -14,11 +17,12 @@ use crate::{
     lifecycle,
 };
 
-/// A receipt that is due, but whose request is not finished, is reconciled again after this time.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
-
-/// Writes outcome Unknown where no one reports one, and deletes what is due.
-pub(crate) async fn reconcile(context: &Context, cached: &DownloadReceipt) -> Result<Again, PassError> {
+/// Writes outcome Unknown where no one reports one. What has an outcome goes into the archive until it is due.
+pub(crate) async fn reconcile(
+    context: &Context,
+    stores: &Stores,
+    cached: &DownloadReceipt,
+) -> Result<Again, PassError> {
     if cached.metadata.deletion_timestamp.is_some() {
         return Ok(Again::OnChange);
     }
@@ -39,19 +43,29 @@ pub(crate) async fn reconcile(context: &Context, cached: &DownloadReceipt) -> Re
             Written::Conflict => Ok(Again::In(AFTER_CONFLICT)),
         };
     }
-    let retained = cached.spec.retain_until.0;
-    if retained > now {
-        return Ok(Again::At(retained));
+    stores.over.receipt(cached);
+    Ok(Again::OnChange)
+}
+
+/// Deletes a receipt whose time is over, unless its request is still open.
+pub(crate) async fn delete_if_due(
+    context: &Context,
+    stores: &Stores,
+    namespace: &str,
+    name: &str,
+) -> Result<(), PassError> {
+    let api: Api<DownloadReceipt> = Api::namespaced(context.clients.reads().clone(), namespace);
+    let found = api.get_opt(name).await.during("read", || format!("DownloadReceipt {namespace}/{name}"))?;
+    let Some(receipt) = found.filter(|found| found.metadata.deletion_timestamp.is_none()) else {
+        stores.archive.forget_receipt(namespace, name);
+        return Ok(());
+    };
+    let request = request_of(context, &receipt).await?;
+    let due = lifecycle::receipt_expiry(&receipt, request.as_ref());
+    if due.is_some_and(|due| due <= context.clients.clock().second()) {
+        receipts::delete(context.clients.writes(), &receipt).await?;
     }
-    let request = request_of(context, cached).await?;
-    match lifecycle::receipt_expiry(cached, request.as_ref()) {
-        Some(moment) if moment <= now => {
-            receipts::delete(context.clients.writes(), cached).await?;
-            Ok(Again::OnChange)
-        }
-        Some(moment) => Ok(Again::At(moment)),
-        None => Ok(Again::In(PATIENCE)),
-    }
+    Ok(())
 }
 
 async fn request_of(context: &Context, receipt: &DownloadReceipt) -> Result<Option<DownloadRequest>, PassError> {

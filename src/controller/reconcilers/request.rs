@@ -1,14 +1,14 @@
 //! DownloadRequests: observe, decide with `lifecycle::next`, act.
 //!
 //! A look at what the watches know costs little and mostly finds that nothing is to be done. Whatever would be changed
-//! is decided again on the request, Certificate, policies and receipt as the API server has them at that moment, and
-//! written only onto the very version of the request that was read.
+//! is decided again on Certificate, policies and rights as the API server has them at that moment, and written only onto
+//! the very version of the request that it was decided on. Where there is a receipt, it alone decides.
 
 mod grant;
 mod mint;
 mod observe;
 mod sweep;
-mod ttl;
+pub(crate) mod ttl;
 
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -50,6 +50,12 @@ pub(crate) async fn reconcile(
     if names::is_guard_probe(cached, &context.namespace) {
         return Ok(Again::OnChange);
     }
+    if !context.audit_outbox.holds(cached) {
+        let receipt = observe::receipt_of(stores, cached);
+        if let Some(until) = lifecycle::rests_until(cached, receipt.as_ref(), context.clients.clock().now()) {
+            return Ok(Again::At(until));
+        }
+    }
     if begun(cached) && !context.audit_outbox.holds(cached) {
         let known = observe::known(context, stores, cached)?;
         let now = context.clients.clock().second();
@@ -63,13 +69,20 @@ pub(crate) async fn reconcile(
                 // A finalizer holds it, whose owner must let it go.
                 return Ok(Again::OnChange);
             }
-            return ttl::reconcile(context, stores, cached, &view, now).await;
+            stores.over.request(cached);
+            return Ok(Again::OnChange);
         }
     }
     // Boxed, because most looks end before it and need not carry its size.
     match Box::pin(advance(context, stores, cached)).await {
         Err(error) => stall_if_forbidden(context, cached, error).await,
-        again => again,
+        again => {
+            // What was left of it to be told or removed is done.
+            if lifecycle::finished_at(cached).is_some() {
+                stores.over.request(cached);
+            }
+            again
+        }
     }
 }
 
@@ -81,10 +94,13 @@ fn begun(request: &DownloadRequest) -> bool {
 /// Decides on what the API server has now, acts, and writes; again if someone else was faster.
 async fn advance(context: &Context, stores: &Stores, cached: &DownloadRequest) -> Result<Again, PassError> {
     let mut made: Option<Made> = None;
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
         // The spec never changes, so its surroundings need not wait for the rest of the request.
-        let surroundings = async { Ok(View::live(context, cached).await?) };
-        let request = async { Ok::<_, PassError>(current(context, cached).await?) };
+        let surroundings = async { Ok(View::live(context, stores, cached).await?) };
+        let request = async {
+            let known = attempt == 0 && is_whole(cached) && !context.audit_outbox.holds(cached);
+            Ok::<_, PassError>(if known { Some(cached.clone()) } else { current(context, cached).await? })
+        };
         let (mut view, request) = tokio::try_join!(surroundings, request)?;
         let Some(request) = request else { return Ok(Again::OnChange) };
         view.ask_about_new_votes(context, &request).await?;
@@ -100,6 +116,12 @@ async fn advance(context: &Context, stores: &Stores, cached: &DownloadRequest) -
         };
     }
     Err(PassError::Restless)
+}
+
+/// Whether the watch keeps all of it that a decision rests on. What is decided on an older version is not written, since
+/// the API server has a newer one.
+fn is_whole(cached: &DownloadRequest) -> bool {
+    lifecycle::finished_at(cached).is_none()
 }
 
 /// The request as the API server has it, unless it is gone, or another one of the same name.

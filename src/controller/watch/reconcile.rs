@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::future::OptionFuture;
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt as _, core::DeserializeGuard, runtime::controller::Action};
 use tokio::time::Instant;
@@ -116,11 +117,10 @@ where
         }
     };
     let key = format!("{} {name}", kind.name());
-    let result = match context.permits.acquire().await {
-        Ok(_permit) => work(&context, readable).await,
-        // Never closed.
-        Err(_) => return Action::await_change(),
-    };
+    // Certificates have places of their own: no request waits behind them.
+    let permit: OptionFuture<_> = (kind != Kind::Certificate).then(|| context.permits.acquire()).into();
+    let _permit = permit.await;
+    let result = work(&context, readable).await;
     let (ending, action) = match result {
         Ok(again) => {
             context.succeeded(&key);

@@ -13,7 +13,7 @@ use kube::{
 
 use crate::{
     api::{Certificate, CertificatePolicy, DownloadReceipt, DownloadRequest},
-    controller::{finished_requests::FinishedRequests, open_requests::OpenRequests},
+    controller::{archive::Archive, open_requests::OpenRequests},
 };
 
 /// An object that may be unreadable without stopping its watch.
@@ -28,8 +28,36 @@ pub(crate) struct Stores {
     pub(crate) receipts: Store<Guarded<DownloadReceipt>>,
     /// The open ones among the requests.
     pub(crate) open: OpenRequests,
-    /// The finished ones.
-    pub(crate) finished: FinishedRequests,
+    /// What is over, and therefore in none of the stores.
+    pub(crate) archive: Archive,
+    /// Where goes from its store what is over.
+    pub(crate) over: OverQueues,
+}
+
+/// The ways from the stores into the archive.
+#[derive(Clone)]
+pub(crate) struct OverQueues {
+    requests: UnboundedSender<DownloadRequest>,
+    receipts: UnboundedSender<DownloadReceipt>,
+}
+
+/// Where they come out.
+pub(crate) struct Over {
+    pub(crate) requests: UnboundedReceiver<DownloadRequest>,
+    pub(crate) receipts: UnboundedReceiver<DownloadReceipt>,
+}
+
+impl OverQueues {
+    /// This finished request needs no look any more.
+    pub(crate) fn request(&self, request: &DownloadRequest) {
+        // The other end goes only when the scope ends.
+        let _ = self.requests.unbounded_send(request.clone());
+    }
+
+    /// This receipt with its outcome needs no look any more.
+    pub(crate) fn receipt(&self, receipt: &DownloadReceipt) {
+        let _ = self.receipts.unbounded_send(receipt.clone());
+    }
 }
 
 /// The first lists that are still awaited, for `/readyz`.
@@ -62,15 +90,19 @@ pub(crate) struct Writers {
 }
 
 impl Writers {
-    pub(crate) fn stores(&self) -> Stores {
-        Stores {
+    pub(crate) fn stores(&self) -> (Stores, Over) {
+        let (requests, requests_out) = unbounded();
+        let (receipts, receipts_out) = unbounded();
+        let stores = Stores {
             certificates: self.certificates.as_reader(),
             policies: self.policies.as_reader(),
             requests: self.requests.as_reader(),
             receipts: self.receipts.as_reader(),
             open: OpenRequests::default(),
-            finished: FinishedRequests::default(),
-        }
+            archive: Archive::default(),
+            over: OverQueues { requests, receipts },
+        };
+        (stores, Over { requests: requests_out, receipts: receipts_out })
     }
 }
 

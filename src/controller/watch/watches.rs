@@ -2,10 +2,10 @@
 
 use std::{collections::HashSet, fmt::Debug, sync::Arc};
 
-use futures::{StreamExt as _, future};
+use futures::{Stream, StreamExt as _, future, stream::pending};
 use kube::{
     Api, Client, Resource, ResourceExt as _,
-    core::NamespaceResourceScope,
+    core::{DeserializeGuard, NamespaceResourceScope},
     runtime::{
         WatchStreamExt as _,
         reflector::{ObjectRef, Store, store::Writer},
@@ -17,18 +17,21 @@ use tokio::task::JoinSet;
 
 use super::{
     retained,
-    stores::{Awaited, Guarded, Queue, Queues, Stores, Writers},
+    stores::{Awaited, Guarded, Over, Queue, Queues, Stores, Writers},
 };
-use crate::controller::{context::Context, finished_requests::FinishedRequests, open_requests::OpenRequests};
+use crate::controller::{archive::Archive, context::Context, open_requests::OpenRequests};
 use crate::{
     api::{Certificate, CertificatePolicy, DownloadReceipt, DownloadRequest},
     audit,
     cluster::error::in_one_line,
+    lifecycle,
 };
 
 /// Objects are big before what is not used is taken off (etcd takes 1.5 MiB, metadata.managedFields included), so that a
 /// first list comes in small pages.
 const PAGE: u32 = 20;
+/// Of requests, whose size admission bounds (some 100 KiB), and of receipts, which servers write.
+const PAGE_OF_BOUNDED: u32 = 200;
 
 /// Starts one watch per kind, each a task that never ends.
 pub(crate) fn start(
@@ -38,50 +41,28 @@ pub(crate) fn start(
     writers: Writers,
     stores: &Stores,
     queues: Queues,
+    over: Over,
 ) -> JoinSet<()> {
     let client = context.clients.watches().clone();
     let watches = Watches { client, namespace, awaited: awaited.clone(), context: Arc::clone(context) };
-    let known = Known { context: Arc::clone(context), open: stores.open.clone(), finished: stores.finished.clone() };
-    let concerned = Concerned { requests: stores.requests.clone(), queue: queues.requests };
+    let concerned =
+        Concerned { requests: stores.requests.clone(), archive: stores.archive.clone(), queue: queues.requests };
     let mut watching = JoinSet::new();
-    let others = concerned.clone();
-    watching.spawn(watches.run(
-        writers.certificates,
-        |_| {},
-        move |seen: Seen<'_, Certificate>| match seen {
-            Seen::There(certificate) | Seen::Gone(certificate) => {
-                put(&queues.certificates, certificate);
-                others.of_certificate(&certificate.namespace().unwrap_or_default(), &certificate.name_any());
-            }
-            Seen::All(_) => others.all(),
-        },
-    ));
-    let others = concerned.clone();
-    watching.spawn(watches.run(
-        writers.policies,
-        |_| {},
-        move |seen: Seen<'_, CertificatePolicy>| match seen {
-            Seen::There(policy) | Seen::Gone(policy) => others.of_namespace(&policy.namespace().unwrap_or_default()),
-            Seen::All(_) => others.all(),
-        },
-    ));
-    let others = concerned.clone();
-    watching.spawn(watches.run(writers.requests, retained::of_request, move |seen: Seen<'_, DownloadRequest>| {
-        for name in known.learn(&seen) {
-            others.one(&name.0, &name.1);
-        }
-        if let Seen::There(request) | Seen::Gone(request) = seen {
-            put(&others.queue, request);
-        }
-    }));
-    let others = concerned.clone();
-    watching.spawn(watches.run(writers.receipts, retained::of_receipt, move |seen: Seen<'_, DownloadReceipt>| {
-        let (Seen::There(receipt) | Seen::Gone(receipt)) = seen else { return };
-        put(&queues.receipts, receipt);
-        if let Ok(readable) = &receipt.0 {
-            others.one(&receipt.namespace().unwrap_or_default(), &readable.spec.request_ref.name);
-        }
-    }));
+    let certificates =
+        Certificates { context: Arc::clone(context), queue: queues.certificates, concerned: concerned.clone() };
+    watching.spawn(watches.run(writers.certificates, certificates, pending()));
+    watching.spawn(watches.run(writers.policies, Policies(concerned.clone()), pending()));
+    let requests = Requests {
+        context: Arc::clone(context),
+        open: stores.open.clone(),
+        archive: stores.archive.clone(),
+        concerned: concerned.clone(),
+        list: 0,
+    };
+    watching.spawn(watches.run(writers.requests, requests, over.requests));
+    let receipts =
+        Receipts { archive: stores.archive.clone(), queue: queues.receipts, concerned: concerned.clone(), list: 0 };
+    watching.spawn(watches.run(writers.receipts, receipts, over.receipts));
     watching.spawn(on_guard(Arc::clone(context), concerned));
     watching
 }
@@ -92,48 +73,193 @@ enum Seen<'a, K> {
     There(&'a Guarded<K>),
     /// This one is gone.
     Gone(&'a Guarded<K>),
-    /// These are all there are: what is not among them went while no one watched.
+    /// These are all there are in the store: what is not among them went while no one watched.
     All(&'a [Arc<Guarded<K>>]),
 }
 
-/// What is kept of the requests besides their store, and told of those that go.
-struct Known {
-    context: Arc<Context>,
-    open: OpenRequests,
-    finished: FinishedRequests,
+/// What is done with the objects of a kind, besides keeping them in their store.
+trait Handle<K>: Send + 'static {
+    /// So many come in one answer of a list.
+    const PAGE: u32 = PAGE;
+
+    /// Takes off what no one reads in the store.
+    fn prune(_: &mut K) {}
+
+    /// Something was seen.
+    fn touched(&mut self, seen: Seen<'_, K>);
+
+    /// A list begins.
+    fn list_begins(&mut self) {}
+
+    /// Keeps an object in the archive instead of the store; whether it did.
+    fn archives(&mut self, _: &K) -> bool {
+        false
+    }
+
+    /// Whether it is in the archive.
+    fn is_archived(&self, _: &K) -> bool {
+        false
+    }
+
+    /// One that was in the store is in the archive now.
+    fn was_put_away(&mut self) {}
+
+    /// A list is over.
+    fn list_ends(&mut self) {}
 }
 
-impl Known {
-    /// Answers with namespace and name of the finished requests that are too many.
-    fn learn(&self, seen: &Seen<'_, DownloadRequest>) -> Vec<(String, String)> {
-        let most = self.context.intervals.max_finished_requests;
+struct Certificates {
+    context: Arc<Context>,
+    queue: Queue<Certificate>,
+    concerned: Concerned,
+}
+
+impl Handle<Certificate> for Certificates {
+    fn touched(&mut self, seen: Seen<'_, Certificate>) {
         match seen {
+            Seen::There(certificate) | Seen::Gone(certificate) => {
+                if matches!(seen, Seen::Gone(_)) {
+                    let uid = certificate.meta().uid.as_deref().unwrap_or_default();
+                    self.context.certificate_reads.forget(uid);
+                }
+                put(&self.queue, certificate);
+                self.concerned.of_certificate(&certificate.namespace().unwrap_or_default(), &certificate.name_any());
+            }
+            Seen::All(_) => self.concerned.all(),
+        }
+    }
+}
+
+struct Policies(Concerned);
+
+impl Handle<CertificatePolicy> for Policies {
+    fn touched(&mut self, seen: Seen<'_, CertificatePolicy>) {
+        match seen {
+            Seen::There(policy) | Seen::Gone(policy) => self.0.of_namespace(&policy.namespace().unwrap_or_default()),
+            Seen::All(_) => self.0.all(),
+        }
+    }
+}
+
+struct Requests {
+    context: Arc<Context>,
+    open: OpenRequests,
+    archive: Archive,
+    concerned: Concerned,
+    list: u32,
+}
+
+impl Requests {
+    /// Told of those that went.
+    fn tell_gone(&self, request: &DownloadRequest) {
+        let most = self.context.intervals.max_finished_requests;
+        let beyond = self.archive.is_beyond(request, most).then_some(most);
+        self.open.gone(request);
+        self.archive.forget_request(request.key().namespace, request.key().name);
+        let now = self.context.clients.clock().now();
+        self.context.audit.tell(&audit::request::deleted(request, beyond, now));
+    }
+}
+
+impl Handle<DownloadRequest> for Requests {
+    const PAGE: u32 = PAGE_OF_BOUNDED;
+
+    fn prune(request: &mut DownloadRequest) {
+        retained::of_request(request);
+    }
+
+    fn touched(&mut self, seen: Seen<'_, DownloadRequest>) {
+        match &seen {
             Seen::There(request) => {
-                let Ok(request) = &request.0 else { return Vec::new() };
-                self.open.seen(request);
-                let namespace = request.key().namespace;
-                return self
-                    .finished
-                    .seen(request, most)
-                    .into_iter()
-                    .map(|name| (namespace.to_owned(), name))
-                    .collect();
+                if let Ok(request) = &request.0 {
+                    self.open.seen(request);
+                }
             }
             Seen::Gone(request) => {
                 if let Ok(request) = &request.0 {
-                    let beyond = self.finished.is_beyond(request, most).then_some(most);
-                    self.open.gone(request);
-                    self.finished.gone(request);
-                    let now = self.context.clients.clock().now();
-                    self.context.audit.tell(&audit::request::deleted(request, beyond, now));
+                    self.tell_gone(request);
                 }
             }
-            Seen::All(requests) => {
-                self.open.only(requests.iter().filter_map(|request| request.0.as_ref().ok()));
-                self.finished.only(requests.iter().filter_map(|request| request.0.as_ref().ok()));
+            Seen::All(requests) => self.open.only(requests.iter().filter_map(|request| request.0.as_ref().ok())),
+        }
+        if let Seen::There(request) | Seen::Gone(request) = seen {
+            put(&self.concerned.queue, request);
+        }
+    }
+
+    fn list_begins(&mut self) {
+        self.list = self.archive.begin_list();
+    }
+
+    fn archives(&mut self, request: &DownloadRequest) -> bool {
+        // What is still to be told or removed is in the store.
+        !self.context.is_unswept(request)
+            && !self.context.audit_outbox.holds(request)
+            && lifecycle::finished_at(request).is_some()
+            && self.archive.keep_request(request)
+    }
+
+    fn is_archived(&self, request: &DownloadRequest) -> bool {
+        self.archive.holds(request)
+    }
+
+    fn was_put_away(&mut self) {
+        self.archive.reconsider();
+    }
+
+    fn list_ends(&mut self) {
+        for request in self.archive.requests_not_in(self.list) {
+            self.tell_gone(&request);
+        }
+        self.archive.reconsider();
+    }
+}
+
+struct Receipts {
+    archive: Archive,
+    queue: Queue<DownloadReceipt>,
+    concerned: Concerned,
+    list: u32,
+}
+
+impl Handle<DownloadReceipt> for Receipts {
+    const PAGE: u32 = PAGE_OF_BOUNDED;
+
+    fn prune(receipt: &mut DownloadReceipt) {
+        retained::of_receipt(receipt);
+    }
+
+    fn touched(&mut self, seen: Seen<'_, DownloadReceipt>) {
+        let (Seen::There(receipt) | Seen::Gone(receipt)) = seen else { return };
+        let namespace = receipt.namespace().unwrap_or_default();
+        if matches!(seen, Seen::Gone(_)) {
+            self.archive.forget_receipt(&namespace, &receipt.name_any());
+        }
+        put(&self.queue, receipt);
+        if let Ok(readable) = &receipt.0 {
+            let request = &readable.spec.request_ref.name;
+            self.concerned.one(&namespace, request);
+            if readable.status.is_none() && self.archive.is_being_delivered(&namespace, request) {
+                self.archive.reconsider();
             }
         }
-        Vec::new()
+    }
+
+    fn list_begins(&mut self) {
+        self.list = self.archive.begin_list();
+    }
+
+    fn archives(&mut self, receipt: &DownloadReceipt) -> bool {
+        self.archive.keep_receipt(receipt)
+    }
+
+    fn was_put_away(&mut self) {
+        self.archive.reconsider();
+    }
+
+    fn list_ends(&mut self) {
+        self.archive.forget_receipts_not_in(self.list);
+        self.archive.reconsider();
     }
 }
 
@@ -155,16 +281,19 @@ async fn on_guard(context: Arc<Context>, concerned: Concerned) {
 #[derive(Clone)]
 struct Concerned {
     requests: Store<Guarded<DownloadRequest>>,
+    archive: Archive,
     queue: Queue<DownloadRequest>,
 }
 
 impl Concerned {
     fn all(&self) {
         self.those(|_| true);
+        self.archive.reconsider();
     }
 
     /// Closed ones too: a policy says how long they stay.
     fn of_namespace(&self, namespace: &str) {
+        self.archive.reconsider();
         self.those(|request| request.metadata.namespace.as_deref() == Some(namespace));
     }
 
@@ -198,12 +327,12 @@ struct Watches {
 }
 
 impl Watches {
-    /// Keeps a store filled for ever. `prune` takes off what no one reads there; `touched` is called for each object, and when all of them are known.
-    fn run<K>(
+    /// Keeps a store filled for ever. What comes by `over` goes from the store into the archive.
+    fn run<K, H: Handle<K>>(
         &self,
         mut writer: Writer<Guarded<K>>,
-        prune: fn(&mut K),
-        mut touched: impl FnMut(Seen<'_, K>) + Send + 'static,
+        mut handle: H,
+        over: impl Stream<Item = K> + Send + 'static,
     ) -> impl Future<Output = ()> + Send + 'static
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
@@ -220,29 +349,52 @@ impl Watches {
             awaited.insert(label.clone());
         });
         async move {
-            let events = watcher(api, watcher::Config::default().page_size(PAGE))
-                .modify(move |object| {
+            let events = watcher(api, watcher::Config::default().page_size(H::PAGE))
+                .modify(|object| {
                     retained::only_what_is_used(object.meta_mut());
                     if let Ok(object) = &mut object.0 {
-                        prune(object);
+                        H::prune(object);
                     }
                 })
                 .default_backoff();
-            let mut events = std::pin::pin!(events);
-            while let Some(event) = events.next().await {
+            let (mut events, mut over) = (std::pin::pin!(events), std::pin::pin!(over));
+            loop {
+                let event = tokio::select! {
+                    event = events.next() => event,
+                    Some(object) = over.next() => {
+                        put_away(&mut writer, object, &mut handle);
+                        continue;
+                    }
+                };
                 match event {
-                    Ok(event) => take_in(&mut writer, &event, &mut touched, || {
+                    Some(Ok(event)) => take_in(&mut writer, &event, &mut handle, || {
                         awaited.change(|awaited| {
                             awaited.remove(&label);
                         });
                     }),
-                    Err(error) => {
+                    Some(Err(error)) => {
                         context.counters.watch_broke();
                         tracing::warn!(kind = label, error = in_one_line(&error), "a watch broke; restarting it");
                     }
+                    None => return,
                 }
             }
         }
+    }
+}
+
+/// Moves an object from the store into the archive, if the store still has this very object.
+fn put_away<K>(writer: &mut Writer<Guarded<K>>, object: K, handle: &mut impl Handle<K>)
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    K: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let object = DeserializeGuard(Ok(object));
+    let stored = writer.as_reader().get(&ObjectRef::from_obj(&object));
+    let Some(stored) = stored.filter(|stored| stored.meta().uid == object.meta().uid) else { return };
+    if stored.0.as_ref().is_ok_and(|stored| handle.archives(stored)) {
+        writer.apply_watcher_event(&Event::Delete(object));
+        handle.was_put_away();
     }
 }
 
@@ -251,29 +403,39 @@ impl Watches {
 fn take_in<K>(
     writer: &mut Writer<Guarded<K>>,
     event: &Event<Guarded<K>>,
-    touched: &mut impl FnMut(Seen<'_, K>),
+    handle: &mut impl Handle<K>,
     complete: impl FnOnce(),
 ) where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
     K: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
+    // Of a list, what is over goes past the store: there may be very many.
+    if let Event::InitApply(object) = event
+        && object.0.as_ref().is_ok_and(|object| handle.archives(object))
+    {
+        return;
+    }
     let before = if matches!(event, Event::InitDone) { writer.as_reader().state() } else { Vec::new() };
     writer.apply_watcher_event(event);
     match event {
-        Event::Apply(object) => touched(Seen::There(object)),
-        Event::Delete(object) => touched(Seen::Gone(object)),
-        Event::Init | Event::InitApply(_) => {}
+        Event::Apply(object) => handle.touched(Seen::There(object)),
+        Event::Delete(object) => handle.touched(Seen::Gone(object)),
+        Event::Init => handle.list_begins(),
+        Event::InitApply(_) => {}
         Event::InitDone => {
             complete();
             let all = writer.as_reader().state();
             // What was deleted while the watch was broken has no event of its own.
             for object in gone(&before, &all) {
-                touched(Seen::Gone(object));
+                if !object.0.as_ref().is_ok_and(|object| handle.is_archived(object)) {
+                    handle.touched(Seen::Gone(object));
+                }
             }
+            handle.list_ends();
             for object in &all {
-                touched(Seen::There(object));
+                handle.touched(Seen::There(object));
             }
-            touched(Seen::All(&all));
+            handle.touched(Seen::All(&all));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{convert::Infallible, fmt::Debug, sync::Arc};
 
 use futures::{StreamExt as _, future};
 use kube::{
-    Resource,
+    Api, Resource,
     runtime::{
         applier,
         controller::{Action, Config as ApplierConfig},
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     reconcile::look,
+    retire,
     stores::{Awaited, Guarded, Queued, Stores, Waiting, Writers, queues},
     watches,
 };
@@ -28,22 +29,20 @@ use crate::controller::{
     metrics::Kind,
     reconcilers::{certificate, receipt, request},
 };
-use crate::{api::DownloadRequest, audit, cluster::status, lifecycle};
+use crate::{api::DownloadRequest, audit};
 
 /// Works on one namespace (`None`: on all) until `stop`, then ends what is under way. Dropping it ends all at once.
 pub(crate) async fn run(context: Arc<Context>, namespace: Option<String>, awaited: Awaited, stop: CancellationToken) {
     let writers = Writers::default();
-    let stores = writers.stores();
+    let (stores, over) = writers.stores();
     let (queues, waiting) = queues();
-    let mut watching = watches::start(&context, namespace.clone(), &awaited, writers, &stores, queues);
+    let mut watching = watches::start(&context, namespace.clone(), &awaited, writers, &stores, queues, over);
     tokio::select! {
         ((), ()) = async { tokio::join!(stores.filled(), context.first_look()) } => {}
         () = stop.cancelled() => return,
     }
     let _counted = context.gauges.count(&stores);
-    let requests = stores.requests.state();
-    tell_again(&context, requests.iter().filter_map(|request| request.0.as_ref().ok())).await;
-    drop(requests);
+    tell_again(&context, &stores).await;
     tokio::select! {
         () = all(workers(&context, namespace, &stores, waiting, &stop)) => {}
         _ = watching.join_next() => tracing::error!("a watch ended unexpectedly; this is a bug"),
@@ -52,16 +51,22 @@ pub(crate) async fn run(context: Arc<Context>, namespace: Option<String>, awaite
 
 /// Emits again what the previous leader might not have emitted. Little is kept of what is finished, so those that ended
 /// since then are read.
-async fn tell_again(context: &Context, requests: impl Iterator<Item = &DownloadRequest>) {
+async fn tell_again(context: &Context, stores: &Stores) {
     let Some(since) = context.audit_outbox.again_since() else { return };
-    for request in requests {
-        let live = match lifecycle::finished_at(request) {
-            Some(finished) if finished >= since => {
-                status::current(context.clients.reads(), request).await.ok().flatten()
-            }
-            _ => None,
-        };
-        context.audit.tell_all(audit::request::since(live.as_ref().unwrap_or(request), since));
+    for request in stores.requests.state().iter().filter_map(|request| request.0.as_ref().ok()) {
+        context.audit.tell_all(audit::request::since(request, since));
+    }
+    let mut lately: Vec<(String, String)> = Vec::new();
+    stores.archive.each_request(|namespace, name, request| {
+        if request.finished >= since {
+            lately.push((namespace.to_string(), name.to_owned()));
+        }
+    });
+    for (namespace, name) in lately {
+        let api: Api<DownloadRequest> = Api::namespaced(context.clients.reads().clone(), &namespace);
+        if let Ok(Some(request)) = api.get_opt(&name).await {
+            context.audit.tell_all(audit::request::since(&request, since));
+        }
     }
 }
 
@@ -75,6 +80,7 @@ fn workers(
 ) -> JoinSet<()> {
     let mut working = JoinSet::new();
     working.spawn(leftovers::run(Arc::clone(context), namespace, stores.requests.clone(), stop.clone()));
+    working.spawn(retire::run(Arc::clone(context), stores.clone(), stop.clone()));
     let reconciler = Arc::clone(context);
     working.spawn(work(stores.certificates.clone(), waiting.certificates, stop.clone(), move |object| {
         let context = Arc::clone(&reconciler);
@@ -87,10 +93,12 @@ fn workers(
             request::reconcile(context, &stores, object).await
         })
     }));
-    let reconciler = Arc::clone(context);
+    let (reconciler, known) = (Arc::clone(context), stores.clone());
     working.spawn(work(stores.receipts.clone(), waiting.receipts, stop.clone(), move |object| {
-        let context = Arc::clone(&reconciler);
-        look(context, Kind::DownloadReceipt, object, async |context, object| receipt::reconcile(context, object).await)
+        let (context, stores) = (Arc::clone(&reconciler), known.clone());
+        look(context, Kind::DownloadReceipt, object, async move |context, object| {
+            receipt::reconcile(context, &stores, object).await
+        })
     }));
     working
 }

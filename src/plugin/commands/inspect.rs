@@ -3,6 +3,8 @@
 mod report;
 
 use futures::future::join_all;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, ResourceExt as _};
 
 use self::report::{Link, Look, Seen};
 use crate::plugin::{
@@ -20,7 +22,7 @@ use crate::{
     api::{Certificate, Environment},
     cluster::{
         access,
-        error::in_one_line,
+        error::{During as _, in_one_line},
         material::{self, Parts, ReadError},
     },
 };
@@ -71,7 +73,8 @@ pub async fn run(ctx: &Ctx, args: &InspectArgs) -> Result<(), PluginError> {
     let now = ctx.now();
     let mut seen = Vec::new();
     for (environment, look) in environments.iter().zip(looks) {
-        seen.push(report::seen(&certificate, environment, &look?, now));
+        let (look, managed_by) = look?;
+        seen.push(Seen { managed_by, ..report::seen(&certificate, environment, &look, now) });
     }
     match args.output.format {
         Format::Json | Format::Yaml => {
@@ -88,18 +91,25 @@ pub async fn run(ctx: &Ctx, args: &InspectArgs) -> Result<(), PluginError> {
     }
 }
 
-/// Into the Secret, if that is allowed and wanted.
-async fn look(ctx: &Ctx, args: &InspectArgs, environment: &Environment) -> Result<Look, PluginError> {
+/// Into the Secret, if that is allowed and wanted, and at who writes it.
+async fn look(
+    ctx: &Ctx,
+    args: &InspectArgs,
+    environment: &Environment,
+) -> Result<(Look, Option<String>), PluginError> {
     if args.no_secret {
-        return Ok(Look::NotWanted);
+        return Ok((Look::NotWanted, None));
     }
     let (client, secret) = (ctx.clients.reads(), &environment.secret_ref.name);
     if !access::caller_may_get_secret(client, &ctx.namespace, secret).await? {
-        return Ok(Look::MayNot);
+        return Ok((Look::MayNot, None));
     }
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), &ctx.namespace);
+    let metadata = secrets.get_metadata_opt(secret).await.during("read", || format!("Secret {secret}"))?;
+    let managed_by = metadata.and_then(|found| report::managed_by(found.annotations()));
     match material::read(client, &ctx.namespace, environment, Parts::Everything).await {
-        Ok(material) => Ok(Look::Material(Box::new(material))),
-        Err(ReadError::Problem(problem)) => Ok(Look::Problem(in_one_line(&problem))),
+        Ok(material) => Ok((Look::Material(Box::new(material)), managed_by)),
+        Err(ReadError::Problem(problem)) => Ok((Look::Problem(in_one_line(&problem)), managed_by)),
         Err(ReadError::Api(error)) => Err(error.into()),
     }
 }
@@ -110,6 +120,7 @@ fn page(ctx: &Ctx, args: &InspectArgs, seen: &Seen) -> String {
     page.fact("Environment", seen.name.as_str());
     page.fact("Secret", seen.secret.as_str());
     page.fact("Source", seen.from);
+    page.maybe("Managed by", seen.managed_by.as_deref());
     page.maybe("Subject", seen.subject.as_deref());
     page.maybe("Issuer", seen.issuer.as_deref());
     if !seen.dns_names.is_empty() {

@@ -29,10 +29,10 @@ use crate::{
     cluster::{
         access,
         error::{During as _, Failure},
-        secrets::{self, SecretBytes, SecretObject},
+        secrets::{self, SecretObject},
+        token_secret::{self, NoToken, SecretText as Secret},
     },
     redact::Redacted,
-    token::{hash_of, same_hash},
 };
 
 /// How long the right to read a Secret may take to be in force everywhere, after the controller saw it work.
@@ -40,9 +40,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(200);
 /// How often a token may expire while it is being taken.
 const ATTEMPTS: usize = 3;
-
-/// A text that is erased when dropped, and never shown.
-pub type Secret = Redacted<Zeroizing<String>>;
 
 /// A token, and what came with it.
 #[derive(Debug)]
@@ -178,8 +175,7 @@ async fn read(ctx: &Ctx, request: &DownloadRequest) -> Result<Option<SecretObjec
     let Some(name) = token.and_then(|token| token.secret_name.as_deref()) else { return Ok(None) };
     let end = tokio::time::Instant::now() + PATIENCE;
     loop {
-        let keys = ["token", "url", "ca.crt", "passphrase"];
-        match secrets::read(ctx.clients.reads(), &ctx.namespace, name, &keys).await {
+        match secrets::read(ctx.clients.reads(), &ctx.namespace, name, &token_secret::KEYS).await {
             Err(error) if error.failure() == Failure::Forbidden => {
                 only_for_the_requester(ctx, request).await?;
                 if tokio::time::Instant::now() >= end {
@@ -207,39 +203,27 @@ async fn only_for_the_requester(ctx: &Ctx, request: &DownloadRequest) -> Result<
     )))
 }
 
-fn taken(mut found: SecretObject, request: &DownloadRequest) -> Result<Taken, PluginError> {
+fn taken(found: SecretObject, request: &DownloadRequest) -> Result<Taken, PluginError> {
     let name = request.metadata.name.clone().unwrap_or_default();
-    let mut part = |key: &str| found.take(key).as_ref().and_then(text);
-    let token =
-        part("token").ok_or_else(|| PluginError::new(format!("the token Secret of `{name}` holds no token")))?;
-    let token_status = request.status.as_ref().and_then(|status| status.token.as_ref());
-    let expected = token_status.and_then(|token| token.hash.as_deref()).unwrap_or_default();
-    if !same_hash(&hash_of(token.expose()), expected) {
-        return Err(PluginError::new(format!(
+    let held = token_secret::of(found, request).map_err(|wrong| match wrong {
+        NoToken::Empty => PluginError::new(format!("the token Secret of `{name}` holds no token")),
+        NoToken::Another => PluginError::new(format!(
             "the token Secret of `{name}` holds another token than the one that certcourier issued; nothing was sent"
         ))
         .next(format!(
             "revoke it: kubectl certcourier revoke {name} --reason …; then tell a cluster administrator: something changes \
              Secrets on their way"
-        )));
-    }
-    let (url, ca, passphrase) = (part("url"), part("ca.crt"), part("passphrase"));
-    let base = url.as_ref().and_then(|url| url.expose().split("/api/v1/downloads/").next().map(str::to_owned));
-    let secret = Published { url: base, ca: ca.map(|ca| ca.expose().to_string()), service: None };
-    let token_status = request.token();
+        )),
+    })?;
+    let secret = Published { url: held.base(), ca: held.ca.clone(), service: None };
     Ok(Taken {
         request: name,
-        token,
-        url,
-        expires_at: token_status.and_then(|token| token.expires_at.clone()),
-        passphrase,
+        token: held.token,
+        url: held.url,
+        expires_at: request.token().and_then(|token| token.expires_at.clone()),
+        passphrase: held.passphrase,
         known: Known { secret: Some(secret), ..Known::default() },
     })
-}
-
-fn text(bytes: &SecretBytes) -> Option<Secret> {
-    let text = std::str::from_utf8(bytes.expose()).ok()?;
-    Some(Redacted::new(Zeroizing::new(text.to_owned())))
 }
 
 /// A claim needs a bearer token.
@@ -256,6 +240,7 @@ pub fn no_bearer(ctx: &Ctx) -> PluginError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::hash_of;
 
     #[test]
     fn the_two_answers_to_asking_are_told_apart_and_show_no_secret() {

@@ -22,7 +22,10 @@ use crate::plugin::{
 };
 use crate::{
     api::{Delivery, DownloadRequest, DownloadRequestStatus, Phase},
-    cluster::error::{ApiError, During as _, Failure},
+    cluster::{
+        error::{ApiError, During as _, Failure},
+        token_secret,
+    },
     lifecycle,
 };
 
@@ -243,9 +246,7 @@ pub fn standing(request: &DownloadRequest, wanted: &Wanted) -> Progress {
 }
 
 fn token(request: &DownloadRequest, status: &DownloadRequestStatus, phase: Phase, wanted: &Wanted) -> Progress {
-    let expired = status
-        .condition(ConditionType::TokenIssued)
-        .is_some_and(|condition| condition.reason == ConditionReason::TokenExpired);
+    let expired = token_secret::is_expired(request);
     if request.delivery() == Delivery::Claim {
         // A claim makes the token, also another one.
         return if expired && phase == Phase::Approved { Progress::TokenOver } else { Progress::Reached };

@@ -5,6 +5,7 @@ pub(crate) mod claim;
 pub(crate) mod deny;
 pub(crate) mod get;
 pub(crate) mod list;
+pub(crate) mod own_secret;
 pub(crate) mod revoke;
 pub(crate) mod votes;
 

@@ -18,6 +18,7 @@ use crate::server::{
         request_id::RequestId,
     },
     net::{client_address::ClientAddress, rate_limit::Tier},
+    session::Keys,
     state::ServerState,
 };
 use crate::{
@@ -27,10 +28,10 @@ use crate::{
     redact::Redacted,
 };
 
-/// Someone with a bearer token. The API server says whose it is, and what they may.
+/// Someone whom the API server knows: it says who they are, and what they may.
 #[derive(Clone)]
 pub struct Caller {
-    /// Calls the API server with the caller's token and nothing else of anyone's.
+    /// Calls the API server with the caller's credentials and nothing else of anyone's.
     pub client: Client,
     /// Where the call comes from.
     pub address: ClientAddress,
@@ -38,15 +39,27 @@ pub struct Caller {
     pub request_id: RequestId,
     /// What links in answers begin with: scheme and host, perhaps a path.
     pub base_url: String,
-    bearer: Redacted<String>,
+    credentials: Credentials,
     /// Who it is, where that was asked for this very request.
     asked: Option<Requester>,
+}
+
+/// What they call with.
+#[derive(Clone)]
+enum Credentials {
+    /// The bearer token of this request.
+    Bearer(Redacted<String>),
+    /// Those of the process, which is theirs.
+    Process,
 }
 
 impl FromRequestParts<Arc<ServerState>> for Caller {
     type Rejection = ServerError;
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<ServerState>) -> Result<Self, ServerError> {
+        if state.of_one.is_some() {
+            return Self::of_process(state, parts).await;
+        }
         let bearer = identity::bearer(&parts.headers).ok_or_else(|| no_bearer().malformed())?;
         Self::with_bearer(state, parts, bearer).await
     }
@@ -77,7 +90,20 @@ impl Caller {
             connection.prove();
         }
         let (address, request_id) = (*address, request_id.clone());
-        Ok(Self { client, address, request_id, base_url: base_url(state, parts), bearer, asked })
+        let credentials = Credentials::Bearer(bearer);
+        Ok(Self { client, address, request_id, base_url: base_url(state, parts), credentials, asked })
+    }
+
+    /// The one person whose process this is.
+    async fn of_process(state: &Arc<ServerState>, parts: &Parts) -> Result<Self, ServerError> {
+        let known = (parts.extensions.get::<ClientAddress>(), parts.extensions.get::<RequestId>());
+        let (Some(address), Some(request_id)) = known else { return Err(ServerError::internal()) };
+        let client = state.clients.writes().clone();
+        let who = identity::of_client(client.clone()).await.map_err(refusal::of_review)?;
+        let (address, request_id) = (*address, request_id.clone());
+        // Links lead to the server, and only its token Secrets know where that is.
+        let base_url = String::new();
+        Ok(Self { client, address, request_id, base_url, credentials: Credentials::Process, asked: Some(who) })
     }
 
     /// Who it is, where the API server was asked for this very request.
@@ -86,10 +112,38 @@ impl Caller {
         self.asked.as_ref().map(|who| who.username.as_str())
     }
 
-    /// The bearer token.
+    /// Whether the process that they ask is their own: no server stands between them and the API server.
     #[must_use]
-    pub const fn bearer(&self) -> &Redacted<String> {
-        &self.bearer
+    pub const fn is_alone(&self) -> bool {
+        matches!(self.credentials, Credentials::Process)
+    }
+
+    /// Whose forms they are: of whom holds this token, or a renewed one.
+    #[must_use]
+    pub fn holder(&self) -> String {
+        match &self.credentials {
+            Credentials::Bearer(bearer) => Keys::holder(bearer),
+            Credentials::Process => String::new(),
+        }
+    }
+
+    /// The same client for watches, which stay open: who uses it bounds them.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Unauthorized`] for a token that cannot be sent.
+    pub fn watches(&self, state: &ServerState) -> Result<Client, ServerError> {
+        match &self.credentials {
+            Credentials::Bearer(bearer) => {
+                state.clients.watches_as_caller(bearer).map_err(|invalid| unauthorized().caused_by(invalid))
+            }
+            Credentials::Process => Ok(state.clients.watches().clone()),
+        }
+    }
+
+    fn was_seen(&self, state: &ServerState, name: &str) {
+        if let Credentials::Bearer(bearer) = &self.credentials {
+            state.people.saw(bearer.expose(), name, Instant::now());
+        }
     }
 }
 
@@ -133,7 +187,7 @@ impl Caller {
             return Err(unauthorized());
         }
         state.rates.admit_person(&who.username)?;
-        state.people.saw(self.bearer.expose(), &who.username, Instant::now());
+        self.was_seen(state, &who.username);
         Ok(who)
     }
 

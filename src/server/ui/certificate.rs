@@ -65,6 +65,8 @@ struct CertificatePage {
     intermediates: i32,
     problem: Option<String>,
     rules: Vec<Rule>,
+    /// What the rules do not say.
+    open: Option<&'static str>,
     moments: Vec<Moment>,
     more: bool,
     /// Whether receipts are among the sources.
@@ -129,6 +131,7 @@ pub async fn show(
         environment: facts(view, now),
         chain: chain(&offers, now),
         problem: offers.problem.clone(),
+        open: offers.open,
         rules: offers.effective.as_ref().map(rules).unwrap_or_default(),
         more: timeline.as_ref().is_some_and(|timeline| timeline.next.is_some()),
         has_receipts: timeline.as_ref().is_some_and(|timeline| timeline.sources.contains(&"receipts")),

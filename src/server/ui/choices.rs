@@ -20,6 +20,10 @@ pub struct Choices {
     pub action: String,
     /// The mark of the visitor's forms.
     pub mark: String,
+    /// Whether a passphrase can be given; else one is generated.
+    pub takes_passphrase: bool,
+    /// What is not known before one asks.
+    pub open: Option<&'static str>,
     /// The files.
     pub files: Vec<File>,
     /// The environments, the chosen one first.
@@ -99,6 +103,8 @@ impl Choices {
                 frame.root, certificate.project, certificate.name
             ),
             mark: frame.mark.clone(),
+            takes_passphrase: offers.open.is_none(),
+            open: offers.open,
             files: files.collect(),
             environments,
             reason_required: effective.is_some_and(|rules| rules.reason_required.value),

@@ -1,7 +1,7 @@
 //! Asking for a file. Where no approval is missing the answer is the page of its link, which is shown once; else the page
 //! of the request that waits.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use askama::Template;
 use axum::{
@@ -10,12 +10,14 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
+use kube::ResourceExt as _;
 
 use super::{
     certificate::{Asked, unknown},
     choices::{Choices, Chosen, Kept},
     link,
     page::{self, Frame},
+    request::of_secret,
     visitor::Visitor,
 };
 use crate::door::Door;
@@ -24,7 +26,7 @@ use crate::server::{
         certificates::{
             CertificateView,
             get::get_certificate,
-            mint::{Requested, mint_as, offers},
+            mint::{Requested, alone::create_as, mint_as, offers},
         },
         pagination,
     },
@@ -35,6 +37,9 @@ use crate::server::{
     },
     state::ServerState,
 };
+
+/// How long a link is waited for before the page of its request is shown instead.
+const MOMENT: Duration = Duration::from_secs(4);
 
 #[derive(Template)]
 #[template(path = "download.html")]
@@ -80,6 +85,18 @@ pub async fn ask(
         Ok(body) => body,
         Err(words) => return wrong(StatusCode::UNPROCESSABLE_ENTITY, words).await,
     };
+    if visitor.caller.is_alone() {
+        return match create_as(&state, &visitor.caller, &place, body).await {
+            Ok(request) => {
+                let request = ObjectPath { project: place.project, name: request.name_any() };
+                created(&state, visitor, request).await
+            }
+            Err(refusal) if can_be_put_right(refusal.code()) => {
+                wrong(refusal.code().status(), &refusal.description_at(Door::Plugin)).await
+            }
+            Err(refusal) => Err(refusal),
+        };
+    }
     let format = body.format.clone();
     match mint_as(&state, &visitor.caller, &place, body).await {
         Ok(Requested::Issued(token)) => {
@@ -95,6 +112,16 @@ pub async fn ask(
             wrong(refusal.code().status(), &refusal.description_at(Door::Plugin)).await
         }
         Err(refusal) => Err(refusal),
+    }
+}
+
+/// The link, if the controller issues it in a moment; else the page of the request, which follows what happens.
+async fn created(state: &Arc<ServerState>, visitor: Visitor, request: ObjectPath) -> Result<Response, ServerError> {
+    let path = format!("{}projects/{}/requests/{}", visitor.frame.root, request.project, request.name);
+    match of_secret(state, visitor, &request, MOMENT).await {
+        Ok(Some(link)) => Ok(link),
+        // It says there what is missing, or why there is no file.
+        Ok(None) | Err(_) => Ok(page::lead(&path)),
     }
 }
 

@@ -39,11 +39,7 @@ use crate::{
         },
         auth::identity,
         connection::Paced,
-        http::{
-            error::ServerError,
-            path::ObjectPath,
-            refusal::{self, unauthorized},
-        },
+        http::{error::ServerError, path::ObjectPath, refusal},
         net::rate_limit::Tier,
         state::{ServerState, streams::StreamPlace},
     },
@@ -83,7 +79,7 @@ pub async fn of_request(
     let request = request_as(&visitor.caller, &place).await?;
     let version = request.resource_version().unwrap_or_default();
     let outdated = version != shown.seen;
-    let api = Api::namespaced(watches(&state, &visitor)?, &place.project);
+    let api = Api::namespaced(visitor.caller.watches(&state)?, &place.project);
     let fields = format!("metadata.name={}", place.name);
     let changes = watch(&state, vec![(api, version)], &fields).await?;
     Ok(answer(&state, &arrival, stream, changes, outdated))
@@ -108,7 +104,7 @@ pub async fn of_inbox(
     let fields: Vec<String> =
         asked.fields(&who).iter().map(|(field, value)| pagination::selector(field, value)).collect();
     let fields = fields.join(",");
-    let watching = watches(&state, &visitor)?;
+    let watching = visitor.caller.watches(&state)?;
     let apis = |client: &Client| -> Vec<Api<DownloadRequest>> {
         match &reach {
             Reach::Everywhere => vec![Api::all(client.clone())],
@@ -131,10 +127,6 @@ pub async fn of_inbox(
 fn place_of(state: &ServerState, visitor: &Visitor) -> Result<StreamPlace, ServerError> {
     let who = visitor.frame.who.as_deref().unwrap_or_default();
     state.streams.take(who).ok_or_else(|| state.rates.wait(Tier::at_once, "too many open pages of yours", LATER))
-}
-
-fn watches(state: &ServerState, visitor: &Visitor) -> Result<Client, ServerError> {
-    state.clients.watches_as_caller(visitor.caller.bearer()).map_err(|invalid| unauthorized().caused_by(invalid))
 }
 
 /// Something changed, or perhaps.

@@ -43,6 +43,8 @@ struct LinkPage {
     expires_at: String,
     /// Whether the link begins with a host; else the script completes it.
     whole: bool,
+    /// Whether the link leads somewhere for others, too.
+    travels: bool,
     link: Zeroizing<String>,
     api: String,
     token: Redacted<Zeroizing<String>>,
@@ -73,6 +75,7 @@ pub fn show(visitor: &Visitor, issued: Issued) -> Result<Response, ServerError> 
         request: token.request,
         expires_at: token.expires_at.0.to_string(),
         whole: !base.is_empty(),
+        travels: !(base.is_empty() && visitor.caller.is_alone()),
         link,
         api: format!("{base}/api/v1/downloads"),
         token: secret,

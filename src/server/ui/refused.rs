@@ -25,8 +25,8 @@ struct Refused<'a> {
     again: bool,
 }
 
-/// The page of a refusal. `headers` are those of the answer that it replaces.
-pub fn page(frame: Frame, status: StatusCode, refusal: &ServerError, headers: &HeaderMap) -> Response {
+/// The page of a refusal. `headers` are those of the answer that it replaces; `signs_in`: whether people sign in here.
+pub fn page(frame: Frame, status: StatusCode, refusal: &ServerError, headers: &HeaderMap, signs_in: bool) -> Response {
     let request_id = headers.get(request_id::HEADER).and_then(|id| id.to_str().ok()).unwrap_or_default();
     let code = refusal.code();
     page::show_as(
@@ -38,7 +38,7 @@ pub fn page(frame: Frame, status: StatusCode, refusal: &ServerError, headers: &H
             words: refusal.description_at(Door::Plugin),
             code: code.name(),
             request_id,
-            signed_out: code == ErrorCode::Unauthorized,
+            signed_out: code == ErrorCode::Unauthorized && signs_in,
             again: matches!(status.as_u16(), 429 | 503),
         },
     )

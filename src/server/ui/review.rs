@@ -91,6 +91,8 @@ struct Review {
     may_revoke: bool,
     own: bool,
     takes: Takes,
+    /// Whether no server stands between them and the API server.
+    alone: bool,
     needs_passphrase: bool,
     receipt: Option<ReceiptFacts>,
     moments: Vec<Moment>,
@@ -147,6 +149,8 @@ enum Takes {
     Here,
     /// By a Secret.
     FromSecret,
+    /// With a bearer token, which they do not have.
+    WithToken,
 }
 
 struct ReceiptFacts {
@@ -244,8 +248,9 @@ impl Review {
             standing: Standing::of(request, who, look.may_approve),
             may_revoke: look.may_revoke && request.is_open(),
             own,
-            takes: takes(request, own),
-            needs_passphrase: spec.format.needs_passphrase() && spec.passphrase_secret_ref.is_none(),
+            takes: takes(request, own, look.alone),
+            alone: look.alone,
+            needs_passphrase: !look.alone && spec.format.needs_passphrase() && spec.passphrase_secret_ref.is_none(),
             receipt: look.receipt.as_ref().map(ReceiptFacts::of),
             moments: moments(look.moments),
             exports: look.exports.items,
@@ -289,11 +294,14 @@ fn options(request: &DownloadRequest) -> Vec<(&'static str, String)> {
     options
 }
 
-fn takes(request: &DownloadRequest, own: bool) -> Takes {
-    match (own && matches!(request.phase(), Phase::Approved | Phase::TokenIssued), request.delivery()) {
-        (false, _) => Takes::No,
-        (true, Delivery::Claim) => Takes::Here,
-        (true, Delivery::Secret) => Takes::FromSecret,
+fn takes(request: &DownloadRequest, own: bool, alone: bool) -> Takes {
+    if !own || !matches!(request.phase(), Phase::Approved | Phase::TokenIssued) {
+        return Takes::No;
+    }
+    match (request.delivery(), alone) {
+        (Delivery::Claim, false) | (Delivery::Secret, true) => Takes::Here,
+        (Delivery::Secret, false) => Takes::FromSecret,
+        (Delivery::Claim, true) => Takes::WithToken,
     }
 }
 

@@ -49,7 +49,8 @@ pub async fn reach(state: &ServerState, caller: &Client, plural: &str) -> Result
 pub async fn allowed(state: &ServerState, caller: &Client, plural: &str) -> Result<Vec<String>, ApiError> {
     let mut known = match namespaces(caller).await? {
         Some(names) => names,
-        None => state.served().to_vec(),
+        // A kubeconfig names a namespace, most often one of their own.
+        None => state.of_one.as_ref().map_or_else(|| state.served().to_vec(), |one| vec![one.namespace.clone()]),
     };
     known.sort();
     known.truncate(MOST_ASKED);

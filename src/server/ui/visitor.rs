@@ -24,7 +24,6 @@ use crate::server::{
         middleware::Known,
         refusal,
     },
-    session::Keys,
     state::ServerState,
 };
 
@@ -53,13 +52,13 @@ impl FromRequestParts<Arc<ServerState>> for Visitor {
         if let Some(trouble) = arrival.trouble {
             return Err(no_key().caused_by(trouble).into_response());
         }
-        if identity::bearer(&parts.headers).is_none() {
+        if state.of_one.is_none() && identity::bearer(&parts.headers).is_none() {
             return Err(signed_out(&parts.method, &arrival, place));
         }
         let caller = Caller::from_request_parts(parts, state).await.map_err(ServerError::into_response)?;
         let whose = match &arrival.session {
             Some(session) => session.id.clone(),
-            None => Keys::holder(caller.bearer()),
+            None => caller.holder(),
         };
         let person = || parts.extensions.get::<Known>().and_then(|known| known.person.clone());
         let who = match &arrival.session {

@@ -8,7 +8,7 @@ use super::DownloadRequestStatus;
 use crate::{
     CertificateReference, DateTime, Duration, Format, PemOrder, Pkcs12Profile, Requester,
     common::{ENVIRONMENT_NAME, OBJECT_NAME, SECRET_KEY, SECRET_KEY_MESSAGE, SECRET_NAME_MESSAGE, between},
-    text::{NO_HIDDEN, NO_HIDDEN_MESSAGE},
+    text::{NO_HIDDEN_MESSAGE, no_hidden, no_hidden_of_16_bits},
 };
 
 /// What is requested. Immutable: a request is one delivery of one file to one requester.
@@ -75,7 +75,7 @@ pub struct DownloadRequestSpec {
     /// Why the file is needed, for approvers and the record, on one line. A policy may require it. At most 1,024 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
-    #[x_kube(validation = Rule::new(NO_HIDDEN).message(NO_HIDDEN_MESSAGE))]
+    #[x_kube(validation = Rule::new(no_hidden("self")).message(NO_HIDDEN_MESSAGE))]
     pub reason: Option<String>,
     /// How long the token is valid. Default: what the policy says. 1s to 24h, and at most the policy's maxTTL.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "tokenTTL")]
@@ -139,7 +139,7 @@ pub struct Pkcs12Request {
     /// The name under which importers show key and certificate: any characters up to U+FFFF but control characters and invisible ones. Default: the Certificate's name. At most 128 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
-    #[x_kube(validation = Rule::new(r"!self.matches('[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}\\x{10000}-\\x{10FFFF}]')").message("friendlyName has a control or invisible character, or one that PKCS#12 cannot hold, such as an emoji: write it with letters, digits, punctuation and spaces"))]
+    #[x_kube(validation = Rule::new(no_hidden_of_16_bits()).message("friendlyName has a control or invisible character, or one that PKCS#12 cannot hold, such as an emoji: write it with letters, digits, punctuation and spaces"))]
     pub friendly_name: Option<String>,
 }
 

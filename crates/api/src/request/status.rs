@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     DateTime, Decision, ReceiptReference, condition,
-    text::{NO_HIDDEN, NO_HIDDEN_MESSAGE},
+    text::{NO_HIDDEN_MESSAGE, no_hidden},
 };
 
 /// The phase of a request.
@@ -160,7 +160,7 @@ pub struct Approval {
     /// Why, on one line. Required, at most 1,024 characters.
     #[serde(default)]
     #[schemars(length(max = 1024))]
-    #[x_kube(validation = Rule::new(NO_HIDDEN).message(NO_HIDDEN_MESSAGE))]
+    #[x_kube(validation = Rule::new(no_hidden("self")).message(NO_HIDDEN_MESSAGE))]
     pub reason: String,
     /// Those of your groups (`kubectl auth whoami`) that give you the right to vote: the right is checked again, for your name and these groups, before a token is issued and when it is used. May be left out if the right is bound to your user name. At most 512 groups of at most 256 characters, 8,192 characters in all.
     #[serde(default, skip_serializing_if = "Option::is_none")]

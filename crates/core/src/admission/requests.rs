@@ -15,7 +15,7 @@ use crate::{
         Format, GROUP,
         names::{MAX_REQUEST_NAME, MINT, REVOKE, REVOKED_BY},
     },
-    text::{HIDDEN, NO_HIDDEN_MESSAGE},
+    text::{NO_HIDDEN_MESSAGE, no_hidden},
 };
 
 /// What `kubectl apply` keeps for itself on every object.
@@ -234,13 +234,15 @@ fn revocation_names_the_caller() -> Validation {
 }
 
 /// What people write for others to read: `kubectl describe` prints it as it is. Annotations of tools are theirs, and may
-/// hold whole documents; a user name is as the authenticator gives it.
+/// hold whole documents; a user name is as the authenticator gives it. What is too long is refused for that, and costs no
+/// comparison.
 fn annotations_are_plain() -> Validation {
-    let (ours, hidden) = (cel::list([MINT, REVOKE]), cel::text(HIDDEN));
+    let (ours, plain) = (cel::list([MINT, REVOKE]), no_hidden("variables.annotations[k]"));
     rule(
         format!(
             "request.operation == 'DELETE' ||
-             {ours}.all(k, !(k in variables.annotations) || !variables.annotations[k].matches({hidden}) ||
+             {ours}.all(k, !(k in variables.annotations) || size(variables.annotations[k]) > {MAX_ANNOTATION} ||
+               {plain} ||
                (k in variables.oldAnnotations && variables.oldAnnotations[k] == variables.annotations[k]))"
         ),
         &format!("annotations {MINT} and {REVOKE}: {NO_HIDDEN_MESSAGE}"),

@@ -151,7 +151,7 @@ fn a_changed_policy_has_a_new_digest() {
     assert_eq!(
         digests,
         [
-            "1 downloadrequests.certcourier.io 2c654770bfc6180d949446dff49784b6",
+            "1 downloadrequests.certcourier.io 31f25c9c97632e6a032fa14ed7f2209b",
             "1 downloadrequests-status.certcourier.io f934a366a4228ced0ccfd7e996fefab2",
             "1 downloadreceipts.certcourier.io 0a58c679052844d93d022c9770f3d6e9",
             "1 tokens.certcourier.io 85bd71c7785da0b2debe72a3bf7b1386",

@@ -27,6 +27,12 @@ pub fn request_expiry(request: &DownloadRequest, retention: Retention) -> Option
         .as_ref()
         .and_then(|labels| labels.get(names::CREATED_BY))
         .is_some_and(|value| value == names::CREATED_BY_API);
+    expiry(finished, by_api, retention)
+}
+
+/// The same of one that finished then. `by_api`: whether the HTTP API made it.
+#[must_use]
+pub fn expiry(finished: Timestamp, by_api: bool, retention: Retention) -> Option<Timestamp> {
     let stay = match retention.by_policy {
         Some(FinishedRequestTtl::Never) => return None,
         Some(FinishedRequestTtl::For(time)) => time.get(),

@@ -16,7 +16,10 @@ use tokio::time::Instant;
 
 use crate::controller::{
     context::Context,
-    grants::shape::{self, Granting},
+    grants::{
+        Made,
+        shape::{self, Granting},
+    },
     watch::reconcile::PassError,
 };
 use crate::{
@@ -52,11 +55,25 @@ pub(crate) struct Altered {
     pub(crate) name: String,
 }
 
+/// What the API server has of an object that it was sent.
+enum Stored {
+    /// The same, under this uid.
+    AsSent(String),
+    /// Another one; it is gone again.
+    Altered(Altered),
+}
+
 /// Whether the API server says that the requester may read the Secret.
 pub(crate) async fn may_read(context: &Context, request: &DownloadRequest, secret: &str) -> Result<bool, ApiError> {
     let (namespace, nobody) = (request.namespace().unwrap_or_default(), Requester::default());
     let requester = request.spec.requested_by.as_ref().unwrap_or(&nobody);
-    access::may_get_secret(context.clients.reads(), requester, &namespace, secret).await
+    access::may_get_secret(&context.clients, requester, &namespace, secret).await
+}
+
+/// The Secret that holds the token.
+pub(crate) struct NamedSecret {
+    pub(crate) name: String,
+    pub(crate) uid: String,
 }
 
 /// Makes Role and RoleBinding, and waits until the API server says that the requester may read the Secret.
@@ -64,23 +81,27 @@ pub(crate) async fn let_read(
     context: &Context,
     request: &DownloadRequest,
     generation: i64,
-    secret: &str,
+    secret: &NamedSecret,
 ) -> Result<Granted, PassError> {
     let mut random = [0; TOKEN_READER_BYTES];
     OperatingSystem.fill(&mut random)?;
     let name = names::token_reader(&random);
     let (namespace, nobody) = (request.namespace().unwrap_or_default(), Requester::default());
     let requester = request.spec.requested_by.as_ref().unwrap_or(&nobody);
+    let NamedSecret { name: secret, uid: secret_uid } = secret;
     // Known before it is there, so that no answer that is lost leaves a grant that no one knows of.
     context.grants.note(&namespace, secret, &name, request.uid());
     let metadata = shape::metadata(&name, request, generation);
     // The Role first: the API server refuses a RoleBinding whose Role it cannot look into.
-    if let Some(altered) = make(&context.clients, &shape::role(metadata.clone(), secret)).await? {
-        return Ok(Granted::Altered(altered));
-    }
-    if let Some(altered) = make(&context.clients, &shape::binding(metadata, requester)).await? {
-        return Ok(Granted::Altered(altered));
-    }
+    let role = match make(&context.clients, &shape::role(metadata.clone(), secret)).await? {
+        Stored::AsSent(uid) => uid,
+        Stored::Altered(altered) => return Ok(Granted::Altered(altered)),
+    };
+    let binding = match make(&context.clients, &shape::binding(metadata, requester)).await? {
+        Stored::AsSent(uid) => uid,
+        Stored::Altered(altered) => return Ok(Granted::Altered(altered)),
+    };
+    context.grants.note_made(&namespace, secret, &name, Made { secret: secret_uid.clone(), role, binding });
     let (asked, mut pause) = (Instant::now(), FIRST_PAUSE);
     while asked.elapsed() < context.intervals.reader_wait.get() {
         if may_read(context, request, secret).await? {
@@ -95,7 +116,7 @@ pub(crate) async fn let_read(
 /// Creates an object. One of this random name that is there already was made by this very call, which something on the
 /// way sent twice; whatever differs from it is not ours, and the next look chooses another name. A mutating policy or
 /// webhook may have changed what was stored: no one must read by that, so it is removed at once.
-async fn make<K>(clients: &Clients, object: &K) -> Result<Option<Altered>, PassError>
+async fn make<K>(clients: &Clients, object: &K) -> Result<Stored, PassError>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
     K: Granting + Clone + Debug + Serialize + DeserializeOwned,
@@ -104,19 +125,23 @@ where
     let what = || format!("{} {namespace}/{name}", K::kind(&()));
     let api: Api<K> = Api::namespaced(clients.writes().clone(), &namespace);
     match api.create(&PostParams::default(), object).await.during("create", what) {
-        Ok(created) if created.is_the_same(object) => Ok(None),
+        Ok(created) if created.is_the_same(object) => Ok(Stored::AsSent(created.uid().unwrap_or_default())),
         Ok(created) => {
             let same = Preconditions { uid: created.uid(), resource_version: None };
             let deleted = api.delete(&name, &DeleteParams::default().preconditions(same)).await.during("delete", what);
             match deleted {
                 Err(error) if error.failure() != Failure::NotFound => Err(error.into()),
-                _ => Ok(Some(Altered { kind: K::kind(&()).into_owned(), name })),
+                _ => Ok(Stored::Altered(Altered { kind: K::kind(&()).into_owned(), name })),
             }
         }
         Err(error) if error.failure() == Failure::Conflict => {
             let api: Api<K> = Api::namespaced(clients.reads().clone(), &namespace);
             let found = api.get(&name).await.during("read", what)?;
-            if found.is_the_same(object) { Ok(None) } else { Err(PassError::Restless) }
+            if found.is_the_same(object) {
+                Ok(Stored::AsSent(found.uid().unwrap_or_default()))
+            } else {
+                Err(PassError::Restless)
+            }
         }
         Err(error) => Err(error.into()),
     }

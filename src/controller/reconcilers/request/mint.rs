@@ -9,7 +9,7 @@ use kube::ResourceExt as _;
 use zeroize::Zeroizing;
 
 use super::{
-    grant::{self, Altered, Granted},
+    grant::{self, Altered, Granted, NamedSecret},
     sweep::{self, Earlier},
 };
 use crate::controller::{
@@ -75,8 +75,8 @@ pub(crate) async fn mint(
     let (placed, may_read) = tokio::join!(place(context, request, planned, &namespace, &name), async {
         if had_reader { Ok(false) } else { grant::may_read(context, request, &name).await }
     });
-    let prepared = match placed? {
-        Placed::Made(prepared) => prepared,
+    let (prepared, uid) = match placed? {
+        Placed::Made(prepared, uid) => (prepared, uid),
         Placed::Foreign => {
             let message = format!(
                 "Secret `{name}` is not certcourier's; rename or delete it, or create the request under another name"
@@ -94,13 +94,15 @@ pub(crate) async fn mint(
     if may_read? {
         return Ok(minted(prepared, None));
     }
-    let reader = match grant::let_read(context, request, planned.generation, &name).await? {
+    let secret = NamedSecret { name, uid };
+    let reader = match grant::let_read(context, request, planned.generation, &secret).await? {
         Granted::MayRead(reader) => reader,
         Granted::NotYet(reader) => {
             tracing::warn!(
                 request.namespace = namespace,
                 request.name = request.name_any(),
-                "the requester may still not read Secret `{name}` though Role and RoleBinding are there"
+                "the requester may still not read Secret `{}` though Role and RoleBinding are there",
+                secret.name
             );
             reader
         }
@@ -135,8 +137,8 @@ fn minted(prepared: Prepared, reader_name: Option<String>) -> MintOutcome {
 
 /// What became of the Secret.
 enum Placed {
-    /// It is there, with this in it.
-    Made(Prepared),
+    /// It is there under this uid, with this in it.
+    Made(Prepared, String),
     /// The name is someone else's.
     Foreign,
     /// Something changed what is in it during admission, such as where the link leads; it is gone again.
@@ -162,7 +164,9 @@ async fn place(
             values: values(&prepared, request, &external),
         };
         match secrets::create(writes, namespace, &secret).await {
-            Ok(created) if created.as_sent => return Ok(Placed::Made(prepared)),
+            Ok(created) if created.as_sent => {
+                return Ok(Placed::Made(prepared, created.metadata.uid.unwrap_or_default()));
+            }
             Ok(created) => {
                 let uid = created.metadata.uid.unwrap_or_default();
                 secrets::delete(writes, namespace, name, &uid).await?;

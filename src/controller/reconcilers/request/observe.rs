@@ -5,7 +5,7 @@ use kube::{Resource as _, ResourceExt as _, runtime::reflector::ObjectRef};
 
 use crate::controller::{context::Context, watch::stores::Stores};
 use crate::{
-    api::{Decision as Vote, DownloadRequest, names},
+    api::{Certificate, DownloadReceipt, DownloadRequest},
     cluster::{
         error::ApiError,
         facts::{self, Gathered, Known},
@@ -19,30 +19,37 @@ use crate::{
 /// What the watches know about a request's surroundings.
 pub(crate) fn known(context: &Context, stores: &Stores, request: &DownloadRequest) -> Result<Known, PolicyError> {
     let namespace = request.namespace().unwrap_or_default();
-    let certificate = ObjectRef::new(&request.spec.certificate_ref.name).within(&namespace);
-    let receipt = ObjectRef::new(&receipts::name_of(&request.uid().unwrap_or_default())).within(&namespace);
     Ok(Known {
-        certificate: stores.certificates.get(&certificate).and_then(|certificate| certificate.0.clone().ok()),
+        certificate: certificate_of(stores, request),
         policies: known_policies(context, stores, &namespace)?,
-        receipt: stores.receipts.get(&receipt).and_then(|receipt| receipt.0.clone().ok()),
+        receipt: receipt_of(stores, request),
     })
 }
 
-fn known_policies(context: &Context, stores: &Stores, namespace: &str) -> Result<Vec<NamedPolicy>, PolicyError> {
+/// The Certificate of a request, if the watch has seen it.
+pub(crate) fn certificate_of(stores: &Stores, request: &DownloadRequest) -> Option<Certificate> {
+    let name = &request.spec.certificate_ref.name;
+    let certificate = stores.certificates.get(&ObjectRef::new(name).within(request.key().namespace))?;
+    certificate.0.clone().ok()
+}
+
+/// The receipt of a request, if the watch has seen it.
+pub(crate) fn receipt_of(stores: &Stores, request: &DownloadRequest) -> Option<DownloadReceipt> {
+    let name = receipts::name_of(&request.uid().unwrap_or_default());
+    let stored = stores.receipts.get(&ObjectRef::new(&name).within(request.key().namespace));
+    stored.and_then(|receipt| receipt.0.clone().ok()).or_else(|| stores.archive.receipt_of(request))
+}
+
+pub(crate) fn known_policies(
+    context: &Context,
+    stores: &Stores,
+    namespace: &str,
+) -> Result<Vec<NamedPolicy>, PolicyError> {
     let policies = stores.policies.state_filter(|policy| policy.meta().namespace.as_deref() == Some(namespace));
     let mut policies =
         policies.iter().map(|policy| policies::named(policy.as_ref().clone())).collect::<Result<Vec<_>, _>>()?;
     policies.extend(context.cluster_policy.clone());
     Ok(policies)
-}
-
-/// Whether the request itself says how it ends, so that only a receipt could say otherwise. What people revoke must
-/// end also while Secrets, policies or reviews cannot be read.
-fn is_settled(request: &DownloadRequest) -> bool {
-    let revoked = request.annotations().contains_key(names::REVOKE);
-    let votes = request.votes();
-    let deleted = request.metadata.deletion_timestamp.is_some();
-    !request.is_open() || revoked || deleted || votes.iter().any(|vote| vote.decision == Vote::Deny)
 }
 
 /// What is seen of a request's surroundings.
@@ -55,16 +62,26 @@ pub(crate) enum View {
 
 impl View {
     pub(crate) async fn of(context: &Context, request: &DownloadRequest, known: Known) -> Result<Self, ApiError> {
-        if known.receipt.is_some() || is_settled(request) {
+        if known.receipt.is_some() || lifecycle::is_settled(request) {
             return Ok(Self::Receipt(Box::new(known)));
         }
-        Ok(Self::Whole(Box::new(facts::with(context.clients.reads(), request, known).await?)))
+        Ok(Self::Whole(Box::new(facts::with(&context.clients, request, known).await?)))
     }
 
-    pub(crate) async fn live(context: &Context, request: &DownloadRequest) -> Result<Self, PolicyError> {
+    pub(crate) async fn live(
+        context: &Context,
+        stores: &Stores,
+        request: &DownloadRequest,
+    ) -> Result<Self, PolicyError> {
         let reads = context.clients.reads();
-        if !is_settled(request) {
-            return Ok(Self::Whole(Box::new(facts::live(reads, request, context.cluster_policy.as_ref()).await?)));
+        // What it says of the delivery never changes, and it decides alone.
+        if let Some(receipt) = receipt_of(stores, request) {
+            return Ok(Self::Receipt(Box::new(Known { receipt: Some(receipt), ..Known::default() })));
+        }
+        if !lifecycle::is_settled(request) {
+            return Ok(Self::Whole(Box::new(
+                facts::live(&context.clients, request, context.cluster_policy.as_ref()).await?,
+            )));
         }
         let uid = request.uid().unwrap_or_default();
         let receipt = receipts::of(reads, request.key().namespace, &uid).await?;
@@ -80,7 +97,7 @@ impl View {
         if let Self::Whole(gathered) = self
             && !gathered.approvers.cover(request)
         {
-            gathered.approvers = facts::approvers(context.clients.reads(), request).await?;
+            gathered.approvers = facts::approvers(&context.clients, request).await?;
         }
         Ok(())
     }

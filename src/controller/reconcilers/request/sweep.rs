@@ -8,8 +8,8 @@ use kube::ResourceExt as _;
 use crate::controller::{
     context::Context,
     grants::{
-        remove,
-        shape::{self, Owner, TOKEN_KEY},
+        Made, Reader, remove,
+        shape::{self, TOKEN_KEY},
     },
 };
 use crate::{
@@ -56,13 +56,25 @@ pub(crate) async fn before_mint(context: &Context, request: &DownloadRequest) ->
 pub(crate) async fn all(context: &Context, request: &DownloadRequest) -> Result<(), ApiError> {
     // What is revoked must go also while Roles cannot be listed.
     let learned = context.grants.learn(context.clients.reads(), &place(request).0).await;
-    let theirs = |owner: &Owner| owner.is(request);
-    let (namespace, name) = (request.namespace().unwrap_or_default(), request.name_any());
-    let (secret, readers) = tokio::join!(
-        remove::secret(&context.clients, &namespace, &name, theirs),
-        readers(context, request, readers_of(context, request)),
-    );
+    let (secret, readers) =
+        tokio::join!(secret(context, request), readers(context, request, readers_of(context, request)));
     secret.and(readers).and(learned)
+}
+
+async fn secret(context: &Context, request: &DownloadRequest) -> Result<(), ApiError> {
+    let (namespace, name) = place(request);
+    let made = context.grants.of(&namespace, &name).into_iter().find_map(|reader| made_for(request, &reader));
+    if let Some(made) = made
+        && remove::made_secret(&context.clients, &namespace, &name, &made).await?
+    {
+        return Ok(());
+    }
+    remove::secret(&context.clients, &namespace, &request.name_any(), |owner| owner.is(request)).await
+}
+
+/// What this process made for a token of this request.
+fn made_for(request: &DownloadRequest, reader: &Reader) -> Option<Made> {
+    reader.made.clone().filter(|_| reader.uid.is_some() && reader.uid == request.uid())
 }
 
 /// Removes what is not of the living token: a mint was decided on an older version of the request. If the Secret holds
@@ -95,11 +107,21 @@ fn readers_of(context: &Context, request: &DownloadRequest) -> BTreeSet<String> 
 async fn readers(context: &Context, request: &DownloadRequest, names: BTreeSet<String>) -> Result<(), ApiError> {
     let (namespace, secret) = place(request);
     let (namespace, secret) = (namespace.as_str(), secret.as_str());
-    let removing = names.into_iter().map(|name| async move {
-        if remove::reader(&context.clients, namespace, &name, |owner| owner.is(request)).await? {
-            context.grants.forget(namespace, secret, &name);
+    let known = context.grants.of(namespace, secret);
+    let removing = names.into_iter().map(|name| {
+        let made = known.iter().find(|reader| reader.name == name).and_then(|reader| made_for(request, reader));
+        async move {
+            if let Some(made) = made
+                && remove::made_reader(&context.clients, namespace, &name, &made).await?
+            {
+                context.grants.forget(namespace, secret, &name);
+                return Ok(());
+            }
+            if remove::reader(&context.clients, namespace, &name, |owner| owner.is(request)).await? {
+                context.grants.forget(namespace, secret, &name);
+            }
+            Ok(())
         }
-        Ok(())
     });
     join_all(removing).await.into_iter().collect()
 }

@@ -1,13 +1,20 @@
 //! Finished requests that are due for deletion: their time is over, or their requester has too many.
 
+use std::{collections::HashMap, sync::Arc};
+
 use jiff::Timestamp;
 use kube::{
     Api, ResourceExt as _,
     api::{DeleteParams, Preconditions},
+    runtime::reflector::ObjectRef,
 };
 
-use super::{View, current};
+use super::{
+    advance,
+    observe::{certificate_of, known_policies},
+};
 use crate::controller::{
+    archive::KeptRequest,
     context::Context,
     watch::{
         reconcile::{Again, PassError},
@@ -15,7 +22,7 @@ use crate::controller::{
     },
 };
 use crate::{
-    api::DownloadRequest,
+    api::{Certificate, DownloadRequest, FinishedRequestTtl, Format},
     cluster::{
         error::{During as _, Failure},
         policies,
@@ -24,45 +31,109 @@ use crate::{
     policy::{NamedPolicy, merge},
 };
 
-/// Deletes the request if its time is over, else says when that will be.
-pub(crate) async fn reconcile(
+/// What the watches know of how long finished requests stay; for one pass over all of them.
+pub(crate) struct Terms<'a> {
+    context: &'a Context,
+    stores: &'a Stores,
+    /// `None`: a policy there cannot be read, and then nothing goes.
+    policies: HashMap<Arc<str>, Option<Vec<NamedPolicy>>>,
+    by_policy: HashMap<Of, Option<FinishedRequestTtl>>,
+}
+
+/// Namespace, certificate, environment, and whether the file holds all environments.
+type Of = (Arc<str>, Arc<str>, Option<Arc<str>>, bool);
+
+impl<'a> Terms<'a> {
+    pub(crate) fn new(context: &'a Context, stores: &'a Stores) -> Self {
+        Self { context, stores, policies: HashMap::new(), by_policy: HashMap::new() }
+    }
+
+    /// When a request is due. `None`: it stays for now.
+    pub(crate) fn due(&mut self, namespace: &Arc<str>, request: &KeptRequest) -> Option<Timestamp> {
+        let (context, stores) = (self.context, self.stores);
+        let policies = self
+            .policies
+            .entry(Arc::clone(namespace))
+            .or_insert_with(|| known_policies(context, stores, namespace).ok());
+        let policies = policies.as_ref()?;
+        let all = request.format == Format::DerZip;
+        let of = (Arc::clone(namespace), Arc::clone(&request.certificate), request.environment.clone(), all);
+        let by_policy = *self.by_policy.entry(of).or_insert_with(|| {
+            let certificate = stores.certificates.get(&ObjectRef::new(&request.certificate).within(namespace));
+            let certificate = certificate.as_ref().and_then(|certificate| certificate.0.as_ref().ok());
+            ttl(policies, &request.certificate, &environments(certificate, request.environment.as_deref(), all))
+        });
+        lifecycle::expiry(request.finished, request.by_api, retention(context, by_policy))
+    }
+}
+
+fn retention(context: &Context, by_policy: Option<FinishedRequestTtl>) -> Retention {
+    Retention { by_policy, made_by_api: context.intervals.api_request_ttl.get() }
+}
+
+fn ttl(policies: &[NamedPolicy], certificate: &str, environments: &[String]) -> Option<FinishedRequestTtl> {
+    let environments: Vec<&str> = environments.iter().map(String::as_str).collect();
+    merge(policies, certificate, &environments).finished_request_ttl.value
+}
+
+/// The environments of the file, as far as they are still known.
+fn environments(certificate: Option<&Certificate>, asked: Option<&str>, all: bool) -> Vec<String> {
+    let name = |environment: &crate::api::Environment| environment.name.clone();
+    let asked_for = || asked.iter().map(|&name| name.to_owned()).collect();
+    match certificate {
+        Some(certificate) if all => certificate.spec.environments.iter().map(name).collect(),
+        Some(certificate) => {
+            certificate.spec.environment(asked).map_or_else(asked_for, |environment| vec![name(environment)])
+        }
+        None => asked_for(),
+    }
+}
+
+/// Deletes a finished request if the API server says too that it is due. What is not there, or not finished, is forgotten
+/// by the archive.
+pub(crate) async fn delete_if_due(
     context: &Context,
     stores: &Stores,
-    cached: &DownloadRequest,
-    view: &View,
-    now: Timestamp,
-) -> Result<Again, PassError> {
-    let environments = environments(cached, view);
-    let most = context.intervals.max_finished_requests;
-    let due = |request: &DownloadRequest, policies: &[NamedPolicy]| {
-        if stores.finished.is_beyond(request, most) {
-            return Some(now);
-        }
-        let environments: Vec<&str> = environments.iter().map(String::as_str).collect();
-        let effective = merge(policies, &request.spec.certificate_ref.name, &environments);
-        let retention = Retention {
-            by_policy: effective.finished_request_ttl.value,
-            made_by_api: context.intervals.api_request_ttl.get(),
-        };
-        lifecycle::request_expiry(request, retention)
-    };
-    match due(cached, &view.known().policies) {
-        None => return Ok(Again::OnChange),
-        Some(moment) if moment > now => return Ok(Again::At(moment)),
-        Some(_) => {}
+    namespace: &str,
+    name: &str,
+) -> Result<(), PassError> {
+    let Some(request) = living(context, stores, namespace, name).await? else { return Ok(()) };
+    let policies = policies::live_together(&context.clients, namespace, context.cluster_policy.as_ref()).await?;
+    let (spec, all) = (&request.spec, request.spec.format == Format::DerZip);
+    let certificate = certificate_of(stores, &request);
+    let environments = environments(certificate.as_ref(), spec.environment.as_deref(), all);
+    let by_policy = ttl(&policies, &spec.certificate_ref.name, &environments);
+    let due = lifecycle::request_expiry(&request, retention(context, by_policy));
+    let now = context.clients.clock().second();
+    if due.is_some_and(|due| due <= now) || stores.archive.is_beyond(&request, context.intervals.max_finished_requests)
+    {
+        delete(context, &request).await?;
     }
-    // A deletion is final: what it is based on is read again.
-    let Some(request) = current(context, cached).await? else { return Ok(Again::OnChange) };
-    let namespace = request.namespace().unwrap_or_default();
-    let policies = policies::live(context.clients.reads(), &namespace, context.cluster_policy.as_ref()).await?;
-    if request.metadata.deletion_timestamp.is_some() {
-        return Ok(Again::OnChange);
+    Ok(())
+}
+
+/// Looks at a finished request again, because of its receipt.
+pub(crate) async fn attend(context: &Context, stores: &Stores, namespace: &str, name: &str) -> Result<(), PassError> {
+    if let Some(request) = living(context, stores, namespace, name).await? {
+        Box::pin(advance(context, stores, &request)).await?;
     }
-    match due(&request, &policies) {
-        Some(moment) if moment <= now => delete(context, &request).await,
-        Some(moment) => Ok(Again::At(moment)),
-        None => Ok(Again::OnChange),
+    Ok(())
+}
+
+/// A finished request as the API server has it.
+async fn living(
+    context: &Context,
+    stores: &Stores,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<DownloadRequest>, PassError> {
+    let api: Api<DownloadRequest> = Api::namespaced(context.clients.reads().clone(), namespace);
+    let found = api.get_opt(name).await.during("read", || format!("DownloadRequest {namespace}/{name}"))?;
+    let finished = found.filter(|found| lifecycle::finished_at(found).is_some());
+    if finished.is_none() {
+        stores.archive.forget_request(namespace, name);
     }
+    Ok(finished.filter(|request| request.metadata.deletion_timestamp.is_none()))
 }
 
 async fn delete(context: &Context, request: &DownloadRequest) -> Result<Again, PassError> {
@@ -83,20 +154,5 @@ async fn delete(context: &Context, request: &DownloadRequest) -> Result<Again, P
             );
             Ok(Again::OnChange)
         }
-    }
-}
-
-/// The environments of the file, as far as they are still known.
-fn environments(request: &DownloadRequest, view: &View) -> Vec<String> {
-    let spec = &request.spec;
-    match (&view.known().certificate, spec.format) {
-        (Some(certificate), crate::api::Format::DerZip) => {
-            certificate.spec.environments.iter().map(|environment| environment.name.clone()).collect()
-        }
-        (Some(certificate), _) => certificate
-            .spec
-            .environment(spec.environment.as_deref())
-            .map_or_else(|| spec.environment.iter().cloned().collect(), |environment| vec![environment.name.clone()]),
-        (None, _) => spec.environment.iter().cloned().collect(),
     }
 }

@@ -1,5 +1,7 @@
 //! What is seen of one environment, and the warnings about it. Pure.
 
+use std::collections::BTreeMap;
+
 use certcourier_bundle::{KeyMatch, LeafFacts, Material};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -33,6 +35,8 @@ pub struct Seen {
     pub secret: String,
     /// Where the facts are from.
     pub from: &'static str,
+    /// Who writes the Secret and renews what is in it; known from the Secret alone.
+    pub managed_by: Option<String>,
     /// Subject of the leaf.
     pub subject: Option<String>,
     /// Issuer of the leaf.
@@ -77,6 +81,16 @@ pub struct Link {
     pub not_after: Option<ValidityTime>,
     /// SHA-256 of it.
     pub sha256_fingerprint: String,
+}
+
+/// Who writes a Secret with these annotations, if it is cert-manager.
+pub fn managed_by(annotations: &BTreeMap<String, String>) -> Option<String> {
+    let of = |key: &str| annotations.get(&format!("cert-manager.io/{key}")).map(String::as_str);
+    let certificate = of("certificate-name")?;
+    let issuer = of("issuer-name")
+        .map(|name| format!(", issued by {} {name}", of("issuer-kind").unwrap_or("Issuer")))
+        .unwrap_or_default();
+    Some(format!("cert-manager, for its Certificate {certificate}{issuer}"))
 }
 
 /// How the days left strike.
@@ -292,6 +306,20 @@ mod tests {
         let problem =
             look(&environment("2027-11-22T12:00:00Z"), &Look::Problem("Secret `api-tls` does not exist".into()));
         assert_eq!(problem.warnings, ["Secret `api-tls` does not exist"]);
+    }
+
+    #[test]
+    fn what_cert_manager_writes_is_said_to_be_its_own() {
+        let annotations = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(key, value)| (format!("cert-manager.io/{key}"), (*value).to_owned())).collect()
+        };
+        let whole = [("certificate-name", "web"), ("issuer-name", "ca"), ("issuer-kind", "ClusterIssuer")];
+        assert_eq!(
+            managed_by(&annotations(&whole)).unwrap(),
+            "cert-manager, for its Certificate web, issued by ClusterIssuer ca"
+        );
+        assert_eq!(managed_by(&annotations(&whole[..1])).unwrap(), "cert-manager, for its Certificate web");
+        assert_eq!(managed_by(&annotations(&[("issuer-name", "ca")])), None);
     }
 
     #[test]

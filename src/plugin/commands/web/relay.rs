@@ -1,19 +1,23 @@
 //! Passes requests on to the server, and answers back, from the first byte on: a download and a stream of events go
 //! through as they come. The browser's credentials stay here, and the server's: to it, each request is one with a bearer
-//! token and without a cookie.
+//! token and without a cookie. Where the pages are made here, it gets only what needs no one's identity but a download
+//! token, and no bearer token.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use axum::Router;
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::Incoming,
     header::{self, HeaderName, HeaderValue},
+    http::request::Parts,
 };
 use reqwest::Body;
 use tokio::time::Instant;
+use tower::ServiceExt as _;
 
 use super::{
     gate::{Admitted, Gate, Refusal},
@@ -22,10 +26,11 @@ use super::{
 use crate::{
     api::names,
     plugin::{
-        client::{Server, ServerError},
+        client::{Known, Published, Server, ServerError},
         context::Ctx,
         error::PluginError,
     },
+    server::of_one::SaidServer,
 };
 
 /// What belongs to one connection and not to what is sent over it (RFC 9110, 7.6.1).
@@ -62,17 +67,45 @@ const OF_THE_SERVER: [HeaderName; 3] =
 /// What is served here: the page, and the downloads that it leads to. Everything else of the HTTP API is for programs.
 const SERVED: [&str; 2] = ["/ui", "/api/v1/downloads"];
 
+/// The page behind a link: it is about a download token, and so the server's alone.
+const OF_A_LINK: &str = "/ui/t";
+
+/// Where styles and scripts are.
+const STATIC: &str = "/ui/static/";
+
+/// Where the pages are made.
+pub enum Pages {
+    /// At the server, for the person's bearer token.
+    There(Box<Server>),
+    /// In this process, with the person's own clients.
+    Here {
+        /// They.
+        pages: Router,
+        /// Where the server is, as far as token Secrets said.
+        said: Said,
+    },
+}
+
+type Said = Arc<Mutex<Option<SaidServer>>>;
+
 /// One run of the command.
 pub struct Relay<'a> {
     ctx: &'a Ctx,
     gate: Gate,
-    server: Mutex<Arc<Server>>,
+    pages: Option<Router>,
+    said: Said,
+    /// Found when something is asked of it: without it, people can still vote.
+    server: Mutex<Option<Arc<Server>>>,
     asked: Mutex<Instant>,
 }
 
 impl<'a> Relay<'a> {
-    pub fn new(ctx: &'a Ctx, server: Server, gate: Gate) -> Self {
-        Self { ctx, gate, server: Mutex::new(Arc::new(server)), asked: Mutex::new(Instant::now()) }
+    pub fn new(ctx: &'a Ctx, pages: Pages, gate: Gate) -> Self {
+        let (pages, said, server) = match pages {
+            Pages::There(server) => (None, Said::default(), Some(Arc::from(server))),
+            Pages::Here { pages, said } => (Some(pages), said, None),
+        };
+        Self { ctx, gate, pages, said, server: Mutex::new(server), asked: Mutex::new(Instant::now()) }
     }
 
     /// Answers one request.
@@ -91,6 +124,7 @@ impl<'a> Relay<'a> {
                 self.is_used();
                 words::welcome(&cookie)
             }
+            Ok(Admitted::Again) => words::to_the_page(),
             Ok(Admitted::Page) => self.page(request).await,
         }
     }
@@ -122,7 +156,12 @@ impl<'a> Relay<'a> {
         if !is_for_events(request.headers()) {
             self.is_used();
         }
-        match self.pass(request).await {
+        let (head, body) = request.into_parts();
+        let answered = match &self.pages {
+            Some(pages) if is_made_here(head.uri.path()) => self.make(pages, head, body).await,
+            _ => self.pass(head, Body::wrap(body)).await,
+        };
+        match answered {
             Ok(answer) => answer,
             Err(error) => {
                 let words = [error.words(), error.next_step().unwrap_or_default()].join(". ");
@@ -131,17 +170,32 @@ impl<'a> Relay<'a> {
         }
     }
 
-    async fn pass(&self, request: Request<Incoming>) -> Result<Response<Body>, PluginError> {
-        let (mut head, body) = request.into_parts();
+    /// A page that is made here.
+    async fn make(&self, pages: &Router, mut head: Parts, body: Incoming) -> Result<Response<Body>, PluginError> {
+        let spare = head.clone();
+        clean(&mut head.headers, &OF_THE_BROWSER);
+        let Ok(made) = pages.clone().oneshot(Request::from_parts(head, body)).await;
+        if made.status() == StatusCode::NOT_FOUND && spare.uri.path().starts_with(STATIC) {
+            // The page behind a link is of the server's version, which may be another.
+            return self.pass(spare, Body::default()).await;
+        }
+        let mut answer = made.map(|body| Body::wrap_stream(body.into_data_stream()));
+        clean(answer.headers_mut(), &OF_THE_SERVER);
+        Ok(answer)
+    }
+
+    async fn pass(&self, mut head: Parts, body: Body) -> Result<Response<Body>, PluginError> {
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         clean(&mut head.headers, &OF_THE_BROWSER);
-        let mut server = self.server();
+        let mut server = match self.known() {
+            Some(server) => server,
+            None => self.reach().await?,
+        };
         let again = (head.method == Method::GET).then(|| head.headers.clone());
-        let mut answer = self.send(&server, (head.method, &path), head.headers, Body::wrap(body)).await;
+        let mut answer = self.send(&server, (head.method, &path), head.headers, body).await;
         if matches!(answer, Err(Failed::Server(ServerError::Unreachable { .. }))) && server.is_forwarded() {
             // The pod behind the forwarded port is gone, and perhaps there is another one.
-            server = Arc::new(Server::reach_patiently(self.ctx).await?);
-            *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&server);
+            server = self.reach().await?;
             if let Some(headers) = again {
                 answer = self.send(&server, (Method::GET, &path), headers, Body::default()).await;
             }
@@ -154,8 +208,16 @@ impl<'a> Relay<'a> {
         Ok(answer)
     }
 
-    fn server(&self) -> Arc<Server> {
-        Arc::clone(&self.server.lock().unwrap_or_else(PoisonError::into_inner))
+    fn known(&self) -> Option<Arc<Server>> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn reach(&self) -> Result<Arc<Server>, PluginError> {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let secret = said.map(|said| Published { url: Some(said.url), ca: said.ca, service: None });
+        let server = Arc::new(Server::reach_patiently(self.ctx, Known { secret, ..Known::default() }).await?);
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&server));
+        Ok(server)
     }
 
     /// The bearer token is asked for each time: one that is about to end is replaced, as for kubectl.
@@ -173,10 +235,14 @@ impl<'a> Relay<'a> {
             // The gate has seen that it is this page that asks, and this page is the server's.
             headers.insert(header::ORIGIN, origin);
         }
-        let bearer = self.ctx.bearer().await.map_err(Failed::Here)?;
-        let bearer = bearer.ok_or_else(|| Failed::Here(super::no_bearer(self.ctx)))?;
-        let path = path.strip_prefix(server.path()).unwrap_or(path);
-        server.pass((method, path), headers, body, &bearer).await.map_err(Failed::Server)
+        let bearer = match self.pages {
+            Some(_) => None,
+            None => Some(self.ctx.bearer().await.map_err(Failed::Here)?.ok_or_else(|| Failed::Here(no_bearer()))?),
+        };
+        let Some(url) = server.exactly(path) else {
+            return Err(Failed::Here(PluginError::new("there is no such page")));
+        };
+        server.pass((method, url), headers, body, bearer.as_ref()).await.map_err(Failed::Server)
     }
 }
 
@@ -195,10 +261,25 @@ impl From<Failed> for PluginError {
     }
 }
 
+/// The credentials of the kubeconfig are of another kind than when the command began.
+fn no_bearer() -> PluginError {
+    PluginError::new("your credentials hold no bearer token any more").next("end this command, and start it again")
+}
+
+/// Whether a page is about what the person may see and do, and not about a download token.
+fn is_made_here(path: &str) -> bool {
+    let of_a_link = path.strip_prefix(OF_A_LINK).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    !of_a_link && (path == "/ui" || path.starts_with("/ui/"))
+}
+
+/// Whether a path is one of those. What other programs make of dots and separators, written out or encoded, differs, and
+/// no page has any: they lead nowhere. [`Server::pass`] looks at what is left once it is a URL.
 fn is_served(path: &str) -> bool {
     let below = |served: &str| path.strip_prefix(served).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    // What a server makes of these is not looked into.
-    SERVED.into_iter().any(below) && !path.split('/').any(|part| matches!(part, "." | ".."))
+    let lower = path.to_ascii_lowercase();
+    SERVED.into_iter().any(below)
+        && !path.split('/').any(|part| matches!(part, "." | ".."))
+        && !["\\", "%2e", "%2f", "%5c"].iter().any(|hidden| lower.contains(hidden))
 }
 
 fn is_for_events(headers: &HeaderMap) -> bool {
@@ -220,7 +301,7 @@ fn clean(headers: &mut HeaderMap, private: &[HeaderName]) {
 /// A redirect to the server's own address leads to the same path here.
 fn stay_here(headers: &mut HeaderMap, server: &Server) {
     let to = headers.get(header::LOCATION).and_then(|to| to.to_str().ok());
-    let path = to.and_then(|to| to.strip_prefix(server.origin())).filter(|path| path.starts_with('/'));
+    let path = to.and_then(|to| to.strip_prefix(server.base())).filter(|path| path.starts_with('/'));
     if let Some(path) = path.and_then(|path| HeaderValue::from_str(path).ok()) {
         headers.insert(header::LOCATION, path);
     }
@@ -237,6 +318,23 @@ mod tests {
         }
         for path in ["/uix", "/api/v1/projects", "/openapi.json", "/metrics", "/ui/../api/v1/projects", "//ui"] {
             assert!(!is_served(path), "{path}");
+        }
+        for dots in ["..", "%2e%2e", "%2E%2e", ".%2e", "%2e.", "..%2f", "..%5c", "..\\..", ".", "%2e", "%2f"] {
+            let path = format!("/ui/{dots}/api/v1/projects");
+            assert!(!is_served(&path), "{path}");
+            let path = format!("/api/v1/downloads/{dots}");
+            assert!(!is_served(&path), "{path}");
+        }
+        assert!(is_served("/ui/projects/payments/certificates/api.example.com"), "dots in a name");
+    }
+
+    #[test]
+    fn what_is_about_a_download_token_is_made_by_the_server_alone() {
+        for path in ["/ui", "/ui/", "/ui/inbox", "/ui/static/certcourier.css", "/ui/tx"] {
+            assert!(is_made_here(path), "{path}");
+        }
+        for path in ["/ui/t", "/ui/t/look", "/ui/t/download", "/api/v1/downloads"] {
+            assert!(!is_made_here(path), "{path}");
         }
     }
 

@@ -4,6 +4,7 @@
 //! The order: who calls and what they may; the facts, and the decision on a request that does not exist yet, so that a
 //! refusal creates nothing; the request, created with the caller's own token; its token, by a claim like any other.
 
+pub(crate) mod alone;
 mod body;
 mod create;
 mod draft;
@@ -49,7 +50,7 @@ use crate::{
     cluster::facts::{self, Gathered},
     door::{Door, TokenOf, Worded},
     lifecycle::{self, Approvers, ClaimRefusal, Guard, Material, Observed, Settings},
-    policy::{self, Decision, Grant},
+    policy::{self, Access, Decision, Grant},
 };
 
 /// Ask for a file.
@@ -145,7 +146,7 @@ async fn mint(
 
     let since = Instant::now();
     let (gathered, room) = tokio::join!(
-        facts::live(state.clients.reads(), &draft, state.cluster_policy.as_ref()),
+        facts::of_draft(&state.clients, &draft, state.cluster_policy.as_ref(), Access::Allowed),
         create::must_have_room(state, caller, who, &place.project)
     );
     let gathered = gathered.map_err(|error| refusal::of_facts(error, Aftermath::Unsaid))?;

@@ -133,7 +133,7 @@ async fn claim(
             None => Ok(Access::Allowed),
         }
     };
-    let gathering = facts::live(state.clients.reads(), &request, state.cluster_policy.as_ref());
+    let gathering = facts::live(&state.clients, &request, state.cluster_policy.as_ref());
     let gathering = async { gathering.await.map_err(|error| refusal::of_facts(error, Aftermath::Unsaid)) };
     let (mut gathered, in_person) = tokio::try_join!(gathering, in_person)?;
     gathered.narrow(in_person);

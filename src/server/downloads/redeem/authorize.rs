@@ -86,7 +86,7 @@ pub async fn decide(
 ) -> Result<Decided, ServerError> {
     let request = &found.request;
     let time_left = || state.deliveries.decision_timeout.get().saturating_sub(reading_since.elapsed());
-    let gathering = facts::live(state.clients.reads(), request, state.cluster_policy.as_ref());
+    let gathering = facts::of_redemption(&state.clients, request, state.cluster_policy.as_ref());
     let mut gathered = tokio::time::timeout(time_left(), gathering)
         .await
         .map_err(|_| too_slow())?

@@ -40,6 +40,8 @@ const EXPORTS: usize = 10;
 pub struct Look {
     /// Who looks.
     pub who: String,
+    /// Whether no server stands between them and the API server.
+    pub alone: bool,
     /// The request.
     pub request: DownloadRequest,
     certificate: Option<Certificate>,
@@ -94,7 +96,11 @@ impl Look {
         );
         let (may_approve, certificate) = (approve?, certificate.ok().flatten());
         let now = state.clients.clock().now();
-        let (chains, chain_hidden) = if !state.serves(&place.project) || !(may_approve || download?) {
+        let (chains, chain_hidden) = if caller.is_alone() {
+            let words = "the certificates are in Secrets, which certcourier alone reads; what is under review has their \
+                         fingerprints";
+            (Vec::new(), Some(words.to_owned()))
+        } else if !state.serves(&place.project) || !(may_approve || download?) {
             let words = "the chain is shown to those who may approve or download the certificate";
             (Vec::new(), Some(words.to_owned()))
         } else if let Some(certificate) = &certificate {
@@ -102,7 +108,10 @@ impl Look {
         } else {
             (Vec::new(), Some("there is no such certificate any more, or you are not allowed to see it".to_owned()))
         };
-        let (rules, rules_hidden) = rules(policies, &request, certificate.as_ref());
+        let (rules, mut rules_hidden) = rules(policies, &request, certificate.as_ref());
+        if caller.is_alone() && rules_hidden.is_none() {
+            rules_hidden = Some("a policy of the whole cluster may say more, and is not shown here".to_owned());
+        }
         let receipt = receipt.and_then(Result::ok).flatten();
         let (exports, exports_hidden) = match exports {
             Ok(exports) => (exports, None),
@@ -110,6 +119,7 @@ impl Look {
         };
         Ok(Self {
             moments: timeline::of_request(&request, receipt.as_ref()),
+            alone: caller.is_alone(),
             who: who.username,
             certificate,
             rules,

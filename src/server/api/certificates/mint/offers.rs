@@ -1,6 +1,8 @@
 //! What a caller would be told if they asked for each of the files, before they ask: the same facts and the same
 //! decision as for a request, which is not created.
 
+mod alone;
+
 use std::sync::Arc;
 
 use certcourier_bundle::Material as Bundle;
@@ -34,6 +36,8 @@ pub struct Offers {
     pub chain: Vec<Link>,
     /// Why they cannot be read.
     pub problem: Option<String>,
+    /// What of this is not known before they ask, in a sentence.
+    pub open: Option<&'static str>,
 }
 
 /// One format.
@@ -102,14 +106,16 @@ pub async fn offers(
     let none = |format| Offer { format, refusal: rights.lacking(place, format), approvals: 0 };
     if !rights.create || !(rights.download || rights.export) {
         let formats = Format::ALL.into_iter().map(none).collect();
-        return Ok(Offers { formats, effective: None, chain: Vec::new(), problem: None });
+        return Ok(Offers { formats, effective: None, chain: Vec::new(), problem: None, open: None });
     }
     state.must_serve(&place.project)?;
+    if caller.is_alone() {
+        return alone::offers(state, caller, place, environment, &who, &rights).await;
+    }
     let draft = draft_of(place, &who, Format::Cert, environment);
-    let gathered = facts::live(state.clients.reads(), &draft, state.cluster_policy.as_ref()).await;
-    let mut gathered = gathered.map_err(|error| refusal::of_facts(error, Aftermath::Unsaid))?;
     // What they hold was asked in their own name; the decision is on everything else.
-    gathered.access = Access::Allowed;
+    let gathering = facts::of_draft(&state.clients, &draft, state.cluster_policy.as_ref(), Access::Allowed);
+    let gathered = gathering.await.map_err(|error| refusal::of_facts(error, Aftermath::Unsaid))?;
     let guard = guard(state, &draft).await;
     let deadline = default_deadline(state, &draft, &gathered);
     let offer = |format: Format| {
@@ -134,7 +140,7 @@ pub async fn offers(
         Material::Usable { .. } => None,
     };
     let effective = effective(&gathered.known.policies, place, &gathered.environments);
-    Ok(Offers { formats, effective: Some(effective), chain, problem })
+    Ok(Offers { formats, effective: Some(effective), chain, problem, open: None })
 }
 
 fn effective(policies: &[NamedPolicy], place: &ObjectPath, environments: &[String]) -> Effective {
