@@ -92,11 +92,7 @@ pub async fn run(ctx: &Ctx, args: &InspectArgs) -> Result<(), PluginError> {
 }
 
 /// Into the Secret, if that is allowed and wanted, and at who writes it.
-async fn look(
-    ctx: &Ctx,
-    args: &InspectArgs,
-    environment: &Environment,
-) -> Result<(Look, Option<String>), PluginError> {
+async fn look(ctx: &Ctx, args: &InspectArgs, environment: &Environment) -> Result<(Look, Option<String>), PluginError> {
     if args.no_secret {
         return Ok((Look::NotWanted, None));
     }
