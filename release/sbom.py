@@ -14,7 +14,7 @@ HERE = pathlib.Path(__file__).resolve().parent.parent
 def main():
     source, target = map(pathlib.Path, sys.argv[1:])
     text = source.read_text().replace(f"file://{HERE}", "file:///certcourier")
-    bom = json.loads(re.sub(r"\?download_url=file:[^\"]*", "", text))
+    bom = json.loads(re.sub(r"\?download_url=file[^\"#]*", "", text))
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(bom, indent=1, sort_keys=True) + "\n")
 

@@ -5,6 +5,7 @@
 //! observes and acts: the four programs, and the edges that they share.
 
 pub mod audit;
+mod browser;
 pub mod cli;
 pub mod cluster;
 pub mod controller;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::{FromRequestParts, Path, State, rejection::PathRejection},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, Uri, header, request::Parts},
     response::Response,
 };
 use utoipa::ToSchema;
@@ -32,6 +32,7 @@ use super::{
         body,
         error::{ErrorCode, ServerError},
         middleware::Known,
+        origin::refuse_another_site,
         page::is_wanted,
         request_id::RequestId,
         route::documented,
@@ -89,6 +90,7 @@ struct DownloadBody {
 async fn download_by_path(
     State(state): State<Arc<ServerState>>,
     redeemer: Redeemer,
+    uri: Uri,
     headers: HeaderMap,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, ServerError> {
@@ -97,6 +99,8 @@ async fn download_by_path(
     if is_wanted(&headers) {
         return pace::evenly(look(&state, &token, &redeemer)).await;
     }
+    // An image on another site's page would use the link up and show no one anything.
+    refuse_another_site(&uri, &headers, state.external_url.as_deref())?;
     pace::evenly(redeem::redeem(&state, &token, redeemer)).await
 }
 

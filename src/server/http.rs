@@ -1,7 +1,8 @@
 //! What every route shares: what surrounds a request, how a body is read, the one kind of refusal, the document.
 //!
 //! # Layout
-//! - [`middleware`] is around every request; [`request_id`] names it; [`headers`] go with its answer.
+//! - [`middleware`] is around every request; [`request_id`] names it; [`headers`] go with its answer; [`origin`] is whose
+//!   page made a browser ask.
 //! - [`body`] reads a request's body, [`unread_body`] deals with what a handler did not read.
 //! - [`json`] and [`page`] are the two forms of an answer that is not a file.
 //! - [`error`] is the one kind of refusal; [`route`] describes a route, [`openapi`] makes the document of all.
@@ -12,6 +13,7 @@ pub(crate) mod headers;
 pub(crate) mod json;
 pub mod middleware;
 pub(crate) mod openapi;
+pub(crate) mod origin;
 pub(crate) mod page;
 pub(crate) mod path;
 pub(crate) mod refusal;

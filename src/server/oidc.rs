@@ -5,13 +5,21 @@
 //! call, so it is not verified here; it comes from the provider itself over TLS (§3.1.3.7). Only that it belongs to this
 //! sign-in is looked at: its nonce.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
 use reqwest::{Certificate, Client, redirect};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use super::args::OidcArgs;
@@ -19,6 +27,8 @@ use crate::{api::http::SecretText, randomness, redact::Redacted};
 
 /// How long the provider may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long it is not asked again where to sign in, after it did not say so.
+const GIVEN_UP_FOR: Duration = Duration::from_secs(5);
 /// The path of the page to which the provider leads back, below the external URL.
 pub const CALLBACK: &str = "/ui/sign-in/callback";
 
@@ -48,11 +58,11 @@ pub enum OidcFlagError {
 }
 
 /// Why someone could not sign in.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum OidcError {
     /// The provider does not answer as it should.
     #[error("the identity provider does not answer")]
-    Unavailable(#[source] reqwest::Error),
+    Unavailable(#[source] Arc<reqwest::Error>),
     /// Its discovery document is another issuer's.
     #[error("the identity provider calls itself by another issuer than --oidc-issuer")]
     OtherIssuer,
@@ -67,6 +77,9 @@ pub enum OidcError {
     Randomness,
 }
 
+/// What the provider says of itself, asked for once for all who wait for it; and when it did not say so.
+type Discovering = Shared<BoxFuture<'static, Result<Discovered, (OidcError, Instant)>>>;
+
 /// The provider.
 #[derive(Debug)]
 pub struct Oidc {
@@ -76,7 +89,7 @@ pub struct Oidc {
     scopes: String,
     redirect_uri: String,
     http: Client,
-    discovered: Mutex<Option<Discovered>>,
+    discovering: Mutex<Option<Discovering>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -158,7 +171,7 @@ impl Oidc {
             scopes: args.oidc_scopes.join(" "),
             redirect_uri: format!("{external_url}{CALLBACK}"),
             http: builder.build().map_err(OidcFlagError::Client)?,
-            discovered: Mutex::default(),
+            discovering: Mutex::default(),
         }))
     }
 
@@ -216,24 +229,57 @@ impl Oidc {
     }
 
     async fn discovered(&self) -> Result<Discovered, OidcError> {
-        let mut known = self.discovered.lock().await;
-        if let Some(discovered) = known.as_ref() {
-            return Ok(discovered.clone());
+        let discovering = self.discovering();
+        discovering.await.map_err(|(error, _)| error)
+    }
+
+    /// The one call of all who sign in now, or what became of it.
+    fn discovering(&self) -> Discovering {
+        let mut known = self.discovering.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(discovering) = known.as_ref() {
+            let failed = discovering.peek().and_then(|found| found.as_ref().err());
+            if failed.is_none_or(|(_, at)| at.elapsed() < GIVEN_UP_FOR) {
+                return discovering.clone();
+            }
         }
-        let url = format!("{}/.well-known/openid-configuration", self.issuer);
-        let answer = self.http.get(url).send().await.and_then(reqwest::Response::error_for_status);
-        let found: Discovered = answer.map_err(silent)?.json().await.map_err(silent)?;
-        if found.issuer.trim_end_matches('/') != self.issuer {
-            return Err(OidcError::OtherIssuer);
+        let found = discover(self.http.clone(), self.issuer.clone());
+        let discovering = found.map(|found| found.map_err(|error| (error, Instant::now()))).boxed().shared();
+        // It goes on where the one who began it has gone away.
+        tokio::spawn(discovering.clone());
+        known.insert(discovering).clone()
+    }
+}
+
+async fn discover(http: Client, issuer: String) -> Result<Discovered, OidcError> {
+    let url = format!("{issuer}/.well-known/openid-configuration");
+    let answer = http.get(url).send().await.and_then(reqwest::Response::error_for_status);
+    let found: Discovered = answer.map_err(silent)?.json().await.map_err(silent)?;
+    if found.issuer.trim_end_matches('/') != issuer {
+        return Err(OidcError::OtherIssuer);
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+impl Oidc {
+    /// A provider at this address, which has so long to answer.
+    pub(in crate::server) fn for_tests(issuer: String, timeout: Duration) -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        Self {
+            issuer,
+            client_id: "kubernetes".to_owned(),
+            secret: None,
+            scopes: "openid".to_owned(),
+            redirect_uri: format!("https://certs.example.com{CALLBACK}"),
+            http: Client::builder().no_proxy().timeout(timeout).build().unwrap(),
+            discovering: Mutex::default(),
         }
-        *known = Some(found.clone());
-        Ok(found)
     }
 }
 
 /// A URL could hold what is secret.
 fn silent(error: reqwest::Error) -> OidcError {
-    OidcError::Unavailable(error.without_url())
+    OidcError::Unavailable(Arc::new(error.without_url()))
 }
 
 /// Source: RFC 6749 §2.3.1.
@@ -264,11 +310,12 @@ mod tests {
     #[tokio::test]
     async fn a_browser_is_sent_with_a_challenge_and_never_with_what_answers_it() {
         let oidc = oidc(Some("https://certs.example.com")).unwrap().unwrap();
-        *oidc.discovered.lock().await = Some(Discovered {
+        let found = Discovered {
             issuer: "https://id.example.com".to_owned(),
             authorization_endpoint: "https://id.example.com/auth".to_owned(),
             token_endpoint: "https://id.example.com/token".to_owned(),
-        });
+        };
+        *oidc.discovering.lock().unwrap() = Some(async { Ok(found) }.boxed().shared());
         let begun = Begun::new("projects/payments", 0).unwrap();
         let url = oidc.authorization(&begun).await.unwrap();
         for part in [
@@ -306,5 +353,38 @@ mod tests {
             assert_eq!(nonce(other), None, "{other}");
         }
         assert_eq!(encoded("a b:c"), "a+b%3Ac");
+    }
+
+    /// A provider that takes connections and says nothing: how often it was asked.
+    async fn silent_provider() -> (String, Arc<std::sync::atomic::AtomicUsize>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let issuer = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counter = Arc::clone(&asked);
+        tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((connection, _)) = listener.accept().await {
+                counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                open.push(connection);
+            }
+        });
+        (issuer, asked)
+    }
+
+    #[tokio::test]
+    async fn people_who_sign_in_while_the_provider_hangs_wait_together_and_not_for_each_other() {
+        let (issuer, asked) = silent_provider().await;
+        let oidc = Oidc::for_tests(issuer, Duration::from_millis(500));
+        let begun = Begun::new("", 0).unwrap();
+        let asking = || oidc.authorization(&begun);
+        // One who goes away takes nothing from the others.
+        assert!(tokio::time::timeout(Duration::from_millis(1), asking()).await.is_err());
+        let began = Instant::now();
+        let answers = futures::future::join_all((0..5).map(|_| asking())).await;
+        assert!(answers.iter().all(|answer| matches!(answer, Err(OidcError::Unavailable(_)))), "{answers:?}");
+        assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
+        // And for some seconds no one else waits for it.
+        assert!(asking().await.is_err());
+        assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 1, "asked once");
     }
 }

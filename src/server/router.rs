@@ -26,7 +26,7 @@ pub fn router(state: Arc<ServerState>) -> Router {
 
 /// The pages alone, for the process of the one person who looks at them.
 pub(super) fn pages_of_one(state: Arc<ServerState>) -> Router {
-    let pages = with_surroundings(ui::routes_of_one(&state), Arc::clone(&state));
+    let pages = with_surroundings(ui::routes_of_one(), Arc::clone(&state));
     pages.layer(from_fn_with_state(state, ui::door::door))
 }
 

@@ -6,7 +6,7 @@
 //!
 //! # Layout
 //! - [`door`] what surrounds every page: the session becomes the bearer token that all other code knows, refusals
-//!   become pages, and nothing that changes anything is taken from another site.
+//!   become pages, and who is not known asks only so often.
 //! - [`visitor`] who looks at a page; [`place`] where they are; [`form`] what they send; [`page`] the frame around it.
 //! - [`sign_in`], and one file for each page. Templates are in the folder `templates` of the
 //!   repository, styles and the script in `static`.
@@ -66,12 +66,12 @@ pub(super) fn routes(state: &Arc<ServerState>) -> Router<Arc<ServerState>> {
         .route("/ui/t", only("GET", get(token::ask)))
         .route("/ui/t/look", only("POST", post(token::look)))
         .route("/ui/t/download", only("POST", post(download_by_body)))
-        .layer(from_fn_with_state(Arc::clone(state), door::own_only))
+        .layer(from_fn_with_state(Arc::clone(state), door::strangers_wait))
 }
 
 /// The pages for which someone must be known, without those of signing in: where it is known who looks.
-pub(super) fn routes_of_one(state: &Arc<ServerState>) -> Router<Arc<ServerState>> {
-    of_people().layer(from_fn_with_state(Arc::clone(state), door::own_only))
+pub(super) fn routes_of_one() -> Router<Arc<ServerState>> {
+    of_people()
 }
 
 fn of_people() -> Router<Arc<ServerState>> {

@@ -125,6 +125,49 @@ class Approvals(BrowserTest):
         self.assertEqual(reviewed["round"], 2)
         self.assertEqual([vote["digest"] for vote in self.votes_of(name)], [reviewed["digest"]])
 
+    def test_a_page_opened_before_its_review_began_has_the_form_only_together_with_all_that_the_vote_is_about(self):
+        # Without what it asks for there is no review yet.
+        secret = stage.get("secret", "staging-tls", LEDGER)
+        certificate = {
+            "apiVersion": "certcourier.io/v1alpha1",
+            "kind": "Certificate",
+            "metadata": {"name": "early", "namespace": LEDGER},
+            "spec": {"environments": [{"name": "production", "secretRef": {"name": "early-tls"}}]},
+        }
+        stage.apply(certificate, person="dave", namespace=LEDGER)
+        name = stage.request("alice", namespace=LEDGER, certificate="early", format="key", reason="F5 import")
+        path = f"/ui/projects/{LEDGER}/requests/{name}"
+        bob, frank = self.someone("bob", path), self.someone("frank", path)
+        digest = lambda visitor: visitor.page.locator("#vote").get_attribute("data-digest")
+        self.assertEqual((digest(bob), digest(frank)), ("", ""))
+        loaded = "document.body.dataset.loaded = 'first'"
+        bob.page.evaluate(loaded)
+        frank.page.evaluate(loaded)
+        # frank is about to revoke it.
+        frank.page.get_by_text("Revoke the request").click()
+        frank.page.get_by_label("Why it is revoked").fill("Not today")
+        made = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": {"name": "early-tls"}, "data": secret["data"]}
+        stage.apply(made, namespace=LEDGER)
+        stage.kubectl("annotate", "certificate", "early", "example.com/made=now", person="dave", namespace=LEDGER)
+        stage.until("the wait for approvals", lambda: stage.phase(name, LEDGER) == "AwaitingApproval")
+        bob.page.get_by_role("button", name="Approve", exact=True).wait_for()
+        self.assertIsNone(bob.page.evaluate("document.body.dataset.loaded || null"), "the whole page is another one")
+        reviewed = stage.get("downloadrequest", name, LEDGER)["status"]["review"]["digest"]
+        self.assertEqual((digest(bob), bob.page.locator("#vote [name=digest]").input_value()), (reviewed, reviewed))
+        # Nothing changes under the hands of someone who writes.
+        frank.page.locator("#stale").wait_for()
+        self.assertEqual(frank.page.evaluate("document.body.dataset.loaded"), "first")
+        self.assertEqual(frank.page.get_by_label("Why it is revoked").input_value(), "Not today")
+        self.assertEqual(frank.page.locator("#vote [name=digest]").count(), 0)
+        # And once the form is there, another digest stops it.
+        stage.kubectl("delete", "secret", "early-tls", namespace=LEDGER)
+        renewed = made | {"data": stage.get("secret", "api-tls", LEDGER)["data"]}
+        stage.apply(renewed, namespace=LEDGER)
+        stage.kubectl("annotate", "certificate", "early", "example.com/renewed=now", person="dave", namespace=LEDGER)
+        bob.page.locator("#stale").wait_for()
+        self.assertTrue(bob.page.get_by_role("button", name="Approve", exact=True).is_disabled())
+        self.assertEqual(bob.page.locator("#vote [name=digest]").input_value(), reviewed)
+
     def test_a_vote_needs_no_script_and_a_denial_ends_the_request_with_its_reason(self):
         name, path = self.waiting()
         bob = self.someone("bob", path, scripts=False)

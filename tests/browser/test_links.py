@@ -31,3 +31,25 @@ class Links(BrowserTest):
         self.assertIn("Nothing was downloaded: this token was already used", someone.page.inner_text("body"))
         self.assertEqual(button.count(), 0)
         someone.expects("410")
+
+    def test_behind_a_sign_in_proxy_a_links_button_works_and_another_sites_form_does_nothing(self):
+        self.secrets_on_purpose = True  # The page's form holds the token.
+        # The proxy adds the token to whatever the browser sends.
+        bob = self.visitor("bob", headers={"Authorization": f"Bearer {stage.token_of('bob')}"})
+        waiting = stage.request("alice", namespace="ledger", format="key", reason="F5 import")
+        stage.until("the wait for approvals", lambda: stage.phase(waiting, "ledger") == "AwaitingApproval")
+        deny = f"{stage.URL}/api/v1/projects/ledger/requests/{waiting}/deny"
+        json = "<input name='{\"reason\":\"' value='\"}'>"
+        form = f'<form method=post enctype=text/plain action="{deny}">{json}</form>'
+        bob.context.route("https://evil.example/", lambda route: route.fulfill(body=form, content_type="text/html"))
+        bob.opens("https://evil.example/")
+        with bob.page.expect_navigation():
+            bob.page.evaluate("document.forms[0].submit()")
+        self.assertIn("another site's page asked for this", bob.page.inner_text("body"))
+        bob.expects("403")
+        self.assertEqual(stage.phase(waiting, "ledger"), "AwaitingApproval")
+
+        name = stage.request("carol", namespace=stage.SHOP, format="fullchain")
+        bob.opens(f"/api/v1/downloads/{stage.token_in_secret('carol', name, stage.SHOP)}")
+        file, content = bob.downloads(bob.page.get_by_role("button", name="Download").click)
+        self.assertEqual((file, content.decode()), ("api-fullchain.pem", stage.leaf()))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import unittest
 
@@ -38,9 +39,9 @@ class Web:
 
 
 class Plugin(BrowserTest):
-    def at_the_page(self):
+    def at_the_page(self, *flags):
         """carol, who has followed the link of her plugin."""
-        web = Web(self, "carol")
+        web = Web(self, "carol", *flags)
         carol = self.visitor("carol", base=web.origin)
         carol.opens(web.link)
         carol.page.wait_for_url("**/ui/**")
@@ -81,9 +82,13 @@ class Plugin(BrowserTest):
         carol.expects("403|CORS|ERR_FAILED|Private Network|loopback")
 
     def test_a_name_that_was_rebound_to_this_machine_is_refused_by_the_plugin(self):
-        web, carol = self.at_the_page()
+        # With a port of one's own the page is at 127.0.0.1; without, where no name leads.
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        web, carol = self.at_the_page("--port", port)
+        self.assertEqual(web.origin, f"http://127.0.0.1:{port}")
         # Chromium leads every name below localhost to this machine, as a rebound name would be.
-        port = web.origin.rsplit(":", 1)[1]
         rebound = self.visitor("carol", base=f"http://rebound.localhost:{port}")
         self.assertEqual(rebound.opens("/ui/").status, 421)
         self.assertIn("not the address", rebound.page.inner_text("body"))

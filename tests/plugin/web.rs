@@ -1,7 +1,7 @@
 //! `web`: the page on this machine, as a browser gets it. What a browser does by itself is played by curl's headers here;
 //! tests/browser has the real one.
 
-use std::time::Duration;
+use std::{os::unix::fs::MetadataExt as _, process::Stdio, time::Duration};
 
 use reqwest::{Client, Method, RequestBuilder, redirect};
 use test_support::{
@@ -13,6 +13,7 @@ use test_support::{
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpListener,
+    process::Command,
 };
 
 /// The command, running, and the link that it printed.
@@ -31,9 +32,14 @@ impl Page {
         Self { running, link: link.trim().to_owned(), http }
     }
 
-    /// `http://127.0.0.1:port`.
+    /// `http://127.0.0.1:port`, or another address of this machine.
     pub fn origin(&self) -> &str {
         &self.link[..self.link.rfind('/').unwrap()]
+    }
+
+    /// The address, and the port.
+    fn place(&self) -> (&str, &str) {
+        self.origin().strip_prefix("http://").unwrap().split_once(':').unwrap()
     }
 
     pub fn asks(&self, method: Method, path: &str) -> RequestBuilder {
@@ -60,12 +66,14 @@ async fn the_web_page_opens_for_one_browser_and_for_no_other_page() {
     let world = World::new(Stage::shared().await, "web-gate").await;
     let shell = Shell::of(&world, "carol").await;
     let page = Page::open(&shell, &[]).await;
-    assert!(page.link.starts_with("http://127.0.0.1:"), "{}", page.link);
+    assert!(page.link.starts_with("http://127."), "{}", page.link);
 
     let at_the_door = world.fetch(page.asks(Method::GET, "/ui/")).await;
     refused(&at_the_door, 403, "has not opened the link");
     let rebound = world.fetch(page.http.get(&page.link).header("host", "evil.example")).await;
     refused(&rebound, 421, "not the address");
+    let ahead = world.fetch(page.http.get(&page.link).header("sec-purpose", "prefetch")).await;
+    refused(&ahead, 400, "not fetched ahead");
     let cookie = page.enter(&world).await;
     refused(&world.fetch(page.http.get(&page.link)).await, 410, "works once");
 
@@ -81,12 +89,71 @@ async fn the_web_page_opens_for_one_browser_and_for_no_other_page() {
     }
     let programs = world.fetch(inside(Method::GET, "/api/v1/projects")).await;
     refused(&programs, 404, "no such page");
+    // The browser that is in is led on by the link, and others are not.
+    let again = world.fetch(page.http.get(&page.link).header("cookie", &cookie)).await;
+    assert_eq!((again.status, again.header("location")), (303, "/ui/"));
     let home = world.fetch(inside(Method::GET, "/")).await;
     assert_eq!((home.status, home.header("location")), (303, "/ui/"));
     let said = page.running.interrupted().await;
     said.ok();
     assert!(said.stderr.contains("the page is closed"), "{}", said.stderr);
     assert!(!said.said().contains(world.person("carol").await.token.as_str()));
+}
+
+/// A program of another user of this machine, who is no one's neighbour but has a shell.
+fn as_another_user(program: &str, arguments: &[&str]) -> Command {
+    let another = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", program];
+    let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    let words = ["sudo", "-n"].into_iter().filter(|_| !is_root).chain(another).chain(arguments.iter().copied());
+    let words: Vec<&str> = words.collect();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).current_dir("/").kill_on_drop(true).stdout(Stdio::piped());
+    command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_user_of_the_machine_comes_in_by_no_kind_of_socket() {
+    let world = World::empty(Stage::shared().await, "web-neighbour").await;
+    let shell = Shell::of(&world, "carol").await;
+    let page = Page::open(&shell, &[]).await;
+    let (host, port) = page.place();
+    assert_ne!(host, "127.0.0.1", "where other programs of this machine have pages, which would get the cookie");
+    // An address of IPv4, and the same through a socket of IPv6.
+    let addresses = [page.origin().to_owned(), format!("http://[::ffff:{host}]:{port}")];
+    let asks = async |path: &str, cookie: &str| {
+        let mut statuses = Vec::new();
+        for address in &addresses {
+            let (url, named) = (format!("{address}{path}"), format!("Host: {host}:{port}"));
+            let cookie = format!("Cookie: {cookie}");
+            let flags = ["-sSg", "--noproxy", "*", "-m", "20", "-o", "/dev/null", "-w", "%{http_code}"];
+            let curl = [flags.as_slice(), &["-H", &named, "-H", &cookie, &url]].concat();
+            let said = as_another_user("curl", &curl).output().await.unwrap();
+            statuses.push(String::from_utf8(said.stdout).unwrap());
+        }
+        statuses
+    };
+    let link = &page.link[page.origin().len()..];
+    assert_eq!(asks(link, "").await, ["403", "403"], "the link");
+    let cookie = page.enter(&world).await;
+    assert_eq!(asks("/ui/", &cookie).await, ["403", "403"], "the cookie");
+    page.running.interrupted().await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_user_of_the_machine_cannot_close_the_page_with_idle_connections() {
+    let world = World::empty(Stage::shared().await, "web-idle-crowd").await;
+    let shell = Shell::of(&world, "carol").await;
+    let page = Page::open(&shell, &[]).await;
+    let (host, port) = page.place();
+    let crowd =
+        format!("for n in $(seq 10 210); do eval \"exec $n<>/dev/tcp/{host}/{port}\"; done; echo all; exec sleep 600");
+    let mut neighbour = as_another_user("bash", &["-c", &crowd]).spawn().unwrap();
+    let mut said = BufReader::new(neighbour.stdout.take().unwrap()).lines();
+    assert_eq!(said.next_line().await.unwrap().as_deref(), Some("all"));
+    let answer = page.http.get(&page.link).timeout(Duration::from_secs(15)).send().await;
+    assert_eq!(answer.expect("the page answers its own user").status(), 200);
+    neighbour.kill().await.unwrap();
+    page.running.interrupted().await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,7 +193,7 @@ async fn the_web_page_ends_by_itself_when_no_one_looks_at_it() {
     let carol = Shell::of(&world, "carol").await;
     let command = carol.command(&["web", "--no-browser", "--idle-timeout", "1s"]);
     let ended = end_within(Duration::from_secs(30), command).await;
-    assert!(ended.ok().starts_with("http://127.0.0.1:"));
+    assert!(ended.ok().starts_with("http://127."));
     assert!(ended.stderr.contains("no page was asked for in 1 s"), "{}", ended.stderr);
 }
 

@@ -1,23 +1,33 @@
 //! Passing on what a browser asks for, with the person's bearer token where they have one. What is asked and what is answered are not read.
 
-use reqwest::{Body, Method, header::HeaderMap};
+use reqwest::{Body, Method, Url, header::HeaderMap};
 
 use super::{Server, ServerError};
 use crate::redact::Redacted;
 
 impl Server {
-    /// Sends a request as it is to a path of the server, and has its answer from the first byte on.
+    /// The URL of a path at this server, if it is that very path: a URL has no step upwards, so where one was made of the
+    /// path it would lead to something else.
+    pub fn exactly(&self, path: &str) -> Option<Url> {
+        let base = Url::parse(&self.place.base).ok()?;
+        let url = Url::parse(&format!("{}{path}", self.place.base)).ok()?;
+        let asked = path.split(['?', '#']).next().unwrap_or_default();
+        let wanted = format!("{}{asked}", base.path().trim_end_matches('/'));
+        (url.origin() == base.origin() && url.path() == wanted).then_some(url)
+    }
+
+    /// Sends a request as it is to a URL of the server, and has its answer from the first byte on.
     ///
     /// # Errors
     /// When no answer begins.
     pub async fn pass(
         &self,
-        (method, path): (Method, &str),
+        (method, url): (Method, Url),
         headers: HeaderMap,
         body: Body,
         bearer: Option<&Redacted<String>>,
     ) -> Result<reqwest::Response, ServerError> {
-        let request = self.http.request(method, format!("{}{path}", self.place.base)).headers(headers).body(body);
+        let request = self.http.request(method, url).headers(headers).body(body);
         let request = match bearer {
             Some(bearer) => request.bearer_auth(bearer.expose()),
             None => request,
@@ -32,8 +42,8 @@ impl Server {
         &self.place.base[..end]
     }
 
-    /// The path that the server's address has, without a slash at its end.
-    pub fn path(&self) -> &str {
-        &self.place.base[self.origin().len()..]
+    /// Its address, with the path that it has.
+    pub fn base(&self) -> &str {
+        &self.place.base
     }
 }

@@ -12,14 +12,19 @@ mod relay;
 mod words;
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    io,
+    net::{Ipv4Addr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
 
 use self::{
     gate::Gate,
@@ -33,11 +38,18 @@ use crate::{
         print::output::print,
         values::Timeout,
     },
+    randomness,
     server::of_one::{self, OfOne},
 };
 
-/// More than a browser opens; whatever else asks on this machine waits.
+/// More than a browser opens.
 const CONNECTIONS: usize = 128;
+/// How long a connection may say nothing before each of its requests: what else there is waits.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// So many connections of other users are told at a time that this page is not theirs; what is more is dropped.
+const OTHERS: usize = 8;
+/// How long that may take.
+const PATIENCE_WITH_OTHERS: Duration = Duration::from_secs(2);
 
 const AFTER: &str = "\
 The link that it prints works once, in the first browser that opens it. The page works with your rights, as long as this \
@@ -57,7 +69,8 @@ pub struct WebArgs {
     /// Only print the link; open no browser.
     #[arg(long)]
     no_browser: bool,
-    /// The port of 127.0.0.1. Default, or 0: any that is free.
+    /// The port of 127.0.0.1. Default, or 0: any that is free; on Linux then of an address of 127.0.0.0/8 that is chosen at
+    /// random.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     port: u16,
     /// End when no page was asked for in this time, such as 30m; 0 for never.
@@ -71,7 +84,7 @@ pub async fn run(ctx: &Ctx, args: &WebArgs) -> Result<(), PluginError> {
     let failed = |error| {
         PluginError::new(format!("cannot listen on 127.0.0.1:{}: {error}", args.port)).next("choose another --port")
     };
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await.map_err(failed)?;
+    let listener = listen(args.port).await.map_err(failed)?;
     let gate = Gate::new(listener.local_addr().map_err(failed)?)?;
     let link = gate.link();
     let relay = Relay::new(ctx, pages, gate);
@@ -84,6 +97,20 @@ pub async fn run(ctx: &Ctx, args: &WebArgs) -> Result<(), PluginError> {
             ctx.say(&format!("the page is closed: no page was asked for in {} s (--idle-timeout)", idle.as_secs()))
         }
     }
+}
+
+/// A browser sends the cookies of a host to each of its ports, so the host is one that no one else serves anything on. Only
+/// Linux has all of 127.0.0.0/8. Someone who names a port forwards it, and has 127.0.0.1 in mind.
+async fn listen(port: u16) -> io::Result<TcpListener> {
+    let mut random = [0; 3];
+    if cfg!(target_os = "linux") && port == 0 && randomness::fill(&mut random).is_ok() {
+        let [one, two, three] = random;
+        let own = Ipv4Addr::new(127, one, two, three.clamp(2, 254));
+        if let Ok(listener) = TcpListener::bind((own, 0)).await {
+            return Ok(listener);
+        }
+    }
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
 }
 
 /// Prints the link, and opens it.
@@ -99,14 +126,20 @@ fn show(ctx: &Ctx, args: &WebArgs, link: &str) -> Result<(), PluginError> {
     ctx.say(&format!("{how}. Ctrl-C closes the page"))
 }
 
-/// Takes connections, each of them as one future of this very task: none outlives it.
+/// Takes connections, each of them as one future of this very task: none outlives it. Those of other users use up nothing
+/// of ours.
 async fn serve(listener: &TcpListener, relay: &Relay<'_>) {
-    let mut connections = FuturesUnordered::new();
+    let (mut connections, mut others) = (FuturesUnordered::new(), FuturesUnordered::new());
     loop {
         tokio::select! {
             Some(()) = connections.next() => {}
+            Some(_) = others.next() => {}
             accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
-                Ok((stream, peer)) => connections.push(connection(stream, peer, relay)),
+                Ok((stream, peer)) if is_ours(&stream, peer) => connections.push(connection(stream, relay, true)),
+                Ok((stream, _)) if others.len() < OTHERS => {
+                    others.push(timeout(PATIENCE_WITH_OTHERS, connection(stream, relay, false)));
+                }
+                Ok(_) => {}
                 // Out of file descriptors, or the caller is gone already.
                 Err(error) => tracing::warn!(%error, "a connection could not be taken"),
             },
@@ -114,14 +147,15 @@ async fn serve(listener: &TcpListener, relay: &Relay<'_>) {
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, relay: &Relay<'_>) {
-    let is_ours = match (stream.local_addr(), peer.ip()) {
-        (Ok(here), IpAddr::V4(_)) => !neighbour::is_of_another_user(peer, here),
-        _ => false,
-    };
+fn is_ours(stream: &TcpStream, peer: SocketAddr) -> bool {
+    stream.local_addr().is_ok_and(|here| neighbour::is_ours(peer, here))
+}
+
+async fn connection(stream: TcpStream, relay: &Relay<'_>, is_ours: bool) {
     let service = service_fn(async |request| Ok::<_, std::convert::Infallible>(relay.answer(request, is_ours).await));
-    let served = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
-    if let Err(error) = served {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    if let Err(error) = http.serve_connection(TokioIo::new(stream), service).await {
         tracing::debug!(%error, "a connection broke");
     }
 }

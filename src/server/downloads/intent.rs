@@ -2,11 +2,10 @@
 
 use axum::http::{HeaderMap, HeaderName, header};
 
-use crate::server::http::error::{ErrorCode, ServerError};
-
-/// Where browsers and those who make previews say that no one has asked for the file yet.
-const PURPOSES: [&str; 4] = ["sec-purpose", "purpose", "x-moz", "x-purpose"];
-const NOT_YET: [&str; 3] = ["prefetch", "prerender", "preview"];
+use crate::{
+    browser,
+    server::http::error::{ErrorCode, ServerError},
+};
 
 /// Refuses what would use the token up without a whole file for anyone.
 ///
@@ -14,7 +13,7 @@ const NOT_YET: [&str; 3] = ["prefetch", "prerender", "preview"];
 /// [`ErrorCode::BadRequest`]; the token is as good as before.
 pub fn refuse_half_hearted(headers: &HeaderMap) -> Result<(), ServerError> {
     let refuse = |words| Err(ServerError::new(ErrorCode::BadRequest, words));
-    if is_ahead_of_time(headers) {
+    if browser::asks_ahead_of_time(headers) {
         return refuse("this link works once and is not fetched ahead; open it to download");
     }
     // Not 416: curl and wget take that for "you have the whole file already", and end with success.
@@ -25,16 +24,6 @@ pub fn refuse_half_hearted(headers: &HeaderMap) -> Result<(), ServerError> {
         );
     }
     Ok(())
-}
-
-/// Whether a browser fetches what its user might click, or a preview of it is made.
-fn is_ahead_of_time(headers: &HeaderMap) -> bool {
-    PURPOSES.into_iter().map(HeaderName::from_static).any(|name| {
-        headers.get_all(name).iter().any(|value| {
-            let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
-            NOT_YET.iter().any(|purpose| value.contains(purpose))
-        })
-    })
 }
 
 /// Whether a Range is the whole file, of whatever length: from the first byte to the last.
@@ -86,12 +75,10 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_ahead_of_time_is_refused_in_whatever_case() {
-        for name in PURPOSES {
-            for value in ["prefetch", "Prefetch", "PREFETCH;prerender", "prerender", "preview", "Preview"] {
-                let refusal = refuse_half_hearted(&headers(name, &["x", value])).unwrap_err();
-                assert!(refusal.description().contains("not fetched ahead"), "{name}: {value}: {refusal}");
-            }
-            assert!(refuse_half_hearted(&headers(name, &["navigate"])).is_ok());
+        for value in ["prefetch", "PREFETCH;prerender", "Preview"] {
+            let refusal = refuse_half_hearted(&headers("sec-purpose", &["x", value])).unwrap_err();
+            assert!(refusal.description().contains("not fetched ahead"), "{value}: {refusal}");
         }
+        assert!(refuse_half_hearted(&headers("sec-purpose", &["navigate"])).is_ok());
     }
 }

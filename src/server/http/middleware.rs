@@ -1,5 +1,5 @@
-//! What surrounds every request, whatever its route: its id, the client's address, the bounds of its header, panics, the
-//! envelope of refusals, the headers of answers, and one line in the log.
+//! What surrounds every request, whatever its route: its id, the client's address, the bounds of its header, whose page
+//! made a browser ask, panics, the envelope of refusals, the headers of answers, and one line in the log.
 //!
 //! The log line names the route's template: paths hold tokens and are never logged.
 
@@ -12,18 +12,18 @@ use std::{
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, Uri, header},
+    http::{HeaderMap, Method, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures::FutureExt;
-use tracing::{Instrument, debug, info, info_span, warn};
+use tracing::{Instrument, Level, debug, info, info_span, warn};
 
 use super::{
     error::{ErrorCode, ServerError},
     headers,
     json::Json,
-    page,
+    origin, page,
     request_id::{self, RequestId},
     unread_body,
 };
@@ -44,6 +44,10 @@ use crate::{
 const TWO_FIELD_ERRORS: &str = "/apiops/";
 /// Below it are download tokens.
 const DOWNLOADS: &str = "/api/v1/downloads/";
+/// Pages.
+const PAGES: &str = "/ui";
+/// Pages that look something up for people who are not signed in.
+const ASKED_BY_ANYONE: [&str; 3] = ["/ui/sign-in", "/ui/t/look", "/ui/t/download"];
 
 /// Middleware around every route, the unknown ones included.
 pub async fn surround(State(state): State<Arc<ServerState>>, mut request: Request, next: Next) -> Response {
@@ -91,7 +95,8 @@ pub async fn surround(State(state): State<Arc<ServerState>>, mut request: Reques
     headers::add_everywhere(answer.headers_mut(), state.serves_tls);
     answer.headers_mut().insert(request_id::HEADER, id.header_value());
 
-    let line = Line { method: method.as_str(), route, client, status: answer.status().as_u16(), began };
+    let is_strangers = bearer.is_none() && is_page(&method, route);
+    let line = Line { method: method.as_str(), route, client, status: answer.status().as_u16(), began, is_strangers };
     span.in_scope(|| line.write(refusal.as_deref()));
     answer
 }
@@ -134,8 +139,17 @@ fn admit(
         return Err(state.rates.wait(Tier::at_once, &format!("too many requests {what} at the same time"), SOON));
     };
     acceptable(&request, state.max_header_bytes).map_err(ServerError::malformed)?;
+    if !request.method().is_safe() && !is_by_token_alone(&request, bearer) {
+        origin::refuse_another_site(request.uri(), request.headers(), state.external_url.as_deref())?;
+    }
     request.extensions_mut().insert(Known { person, slot: slot.clone() });
     Ok((request, slot))
+}
+
+/// Whether it borrows no one's rights: the token in its body is all that it shows. Pages of links that were sandboxed, or are
+/// shown by an old browser, name no origin.
+fn is_by_token_alone(request: &Request, bearer: Option<&Redacted<String>>) -> bool {
+    bearer.is_none() && request.uri().path() == DOWNLOADS.trim_end_matches('/')
 }
 
 /// Of whose request the download token in a path is, if it was seen to be good lately.
@@ -227,6 +241,11 @@ fn with_body(answer: Response, mut body: Response) -> Response {
     body
 }
 
+/// Whether it is a page that costs no lookup.
+fn is_page(method: &Method, route: &str) -> bool {
+    route.starts_with(PAGES) && (method.is_safe() || !ASKED_BY_ANYONE.contains(&route))
+}
+
 /// What the log says of a request once it is answered (a file may still be on its way).
 struct Line<'a> {
     method: &'a str,
@@ -234,21 +253,60 @@ struct Line<'a> {
     client: ClientAddress,
     status: u16,
     began: Instant,
+    /// Whether someone who is not signed in looked at a page.
+    is_strangers: bool,
 }
 
 impl Line<'_> {
+    /// Those who ask too often, and those who are not known, must not fill the log as well.
+    fn level(&self, refusal: Option<&ServerError>) -> Level {
+        if refusal.is_some_and(|refusal| refusal.code() == ErrorCode::RateLimited) {
+            Level::DEBUG
+        } else if self.status >= 500 {
+            Level::WARN
+        } else if self.is_strangers {
+            Level::DEBUG
+        } else {
+            Level::INFO
+        }
+    }
+
     fn write(&self, refusal: Option<&ServerError>) {
-        let Self { method, route, client, status, began } = self;
+        let Self { method, route, client, status, began, .. } = self;
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let code = refusal.map_or("", |refusal| refusal.code().name());
         let cause = refusal.map(ServerError::causes).unwrap_or_default();
-        // A caller who asks too often must not fill the log as well.
-        if refusal.is_some_and(|refusal| refusal.code() == ErrorCode::RateLimited) {
+        let level = self.level(refusal);
+        if level == Level::DEBUG {
             debug!(method, route, %client, status, duration_ms, code, cause, "{method} {route} answered {status} {code}");
-        } else if *status >= 500 {
+        } else if level == Level::WARN {
             warn!(method, route, %client, status, duration_ms, code, cause, "{method} {route} answered {status} {code}");
         } else {
             info!(method, route, %client, status, duration_ms, code, cause, "{method} {route} answered {status} {code}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn someone_who_is_not_known_and_looks_at_pages_does_not_fill_the_log() {
+        let level = |method: &Method, route: &str, status: u16, has_bearer: bool| {
+            let is_strangers = !has_bearer && is_page(method, route);
+            let client = ClientAddress(NOWHERE.ip());
+            Line { method: method.as_str(), route, client, status, began: Instant::now(), is_strangers }.level(None)
+        };
+        for route in ["/ui", "/ui/", "/ui/sign-in", "/ui/sign-in/callback", "/ui/t"] {
+            assert_eq!(level(&Method::GET, route, 200, false), Level::DEBUG, "{route}");
+            assert_eq!(level(&Method::GET, route, 200, true), Level::INFO, "{route}");
+            assert_eq!(level(&Method::GET, route, 503, false), Level::WARN, "{route}");
+        }
+        assert_eq!(level(&Method::POST, "/ui/sign-out", 303, false), Level::DEBUG);
+        for route in ASKED_BY_ANYONE {
+            assert_eq!(level(&Method::POST, route, 401, false), Level::INFO, "{route}");
+        }
+        assert_eq!(level(&Method::GET, "/api/v1/downloads/{token}", 200, false), Level::INFO);
     }
 }

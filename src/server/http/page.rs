@@ -14,12 +14,13 @@ use super::error::ServerError;
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:34em;margin:4em auto;padding:0 1em}\
 button{font:inherit;padding:.6em 1.4em}";
 
-/// No script, no other origin; a form goes back to where the page came from and nowhere else.
+/// No script, no other origin; a form goes back to where the page came from and nowhere else. Of the same origin: with one of
+/// its own a browser would call its form another site's, and behind a sign-in proxy that is refused.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let style = Base64::encode_string(&Sha256::digest(STYLE));
     format!(
         "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; \
-         sandbox allow-forms allow-downloads"
+         sandbox allow-forms allow-downloads allow-same-origin"
     )
 });
 

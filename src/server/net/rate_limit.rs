@@ -3,6 +3,7 @@
 //! | who asks | pays from |
 //! |---|---|
 //! | no one, for nothing there is (unknown path, malformed token, no bearer token) | the address's budget for that |
+//! | someone who is not known, for a page | the address's budget for pages |
 //! | someone with a token that no one has seen: a lookup | the address's budget, and that of all lookups |
 //! | someone whom the API server knew lately, by their bearer token | their own budget, wherever they call from |
 //! | someone with a download token that was verified | the budget of whose request it is |
@@ -29,6 +30,9 @@ use crate::server::http::error::{ErrorCode, ServerError};
 
 /// So many seconds of --rate-malformed may be spent at once.
 const MALFORMED_BURST: u32 = 6;
+
+/// So many times --rate-burst pages may be opened at once: an office behind one address comes to work.
+const PAGES_BURST: u32 = 4;
 
 /// An address with so many wrong tokens within [`SUSPECT_FOR`] is a suspect.
 const WRONG: u8 = 3;
@@ -77,7 +81,9 @@ pub struct RateLimits {
 pub enum Tier {
     /// Requests for nothing there is.
     malformed,
-    /// An address, with tokens that no one has seen.
+    /// An address, for pages before anyone is signed in.
+    pages,
+    /// An address, with tokens that no one has seen, or to sign in at an identity provider.
     address,
     /// All strangers together.
     strangers,
@@ -104,6 +110,7 @@ pub type Limited = Family<ByTier, Counter>;
 #[derive(Debug)]
 pub struct RateLimiters {
     malformed: Budgets,
+    pages: Budgets,
     addresses: Budgets,
     /// What people do.
     people: Budgets,
@@ -124,6 +131,7 @@ impl RateLimiters {
         let kept = limits.rate_lookups.div_ceil(2);
         Self {
             malformed: budgets(limits.rate_malformed, limits.rate_malformed.saturating_mul(MALFORMED_BURST)),
+            pages: budgets(limits.rate_per_address, limits.rate_burst.saturating_mul(PAGES_BURST)),
             addresses: budgets(limits.rate_per_address, limits.rate_burst),
             people: budgets(limits.rate_per_person, limits.rate_person_burst),
             known: budgets(limits.rate_per_address, limits.rate_burst),
@@ -141,6 +149,15 @@ impl RateLimiters {
     pub fn admit_malformed(&self, client: ClientAddress) -> Result<(), ServerError> {
         let spent = self.malformed.spend(client.network());
         spent.map_err(|wait| self.wait(Tier::malformed, "too many invalid requests from your address", wait))
+    }
+
+    /// Counts one page for someone who is not known. It costs no lookup, and many people may have one address.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RateLimited`].
+    pub fn admit_page(&self, client: ClientAddress) -> Result<(), ServerError> {
+        let spent = self.pages.spend(client.network());
+        spent.map_err(|wait| self.wait(Tier::pages, "too many pages for your address", wait))
     }
 
     /// Counts one request of an address from which no one is known.

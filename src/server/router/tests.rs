@@ -144,6 +144,7 @@ async fn a_browser_gets_a_page_with_a_button_and_no_file() {
         assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
         let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
         assert!(policy.contains("form-action 'self'") && policy.contains("allow-forms"), "{policy}");
+        assert!(policy.contains("allow-same-origin"), "its form is its own: {policy}");
         assert_eq!(answer.headers()["cache-control"], "no-store");
         let page = text(answer).await;
         assert!(page.contains("<form method=\"post\" action=\"../downloads\">"), "{page}");
@@ -282,4 +283,88 @@ async fn an_address_that_asks_too_often_is_told_when_to_come_back() {
         others.push(send(&app, from(client)).await.status());
     }
     assert!(others.contains(&StatusCode::OK), "{others:?}");
+}
+
+/// What a browser says of a request that another site's page makes it send.
+const FROM_ELSEWHERE: [(&str, &str); 5] = [
+    ("sec-fetch-site", "cross-site"),
+    ("sec-fetch-site", "same-site"),
+    ("origin", "https://evil.example"),
+    ("origin", "https://certs.example.com.evil.example"),
+    ("origin", "null"),
+];
+
+/// The API server of these tests does not answer: what reaches it is a 503, and what does not has changed nothing.
+#[tokio::test]
+async fn what_another_sites_page_asks_for_is_refused_on_every_route_that_changes_something() {
+    let app = router(state(&["--rate-malformed", "1000"]));
+    let document: Value = serde_json::from_str(&openapi_document()).unwrap();
+    let mut routes = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            // The export of the older API is a GET, and on record with the caller's name.
+            if method == "get" && !path.starts_with("/apiops/") {
+                continue;
+            }
+            routes += 1;
+            let path =
+                path.replace("{project}", "payments").replace("{certificate}", "api").replace("{request}", "one");
+            let ask = |(name, value): (&str, &str)| {
+                let request = Request::builder().method(method.to_uppercase().as_str()).uri(&path);
+                let request = request.header("host", "certs.example.com").header("authorization", "Bearer canary");
+                let request = request.header("content-type", "text/plain").header(name, value);
+                let body = r#"{"reason":"INC-1","digest":"x","format":"cert"}"#;
+                send(&app, request.body(Body::from(body)).unwrap())
+            };
+            for header in FROM_ELSEWHERE {
+                let answer = ask(header).await;
+                assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{method} {path} {header:?}");
+                let said = envelope(answer).await["error_description"].as_str().unwrap().to_owned();
+                assert!(said.starts_with("another site's page asked"), "{said}");
+            }
+            for own in [
+                ("sec-fetch-site", "same-origin"),
+                ("sec-fetch-site", "none"),
+                ("origin", "https://certs.example.com"),
+                ("user-agent", "curl/8.5.0"),
+            ] {
+                assert_ne!(ask(own).await.status(), StatusCode::FORBIDDEN, "{method} {path} {own:?}");
+            }
+        }
+    }
+    assert!(routes >= 6, "{routes}");
+}
+
+#[tokio::test]
+async fn a_link_is_not_used_up_by_another_sites_page_and_works_from_its_own() {
+    let app = router(state(&["--external-url", "https://certs.example.com", "--rate-malformed", "1000"]));
+    let path = format!("/api/v1/downloads/{}", token());
+    let get = |headers: &[(&'static str, &str)]| {
+        let mut request = Request::get(&path).header("host", "10.0.0.1:8443");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        send(&app, request.body(Body::empty()).unwrap())
+    };
+    for header in FROM_ELSEWHERE {
+        assert_eq!(get(&[header]).await.status(), StatusCode::FORBIDDEN, "{header:?}");
+        let opened = get(&[header, ("sec-fetch-mode", "navigate")]).await;
+        assert_eq!(opened.status(), StatusCode::OK, "a click shows the page: {header:?}");
+    }
+    assert_eq!(get(&[]).await.status(), StatusCode::SERVICE_UNAVAILABLE, "a program");
+    // The page's button. Where a proxy adds no bearer token, a token in a body borrows no one's rights.
+    let post = |headers: &[(&'static str, &str)]| {
+        let mut request = Request::post("/api/v1/downloads").header("host", "certs.example.com");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        send(&app, request.body(Body::from(format!("token={}", token()))).unwrap())
+    };
+    let bearer = ("authorization", "Bearer canary");
+    for header in FROM_ELSEWHERE {
+        assert_eq!(post(&[header]).await.status(), StatusCode::SERVICE_UNAVAILABLE, "{header:?}");
+        assert_eq!(post(&[header, bearer]).await.status(), StatusCode::FORBIDDEN, "{header:?}");
+    }
+    let own = [("sec-fetch-site", "same-origin"), ("origin", "null"), bearer];
+    assert_eq!(post(&own).await.status(), StatusCode::SERVICE_UNAVAILABLE);
 }

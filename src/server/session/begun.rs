@@ -1,12 +1,12 @@
 //! A sign-in at an identity provider that has begun: sealed in a cookie of its own until the browser comes back. `Lax`,
 //! because it comes back from another site.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jiff::Timestamp;
 
 use super::{KeyError, Keys, SessionError, packed, seal::Purpose};
-use crate::server::oidc::Begun;
+use crate::{browser, server::oidc::Begun};
 
 const NAME: &str = "__Host-cc-sign-in";
 const ATTRIBUTES: &str = "; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=";
@@ -33,13 +33,8 @@ pub fn clearing() -> HeaderValue {
 /// # Errors
 /// [`KeyError`] where there is one and the key is not to be had.
 pub async fn of(headers: &HeaderMap, keys: &Keys, now: Timestamp) -> Result<Option<Begun>, KeyError> {
-    let value = headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .find_map(|pair| pair.trim().strip_prefix(NAME)?.strip_prefix('='));
-    let Some(sealed) = value.and_then(|text| Base64UrlUnpadded::decode_vec(text).ok()) else { return Ok(None) };
+    let value = browser::cookies(headers).find(|(name, _)| *name == NAME);
+    let Some(sealed) = value.and_then(|(_, text)| Base64UrlUnpadded::decode_vec(text).ok()) else { return Ok(None) };
     let plain = keys.ring_for(&sealed).await?.open(Purpose::SignIn, &sealed);
     Ok(plain.and_then(|plain| packed::inflate::<Begun>(&plain)).filter(|begun| now.as_second() < begun.until))
 }

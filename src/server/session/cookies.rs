@@ -1,7 +1,9 @@
 //! A sealed session as cookies: a browser keeps 4 KiB of each, so there are up to four.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
+
+use crate::browser;
 
 /// Names of the cookies. `__Host-`: a browser takes them only over TLS, from this very host, for all of its paths.
 const NAMES: [&str; 4] = ["__Host-cc0", "__Host-cc1", "__Host-cc2", "__Host-cc3"];
@@ -23,18 +25,14 @@ pub fn split(sealed: &[u8], room: usize) -> Option<Vec<String>> {
 
 /// The sealed session of a request, put together again.
 pub fn join(headers: &HeaderMap) -> Option<Vec<u8>> {
-    let value = |name: &str| {
-        let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-        let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        pairs.find(|(found, _)| *found == name).map(|(_, value)| value)
-    };
+    let value = |name: &str| browser::cookies(headers).find(|(found, _)| *found == name).map(|(_, value)| value);
     let text: String = NAMES.into_iter().map_while(value).collect();
     (!text.is_empty()).then(|| Base64UrlUnpadded::decode_vec(&text).ok())?
 }
 
 /// Whether a request has any of these cookies.
 pub fn is_there(headers: &HeaderMap) -> bool {
-    headers.get_all(header::COOKIE).iter().any(|line| line.to_str().is_ok_and(|line| line.contains(NAMES[0])))
+    browser::cookies(headers).any(|(name, _)| name == NAMES[0])
 }
 
 /// The headers that set a session's cookies, and delete those of a longer one.

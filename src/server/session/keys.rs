@@ -35,8 +35,8 @@ const SINCE: &str = "since";
 
 /// How long a key seals sessions.
 const USED_FOR: SignedDuration = SignedDuration::from_hours(24);
-/// How long what was read of the Secret is believed.
-const READ_EVERY: Duration = Duration::from_mins(1);
+/// How long what was read of the Secret is believed: so long sessions go on after the Secret was emptied or deleted.
+const READ_EVERY: Duration = Duration::from_secs(5);
 /// The same where a session names a key that is not known: it may be a new one, or the session may be made up.
 const READ_AT_MOST_EVERY: Duration = Duration::from_secs(2);
 /// How often another replica may have been faster.
@@ -45,9 +45,12 @@ const ATTEMPTS: usize = 5;
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The API server refused or did not answer.
+    /// The API server refused to read it, or did not answer.
     #[error(transparent)]
     Api(#[from] Arc<ApiError>),
+    /// A new key could not be written; the one that was read stays.
+    #[error(transparent)]
+    Write(Arc<ApiError>),
     /// The installation has not made the Secret.
     #[error(
         "Secret {SESSION} is not there: apply again what `certcourier manifests --ui` prints, or run `helm upgrade`"
@@ -59,6 +62,17 @@ pub enum KeyError {
     /// Others wrote it each time.
     #[error("other replicas changed Secret {SESSION} each time before it could be written")]
     Restless,
+}
+
+impl KeyError {
+    /// Whether it says nothing of what is in the Secret.
+    fn passes(&self) -> bool {
+        match self {
+            Self::Api(error) => matches!(error.failure(), Failure::Unavailable | Failure::Throttled(_)),
+            Self::Write(_) | Self::Make | Self::Restless => true,
+            Self::Missing => false,
+        }
+    }
 }
 
 impl From<ApiError> for KeyError {
@@ -124,12 +138,8 @@ impl Keys {
         if let Some(seen) = read.as_ref().filter(|seen| seen.at.elapsed() < age) {
             return seen.ring.clone().ok_or(KeyError::Missing);
         }
-        let (ring, answer) = match self.settled().await {
-            Ok(ring) => (Some(Arc::clone(&ring)), Ok(ring)),
-            // What is known stays good: a session gives nothing while the API server does not answer.
-            Err(error) => (known.clone(), known.ok_or(error)),
-        };
-        *read = Some(Seen { ring, at: Instant::now() });
+        let answer = now_known(known, self.settled().await);
+        *read = Some(Seen { ring: answer.as_ref().ok().cloned(), at: Instant::now() });
         answer
     }
 
@@ -173,10 +183,18 @@ impl Keys {
             match secrets::replace(self.clients.writes(), &self.namespace, &found, values).await {
                 Ok(()) => info!("a new key for sessions of the web page is in Secret {}/{SESSION}", self.namespace),
                 Err(error) if error.failure() == Failure::Conflict => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(KeyError::Write(Arc::new(error))),
             }
         }
         Err(KeyError::Restless)
+    }
+}
+
+/// What is known stays good while the API server does not answer: a session gives nothing then.
+fn now_known(known: Option<Arc<Ring>>, read: Result<Arc<Ring>, KeyError>) -> Result<Arc<Ring>, KeyError> {
+    match (read, known) {
+        (Err(error), Some(known)) if error.passes() => Ok(known),
+        (read, _) => read,
     }
 }
 
@@ -259,6 +277,26 @@ mod tests {
         assert_ne!(ring.seal(Purpose::Session, b"content").unwrap()[..5], sealed[..5], "another key seals");
         let third = secret(&next(&second, now + USED_FOR * 2).unwrap());
         assert!(ring_in(&third).unwrap().open(Purpose::Session, &sealed).is_none());
+    }
+
+    #[test]
+    fn a_key_is_forgotten_with_its_secret_and_kept_while_the_api_server_does_not_answer() {
+        let ring = |byte| Arc::new(Ring { current: Key::new(&[byte; KEY_BYTES]).unwrap(), previous: None });
+        let (known, new) = (ring(1), ring(2));
+        let after = |read| now_known(Some(Arc::clone(&known)), read);
+        assert!(matches!(after(Err(KeyError::Missing)), Err(KeyError::Missing)), "the Secret was deleted");
+        let refused = |code| {
+            let status = kube::core::Status::failure("no", "").with_code(code).boxed();
+            let object = "Secret certcourier-session".to_owned();
+            ApiError { action: "read", object, source: kube::Error::Api(status) }
+        };
+        assert!(after(Err(refused(403).into())).is_err(), "the right to read it was taken away");
+        let not_written = KeyError::Write(refused(403).into());
+        for passes in [refused(503).into(), refused(429).into(), not_written, KeyError::Restless, KeyError::Make] {
+            assert!(Arc::ptr_eq(&after(Err(passes)).unwrap(), &known));
+        }
+        assert!(Arc::ptr_eq(&after(Ok(Arc::clone(&new))).unwrap(), &new), "it was emptied, and filled again");
+        assert!(now_known(None, Err(refused(503).into())).is_err());
     }
 
     #[test]

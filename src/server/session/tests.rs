@@ -149,3 +149,25 @@ fn forms_of_a_renewed_bearer_token_stay_valid() {
     assert_eq!(holder(1), holder(2));
     assert_ne!(holder(1), Keys::holder(&Redacted::new("opaque".to_owned())));
 }
+
+#[tokio::test]
+async fn a_neighbours_cookie_that_is_not_ascii_signs_no_one_out() {
+    let keys = keys(1, None);
+    let session = request(&begin("token").sealed(&keys, ROOM).await.unwrap());
+    let begun = crate::server::oidc::Begun::new("projects/payments", now().as_second() + 600).unwrap();
+    let sign_in = begun::sealed(&begun, &keys).await.unwrap();
+    let sign_in = sign_in.to_str().unwrap().split(';').next().unwrap().to_owned();
+    for neighbour in [b"x=\xe9; ".as_slice(), b"\xff\xfe=1;", "name=caf\u{e9}; ".as_bytes()] {
+        let with = |own: &[u8]| {
+            let line = HeaderValue::from_bytes(&[neighbour, own].concat()).unwrap();
+            HeaderMap::from_iter([(header::COOKIE, line)])
+        };
+        let headers = with(session[header::COOKIE].as_bytes());
+        assert!(is_there(&headers));
+        assert_eq!(Session::of(&headers, &keys, now()).await.unwrap().unwrap().who, "carol");
+        let found = begun::of(&with(sign_in.as_bytes()), &keys, now()).await.unwrap().unwrap();
+        assert_eq!(found.state, begun.state);
+    }
+    let other = HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_static("x=__Host-cc0=1"))]);
+    assert!(!is_there(&other), "the name of a cookie, and not a part of another's value");
+}

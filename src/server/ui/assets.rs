@@ -15,6 +15,9 @@ use crate::{
     server::http::error::{ErrorCode, ServerError},
 };
 
+/// Below it are the files.
+pub const PATH: &str = "/ui/static/";
+
 /// A file, and what it is called.
 pub struct Asset {
     /// With the hash of its content.

@@ -6,24 +6,26 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, Uri, header, uri::Authority},
+    http::{HeaderMap, HeaderValue, header},
     middleware::Next,
     response::Response,
 };
 
 use super::{
+    assets,
     page::{self, Frame},
     place::Place,
     refused,
 };
 use crate::{
-    external_url,
+    browser,
     server::{
         auth::identity,
         http::{
             error::{ErrorCode, ServerError},
-            middleware::AsItCame,
+            middleware::{AsItCame, Known},
         },
+        net::client_address::ClientAddress,
         oidc::{Begun, CALLBACK},
         session::{self, KeyError, Session, begun},
         state::ServerState,
@@ -48,7 +50,7 @@ pub struct Arrival {
 /// Middleware around every route; others than pages pass through.
 pub async fn door(State(state): State<Arc<ServerState>>, mut request: Request, next: Next) -> Response {
     let Some(place) = Place::of(request.uri()) else { return next.run(request).await };
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let reads = request.method().is_safe();
     let is_callback = request.uri().path() == CALLBACK;
     // The token of a session is larger than the cookies that it was packed into.
     let came = AsItCame::of(&request);
@@ -57,6 +59,10 @@ pub async fn door(State(state): State<Arc<ServerState>>, mut request: Request, n
     request.extensions_mut().insert(arrival.clone());
     request.extensions_mut().insert(place.clone());
     let mut answer = next.run(request).await;
+    if is_callback {
+        // Whatever came of it: a sign-in is tried once.
+        answer.headers_mut().append(header::SET_COOKIE, begun::clearing());
+    }
     let Some(refusal) = answer.extensions_mut().remove::<Arc<ServerError>>() else { return answer };
     let ended = refusal.code() == ErrorCode::Unauthorized && arrival.session.is_some();
     let mut shown = if ended && reads {
@@ -66,11 +72,10 @@ pub async fn door(State(state): State<Arc<ServerState>>, mut request: Request, n
         let frame = Frame { root: place.root, path: place.path, who, ..Frame::default() };
         refused::page(frame, answer.status(), &refusal, answer.headers(), state.of_one.is_none())
     };
-    for (name, value) in answer.headers() {
-        let about_content = [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_SECURITY_POLICY];
-        if !about_content.contains(name) && !shown.headers().contains_key(name) {
-            shown.headers_mut().insert(name.clone(), value.clone());
-        }
+    let about_content = [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_SECURITY_POLICY];
+    let own: Vec<_> = shown.headers().keys().cloned().chain(about_content).collect();
+    for (name, value) in answer.headers().iter().filter(|(name, _)| !own.contains(name)) {
+        shown.headers_mut().append(name, value.clone());
     }
     if ended {
         end(shown.headers_mut());
@@ -78,22 +83,21 @@ pub async fn door(State(state): State<Arc<ServerState>>, mut request: Request, n
     shown
 }
 
-/// Middleware around the pages alone: what changes something is asked for by a page of ours, or refused.
+/// Middleware around the pages alone: who is not known pays for each from the budget of their address.
 ///
 /// # Errors
-/// [`ErrorCode::Forbidden`] where another site's page asked for it.
-pub async fn own_only(
+/// [`ErrorCode::RateLimited`].
+pub async fn strangers_wait(
     State(state): State<Arc<ServerState>>,
     request: Request,
     next: Next,
 ) -> Result<Response, ServerError> {
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    if reads || is_own(request.uri(), request.headers(), state.external_url.as_deref()) {
-        return Ok(next.run(request).await);
+    let known = request.extensions().get::<Known>().is_some_and(|known| known.person.is_some());
+    let client = request.extensions().get::<ClientAddress>().copied();
+    if let Some(client) = client.filter(|_| !known && !request.uri().path().starts_with(assets::PATH)) {
+        state.rates.admit_page(client)?;
     }
-    let words =
-        "another site's page asked for this, so nothing was changed: open certcourier's own page and do it there";
-    Err(ServerError::new(ErrorCode::Forbidden, words))
+    Ok(next.run(request).await)
 }
 
 /// The way to sign in and come back to a page. `over`: because the session ended.
@@ -112,7 +116,7 @@ pub fn end(headers: &mut HeaderMap) {
 
 /// Turns a session into its bearer token. One that came along with the request counts for more: a proxy sent it.
 async fn arrive(state: &ServerState, is_callback: bool, headers: &mut HeaderMap) -> Arrival {
-    let mut arrival = Arrival { from_elsewhere: is_from_elsewhere(headers), ..Arrival::default() };
+    let mut arrival = Arrival { from_elsewhere: browser::comes_from_another_site(headers), ..Arrival::default() };
     if identity::bearer(headers).is_none() {
         match Session::of(headers, &state.sessions, state.clients.clock().now()).await {
             Ok(session) => {
@@ -133,24 +137,4 @@ async fn arrive(state: &ServerState, is_callback: bool, headers: &mut HeaderMap)
         headers.insert(header::AUTHORIZATION, value);
     }
     arrival
-}
-
-const FETCH_SITE: &str = "sec-fetch-site";
-
-fn is_from_elsewhere(headers: &HeaderMap) -> bool {
-    headers.get(FETCH_SITE).is_some_and(|site| site == "cross-site" || site == "same-site")
-}
-
-/// Whether a page of our own asked for it. Every browser of today says so in `Sec-Fetch-Site`; older ones name the
-/// origin, and programs that name neither have no one's cookies.
-fn is_own(uri: &Uri, headers: &HeaderMap, external_url: Option<&str>) -> bool {
-    if let Some(site) = headers.get(FETCH_SITE) {
-        return site == "same-origin" || site == "none";
-    }
-    let Some(origin) = headers.get(header::ORIGIN) else { return true };
-    let Some((_, host)) = origin.to_str().ok().and_then(|origin| origin.split_once("://")) else { return false };
-    let of_header = || headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let asked = uri.authority().map(Authority::as_str).or_else(of_header);
-    asked.is_some_and(|asked| asked.eq_ignore_ascii_case(host))
-        || external_url.and_then(external_url::authority).is_some_and(|named| named.eq_ignore_ascii_case(host))
 }

@@ -23,6 +23,7 @@ use crate::server::{
         error::{ErrorCode, ServerError},
         refusal,
     },
+    net::client_address::ClientAddress,
     oidc::{Begun, Oidc, OidcError},
     session::begun,
     state::ServerState,
@@ -53,9 +54,11 @@ pub struct Answered {
 /// [`ErrorCode::Unavailable`] while the provider does not answer.
 pub async fn go(
     State(state): State<Arc<ServerState>>,
+    Extension(client): Extension<ClientAddress>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, ServerError> {
     let oidc = provider(&state)?;
+    state.rates.admit(client)?;
     let Query(asked) = asked.unwrap_or_default();
     let until = (state.clients.clock().now() + PATIENCE).as_second();
     let begun = Begun::new(way_back(&asked.next).unwrap_or_default(), until).map_err(refused)?;
@@ -73,6 +76,7 @@ pub async fn back(
     State(state): State<Arc<ServerState>>,
     Extension(arrival): Extension<Arrival>,
     Extension(place): Extension<Place>,
+    Extension(client): Extension<ClientAddress>,
     answered: Result<Query<Answered>, QueryRejection>,
     request: Request,
 ) -> Result<Response, ServerError> {
@@ -86,7 +90,9 @@ pub async fn back(
         let words = "the identity provider did not sign you in: sign in again, or ask its administrator";
         return Err(ServerError::new(ErrorCode::Forbidden, words));
     }
-    let bearer = oidc.token(&begun, &answered.code).await.map_err(refused)?;
+    // The provider is asked once for each, and strangers can come here.
+    state.rates.admit(client)?;
+    let bearer = oidc.token(&begun, &answered.code).await.map_err(not_given)?;
     let (parts, _) = request.into_parts();
     let who = async {
         let caller = Caller::with_bearer(&state, &parts, bearer.clone()).await?;
@@ -95,7 +101,6 @@ pub async fn back(
     let who = who.await.map_err(|refusal| not_accepted(refusal, oidc))?;
     let mut answer = page::lead(&format!("{}{}", place.root, way_back(&begun.next).unwrap_or_default()));
     sign_in::begin(&state, bearer, who, &mut answer).await?;
-    answer.headers_mut().append(header::SET_COOKIE, begun::clearing());
     Ok(answer)
 }
 
@@ -105,6 +110,12 @@ fn provider(state: &ServerState) -> Result<&Oidc, ServerError> {
 
 fn refused(error: OidcError) -> ServerError {
     let words = format!("{error}: try again, or sign in with a token");
+    ServerError::new(ErrorCode::Unavailable, words).retry_after(refusal::SOON).caused_by(error)
+}
+
+/// The provider gave no token. Its code and the cookie are used up, so there is nothing to try again but all of it.
+fn not_given(error: OidcError) -> ServerError {
+    let words = format!("{error}: sign in again, or with a token");
     ServerError::new(ErrorCode::Unavailable, words).retry_after(refusal::SOON).caused_by(error)
 }
 

@@ -7,6 +7,7 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use tower::ServiceExt as _;
 
 mod approvals;
+mod strangers;
 
 use super::*;
 use crate::{

@@ -10,7 +10,7 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use hyper::{HeaderMap, Method, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 
-use crate::{plugin::error::PluginError, redact::Redacted};
+use crate::{browser, plugin::error::PluginError, redact::Redacted};
 
 /// As long as certcourier's own tokens.
 const SECRET_BYTES: usize = 32;
@@ -25,6 +25,8 @@ pub enum Admitted {
         /// The value of `Set-Cookie`.
         cookie: String,
     },
+    /// It opened the link again, in the browser that was let in.
+    Again,
 }
 
 /// Why a request is not let in.
@@ -36,6 +38,8 @@ pub enum Refusal {
     OtherUser,
     /// Another page makes the browser ask.
     OtherPage,
+    /// A browser opens the link before anyone has asked it to.
+    TooEarly,
     /// The link was opened before.
     LinkUsed,
     /// The browser did not open the link.
@@ -48,6 +52,7 @@ impl Refusal {
         match self {
             Self::Host => StatusCode::MISDIRECTED_REQUEST,
             Self::LinkUsed => StatusCode::GONE,
+            Self::TooEarly => StatusCode::BAD_REQUEST,
             Self::OtherUser | Self::OtherPage | Self::NoSession => StatusCode::FORBIDDEN,
         }
     }
@@ -57,15 +62,17 @@ impl Refusal {
         match self {
             Self::Host => {
                 "This is not the address that `kubectl certcourier web` printed. Open the page by its link, which begins \
-                 with http://127.0.0.1"
+                 with http://127."
             }
             Self::OtherUser => {
-                "This page belongs to another user of this machine. Run `kubectl certcourier web` as yourself"
+                "This page belongs to another user of this machine, or Linux does not say whose your connection is. Run \
+                 `kubectl certcourier web` as yourself"
             }
             Self::OtherPage => {
                 "Another page made your browser ask for this, so nothing was done. Go on in the page that \
                  `kubectl certcourier web` opened"
             }
+            Self::TooEarly => "This link works once and is not fetched ahead. Open it: it is as good as before",
             Self::LinkUsed => {
                 "This link works once, and was opened before. If that was not you, end `kubectl certcourier web` with \
                  Ctrl-C. Run it again for a new link"
@@ -109,7 +116,7 @@ impl Gate {
             return Err(Refusal::Host);
         }
         if path.strip_prefix('/').is_some_and(|path| same(path, self.link.expose())) {
-            return self.open(method);
+            return self.open(method, headers);
         }
         if !self.is_of_this_page(method, headers) {
             return Err(Refusal::OtherPage);
@@ -120,8 +127,14 @@ impl Gate {
         Ok(Admitted::Page)
     }
 
-    /// The link may be clicked anywhere, but only once.
-    fn open(&self, method: &Method) -> Result<Admitted, Refusal> {
+    /// The link may be clicked anywhere, but only once. Looking ahead does not use it up.
+    fn open(&self, method: &Method, headers: &HeaderMap) -> Result<Admitted, Refusal> {
+        if browser::asks_ahead_of_time(headers) {
+            return Err(Refusal::TooEarly);
+        }
+        if method == Method::GET && self.has_cookie(headers) {
+            return Ok(Admitted::Again);
+        }
         if method != Method::GET || self.is_used.swap(true, Ordering::AcqRel) {
             return Err(Refusal::LinkUsed);
         }
@@ -138,9 +151,7 @@ impl Gate {
 
     fn has_cookie(&self, headers: &HeaderMap) -> bool {
         let name = self.cookie();
-        let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        pairs.any(|(key, value)| key == name && same(value, self.session.expose()))
+        browser::cookies(headers).any(|(key, value)| key == name && same(value, self.session.expose()))
     }
 
     /// Whether the browser says that no other page is behind a request. What changes something must say so itself; a
@@ -222,6 +233,34 @@ mod tests {
         for wrong in [&pair[..pair.len() - 1], "certcourier-web-8001=", "certcourier-web-8002=x"] {
             assert_eq!(with(wrong), Err(Refusal::NoSession), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_browser_that_fetches_the_link_ahead_does_not_use_it_up_and_one_that_is_in_is_led_on() {
+        let gate = gate();
+        let link = format!("/{}", gate.link.expose());
+        let open = |more: &[(&'static str, &str)]| {
+            gate.admit(&Method::GET, &link, &headers(&[[("host", HOST)].as_slice(), more].concat()))
+        };
+        for ahead in ["prefetch", "prefetch;prerender"] {
+            assert_eq!(open(&[("sec-purpose", ahead)]), Err(Refusal::TooEarly), "{ahead}");
+        }
+        assert_eq!(open(&[("purpose", "prefetch")]), Err(Refusal::TooEarly));
+        let Ok(Admitted::Link { cookie }) = open(&[]) else { panic!("refused") };
+        let pair = cookie.split(';').next().unwrap();
+        assert_eq!(open(&[("cookie", pair)]), Ok(Admitted::Again));
+        assert_eq!(open(&[("cookie", "certcourier-web-8001=x")]), Err(Refusal::LinkUsed));
+        assert_eq!(open(&[]), Err(Refusal::LinkUsed));
+    }
+
+    #[test]
+    fn a_cookie_of_another_program_on_this_machine_does_not_lock_the_browser_out() {
+        let gate = gate();
+        let ours = format!("{}={}", gate.cookie(), gate.session.expose());
+        let mut with = headers(&[("host", HOST)]);
+        let line = [b"x=\xe9; ".as_slice(), ours.as_bytes()].concat();
+        with.insert("cookie", hyper::header::HeaderValue::from_bytes(&line).unwrap());
+        assert_eq!(gate.admit(&Method::GET, "/ui/", &with), Ok(Admitted::Page));
     }
 
     #[test]

@@ -124,6 +124,7 @@ impl<'a> Relay<'a> {
                 self.is_used();
                 words::welcome(&cookie)
             }
+            Ok(Admitted::Again) => words::to_the_page(),
             Ok(Admitted::Page) => self.page(request).await,
         }
     }
@@ -238,8 +239,10 @@ impl<'a> Relay<'a> {
             Some(_) => None,
             None => Some(self.ctx.bearer().await.map_err(Failed::Here)?.ok_or_else(|| Failed::Here(no_bearer()))?),
         };
-        let path = path.strip_prefix(server.path()).unwrap_or(path);
-        server.pass((method, path), headers, body, bearer.as_ref()).await.map_err(Failed::Server)
+        let Some(url) = server.exactly(path) else {
+            return Err(Failed::Here(PluginError::new("there is no such page")));
+        };
+        server.pass((method, url), headers, body, bearer.as_ref()).await.map_err(Failed::Server)
     }
 }
 
@@ -269,10 +272,14 @@ fn is_made_here(path: &str) -> bool {
     !of_a_link && (path == "/ui" || path.starts_with("/ui/"))
 }
 
+/// Whether a path is one of those. What other programs make of dots and separators, written out or encoded, differs, and
+/// no page has any: they lead nowhere. [`Server::pass`] looks at what is left once it is a URL.
 fn is_served(path: &str) -> bool {
     let below = |served: &str| path.strip_prefix(served).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    // What a server makes of these is not looked into.
-    SERVED.into_iter().any(below) && !path.split('/').any(|part| matches!(part, "." | ".."))
+    let lower = path.to_ascii_lowercase();
+    SERVED.into_iter().any(below)
+        && !path.split('/').any(|part| matches!(part, "." | ".."))
+        && !["\\", "%2e", "%2f", "%5c"].iter().any(|hidden| lower.contains(hidden))
 }
 
 fn is_for_events(headers: &HeaderMap) -> bool {
@@ -294,7 +301,7 @@ fn clean(headers: &mut HeaderMap, private: &[HeaderName]) {
 /// A redirect to the server's own address leads to the same path here.
 fn stay_here(headers: &mut HeaderMap, server: &Server) {
     let to = headers.get(header::LOCATION).and_then(|to| to.to_str().ok());
-    let path = to.and_then(|to| to.strip_prefix(server.origin())).filter(|path| path.starts_with('/'));
+    let path = to.and_then(|to| to.strip_prefix(server.base())).filter(|path| path.starts_with('/'));
     if let Some(path) = path.and_then(|path| HeaderValue::from_str(path).ok()) {
         headers.insert(header::LOCATION, path);
     }
@@ -312,6 +319,13 @@ mod tests {
         for path in ["/uix", "/api/v1/projects", "/openapi.json", "/metrics", "/ui/../api/v1/projects", "//ui"] {
             assert!(!is_served(path), "{path}");
         }
+        for dots in ["..", "%2e%2e", "%2E%2e", ".%2e", "%2e.", "..%2f", "..%5c", "..\\..", ".", "%2e", "%2f"] {
+            let path = format!("/ui/{dots}/api/v1/projects");
+            assert!(!is_served(&path), "{path}");
+            let path = format!("/api/v1/downloads/{dots}");
+            assert!(!is_served(&path), "{path}");
+        }
+        assert!(is_served("/ui/projects/payments/certificates/api.example.com"), "dots in a name");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::State,
-    http::HeaderMap,
+    http::{HeaderMap, Uri},
     response::{IntoResponse, Response},
 };
 use certcourier_bundle::{Artifact, content_digest, content_disposition};
@@ -20,6 +20,7 @@ use crate::server::{
     http::{
         error::{ErrorCode, ServerError},
         headers,
+        origin::refuse_another_site,
         path::ObjectPath,
         refusal::{self, Aftermath},
     },
@@ -61,8 +62,12 @@ const DEADLINE: Duration = Duration::from_seconds(60);
 pub async fn export_certificate(
     State(state): State<Arc<ServerState>>,
     caller: Caller,
+    uri: Uri,
+    asked: HeaderMap,
     place: Result<ObjectPath, ServerError>,
 ) -> Result<Response, ServerError> {
+    // It is on record with the caller's name.
+    refuse_another_site(&uri, &asked, state.external_url.as_deref())?;
     let place = place.map_err(|error| bad_request(error.description()))?;
     let held = caller.must_hold_verb(&place.project, &place.name, Format::DerZip);
     let (who, held) = tokio::join!(caller.identity(&state), held);

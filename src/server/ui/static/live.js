@@ -1,8 +1,11 @@
 // Pages that show what others do. The server says that something changed; the parts marked data-live are then fetched
-// anew. Without this, or where it fails, the Refresh button does the same.
+// anew, or the whole page is. Without this, or where it fails, the Refresh button does the same.
 const source = () => document.querySelector("[data-events]");
 const announce = (words) => document.querySelectorAll("[data-live-status]").forEach((line) => { line.textContent = words; });
 let stream, timer, refreshing;
+
+const parts = () => [...document.querySelectorAll("[data-live]")];
+const votes = (part) => part.querySelector("[name=digest]");
 
 // Something of the reader's own in a part keeps it as it is.
 const isTouched = (part) => part.contains(document.activeElement) || [...part.querySelectorAll("input, textarea, select")]
@@ -19,14 +22,17 @@ async function refresh() {
     if (!answer.ok) return;
     const next = new DOMParser().parseFromString(await answer.text(), "text/html");
     const [vote, then] = [document.getElementById("vote"), next.getElementById("vote")];
-    if (vote && then && vote.dataset.digest && vote.dataset.digest !== then.dataset.digest && vote.querySelector("[name=digest]")) {
-      // What was read is no longer what would be voted on: the reader decides when to read it anew.
+    if (vote && then && (vote.dataset.digest !== then.dataset.digest || (votes(then) && !votes(vote)))) {
+      // What was loaded is not what would be voted on, and not all of the page is data-live: a form to vote comes with a
+      // whole page or not at all. Someone who reads or writes decides when.
+      stop();
+      if (!votes(vote) && !parts().some(isTouched)) return location.reload();
       document.getElementById("stale").hidden = false;
       vote.querySelectorAll("button[value=approve]").forEach((button) => { button.disabled = true; });
-      return stop();
+      return;
     }
     let changed = false;
-    for (const part of document.querySelectorAll("[data-live]")) {
+    for (const part of parts()) {
       const fresh = next.getElementById(part.id);
       if (!fresh) continue;
       for (const name of ["seen", "events"]) if (fresh.dataset[name]) part.dataset[name] = fresh.dataset[name];
