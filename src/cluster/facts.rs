@@ -61,7 +61,8 @@ pub async fn live(
 ) -> Result<Gathered, PolicyError> {
     // Only a token can have been used.
     let asked = if request.token().is_some() { Asked::Receipt } else { Asked::NoReceipt };
-    gather(clients, request, cluster, asked, access(clients, request)).await
+    // Boxed, so that the futures of all who call this stay small.
+    Box::pin(gather(clients, request, cluster, asked, access(clients, request))).await
 }
 
 /// The same for a redemption, which finds out by creating the receipt whether there is one. Before a key is announced in
@@ -75,7 +76,8 @@ pub async fn of_redemption(
     cluster: Option<&NamedPolicy>,
 ) -> Result<Gathered, PolicyError> {
     let asked = if request.spec.format.holds_key() { Asked::Receipt } else { Asked::NoReceipt };
-    gather(clients, request, cluster, asked, access(clients, request)).await
+    // Boxed, so that the futures of all who call this stay small.
+    Box::pin(gather(clients, request, cluster, asked, access(clients, request))).await
 }
 
 /// The same for a request that is not there yet, whose requester was asked about in person a moment ago.
@@ -88,7 +90,7 @@ pub async fn of_draft(
     cluster: Option<&NamedPolicy>,
     in_person: Access,
 ) -> Result<Gathered, PolicyError> {
-    gather(clients, draft, cluster, Asked::NoReceipt, future::ready(Ok(in_person))).await
+    Box::pin(gather(clients, draft, cluster, Asked::NoReceipt, future::ready(Ok(in_person)))).await
 }
 
 /// Whether it is asked for the receipt.

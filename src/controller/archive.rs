@@ -129,11 +129,11 @@ impl Archive {
     /// The list is over: the requests that it did not name went while no one watched, each as far as it is known.
     pub(crate) fn requests_not_in(&self, list: u32) -> Vec<DownloadRequest> {
         self.change(|kept| {
-            let old = |(namespace, shelf): (&Arc<str>, &HashMap<Box<str>, (u32, KeptRequest)>)| {
+            let mut gone = Vec::new();
+            for (namespace, shelf) in &kept.requests {
                 let unnamed = shelf.iter().filter(|(_, (named, _))| *named < list);
-                unnamed.map(|(name, (_, entry))| entry.as_request(namespace, name)).collect::<Vec<_>>()
-            };
-            let gone: Vec<DownloadRequest> = kept.requests.iter().flat_map(old).collect();
+                gone.extend(unnamed.map(|(name, (_, entry))| entry.as_request(namespace, name)));
+            }
             for request in &gone {
                 kept.take_request(request.key().namespace, request.key().name);
             }
@@ -168,7 +168,9 @@ impl Archive {
     pub(crate) fn each_request(&self, mut look: impl FnMut(&Arc<str>, &str, &KeptRequest)) {
         self.change(|kept| {
             for (namespace, shelf) in &kept.requests {
-                shelf.iter().for_each(|(name, (_, request))| look(namespace, name, request));
+                for (name, (_, request)) in shelf {
+                    look(namespace, name, request);
+                }
             }
         });
     }
@@ -177,7 +179,9 @@ impl Archive {
     pub(crate) fn each_receipt(&self, mut look: impl FnMut(&Arc<str>, &str, &KeptReceipt)) {
         self.change(|kept| {
             for (namespace, shelf) in &kept.receipts {
-                shelf.iter().for_each(|(name, (_, receipt))| look(namespace, name, receipt));
+                for (name, (_, receipt)) in shelf {
+                    look(namespace, name, receipt);
+                }
             }
         });
     }
@@ -191,9 +195,9 @@ impl Archive {
                 if more == 0 {
                     continue;
                 }
-                let Some(shelf) = kept.requests.get(namespace) else { continue };
+                let Some(there) = kept.requests.get(namespace) else { continue };
                 let mut theirs: Vec<_> =
-                    shelf.iter().filter(|(_, (_, request))| request.requester == *requester).collect();
+                    there.iter().filter(|(_, (_, request))| request.requester == *requester).collect();
                 theirs.sort_by(|(_, (_, one)), (_, (_, other))| one.order().cmp(&other.order()));
                 beyond.extend(theirs.into_iter().take(more).map(|(name, _)| (Arc::clone(namespace), name.clone())));
             }
@@ -206,8 +210,8 @@ impl Archive {
         let Some(finished) = lifecycle::finished_at(request) else { return false };
         let (own, requester) = ((finished, request.uid_text()), request.requester());
         self.change(|kept| {
-            let Some(shelf) = kept.requests.get(request.key().namespace) else { return false };
-            let later = shelf.values().filter(|(_, other)| *other.requester == *requester && other.order() > own);
+            let Some(there) = kept.requests.get(request.key().namespace) else { return false };
+            let later = there.values().filter(|(_, other)| *other.requester == *requester && other.order() > own);
             let most = usize::try_from(most).unwrap_or(usize::MAX);
             later.take(most).count() >= most
         })
@@ -248,9 +252,9 @@ impl Kept {
     }
 
     fn take_request(&mut self, namespace: &str, name: &str) {
-        let Some(shelf) = self.requests.get_mut(namespace) else { return };
-        let Some((_, entry)) = shelf.remove(name) else { return };
-        if shelf.is_empty() {
+        let Some(there) = self.requests.get_mut(namespace) else { return };
+        let Some((_, entry)) = there.remove(name) else { return };
+        if there.is_empty() {
             self.requests.remove(namespace);
         }
         let whose = (self.names.of(namespace), entry.requester);

@@ -44,6 +44,7 @@ impl Watcher {
     }
 
     /// The operator's own namespace.
+    #[must_use]
     pub fn namespace(&self) -> &str {
         &self.eye.namespace
     }

@@ -379,10 +379,10 @@ mod tests {
         let asking = || oidc.authorization(&begun);
         // One who goes away takes nothing from the others.
         assert!(tokio::time::timeout(Duration::from_millis(1), asking()).await.is_err());
-        let began = Instant::now();
+        let start = Instant::now();
         let answers = futures::future::join_all((0..5).map(|_| asking())).await;
         assert!(answers.iter().all(|answer| matches!(answer, Err(OidcError::Unavailable(_)))), "{answers:?}");
-        assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
+        assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
         // And for some seconds no one else waits for it.
         assert!(asking().await.is_err());
         assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 1, "asked once");

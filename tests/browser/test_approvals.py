@@ -134,7 +134,7 @@ class Approvals(BrowserTest):
             "metadata": {"name": "early", "namespace": LEDGER},
             "spec": {"environments": [{"name": "production", "secretRef": {"name": "early-tls"}}]},
         }
-        stage.apply(certificate, person="dave", namespace=LEDGER)
+        stage.apply(certificate, namespace=LEDGER)
         name = stage.request("alice", namespace=LEDGER, certificate="early", format="key", reason="F5 import")
         path = f"/ui/projects/{LEDGER}/requests/{name}"
         bob, frank = self.someone("bob", path), self.someone("frank", path)
@@ -148,7 +148,7 @@ class Approvals(BrowserTest):
         frank.page.get_by_label("Why it is revoked").fill("Not today")
         made = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": {"name": "early-tls"}, "data": secret["data"]}
         stage.apply(made, namespace=LEDGER)
-        stage.kubectl("annotate", "certificate", "early", "example.com/made=now", person="dave", namespace=LEDGER)
+        stage.kubectl("annotate", "certificate", "early", "example.com/made=now", namespace=LEDGER)
         stage.until("the wait for approvals", lambda: stage.phase(name, LEDGER) == "AwaitingApproval")
         bob.page.get_by_role("button", name="Approve", exact=True).wait_for()
         self.assertIsNone(bob.page.evaluate("document.body.dataset.loaded || null"), "the whole page is another one")
@@ -163,7 +163,7 @@ class Approvals(BrowserTest):
         stage.kubectl("delete", "secret", "early-tls", namespace=LEDGER)
         renewed = made | {"data": stage.get("secret", "api-tls", LEDGER)["data"]}
         stage.apply(renewed, namespace=LEDGER)
-        stage.kubectl("annotate", "certificate", "early", "example.com/renewed=now", person="dave", namespace=LEDGER)
+        stage.kubectl("annotate", "certificate", "early", "example.com/renewed=now", namespace=LEDGER)
         bob.page.locator("#stale").wait_for()
         self.assertTrue(bob.page.get_by_role("button", name="Approve", exact=True).is_disabled())
         self.assertEqual(bob.page.locator("#vote [name=digest]").input_value(), reviewed)

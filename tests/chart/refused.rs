@@ -4,7 +4,7 @@
 use super::helm::{Helm, LEAST, chart};
 
 /// A value as it is typed, and what must be in the refusal of the schema.
-const NONSENSE: [(&str, &str); 40] = [
+const NONSENSE: [(&str, &str); 41] = [
     ("placement=daemonset", "placement"),
     ("replicas=0", "replicas"),
     ("replicas=two", "replicas"),

@@ -127,7 +127,7 @@ fn the_same_files_give_the_same_archive_wherever_and_whenever_it_is_made() {
         let path = other.join("root").join(path);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         let file = File::options().write(true).open(path).unwrap();
-        file.set_modified(SystemTime::now() - Duration::from_secs(86_400 * 400)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_hours(24 * 400)).unwrap();
     }
     let first = printed(&mut script(here.path(), &["amd64", "arm64"]));
     let mut second = script(&other, &["arm64", "amd64"]);

@@ -31,6 +31,7 @@ pub fn join(headers: &HeaderMap) -> Option<Vec<u8>> {
 }
 
 /// Whether a request has any of these cookies.
+#[must_use]
 pub fn is_there(headers: &HeaderMap) -> bool {
     browser::cookies(headers).any(|(name, _)| name == NAMES[0])
 }

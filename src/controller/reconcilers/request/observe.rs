@@ -36,8 +36,8 @@ pub(crate) fn certificate_of(stores: &Stores, request: &DownloadRequest) -> Opti
 /// The receipt of a request, if the watch has seen it.
 pub(crate) fn receipt_of(stores: &Stores, request: &DownloadRequest) -> Option<DownloadReceipt> {
     let name = receipts::name_of(&request.uid().unwrap_or_default());
-    let stored = stores.receipts.get(&ObjectRef::new(&name).within(request.key().namespace));
-    stored.and_then(|receipt| receipt.0.clone().ok()).or_else(|| stores.archive.receipt_of(request))
+    let kept = stores.receipts.get(&ObjectRef::new(&name).within(request.key().namespace));
+    kept.and_then(|receipt| receipt.0.clone().ok()).or_else(|| stores.archive.receipt_of(request))
 }
 
 pub(crate) fn known_policies(
