@@ -4,6 +4,7 @@
 #                    or section has one of the texts, or all. What a node needs is built once, into the account's cache.
 #
 # `make e2e` builds the rest and names it: HELM, PLUGIN, and IMAGE_ARCHIVE, an OCI archive.
+# E2E_PATIENCE=3 waits three times as long where the machine is busy, E2E_RATE=1 mints one file a second instead of four.
 # E2E_KEEP=1 leaves the node running, and prints how to use and how to end it.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -36,6 +37,8 @@ done
 mkdir -p target
 exec 8>target/e2e.lock
 flock --nonblock 8 || { echo "e2e: another run is under way" >&2; exit 1; }
+# With less the kubelet evicts pods, and checks fail for no fault of theirs.
+[ "$(df --output=avail -m target | tail -n 1)" -ge 2000 ] || { echo "e2e: the node needs 2 GB below $PWD/target" >&2; exit 1; }
 "$here/programs/build.sh" "$PROGRAMS"
 # Of a run that was cut off.
 "$here/node/node.sh" end

@@ -55,7 +55,7 @@ def rollback():
     return words
 
 
-@check("a request for a key that is created right after NOTES' wait is not ended by a new epoch")
+@check("after a change that begins a new epoch, a request for a key that is created right after NOTES' wait stays open")
 def notes_wait_for_the_new_epoch():
     # The wait that helm prints, and nothing else, between the upgrade and the request.
     since = now()

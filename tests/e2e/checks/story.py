@@ -107,13 +107,13 @@ def key_by_plugin(name, person, *flags):
     demand(receipt_of(name)["status"]["outcome"] == "Delivered", "the receipt does not say Delivered")
 
 
-@check("a pod of the cluster would reach the same server: the Service's name is in its certificate, and the CA is published")
+@check("the name of the Service is in the serving certificate, whose CA is published in the cluster")
 def service_name():
     status, _ = server("GET", "/openapi.json")
     demand(status == 200, f"HTTP {status}")
 
 
-@check("the guard says what it found, and each kind has its receipt")
+@check("each of the four deliveries has a receipt that says Delivered")
 def record():
     found = objects("downloadreceipts")
     demand(len(found) == 4, f"{len(found)} receipts of 4 deliveries")
